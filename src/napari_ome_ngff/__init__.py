@@ -1,0 +1,128 @@
+"""Open, show and save OME-NGFF (OME-Zarr) images: an xarray-native library, and a napari plugin on it.
+
+The names below are all there is to know for scripts. They are loaded when first used, because napari
+imports this package at its start and need not wait for Zarr, xarray and dask.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.create import (
+        DEFAULT_COMPRESSOR,
+        create_multiscale_group,
+        model_multiscale_group,
+    )
+    from napari_ome_ngff.errors import (
+        CancelledError,
+        CoordinateError,
+        MetadataError,
+        NotOmeNgffError,
+        OmeNgffError,
+        OmeNgffWarning,
+        OptionError,
+        StorageError,
+        TargetError,
+        UnsupportedError,
+    )
+    from napari_ome_ngff.metadata.model import (
+        Axis,
+        Channel,
+        LabelImage,
+        Level,
+        Multiscale,
+        ScaleTranslation,
+        Window,
+    )
+    from napari_ome_ngff.pyramid.write import (
+        MultiscaleSource,
+        Progress,
+        write_hierarchy,
+        write_multiscale_group,
+    )
+    from napari_ome_ngff.read import (
+        Image,
+        open_ome_ngff,
+        read_multiscale_array,
+        read_multiscale_group,
+    )
+    from napari_ome_ngff.storage.array_wrap import (
+        BaseArrayWrapper,
+        DaskArrayWrapper,
+        ZarrArrayWrapper,
+    )
+
+_HOME = {
+    "create": ("DEFAULT_COMPRESSOR", "create_multiscale_group", "model_multiscale_group"),
+    "errors": (
+        "CancelledError",
+        "CoordinateError",
+        "MetadataError",
+        "NotOmeNgffError",
+        "OmeNgffError",
+        "OmeNgffWarning",
+        "OptionError",
+        "StorageError",
+        "TargetError",
+        "UnsupportedError",
+    ),
+    "metadata.model": (
+        "Axis",
+        "Channel",
+        "LabelImage",
+        "Level",
+        "Multiscale",
+        "ScaleTranslation",
+        "Window",
+    ),
+    "pyramid.write": ("MultiscaleSource", "Progress", "write_hierarchy", "write_multiscale_group"),
+    "read": ("Image", "open_ome_ngff", "read_multiscale_array", "read_multiscale_group"),
+    "storage.array_wrap": ("BaseArrayWrapper", "DaskArrayWrapper", "ZarrArrayWrapper"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "DEFAULT_COMPRESSOR",
+    "Axis",
+    "BaseArrayWrapper",
+    "CancelledError",
+    "Channel",
+    "CoordinateError",
+    "DaskArrayWrapper",
+    "Image",
+    "LabelImage",
+    "Level",
+    "MetadataError",
+    "Multiscale",
+    "MultiscaleSource",
+    "NotOmeNgffError",
+    "OmeNgffError",
+    "OmeNgffWarning",
+    "OptionError",
+    "Progress",
+    "ScaleTranslation",
+    "StorageError",
+    "TargetError",
+    "UnsupportedError",
+    "Window",
+    "ZarrArrayWrapper",
+    "create_multiscale_group",
+    "model_multiscale_group",
+    "open_ome_ngff",
+    "read_multiscale_array",
+    "read_multiscale_group",
+    "write_hierarchy",
+    "write_multiscale_group",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,318 @@
+"""From the transforms of OME-NGFF to the coordinates of xarray, and back.
+
+A coordinate is the position of a voxel's centre: ``scale * index + translation`` in the axis' unit. The
+way back accepts only what OME-NGFF can say, a regular grid, and names the axis and the index otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ome_ngff.errors import CoordinateError, MetadataError
+from napari_ome_ngff.metadata.model import Axis, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.transforms import level_transform
+from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from xarray import DataArray, Variable
+
+CHANNEL_LABEL = "channel_label"
+"""Name of the coordinate that holds the channels' names along the channel dim."""
+
+_GRID_TOLERANCE = 1e-3  # of a voxel: what float32 coordinates of ten thousand voxels still keep
+_TIDY_TOLERANCE = 1e-10  # of a voxel, over the whole axis
+
+
+def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> dict[Hashable, Variable]:
+    """Coordinates of one level of a multiscale.
+
+    Parameters
+    ----------
+    multiscale
+        What the metadata say.
+    index
+        The level, 0 = finest.
+    shape
+        Shape of the level's array, in the order of ``multiscale.axes``.
+
+    Returns
+    -------
+    dict
+        For every axis its name and a variable of ``shape[i]`` positions, with ``units`` and ``type`` among
+        its attributes where the metadata have them, and ``scale``, the distance between two voxels (an
+        axis of a single voxel cannot tell it otherwise). If there are channel names, also ``channel_label``
+        along the channel axis.
+
+    Raises
+    ------
+    MetadataError
+        If `shape` has not one size per axis.
+
+    Examples
+    --------
+    >>> from napari_ome_ngff.metadata.model import Level
+    >>> multiscale = Multiscale(
+    ...     version="0.5",
+    ...     axes=(Axis(name="y", type="space", unit="micrometer"), Axis(name="x", type="space")),
+    ...     levels=(Level(path="0", transform=ScaleTranslation(scale=(0.5, 2.0), translation=(10.0, 0.0))),),
+    ... )
+    >>> to_coordinates(multiscale, 0, (3, 2))["y"].values.tolist()
+    [10.0, 10.5, 11.0]
+    """
+    from xarray import Variable
+
+    if len(shape) != len(multiscale.axes):
+        raise MetadataError(
+            f"Level {multiscale.levels[index].path!r} has {len(shape)} dimensions, its axes are "
+            f"{', '.join(multiscale.dims)}.",
+            found=f"shape {tuple(shape)}",
+            expected="one axis per dimension of the array",
+        )
+    transform = level_transform(multiscale, index)
+    coordinates: dict[Hashable, Variable] = {}
+    for axis, size, scale, translation in zip(
+        multiscale.axes, shape, transform.scale, transform.translation, strict=True
+    ):
+        values = translation + scale * np.arange(size, dtype=np.float64)
+        attrs: dict[str, object] = {"scale": scale}
+        if axis.unit is not None:
+            attrs["units"] = axis.unit
+        if axis.type is not None:
+            attrs["type"] = axis.type
+        coordinates[axis.name] = Variable((axis.name,), values, attrs)
+    labels = _channel_labels(multiscale, shape)
+    if labels is not None:
+        coordinates[CHANNEL_LABEL] = Variable((multiscale.axes[labels[0]].name,), labels[1])
+    return coordinates
+
+
+def _channel_labels(multiscale: Multiscale, shape: Sequence[int]) -> tuple[int, list[str]] | None:
+    position = multiscale.channel_axis
+    if position is None or not any(channel.label for channel in multiscale.channels):
+        return None
+    names = [channel.label or f"Channel {i}" for i, channel in enumerate(multiscale.channels)]
+    size = shape[position]
+    names += [f"Channel {i}" for i in range(len(names), size)]
+    return position, names[:size]
+
+
+def from_coordinates(
+    arrays: Mapping[str, DataArray], *, transform_precision: int | None = None
+) -> tuple[tuple[Axis, ...], tuple[ScaleTranslation, ...]]:
+    """Axes and level transforms that say in OME-NGFF what the arrays' coordinates say in xarray.
+
+    Axes follow ``dims``, never the order of ``coords``. Defined results for what coordinates leave open:
+
+    - A dim without coordinate has scale 1 and translation 0 at the finest level, and is placed by its size
+      relative to that level at the others.
+    - A dim of size 1 has the scale of its coordinate's attribute ``scale``, else that of the finest level
+      times the factor between the two, else 1.
+    - Descending coordinates give a negative scale.
+    - A channel dim whose coordinate holds names (strings) has scale 1 and translation 0.
+    - Durations (``timedelta64``) become seconds.
+
+    Parameters
+    ----------
+    arrays
+        The levels, finest first.
+    transform_precision
+        Decimal places to round scale and translation to; None: as exact as the coordinates are.
+
+    Returns
+    -------
+    tuple of Axis
+        One per dim.
+    tuple of ScaleTranslation
+        One per array.
+
+    Raises
+    ------
+    CoordinateError
+        If there is no array, if levels differ in dims or units, if a coordinate is irregular, repeated, not
+        finite or not a number, or if a unit is none of UDUNITS; the axis and the index are named.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> coords = {"y": [0, 1], "x": [5.0, 5.5, 6.0]}
+    >>> image = xarray.DataArray(np.zeros((2, 3)), coords=coords, dims=("y", "x"))
+    >>> from_coordinates({"s0": image})[1]
+    (ScaleTranslation(scale=(1.0, 0.5), translation=(0.0, 5.0)),)
+    """
+    if not arrays:
+        raise CoordinateError("There is no array to describe.", hint="Give at least one level.")
+    finest_key, finest = next(iter(arrays.items()))
+    dims = tuple(str(dim) for dim in finest.dims)
+    for key, array in arrays.items():
+        if tuple(str(dim) for dim in array.dims) != dims:
+            raise CoordinateError(
+                f"Levels {finest_key!r} and {key!r} have different dims.",
+                found=f"{dims} and {tuple(array.dims)}",
+                expected="the same dims in the same order at every level",
+                hint=f"Use .transpose{dims}.",
+            )
+    axes = tuple(_axis(arrays, dim) for dim in dims)
+    base = [_grid(finest, axis, finest_key) for axis in axes]
+    finest_grid = [
+        (1.0 if scale is None else scale, 0.0 if start is None else start) for scale, start in base
+    ]
+    transforms = []
+    for key, array in arrays.items():
+        grid = [
+            _complete(_grid(array, axis, key), reference, finest.sizes[axis.name], array.sizes[axis.name])
+            for axis, reference in zip(axes, finest_grid, strict=True)
+        ]
+        transforms.append(_rounded(grid, axes, transform_precision))
+    return axes, tuple(transforms)
+
+
+def _axis(arrays: Mapping[str, DataArray], dim: str) -> Axis:
+    """Return the axis that all levels agree on; a level without unit or type agrees with any."""
+    units: dict[str, str] = {}
+    types: dict[str, str] = {}
+    for key, array in arrays.items():
+        coordinate = _coordinate(array, dim)
+        attrs = {} if coordinate is None else coordinate.attrs
+        unit = canonical_unit(attrs.get("units", attrs.get("unit")))
+        if unit is None and coordinate is not None and coordinate.dtype.kind == "m":
+            unit = "second"
+        if unit is not None:
+            units[key] = unit
+        if attrs.get("type") is not None:
+            types[key] = str(attrs["type"])
+    for what, found in (("units", units), ("types", types)):
+        if len(set(found.values())) > 1:
+            raise CoordinateError(
+                f"The levels give axis {dim!r} different {what}.",
+                found=", ".join(f"{value!r} at level {key!r}" for key, value in found.items()),
+                expected="the same at every level",
+            )
+    unit = next(iter(units.values()), None)
+    kind = next(iter(types.values()), None) or axis_type(dim, unit)
+    if unit is not None and kind in ("space", "time") and not is_udunits(unit, kind):
+        raise CoordinateError(
+            f"Axis {dim!r} has the unit {unit!r}, which is no UDUNITS name for {kind}.",
+            expected='a name such as "micrometer" or "second", or no unit',
+            hint=f'Set array.coords["{dim}"].attrs["units"], or delete it.',
+        )
+    return Axis(name=dim, type=kind, unit=unit)
+
+
+def _coordinate(array: DataArray, dim: str) -> DataArray | None:
+    # coords.get() would make up 0, 1, 2, ... for a dim that has none
+    return array.coords[dim] if dim in array.coords else None  # noqa: SIM401
+
+
+def _grid(array: DataArray, axis: Axis, key: str) -> tuple[float | None, float | None]:
+    """``(scale, translation)`` of one dim as far as its own coordinate tells; None where it does not."""
+    coordinate = _coordinate(array, axis.name)
+    if coordinate is None or coordinate.ndim != 1 or coordinate.size == 0:
+        return None, None
+    values = _numbers(coordinate, axis, key)
+    if values is None:
+        return 1.0, 0.0
+    start = float(values[0])
+    given = coordinate.attrs.get("scale")
+    usable = isinstance(given, int | float) and math.isfinite(given) and given != 0
+    known = float(given) if usable and given is not None else None
+    if values.size == 1:
+        return known, start
+    step = (float(values[-1]) - start) / (values.size - 1)
+    _check_regular(values, step, coordinate.dtype, axis, key)
+    if known is not None and abs(known - step) * (values.size - 1) <= _TIDY_TOLERANCE * abs(step):
+        return known, _tidy(start, abs(step))
+    return _tidy(step, abs(step) / (values.size - 1)), _tidy(start, abs(step))
+
+
+def _numbers(coordinate: DataArray, axis: Axis, key: str) -> NDArray[np.float64] | None:
+    """Return the coordinate as numbers in the axis' unit; None for the names of channels."""
+    kind = coordinate.dtype.kind
+    where = f"level {key!r}, axis {axis.name!r}"
+    if kind in "OUST" and axis.type == "channel":
+        return None
+    if kind == "m":
+        return np.asarray(coordinate.values / np.timedelta64(1, "ns"), dtype=np.float64) / 1e9
+    if kind not in "iufb":
+        raise CoordinateError(
+            f"The coordinate of axis {axis.name!r} is not made of numbers.",
+            where=where,
+            found=f"dtype {coordinate.dtype}, first value {coordinate.values[0]!r} at index 0",
+            expected="numbers (names are for a channel axis only)",
+            hint="For points in time give the seconds since the first one.",
+        )
+    values: NDArray[np.float64] = np.asarray(coordinate.values, dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise CoordinateError(
+            f"The coordinate of axis {axis.name!r} is not finite at index {bad[0]}.",
+            where=where,
+            found=str(values[bad[0]]),
+        )
+    return values
+
+
+def _check_regular(
+    values: NDArray[np.float64], step: float, dtype: np.dtype[Any], axis: Axis, key: str
+) -> None:
+    precision = float(np.finfo(dtype).eps) if np.issubdtype(dtype, np.floating) else 0.0
+    noise = 4 * float(np.abs(values).max()) * precision
+    expected = values[0] + step * np.arange(values.size)
+    wrong = np.flatnonzero(np.abs(values - expected) > _GRID_TOLERANCE * abs(step) + noise)
+    if step == 0 or wrong.size:
+        at = int(wrong[0]) if wrong.size else 1
+        raise CoordinateError(
+            f"The coordinate of axis {axis.name!r} is not regular at index {at}.",
+            where=f"level {key!r}, axis {axis.name!r}",
+            found=f"{values[at]:g}",
+            expected=f"{expected[at]:g}: OME-NGFF stores one distance between voxels per axis, not zero",
+            hint="Resample the image, or drop the coordinate.",
+        )
+
+
+def _complete(
+    grid: tuple[float | None, float | None], reference: tuple[float, float], finest_size: int, size: int
+) -> tuple[float, float]:
+    """Fill what a level's own coordinate leaves open from the finest level and the factor between them."""
+    scale, start = grid
+    finest_scale, finest_start = reference
+    if start is None:
+        # No coordinate: the usual factor for these sizes, and the mean of the voxels it is made from.
+        factor = max(1, round(finest_size / max(size, 1)))
+        return finest_scale * factor, finest_start + finest_scale * (factor - 1) / 2
+    if scale is None:
+        # One voxel: the mean of f voxels lies (f - 1)/2 voxels after the first (0.6, "Axes"); a sample of
+        # them lies at the first, and then only the sizes tell the factor.
+        offset = (start - finest_start) / finest_scale
+        factor_found = 2 * offset + 1 if offset > 0 else max(1, finest_size // max(size, 1))
+        return finest_scale * factor_found, start
+    return scale, start
+
+
+def _tidy(value: float, tolerance: float) -> float:
+    """Return the shortest decimal close enough to a number: 0.1, not 0.10000000000000003."""
+    for digits in range(6, 17):
+        candidate = float(f"{value:.{digits}g}")
+        if abs(candidate - value) <= _TIDY_TOLERANCE * tolerance:
+            return candidate
+    return value
+
+
+def _rounded(
+    grid: Sequence[tuple[float, float]], axes: Sequence[Axis], precision: int | None
+) -> ScaleTranslation:
+    if precision is not None:
+        grid = [(round(scale, precision), round(start, precision)) for scale, start in grid]
+        for axis, (scale, _) in zip(axes, grid, strict=True):
+            if scale == 0:
+                raise CoordinateError(
+                    f"transform_precision={precision} rounds the scale of axis {axis.name!r} to 0.",
+                    hint="Give more decimal places, or none.",
+                )
+    return ScaleTranslation(
+        scale=tuple(scale for scale, _ in grid), translation=tuple(start for _, start in grid)
+    )

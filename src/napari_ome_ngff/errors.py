@@ -1,0 +1,91 @@
+"""What can go wrong, said so that a microscopist knows what to do next.
+
+Every error that leaves this package is an :class:`OmeNgffError`. It derives from :class:`Exception`
+alone: napari swallows a ``ValueError`` that leaves a writer, and a worker in which a generator raises a
+``RuntimeError`` neither finishes nor reports, so neither may leave the package as such.
+"""
+
+from __future__ import annotations
+
+
+class OmeNgffError(Exception):
+    """Base of all errors of this package.
+
+    Parameters
+    ----------
+    summary
+        One short sentence: napari's toast shows only this line.
+    where
+        Path or URL, and the JSON path inside the metadata (``multiscales[0].datasets[2]``).
+    found
+        What was found there.
+    expected
+        What should have been there, with the rule it comes from.
+    hint
+        What to do about it.
+
+    Examples
+    --------
+    >>> print(OmeNgffError("No image here.", where="/data/a.zarr", hint="Open a folder that holds one."))
+    No image here.
+    Where: /data/a.zarr
+    What to do: Open a folder that holds one.
+    """
+
+    def __init__(
+        self, summary: str, *, where: str = "", found: str = "", expected: str = "", hint: str = ""
+    ) -> None:
+        details = {"Where": where, "Found": found, "Expected": expected, "What to do": hint}
+        lines = [summary, *(f"{label}: {text}" for label, text in details.items() if text)]
+        super().__init__("\n".join(lines))
+        self.summary = summary
+        self.where = where
+        self.found = found
+        self.expected = expected
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default pickling, and tasks may run in other processes.
+        return _rebuild, (type(self), self.summary, self.where, self.found, self.expected, self.hint)
+
+
+def _rebuild(
+    kind: type[OmeNgffError], summary: str, where: str, found: str, expected: str, hint: str
+) -> OmeNgffError:
+    return kind(summary, where=where, found=found, expected=expected, hint=hint)
+
+
+class NotOmeNgffError(OmeNgffError):
+    """There is no OME-NGFF metadata at this place."""
+
+
+class MetadataError(OmeNgffError):
+    """OME-NGFF metadata are there, but break a rule so that they cannot be interpreted or written."""
+
+
+class UnsupportedError(OmeNgffError):
+    """Valid, but nothing that this version of the package can show or write correctly."""
+
+
+class CoordinateError(OmeNgffError):
+    """Dims, coordinates or units of a DataArray cannot be said in OME-NGFF."""
+
+
+class OptionError(OmeNgffError):
+    """An option was given a value that it cannot have."""
+
+
+class StorageError(OmeNgffError):
+    """Bytes could not be read or written: missing, refused, unreachable, full."""
+
+
+class TargetError(StorageError):
+    """Writing to this place is refused, because something there could be lost."""
+
+
+class CancelledError(OmeNgffError):
+    """The user ended a save before it was complete; nothing was left behind."""
+
+
+class OmeNgffWarning(UserWarning):
+    """The file breaks a rule, and the best possible reading of it was taken."""

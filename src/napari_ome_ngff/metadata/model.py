@@ -1,0 +1,173 @@
+"""The nouns of OME-NGFF, the same for every version: what the JSON means.
+
+Plain frozen data without behaviour that needs anything but the data itself. `decode` functions make them
+from a group's attributes, `encode` functions make attributes from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Any
+"""A decoded JSON value: dict, list, str, int, float, bool or None."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One axis of a multiscale, in the order of the array's dimensions.
+
+    Parameters
+    ----------
+    name
+        Unique within the multiscale, for example ``"z"``.
+    type
+        ``"space"``, ``"time"``, ``"channel"``, a custom type, or None where the file has none.
+    unit
+        A UDUNITS name such as ``"micrometer"``, or whatever the file says, or None.
+    extra
+        Keys of the axis that this package does not interpret; written back as they were.
+    """
+
+    name: str
+    type: str | None = None
+    unit: str | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleTranslation:
+    """``position = scale * index + translation``, one number per axis; index 0 is a voxel's centre.
+
+    OME-NGFF 0.6, "Axes": the pixel or voxel centre is the origin of the continuous coordinate system.
+    """
+
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """One resolution of a multiscale (wire name: dataset). Level 0 is the finest.
+
+    Parameters
+    ----------
+    path
+        Path of the array relative to the group that carries the metadata.
+    transform
+        The dataset's own transform, without the multiscale's.
+    """
+
+    path: str
+    transform: ScaleTranslation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Contrast of a channel: `start` and `end` are the limits in use, `min` and `max` the possible range."""
+
+    start: float | None = None
+    end: float | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """How one channel is shown (wire name: an entry of ``omero.channels``).
+
+    Parameters
+    ----------
+    label
+        The channel's name, or None.
+    color
+        ``"RRGGBB"`` in capital hexadecimal digits without ``#``, or None.
+    window
+        Contrast, or None.
+    active
+        Whether the channel is visible.
+    extra
+        Keys that this package does not interpret (``coefficient``, ``family``, ``inverted``, ...).
+    """
+
+    label: str | None = None
+    color: str | None = None
+    window: Window | None = None
+    active: bool = True
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelImage:
+    """What makes a multiscale a label image (wire name: ``image-label``).
+
+    Parameters
+    ----------
+    colors
+        Label value to ``(red, green, blue, alpha)``, each 0 to 255.
+    properties
+        One mapping per label value, with the value under ``"label-value"``.
+    source
+        Path of the labelled image relative to this group, usually ``"../../"``, or None.
+    extra
+        Keys that this package does not interpret.
+    """
+
+    colors: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
+    properties: tuple[Mapping[str, Json], ...] = ()
+    source: str | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Multiscale:
+    """One image at several resolutions: an entry of ``multiscales`` and what the group says about it.
+
+    Parameters
+    ----------
+    version
+        OME-NGFF version that the metadata were read as: ``"0.4"``, ``"0.5"`` or ``"0.6"``.
+    axes
+        In the order of the array's dimensions.
+    levels
+        Finest first.
+    transform
+        The multiscale's own transform, applied after each level's (0.4 and 0.5), or None.
+    system
+        0.6: name of the intrinsic coordinate system, the one that the levels are placed in.
+    name, method, metadata
+        Wire names ``name``, ``type`` (how the levels were made) and ``metadata``.
+    channels
+        Display settings, one per index of the channel axis, or empty.
+    omero_extra
+        Keys of ``omero`` besides ``channels`` (``rdefs``, ``id``, ...), written back as they were.
+    label_image
+        Given if this is a label image.
+    extra
+        Keys of the entry that this package does not interpret, written back as they were; for 0.6 also the
+        further ``coordinateSystems`` and the transforms to them.
+    """
+
+    version: str
+    axes: tuple[Axis, ...]
+    levels: tuple[Level, ...]
+    transform: ScaleTranslation | None = None
+    system: str | None = None
+    name: str | None = None
+    method: str | None = None
+    metadata: Mapping[str, Json] | None = None
+    channels: tuple[Channel, ...] = ()
+    omero_extra: Mapping[str, Json] = field(default_factory=dict)
+    label_image: LabelImage | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the axes, in order."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def channel_axis(self) -> int | None:
+        """Position of the channel axis, or None if there is none."""
+        return next((i for i, axis in enumerate(self.axes) if axis.type == "channel"), None)

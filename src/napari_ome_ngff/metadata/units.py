@@ -1,0 +1,149 @@
+"""Units: the UDUNITS names that OME-NGFF lists, the other ways to spell them, and what an axis measures.
+
+The lists are those of OME-NGFF 0.4, 0.5 and 0.6, section "axes metadata".
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+_PREFIXES = MappingProxyType(
+    {
+        "yocto": "y",
+        "zepto": "z",
+        "atto": "a",
+        "femto": "f",
+        "pico": "p",
+        "nano": "n",
+        "micro": "u",
+        "milli": "m",
+        "centi": "c",
+        "deci": "d",
+        "": "",
+        "hecto": "h",
+        "kilo": "k",
+        "mega": "M",
+        "giga": "G",
+        "tera": "T",
+        "peta": "P",
+        "exa": "E",
+        "zetta": "Z",
+        "yotta": "Y",
+    }
+)
+SPACE_UNITS = frozenset(
+    {f"{prefix}meter" for prefix in _PREFIXES} | {"angstrom", "foot", "inch", "mile", "parsec", "yard"}
+)
+"""Units that OME-NGFF lists for axes of type "space"."""
+TIME_UNITS = frozenset({f"{prefix}second" for prefix in _PREFIXES} | {"day", "hour", "minute"})
+"""Units that OME-NGFF lists for axes of type "time"."""
+
+# Case matters here: "Mm" is a megameter and "mm" a millimeter.
+_SYMBOLS = MappingProxyType(
+    {f"{symbol}m": f"{prefix}meter" for prefix, symbol in _PREFIXES.items()}
+    | {f"{symbol}s": f"{prefix}second" for prefix, symbol in _PREFIXES.items()}
+    | {f"{symbol}sec": f"{prefix}second" for prefix, symbol in _PREFIXES.items()}
+    | {"A": "angstrom", "\u00c5": "angstrom", "\u212b": "angstrom", "ft": "foot", "in": "inch"}
+    | {"mi": "mile", "pc": "parsec", "yd": "yard", "d": "day", "h": "hour", "hr": "hour", "min": "minute"}
+)
+# Words are compared without regard to case.
+_WORDS = MappingProxyType(
+    {name: name for name in SPACE_UNITS | TIME_UNITS}
+    | {f"{name}s": name for name in SPACE_UNITS | TIME_UNITS}
+    | {f"{prefix}metre{plural}": f"{prefix}meter" for prefix in _PREFIXES for plural in ("", "s")}
+    | {"micron": "micrometer", "microns": "micrometer", "inches": "inch", "feet": "foot"}
+    | {"\u00e5ngstr\u00f6m": "angstrom", "\u00e5ngstrom": "angstrom", "\u00e5ngstr\u00f6ms": "angstrom"}
+    | {"secs": "second", "hrs": "hour", "mins": "minute"}
+)
+_NO_UNIT = frozenset(
+    {"", "pixel", "pixels", "px", "voxel", "voxels", "dimensionless", "unitless", "none", "null"}
+)
+_TYPE_OF_NAME = MappingProxyType(
+    {
+        "t": "time",
+        "time": "time",
+        "c": "channel",
+        "ch": "channel",
+        "channel": "channel",
+        "z": "space",
+        "y": "space",
+        "x": "space",
+    }
+)
+
+
+def canonical_unit(unit: str | None) -> str | None:
+    """Return the UDUNITS name of a unit that may be abbreviated, in the plural or oddly spelled.
+
+    Parameters
+    ----------
+    unit
+        For example ``"um"``, ``"microns"``, ``"Seconds"``, ``"pixel"`` or None.
+
+    Returns
+    -------
+    str or None
+        The name that OME-NGFF lists; None for "no unit" (``""``, ``"pixel"``, ``"dimensionless"``, ...);
+        an unknown unit as it is.
+
+    Examples
+    --------
+    >>> [canonical_unit(unit) for unit in ("um", "microns", "Seconds", "px", "furlong", None)]
+    ['micrometer', 'micrometer', 'second', None, 'furlong', None]
+    """
+    if unit is None:
+        return None
+    text = unit.strip()
+    # MICRO SIGN and GREEK SMALL LETTER MU look the same and both occur.
+    symbol = text.replace("\u00b5", "u").replace("\u03bc", "u")
+    if symbol in _SYMBOLS:
+        return _SYMBOLS[symbol]
+    word = text.lower()
+    return None if word in _NO_UNIT else _WORDS.get(word, unit)
+
+
+def is_udunits(unit: str, type: str) -> bool:
+    """Return whether OME-NGFF lists `unit` for axes of this type.
+
+    Parameters
+    ----------
+    unit
+        A full name such as ``"micrometer"``; see :func:`canonical_unit`.
+    type
+        Type of the axis. For other types than ``"space"`` and ``"time"`` the specification has no list of
+        its own: both lists count.
+
+    Examples
+    --------
+    >>> is_udunits("micrometer", "space"), is_udunits("micrometer", "time"), is_udunits("um", "space")
+    (True, False, False)
+    """
+    return (type != "time" and unit in SPACE_UNITS) or (type != "space" and unit in TIME_UNITS)
+
+
+def axis_type(name: str, unit: str | None) -> str | None:
+    """Return the type of an axis that does not say it: from its unit, else from a usual name.
+
+    Parameters
+    ----------
+    name
+        Name of the axis.
+    unit
+        Its unit in any spelling, or None.
+
+    Returns
+    -------
+    str or None
+        ``"space"``, ``"time"``, ``"channel"``, or None if neither tells.
+
+    Examples
+    --------
+    >>> axis_type("frames", "ms"), axis_type("c", None), axis_type("angle", None)
+    ('time', 'channel', None)
+    """
+    canonical = canonical_unit(unit)
+    if canonical in SPACE_UNITS:
+        return "space"
+    if canonical in TIME_UNITS:
+        return "time"
+    return _TYPE_OF_NAME.get(name.lower())

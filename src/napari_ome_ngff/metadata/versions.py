@@ -1,0 +1,320 @@
+"""Which version metadata are in, and the one table that says what to do about it.
+
+Nothing outside this module branches on the version.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from napari_ome_ngff.errors import (
+    MetadataError,
+    NotOmeNgffError,
+    OmeNgffWarning,
+    OptionError,
+    UnsupportedError,
+)
+from napari_ome_ngff.metadata import v04, v05, v06
+from napari_ome_ngff.metadata.checks import Notes, as_mapping, as_path, describe, root
+from napari_ome_ngff.metadata.group import (
+    COLLECTIONS,
+    collection,
+    container_of,
+    foreign_attributes,
+    is_ome_ngff,
+    merge_attributes,
+)
+from napari_ome_ngff.metadata.model import Json, Multiscale
+
+__all__ = [
+    "VERSIONS",
+    "Version",
+    "check_version",
+    "decode",
+    "decode_labels",
+    "encode",
+    "encode_labels",
+    "foreign_attributes",
+    "is_ome_ngff",
+    "merge_attributes",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """What there is to know about one version of OME-NGFF.
+
+    Parameters
+    ----------
+    name
+        As it is written in metadata: ``"0.4"``, ``"0.5"`` or ``"0.6"``.
+    zarr_format
+        2 or 3: the only format of Zarr that this version allows.
+    container
+        Attribute that holds everything of ours, or "" where our keys are at the top level.
+    decode
+        From a group's attributes to the images in it.
+    encode
+        From an image to the attributes of its group.
+    """
+
+    name: str
+    zarr_format: int
+    container: str
+    decode: Callable[..., tuple[Multiscale, ...]]
+    encode: Callable[[Multiscale], dict[str, Json]]
+
+
+VERSIONS: Mapping[str, Version] = MappingProxyType(
+    {
+        "0.4": Version(name="0.4", zarr_format=2, container="", decode=v04.decode, encode=v04.encode),
+        "0.5": Version(name="0.5", zarr_format=3, container="ome", decode=v05.decode, encode=v05.encode),
+        "0.6": Version(name="0.6", zarr_format=3, container="ome", decode=v06.decode, encode=v06.encode),
+    }
+)
+"""The versions that are read and written, by name."""
+
+
+def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, ...]:
+    """Return the images that a group's attributes describe, whatever their version.
+
+    Parameters
+    ----------
+    attributes
+        Attributes of a Zarr group of either format.
+    where
+        Path or URL of the group, for errors and warnings.
+
+    Returns
+    -------
+    tuple of Multiscale
+        One per entry of ``multiscales``, in order.
+
+    Warns
+    -----
+    OmeNgffWarning
+        If the metadata break rules but say where the voxels lie, or name an unknown version.
+
+    Raises
+    ------
+    NotOmeNgffError
+        If there is nothing of OME-NGFF.
+    MetadataError
+        If it is not clear where the voxels lie.
+    UnsupportedError
+        If it is no image, or an image of a version or kind that cannot be shown.
+
+    Examples
+    --------
+    >>> axes = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    >>> place = [{"type": "scale", "scale": [0.5, 0.5]}]
+    >>> entry = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": place}]}
+    >>> decode({"multiscales": [entry]}, where="a.zarr")[0].version
+    '0.4'
+    """
+    found = container_of(as_mapping(attributes, where=where, what="the attributes of a group"))
+    if found is None:
+        if any(
+            isinstance(own, Mapping) and "image-label" in own for own in (attributes, attributes.get("ome"))
+        ):
+            # 0.4: "image-label groups MUST also contain multiscales metadata"
+            raise MetadataError("This label image does not say where its arrays are.", where=where)
+        raise NotOmeNgffError(
+            "This group holds no OME-NGFF image.",
+            where=where,
+            found=describe(attributes),
+            hint="Open a group whose attributes have 'multiscales'.",
+        )
+    container, own = found
+    if own.get("multiscales") is None and (kind := collection(own, container)):
+        raise UnsupportedError(COLLECTIONS[kind][1], where=where, found=f"the attribute {kind!r}")
+    version = _detect(own, container, where=where)
+    if version.container != container:
+        _warn(f"OME-NGFF {version.name} metadata are not where they should be.", where)
+    return version.decode({"ome": own} if version.container else own, where=where)
+
+
+def _detect(own: Mapping[str, Json], container: str, *, where: str) -> Version:
+    """Return the version to read as: the one that the metadata name, or that they look like."""
+    images = own.get("multiscales")
+    first = images[0] if isinstance(images, list | tuple) and images else None
+    entry = first if isinstance(first, Mapping) else {}
+    tag = own.get("version") if container else entry.get("version")
+    if tag is None:
+        tag = entry.get("version")
+    looks_like = _looks_like(entry, container)
+    if tag is None:
+        if container:
+            # 0.5: "The OME-Zarr Metadata MUST contain the version"; 0.4 only has a SHOULD.
+            _warn(f"The metadata do not say their OME-NGFF version; read as {looks_like}.", where)
+        tag = looks_like
+    number = re.match(r"(\d{1,3})\.(\d{1,3})", tag) if isinstance(tag, str) else None
+    numbers = (int(number[1]), int(number[2])) if number else None
+    draft = isinstance(tag, str) and bool(re.match(r"0\.6\.?dev", tag))
+    # Not to be guessed at: drafts that were never released in this form, and what came before axes.
+    if draft or numbers in ((0, 1), (0, 2), (0, 3), (0, 9)):
+        raise UnsupportedError(
+            f"Images in OME-NGFF {tag[:20]} cannot be opened.",
+            where=where,
+            expected=f"version {', '.join(VERSIONS)}",
+            hint="Convert it with a tool that knows this version, such as ngff-zarr.",
+        )
+    # "0.4-dev-spatialdata", "0.5.2", "0.6rc0": the release that they led to, or belong to.
+    name = number[0] if number else ""
+    if name not in VERSIONS:
+        _warn(f"{describe(tag)} is no known version of OME-NGFF; read as {looks_like}.", where)
+        name = looks_like
+    return VERSIONS[name]
+
+
+def _looks_like(entry: Mapping[str, Json], container: str) -> str:
+    """Return the version whose form an entry of ``multiscales`` has."""
+    if "coordinateSystems" in entry:
+        return "0.6"
+    axes = entry.get("axes")
+    if container or "datasets" not in entry:
+        return "0.5" if container else "0.4"
+    if axes is None:
+        return "0.2"
+    # 0.3 had the names alone: "axes": ["t", "c", "y", "x"]
+    strings = isinstance(axes, list | tuple) and bool(axes) and all(isinstance(a, str) for a in axes)
+    return "0.3" if strings else "0.4"
+
+
+def _warn(summary: str, where: str) -> None:
+    warnings.warn(f"{summary}\nWhere: {where}" if where else summary, OmeNgffWarning, stacklevel=2)
+
+
+def check_version(version: str) -> Version:
+    """Return what there is to know about a version that is to be written.
+
+    Raises
+    ------
+    OptionError
+        If it is not one that is written.
+
+    Examples
+    --------
+    >>> check_version("0.5").zarr_format
+    3
+    """
+    found = next((known for known in VERSIONS.values() if known.name == version), None)
+    if found is None:
+        raise OptionError(
+            "There is no such OME-NGFF version to write.",
+            found=describe(version),
+            expected=", ".join(repr(name) for name in VERSIONS),
+        )
+    return found
+
+
+def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
+    """Return the complete attributes of an image group in a version.
+
+    Parameters
+    ----------
+    multiscale
+        The image, read from or made for any version.
+    version
+        ``"0.4"``, ``"0.5"`` or ``"0.6"``.
+
+    Raises
+    ------
+    MetadataError
+        If the specification forbids something; the message names the rule.
+    OptionError
+        If there is no such version.
+
+    Examples
+    --------
+    >>> from napari_ome_ngff.metadata.model import Axis, Level
+    >>> from napari_ome_ngff.metadata.transforms import identity
+    >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
+    >>> image = Multiscale(version="0.4", axes=axes, levels=(Level(path="0", transform=identity(2)),))
+    >>> encode(image, "0.5")["ome"]["version"]
+    '0.5'
+    """
+    return check_version(version).encode(multiscale)
+
+
+def decode_labels(attributes: Mapping[str, Json], *, where: str = "") -> tuple[str, ...]:
+    """Return the names of the label images that a ``labels`` group lists.
+
+    Parameters
+    ----------
+    attributes
+        Attributes of the group, of any version.
+    where
+        Path or URL of the group, for warnings.
+
+    Returns
+    -------
+    tuple of str
+        Paths relative to the group, each once, in order; empty if nothing usable is listed.
+
+    Warns
+    -----
+    OmeNgffWarning
+        If something that is listed cannot be a path.
+
+    Examples
+    --------
+    >>> decode_labels({"ome": {"labels": ["cells", "nuclei"]}})
+    ('cells', 'nuclei')
+    """
+    own = attributes.get("ome")
+    container, holder = ("ome", own) if isinstance(own, Mapping) and "labels" in own else ("", attributes)
+    listed = holder.get("labels")
+    notes, place = Notes(where), f"{root(where, container)}labels"
+    if listed is not None and not isinstance(listed, list | tuple):
+        notes.add(place, f"{describe(listed)}, ignored")
+    names: dict[str, None] = {}
+    for index, item in enumerate(listed if isinstance(listed, list | tuple) else ()):
+        number = isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 10**9
+        try:
+            names[as_path(str(item) if number else item, where=place, what="label image")] = None
+        except MetadataError:
+            notes.add(f"{place}[{index}]", f"{describe(item)} is not a path, ignored")
+    notes.warn()
+    return tuple(names)
+
+
+def encode_labels(names: Iterable[str], version: str) -> dict[str, Json]:
+    """Return the complete attributes of a ``labels`` group.
+
+    Parameters
+    ----------
+    names
+        Paths of the label images relative to the group.
+    version
+        ``"0.4"``, ``"0.5"`` or ``"0.6"``.
+
+    Raises
+    ------
+    MetadataError
+        If there is no name, one occurs twice, or one leads out of the group.
+    OptionError
+        If there is no such version.
+
+    Examples
+    --------
+    >>> encode_labels(["cells"], "0.5")
+    {'ome': {'version': '0.5', 'labels': ['cells']}}
+    """
+    found = check_version(version)
+    place = f"{root('', found.container)}labels"
+    paths = [as_path(name, where=place, what="label image") for name in names]
+    if not paths or len(set(paths)) < len(paths):
+        raise MetadataError(
+            "A labels group must list at least one label image, and each only once.",
+            where=place,
+            found=describe(paths),
+        )
+    if not found.container:
+        return {"labels": paths}
+    # ome-zarr-models refuses a whole image if the version is missing here.
+    return {found.container: {"version": found.name, "labels": paths}}

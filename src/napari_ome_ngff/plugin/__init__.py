@@ -1,0 +1,1 @@
+"""napari's side of the house: reader, writer, dock widget, sample data. Translation only."""

@@ -1,0 +1,343 @@
+"""From napari's layers to the images that are written. Pure: nothing is read, napari is not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ome_ngff.errors import UnsupportedError
+from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Multiscale
+from napari_ome_ngff.plugin.display import color_of, colormap_for, rgb_channels, window_of
+from napari_ome_ngff.plugin.label_display import colors_of, properties_of
+from napari_ome_ngff.plugin.layer_images import LayerImage, Placement, layer_image, lazy, to_dataarray
+from napari_ome_ngff.plugin.names import safe_name, unique_names
+from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+    from napari_ome_ngff.pyramid.write import MultiscaleSource
+
+SAVED_KINDS = ("image", "labels")
+
+
+def from_layers(
+    layers: Sequence[LayerData], *, name: str | None = None
+) -> tuple[dict[str, MultiscaleSource], list[str]]:
+    """Translate layers into one image with its label images, ready to be written.
+
+    Image layers that belong together become channels of one image. Labels layers become ``labels/<name>``;
+    a Labels layer that is alone becomes the image itself. A layer with levels keeps them.
+
+    Parameters
+    ----------
+    layers
+        Data, attributes and type of each layer, bottom first, as napari hands them to a writer.
+    name
+        Name of the image, if it was not opened from a file that names it; by default the first layer's.
+
+    Returns
+    -------
+    dict
+        Path in the hierarchy (``""``, ``"labels/cells"``) to what is written there.
+    list of str
+        What the user should know: layers that are not saved, and why.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is nothing to save, if Image layers do not belong together, or if a layer cannot be said in
+        OME-NGFF: the layers and what differs are named.
+    MetadataError
+        If a layer has no usable placement.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pixels = np.zeros((8, 8), "uint8")
+    >>> sources, messages = from_layers([(pixels, {"name": "cells"}, "image"), (pixels, {}, "labels")])
+    >>> list(sources), messages
+    (['', 'labels/labels'], [])
+    """
+    messages = [
+        f"{kind.capitalize()} layer {meta.get('name', kind)!r} was not saved: "
+        "OME-NGFF holds images and label images only."
+        for _, meta, kind in layers
+        if kind not in SAVED_KINDS
+    ]
+    found = [layer_image(layer) for layer in layers if layer[2] in SAVED_KINDS]
+    if not found:
+        raise UnsupportedError(
+            "There is nothing here that OME-NGFF can hold.",
+            found=", ".join(f"{kind} layer {meta.get('name', kind)!r}" for _, meta, kind in layers),
+            expected="Image or Labels layers",
+        )
+    messages += [message for image in found for message in image.messages]
+    images = [image for image in found if image.kind == "image"]
+    labels = _label_groups([image for image in found if image.kind == "labels"])
+    sources: dict[str, MultiscaleSource] = {}
+    if images:
+        sources[""] = _image_source(images, name)
+    elif len(labels) == 1:
+        return {"": _label_source(labels[0], None, ())}, messages
+    finest = None if not images else images[0]
+    for path, group in zip(unique_names(map(_label_path, labels)), labels, strict=True):
+        sources[f"labels/{path}"] = _label_source(group, "../../", [] if finest is None else finest.shapes)
+    return sources, messages
+
+
+def file_version(layers: Iterable[LayerData]) -> str | None:
+    """Return the OME-NGFF version of the one file that all layers come from, or None.
+
+    Layers that are not saved do not count.
+
+    Examples
+    --------
+    >>> file_version([]) is None
+    True
+    """
+    origins = [origin_of(meta) for _, meta, kind in layers if kind in SAVED_KINDS]
+    found = {(origin["image"], origin["multiscale"].version) if origin else None for origin in origins}
+    only = found.pop() if len(found) == 1 else None
+    return None if only is None else only[1]
+
+
+def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleSource:
+    """One image from the Image layers: they are its channels."""
+    from napari_ome_ngff.pyramid.write import MultiscaleSource
+
+    _check_together(images)
+    first = images[0]
+    origin = _shared_origin(images)
+    multiscale = None if origin is None else origin["multiscale"]
+    if origin is not None and all(image.origin and image.origin["channel"] is not None for image in images):
+        images = sorted(images, key=_channel_index)
+    known = None if multiscale is None else multiscale.name
+    channels = _rgb_or_channels(images, multiscale)
+    return MultiscaleSource(
+        **_pixels(images, _channel_name(images, multiscale)),
+        method="mean",
+        name=known or name or first.name,
+        channels=channels,
+        multiscale=_renamed(multiscale, first, channels=channels),
+        attributes={} if origin is None else origin["attributes"],
+    )
+
+
+def _check_together(images: Sequence[LayerImage]) -> None:
+    """Image layers are channels of one image if nothing but their pixels and colours differ."""
+    first = images[0]
+    for other in images[1:]:
+        differences = [
+            f"{what}: {_say(a)} and {_say(b)}"
+            for what, a, b in (
+                ("RGB", first.rgb, other.rgb),
+                ("axes", first.dims, other.dims),
+                ("size", first.shapes[0], other.shapes[0]),
+                ("data type", str(first.dtype), str(other.dtype)),
+                ("scale", first.placements[0][0], other.placements[0][0]),
+                ("translate", first.placements[0][1], other.placements[0][1]),
+                ("units", [axis.unit for axis in first.axes], [axis.unit for axis in other.axes]),
+            )
+            if a != b
+        ]
+        if not differences and (first.rgb or "channel" in [axis.type for axis in first.axes]):
+            differences = ["each of them has channels of its own"]
+        if differences:
+            raise UnsupportedError(
+                f"Layers {first.name!r} and {other.name!r} do not belong to one image: {differences[0]}.",
+                found="; ".join(differences),
+                expected="Image layers that differ in nothing but pixels and colours: they become channels",
+                hint="Select the layers of one image, and save each image on its own.",
+            )
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "(" + ", ".join(f"{x:g}" if isinstance(x, float) else str(x or "none") for x in value) + ")"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _shared_origin(images: Iterable[LayerImage]) -> Origin | None:
+    """Return the origin of layers of one image; others among them that have none are its new channels."""
+    origins = [image.origin for image in images if image.origin is not None]
+    same = {(origin["image"], origin["label"]) for origin in origins}
+    return origins[0] if len(same) == 1 else None
+
+
+def _channel_index(image: LayerImage) -> int:
+    return 0 if image.origin is None else image.origin["channel"] or 0
+
+
+def _channel_name(images: Sequence[LayerImage], multiscale: Multiscale | None) -> str | None:
+    """Name of the axis that the layers are stacked on, or None if there is none to be."""
+    dims = images[0].dims
+    if multiscale is not None and multiscale.channel_axis is not None:
+        given = multiscale.dims[multiscale.channel_axis]
+        return None if given in dims else given
+    if len(images) > 1 or images[0].rgb:
+        return next(name for name in ("c", "channel", "channels") if name not in dims)
+    return None
+
+
+def _pixels(images: Sequence[LayerImage], channel: str | None) -> dict[str, Any]:
+    """``{"image": ...}`` for pixels that still need levels, ``{"arrays": ...}`` for levels that are there."""
+    first = images[0]
+    shared = all(image.shapes == first.shapes and image.placements == first.placements for image in images)
+    count = len(first.levels) if shared else 1
+    levels = [
+        _level([image.levels[i] for image in images], first, first.placements[i], channel)
+        for i in range(count)
+    ]
+    if count == 1:
+        return {"image": levels[0]}
+    origin = first.origin
+    paths: Sequence[str] = [str(i) for i in range(count)]
+    if origin is not None and len(origin["paths"]) == count:
+        paths = origin["paths"]
+    return {"arrays": dict(zip(paths, levels, strict=True))}
+
+
+def _level(data: Sequence[Any], image: LayerImage, placement: Placement, channel: str | None) -> DataArray:
+    """One level of all layers as one array, its dims in the order of the file or of the specification."""
+    import dask.array
+
+    axes, (scale, translation) = list(image.axes), placement
+    if channel is None:
+        array = to_dataarray(data[0], axes, placement)
+    else:
+        # 0.4, "axes": time first, then channel or custom, then space.
+        at = next((i for i, axis in enumerate(axes) if axis.type != "time"), 0)
+        axes.insert(at, Axis(name=channel, type="channel"))
+        scale = (*scale[:at], 1.0, *scale[at:])
+        translation = (*translation[:at], 0.0, *translation[at:])
+        if image.rgb:
+            pixels = dask.array.moveaxis(lazy(data[0]), -1, at)
+        elif len(data) == 1 and isinstance(data[0], np.ndarray):
+            pixels = np.expand_dims(data[0], at)
+        else:
+            pixels = dask.array.stack(list(map(lazy, data)), axis=at)  # type: ignore[no-untyped-call]
+        array = to_dataarray(pixels, axes, (scale, translation))
+    return array.transpose(*_file_order(image, axes))
+
+
+def _file_order(image: LayerImage, axes: Sequence[Axis]) -> list[str]:
+    """Dims in the order of the file that the layer was opened from, else as they are."""
+    dims = [axis.name for axis in axes]
+    if image.origin is None:
+        return dims
+    renamed = dict(zip(image.origin["dims"], image.dims, strict=True))
+    order = [renamed.get(dim, dim) for dim in image.origin["multiscale"].dims]
+    return order if sorted(order) == sorted(dims) else dims
+
+
+def _renamed(multiscale: Multiscale | None, image: LayerImage, **changes: Any) -> Multiscale | None:
+    """Return what the file said, with the names that the axes have now, and what the layer shows now."""
+    if multiscale is None or image.origin is None:
+        return None if multiscale is None else replace(multiscale, **changes)
+    names = dict(zip(image.origin["dims"], image.dims, strict=True))
+    axes = tuple(replace(axis, name=names.get(axis.name, axis.name)) for axis in multiscale.axes)
+    return replace(multiscale, axes=axes, **changes)
+
+
+def _rgb_or_channels(images: Sequence[LayerImage], multiscale: Multiscale | None) -> tuple[Channel, ...]:
+    first = images[0]
+    if first.rgb:
+        return rgb_channels(int(first.levels[0].shape[-1]), first.dtype)
+    known = () if multiscale is None else multiscale.channels
+    if "channel" in [axis.type for axis in first.axes]:
+        return known  # a channel axis with a slider: the layer says nothing about single channels
+    return tuple(_channel(image, index, len(images)) for index, image in enumerate(images))
+
+
+def _channel(image: LayerImage, index: int, count: int) -> Channel:
+    known = Channel()
+    if image.origin is not None:
+        channels, channel = image.origin["multiscale"].channels, image.origin["channel"] or 0
+        known = channels[channel] if channel < len(channels) else known
+    color = color_of(image.meta.get("colormap")) or known.color or color_of(colormap_for(None, index, count))
+    return replace(
+        known,
+        label=image.name,
+        color=color,
+        window=window_of(image.meta.get("contrast_limits"), image.dtype, known.window),
+        active=bool(image.meta.get("visible", True)),
+    )
+
+
+def _label_groups(images: Sequence[LayerImage]) -> list[list[LayerImage]]:
+    """Labels layers by label image: one each, but those that were its channels are together again."""
+    groups: dict[object, list[LayerImage]] = {}
+    for index, image in enumerate(images):
+        origin = image.origin
+        key: object = index
+        if origin is not None and origin["channel"] is not None:
+            key = (origin["location"], image.shapes, image.placements)
+            if any(o.origin and o.origin["channel"] == origin["channel"] for o in groups.get(key, [])):
+                key = index  # a copy of the layer
+        groups.setdefault(key, []).append(image)
+    return list(groups.values())
+
+
+def _label_path(group: Sequence[LayerImage]) -> str:
+    """Path of a label image: the one it had if the layer is still called so, else made of the name."""
+    name, origin = group[0].name, group[0].origin
+    if origin is not None and origin["label"] is not None:
+        given = origin["label"]
+        if name in (given, origin["multiscale"].name, f"{given} channel 0"):
+            return given if safe_name(given) == given else safe_name(given.replace("/", "_"))
+    return safe_name(name)
+
+
+def _label_source(
+    group: Sequence[LayerImage], source: str | None, image_shapes: Sequence[tuple[int, ...]]
+) -> MultiscaleSource:
+    """Make a label image of a Labels layer (or of several that were its channels)."""
+    from napari_ome_ngff.pyramid.write import MultiscaleSource
+
+    first = group[0]
+    group = sorted(group, key=_channel_index)
+    multiscale = None if first.origin is None else first.origin["multiscale"]
+    known = (multiscale.label_image if multiscale else None) or LabelImage()
+    features: Any = first.meta.get("features")
+    label_image = replace(
+        known,
+        colors=colors_of(first.meta.get("colormap"), known.colors),
+        properties=properties_of(first.meta.get("properties") if features is None else features),
+        source=source,
+    )
+    pixels = _pixels(group, _channel_name(group, multiscale))
+    name = first.name if len(group) == 1 else (multiscale.name if multiscale else None) or first.name
+    return MultiscaleSource(
+        **pixels,
+        # As many voxels for each label as it has, in the place where the means of the image lie.
+        method="mode",
+        factors=_factors_like(image_shapes, first) if "image" in pixels else None,
+        name=name,
+        label_image=label_image,
+        multiscale=_renamed(multiscale, first, channels=(), label_image=label_image),
+        attributes={} if first.origin is None else first.origin["attributes"],
+    )
+
+
+def _factors_like(
+    image_shapes: Sequence[tuple[int, ...]], labels: LayerImage
+) -> list[Mapping[str, int]] | None:
+    """Factors that give a label image the levels of its image, which 0.4 and later want.
+
+    None where the image's levels are still to be made (they come out alike) or do not fit.
+    """
+    if len(image_shapes) < 2 or image_shapes[0] != labels.shapes[0]:
+        return None
+    steps: list[Mapping[str, int]] = []
+    for finer, coarser in pairwise(image_shapes):
+        factors = [max(1, round(n / m)) for n, m in zip(finer, coarser, strict=True)]
+        spatial = [axis.type == "space" for axis in labels.axes]
+        if any(f > 1 and not here for f, here in zip(factors, spatial, strict=True)):
+            return None
+        steps.append(dict(zip(labels.dims, factors, strict=True)))
+    return steps

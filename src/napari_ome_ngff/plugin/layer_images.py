@@ -1,0 +1,353 @@
+"""One layer as an image: levels with dims, placement and units, checked for what OME-NGFF can hold. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ome_ngff.errors import MetadataError, UnsupportedError
+from napari_ome_ngff.metadata.model import Axis
+from napari_ome_ngff.metadata.transforms import level_transform
+from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
+from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+DEFAULT_DIMS = ("t", "c", "z", "y", "x")
+"""Names for dimensions that the user gave none, by position from the right; time before channel."""
+
+_UNNAMED = re.compile(r"-?\d+|")
+_EXACT = 1e-12
+_NUMPY_BLOCK = (8, 1024, 1024)
+
+Placement = tuple[tuple[float, ...], tuple[float, ...]]
+"""Scale and translation, one number per dimension."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerImage:
+    """An Image or Labels layer, seen as what OME-NGFF calls a multiscale.
+
+    Parameters
+    ----------
+    name, kind
+        Of the layer; ``"image"`` or ``"labels"``.
+    levels
+        Arrays, finest first, with one dimension per axis (and for an RGB layer the colours last).
+    axes
+        One per dimension, without the colours.
+    placements
+        Scale and translation of each level.
+    rgb
+        Whether the last dimension of the levels is colour.
+    origin
+        Where the layer was opened from, if it still has the dimensions that it had there.
+    meta
+        The layer's other attributes.
+    messages
+        What the file will not say as the layer does.
+    """
+
+    name: str
+    kind: str
+    levels: tuple[Any, ...]
+    axes: tuple[Axis, ...]
+    placements: tuple[Placement, ...]
+    rgb: bool
+    origin: Origin | None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the axes."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of each level, without colours."""
+        return tuple(tuple(level.shape)[: len(self.axes)] for level in self.levels)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the pixels."""
+        dtype: np.dtype[Any] = np.dtype(self.levels[0].dtype)
+        return dtype
+
+
+def layer_image(layer: LayerData) -> LayerImage:
+    """Look at an Image or Labels layer as an image of OME-NGFF.
+
+    Parameters
+    ----------
+    layer
+        Data, attributes and type, as napari hands them to a writer.
+
+    Raises
+    ------
+    UnsupportedError
+        If the layer is rotated, sheared or has data that OME-NGFF cannot hold: the layer and what can be
+        done about it are named.
+    MetadataError
+        If its scale or translation is not made of finite numbers.
+
+    Examples
+    --------
+    >>> image = layer_image((np.zeros((4, 8, 8), "uint8"), {"name": "cells", "scale": [2, 1, 1]}, "image"))
+    >>> image.dims, image.placements
+    (('z', 'y', 'x'), (((2.0, 1.0, 1.0), (0.0, 0.0, 0.0)),))
+    """
+    data, meta, kind = layer
+    name = str(meta.get("name") or kind)
+    levels = _levels(data, meta)
+    rgb = kind == "image" and bool(meta.get("rgb"))
+    ndim = len(levels[0].shape) - rgb
+    _check_pixels(name, kind, np.dtype(levels[0].dtype), ndim)
+    scale, translate = _placement(name, meta, ndim)
+    units = _texts(meta.get("units"), ndim, "pixel")
+    labels = _texts(meta.get("axis_labels"), ndim, "")
+    origin = origin_of(meta)
+    inserted = [] if origin is None else _inserted(origin, labels)
+    if origin is not None and len(origin["dims"]) + len(inserted) != ndim:
+        origin, inserted = None, []  # made from what was opened, but something else: a projection, a slice
+    if inserted:
+        levels = [_drop(level, inserted) for level in levels]
+        keep = [i for i in range(ndim) if i not in inserted]
+        scale, translate = [scale[i] for i in keep], [translate[i] for i in keep]
+        units, labels = [units[i] for i in keep], [labels[i] for i in keep]
+    axes, messages = _axes(name, labels, units, origin)
+    image = LayerImage(
+        name=name,
+        kind=kind,
+        levels=tuple(levels),
+        axes=axes,
+        placements=(),
+        rgb=rgb,
+        origin=origin,
+        meta=meta,
+        messages=tuple(messages),
+    )
+    return replace(image, placements=_placements(image, (tuple(scale), tuple(translate))))
+
+
+def to_dataarray(data: Any, axes: Sequence[Axis], placement: Placement) -> DataArray:
+    """Put dims and coordinates on an array, without reading it.
+
+    Parameters
+    ----------
+    data
+        Anything with shape, dtype and ``__getitem__``: numpy, dask, zarr, tensorstore, xarray.
+    axes, placement
+        Of its dimensions.
+
+    Examples
+    --------
+    >>> axes = (Axis(name="y", type="space", unit="micrometer"), Axis(name="x", type="space"))
+    >>> to_dataarray(np.zeros((3, 2)), axes, ((0.5, 1.0), (10.0, 0.0))).coords["y"].values.tolist()
+    [10.0, 10.5, 11.0]
+    """
+    from xarray import DataArray, Variable
+
+    dims = tuple(axis.name for axis in axes)
+    coords = {}
+    for axis, size, scale, start in zip(axes, data.shape, *placement, strict=True):
+        attrs: dict[str, Any] = {"scale": scale}
+        if axis.unit is not None:
+            attrs["units"] = axis.unit
+        if axis.type is not None:
+            attrs["type"] = axis.type
+        coords[axis.name] = Variable((axis.name,), start + scale * np.arange(size, dtype=np.float64), attrs)
+    if isinstance(data, DataArray):
+        plain = data.drop_vars(list(data.coords)).rename(dict(zip(data.dims, dims, strict=True)))
+        return plain.assign_coords(coords)
+    return DataArray(Variable(dims, data if isinstance(data, np.ndarray) else lazy(data)), coords=coords)
+
+
+def lazy(data: Any) -> Any:
+    """Return an array of any kind as a dask array, unread; a numpy array in blocks that are views of it."""
+    import dask.array
+    import zarr
+    from xarray import DataArray
+
+    from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
+
+    if isinstance(data, dask.array.Array):
+        return data
+    if isinstance(data, DataArray):
+        return (data.chunk() if data.chunks is None else data).data
+    if isinstance(data, zarr.Array):
+        return DaskArrayWrapper().wrap(data)
+    shape = tuple(data.shape)
+    if len(getattr(data, "chunks", None) or ()) == len(shape):
+        chunks = data.chunks
+    else:
+        # In memory a block is a view: its sides only have to go with those of the chunks that are written.
+        chunks = tuple(map(min, shape, ((1,) * len(shape) + _NUMPY_BLOCK)[-len(shape) :]))
+    # Without a name of its own an array is hashed, which reads all of it.
+    return dask.array.from_array(data, chunks=chunks, name=False)  # type: ignore[no-untyped-call]
+
+
+def _levels(data: Any, meta: Mapping[str, Any]) -> list[Any]:
+    many = meta.get("multiscale")
+    if many is None:
+        many = isinstance(data, list | tuple)
+    levels = list(data) if many else [data]
+    return [
+        level if hasattr(level, "shape") and hasattr(level, "dtype") else np.asarray(level)
+        for level in levels
+    ]
+
+
+def _check_pixels(name: str, kind: str, dtype: np.dtype[Any], ndim: int) -> None:
+    if kind == "labels" and dtype.kind not in "biu":
+        # 0.5, "labels": "The pixels of the label images MUST be integer data types"
+        raise UnsupportedError(
+            f"Labels layer {name!r} holds {dtype} values; label images must be whole numbers.",
+            hint="Convert it first: layer.data = layer.data.astype('int32').",
+        )
+    if dtype.kind not in "biuf":
+        raise UnsupportedError(
+            f"Layer {name!r} holds values of type {dtype}, which an image of OME-NGFF cannot hold.",
+            hint="Save the real and imaginary part, or magnitude and phase, as layers of their own."
+            if dtype.kind == "c"
+            else "Convert it to numbers first.",
+        )
+    if not 2 <= ndim <= 5:
+        # 0.4, "axes": 'The length of "axes" must be between 2 and 5'
+        raise UnsupportedError(
+            f"Layer {name!r} has {ndim} dimensions; an image of OME-NGFF has 2 to 5.",
+            hint="Save parts of it.",
+        )
+
+
+def _placement(name: str, meta: Mapping[str, Any], ndim: int) -> tuple[list[float], list[float]]:
+    scale = _vector(meta.get("scale"), ndim, 1.0)
+    translate = _vector(meta.get("translate"), ndim, 0.0)
+    if _turns(meta.get("rotate")):
+        raise _not_straight(name, "rotated")
+    if np.any(np.asarray(meta.get("shear") or 0, dtype=float)):
+        raise _not_straight(name, "sheared")
+    affine = meta.get("affine")
+    if affine is not None:
+        matrix = np.asarray(affine, dtype=float)[-(ndim + 1) :, -(ndim + 1) :]
+        linear, offset = matrix[:ndim, :ndim], matrix[:ndim, -1]
+        if not np.allclose(linear, np.diag(np.diag(linear)), rtol=0, atol=1e-9):
+            raise _not_straight(name, "transformed by an affine matrix")
+        # An affine that only scales and moves comes after the layer's own scale and translation.
+        scale = [float(a * s) for a, s in zip(np.diag(linear), scale, strict=True)]
+        translate = [float(a * t + b) for a, t, b in zip(np.diag(linear), translate, offset, strict=True)]
+    if not np.all(np.isfinite(scale)) or not np.all(np.isfinite(translate)) or 0 in scale:
+        raise MetadataError(
+            f"Layer {name!r} has no usable placement.", found=f"scale {scale}, translate {translate}"
+        )
+    return scale, translate
+
+
+def _turns(rotate: Any) -> bool:
+    """Tell whether a rotation, as a matrix or as one or three angles, turns anything."""
+    found = np.asarray(0 if rotate is None else rotate, dtype=float)
+    rest = np.eye(len(found)) if found.ndim == 2 else 0
+    return not np.allclose(found, rest, rtol=0, atol=1e-9)
+
+
+def _not_straight(name: str, what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"Layer {name!r} is {what}, which OME-NGFF 0.4 and 0.5 cannot hold.",
+        expected="scale and translate only",
+        hint="Reset it (layer.rotate, layer.shear, layer.affine), or transform the pixels, then save.",
+    )
+
+
+def _vector(value: Any, ndim: int, default: float) -> list[float]:
+    """Numbers for the last `ndim` dimensions; napari fills up from the left."""
+    found = [] if value is None else [float(x) for x in np.atleast_1d(np.asarray(value, dtype=float))]
+    return ([default] * ndim + found)[-ndim:]
+
+
+def _texts(values: Any, ndim: int, default: str) -> list[str]:
+    found = [] if values is None else [values] if isinstance(values, str) else list(values)
+    texts = [default if value is None else str(value) for value in found]
+    if len(texts) == 1 and ndim > 1 and default == "pixel":
+        texts *= ndim  # napari takes one unit for all
+    return ([default] * ndim + texts)[-ndim:]
+
+
+def _inserted(origin: Origin, labels: Sequence[str]) -> list[int]:
+    """Positions of the dimensions that the file does not have."""
+    return [i for i, label in enumerate(labels) if label in origin["inserted"]]
+
+
+def _drop(data: Any, positions: Sequence[int]) -> Any:
+    return data[tuple(0 if i in positions else slice(None) for i in range(len(data.shape)))]
+
+
+def _axes(
+    name: str, labels: Sequence[str], units: Sequence[str], origin: Origin | None
+) -> tuple[tuple[Axis, ...], list[str]]:
+    """Axes of a layer: names that the user gave, else those of the file, else by position."""
+    ndim = len(labels)
+    usual = DEFAULT_DIMS[-ndim:] if ndim != 4 else ("t", "z", "y", "x")
+    fallback = usual if origin is None else origin["dims"]
+    names = [fallback[i] if _UNNAMED.fullmatch(label) else label for i, label in enumerate(labels)]
+    if len(set(names)) < ndim:
+        names = list(fallback)
+    axes, messages = [], []
+    for i, axis_name in enumerate(names):
+        known = None
+        if origin is not None:
+            known = next((a for a in origin["multiscale"].axes if a.name == origin["dims"][i]), None)
+        unit = canonical_unit(units[i])
+        if unit is None and origin is not None:
+            unit = origin["units"][i]  # a unit that napari could not say is shown as pixel
+        kind = (known.type if known else None) or axis_type(axis_name, unit)
+        if kind is None and i >= ndim - 2:
+            kind = "space"  # napari's two displayed dimensions
+        if unit is not None and kind in ("space", "time") and not is_udunits(unit, kind):
+            messages.append(f"The unit {unit!r} of axis {axis_name!r} of layer {name!r} is left out.")
+            unit = None
+        axes.append(Axis(name=axis_name, type=kind, unit=unit, extra=known.extra if known else {}))
+    return tuple(axes), messages
+
+
+def _placements(image: LayerImage, finest: Placement) -> tuple[Placement, ...]:
+    """Placement of every level: as in the file it came from, moved along with the layer; else as shown."""
+    shapes, origin = image.shapes, image.origin
+    if origin is None or shapes != origin["shapes"]:
+        return tuple(_edge_aligned(finest, shapes[0], shape) for shape in shapes)
+    multiscale = origin["multiscale"]
+    order = [multiscale.dims.index(dim) for dim in origin["dims"]]
+    paths = [level.path for level in multiscale.levels]
+    known = []
+    for path in origin["paths"]:
+        transform = level_transform(multiscale, paths.index(path))
+        known.append(
+            (tuple(transform.scale[i] for i in order), tuple(transform.translation[i] for i in order))
+        )
+    if np.allclose(known[0], finest, rtol=_EXACT, atol=0):
+        return tuple(known)
+    ratio = [new / old for new, old in zip(finest[0], known[0][0], strict=True)]
+    return tuple(
+        (
+            tuple(s * r for s, r in zip(scale, ratio, strict=True)),
+            tuple(
+                new + (t - old) * r
+                for new, t, old, r in zip(finest[1], translation, known[0][1], ratio, strict=True)
+            ),
+        )
+        for scale, translation in known
+    )
+
+
+def _edge_aligned(finest: Placement, whole: Sequence[int], shape: Sequence[int]) -> Placement:
+    """Placement of a level by its shape, from edge to edge of the finest one, as napari shows it."""
+    factors = [n / max(1, m) for n, m in zip(whole, shape, strict=True)]
+    scale, translation = finest
+    return (
+        tuple(s * f for s, f in zip(scale, factors, strict=True)),
+        tuple(t + s * (f - 1) / 2 for t, s, f in zip(translation, scale, factors, strict=True)),
+    )

@@ -1,0 +1,40 @@
+"""Names of label images: paths in the hierarchy that every file system and server can spell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def safe_name(name: str) -> str:
+    """Return a layer's name as the name of a Zarr node: letters, digits, ``-``, ``_`` and single dots.
+
+    Zarr v3, "Node names": not empty, no ``/``, not only dots, not starting with ``__``.
+
+    Examples
+    --------
+    >>> safe_name("my cells (v2)"), safe_name("../x"), safe_name("__")
+    ('my_cells_v2', 'x', 'labels')
+    """
+    words = re.sub(r"[^\w.-]+", "_", name)
+    return re.sub(r"\.{2,}", ".", words).strip("._-") or "labels"
+
+
+def unique_names(names: Iterable[str]) -> list[str]:
+    """Return the names with ``-2``, ``-3``, ... added where one repeats another, whatever the case.
+
+    Examples
+    --------
+    >>> unique_names(["cells", "Cells", "nuclei"])
+    ['cells', 'Cells-2', 'nuclei']
+    """
+    taken: set[str] = set()
+    unique = []
+    for name in names:
+        candidate, n = name, 1
+        while candidate.casefold() in taken:
+            n += 1
+            candidate = f"{name}-{n}"
+        taken.add(candidate.casefold())
+        unique.append(candidate)
+    return unique

@@ -1,0 +1,235 @@
+"""The dock widget: choose layers and options, see the plan, write, and open the result.
+
+State flows one way: fields -> `Form` -> `Preview` -> what is shown, and `Request` -> worker -> progress. What
+the widget decides is decided in :mod:`napari_ome_ngff.plugin.request`; here it is only shown.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
+
+from napari_ome_ngff.plugin.describe import HEADER, duration, megabytes, summary, table
+from napari_ome_ngff.plugin.fields import SELECTED, make_fields
+from napari_ome_ngff.plugin.from_layers import SAVED_KINDS
+from napari_ome_ngff.plugin.origin import origin_of
+from napari_ome_ngff.plugin.request import Outcome, Preview, preview, write
+from napari_ome_ngff.plugin.target import propose_target
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from napari_ome_ngff.plugin.request import Request
+    from napari_ome_ngff.pyramid.write import Progress
+
+PLUGIN = "napari-ome-ngff"
+STEPS = 1000
+"""Resolution of the progress bar, which counts bytes."""
+
+_PLANNED_BY = ("name", "data", "scale", "translate", "units", "axis_labels")
+"""Events of a layer that change the plan; contrast and colours are read when writing starts."""
+
+
+class CreateWidget(Container[Any]):
+    """Write layers as an OME-NGFF image with several resolutions.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer whose layers are written. napari finds this parameter by its name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        self._viewer = napari_viewer
+        self._proposed = ""
+        self._cancelled = Event()
+        self._started = 0.0
+        self._preview = Preview()
+        self.fields = make_fields()
+        self.plan_table = Table(value={name: [] for name in HEADER})
+        self.status = Label(value="")
+        self.progress = ProgressBar(value=0, min=0, max=STEPS)
+        self.create = PushButton(text="Create", tooltip="Write the image as planned.")
+        self.cancel = PushButton(text="Cancel", tooltip="Stop, and leave nothing behind.", enabled=False)
+        buttons = Container(widgets=[self.create, self.cancel], layout="horizontal", labels=False)
+        feedback = [self.plan_table, self.status, self.progress, buttons]
+        super().__init__(widgets=[*self.fields.rows(), *feedback], labels=False)
+        self._arrange()
+        self._connect()
+        self.refresh()
+
+    def _arrange(self) -> None:
+        """Set what magicgui has no names for."""
+        from qtpy.QtCore import Qt
+
+        self.plan_table.read_only = True
+        grid = self.plan_table.native
+        grid.verticalHeader().setVisible(False)
+        grid.verticalHeader().setDefaultSectionSize(24)
+        grid.setWordWrap(False)
+        grid.setMinimumSize(420, 150)
+        self.status.min_width = 420
+        self.status.native.setWordWrap(True)
+        self.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.fields.target.choose_btn.text = "Choose…"
+        self.progress.hide()
+
+    def _connect(self) -> None:
+        for field in self.fields.widgets():
+            field.changed.connect(self.refresh)
+        self.create.changed.connect(self.start)
+        self.cancel.changed.connect(self.stop)
+        layers = self._viewer.layers
+        layers.events.inserted.connect(self._on_inserted)
+        layers.events.removed.connect(self._on_removed)
+        layers.events.reordered.connect(self.refresh)
+        layers.selection.events.changed.connect(self._on_selection)
+        for layer in layers:
+            self._watch(layer)
+
+    def _watch(self, layer: Layer) -> None:
+        for name in _PLANNED_BY:
+            getattr(layer.events, name).connect(self.refresh)
+
+    def _on_inserted(self, event: Any) -> None:
+        self._watch(event.value)
+        self.refresh()
+
+    def _on_removed(self, event: Any) -> None:
+        for name in _PLANNED_BY:
+            getattr(event.value.events, name).disconnect(self.refresh)
+        self.refresh()
+
+    def _on_selection(self) -> None:
+        if self.fields.which.value == SELECTED:
+            self.refresh()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an image is being written."""
+        return bool(self.cancel.enabled)
+
+    def chosen(self) -> list[Layer]:
+        """Return the layers to be written, in the order of the layer list."""
+        layers = self._viewer.layers
+        if self.fields.which.value == SELECTED:
+            return [layer for layer in layers if layer in layers.selection]
+        return list(layers)
+
+    def refresh(self) -> None:
+        """Plan again from the fields and layers as they are, and show the plan or what prevents it."""
+        if self.busy:
+            return
+        chosen = self.chosen()
+        self._propose(chosen)
+        zarr_v2 = self.fields.version.value == "0.4"
+        self.fields.shards.enabled = not zarr_v2
+        if zarr_v2:
+            self.fields.shards.value = "none"
+        data = [layer.as_layer_data_tuple() for layer in chosen]
+        self._show(preview(self.fields.form(), data))
+
+    def _show(self, result: Preview) -> None:
+        self._preview = result
+        rows = [] if result.plan is None else table(result.plan)
+        self.plan_table.value = {name: [row[i] for row in rows] for i, name in enumerate(HEADER)}
+        self.plan_table.native.resizeColumnsToContents()
+        self.create.enabled = result.plan is not None
+        text = str(result.problem) if result.plan is None else summary(result.plan)
+        self.status.value = "\n".join([text, *result.notes])
+
+    def _propose(self, chosen: list[Layer]) -> None:
+        """Propose a target beside the image that is shown, unless the user typed one."""
+        field = self.fields.target.line_edit
+        if not chosen or field.value != self._proposed:
+            return
+        origin = _origin(chosen[0]) or chosen[0].source.path
+        folder = os.path.dirname(origin) if origin and os.path.isabs(origin) else str(Path.home())
+        taken = os.listdir(folder) if os.path.isdir(folder) else ()
+        self._proposed = propose_target(chosen[0].name, folder, taken)
+        with field.changed.blocked():
+            field.value = self._proposed
+
+    def start(self) -> None:
+        """Write what is planned, in a thread."""
+        from napari.qt.threading import create_worker
+        from qtpy.QtCore import Qt
+
+        self.refresh()  # the layers as they are now, with their contrast and colours
+        request = self._preview.request
+        if request is None:
+            return
+        self._cancelled = Event()
+        steps = write(request, self._preview.sources, self._cancelled)
+        written = [layer for layer in self.chosen() if layer.as_layer_data_tuple()[2] in SAVED_KINDS]
+
+        def job() -> Generator[Progress, None, Outcome]:
+            return (yield from steps)
+
+        worker = create_worker(job)
+        worker.yielded.connect(self._on_progress)
+        worker.returned.connect(lambda outcome: self._on_outcome(outcome, request, written))
+        # napari aborts its workers when it closes, and superqt leaves their generators open: ours must take
+        # back what it wrote, and at once, in its own thread.
+        worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
+        self._started = time.monotonic()
+        self._set_busy(True)
+        worker.start()
+
+    def stop(self) -> None:
+        """Ask the worker to stop; it ends at the next block and takes back what it wrote."""
+        self._cancelled.set()
+        self.status.value = "Stopping…"
+
+    def _set_busy(self, busy: bool) -> None:
+        for field in self.fields.widgets():
+            field.enabled = not busy
+        self.create.enabled = not busy
+        self.cancel.enabled = busy
+        self.progress.value = 0
+        self.progress.visible = busy
+
+    def _on_progress(self, progress: Progress) -> None:
+        share = progress.bytes_done / max(progress.bytes_total, 1)
+        self.progress.value = round(share * STEPS)
+        text = f"{megabytes(progress.bytes_done)} of {megabytes(progress.bytes_total)} MB"
+        elapsed = time.monotonic() - self._started
+        if elapsed > 2 and share > 0:  # earlier guesses jump about
+            text += f", {duration(elapsed * (1 - share) / share)} left"
+        if not self._cancelled.is_set():
+            self.status.value = text
+
+    def _on_outcome(self, outcome: Outcome, request: Request, written: list[Layer]) -> None:
+        self._set_busy(False)
+        if outcome.path is not None:
+            # Layers of the image that was replaced would show the new one's voxels in wrong places.
+            stale = any(_origin(layer) == outcome.path for layer in written)
+            if stale or request.after != "keep":
+                self._open(outcome.path, instead_of=written if stale or request.after == "swap" else [])
+        self.refresh()
+        if outcome.path is not None:
+            self.status.value = f"Written in {duration(time.monotonic() - self._started)}: {outcome.path}"
+        elif outcome.error is not None:
+            self.status.value = str(outcome.error)
+        else:
+            self.status.value = "Cancelled. Nothing was left behind."
+
+    def _open(self, path: str, *, instead_of: list[Layer]) -> None:
+        self._viewer.open(path, plugin=PLUGIN)
+        for layer in instead_of:
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+
+
+def _origin(layer: Layer) -> str | None:
+    """Location of the image that a layer was opened from by this plugin, if it was."""
+    origin = origin_of({"metadata": layer.metadata})
+    return None if origin is None else origin["image"]

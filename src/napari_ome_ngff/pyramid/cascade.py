@@ -1,0 +1,246 @@
+"""The engine: every source voxel is read once, and each level is written as its blocks complete.
+
+A task encodes and stores one block, reduces it while it is in the processor's cache, and goes on with the
+result if that is a whole block of the next level; otherwise the result is pasted into that level's open
+block, which becomes a task of its own once it is complete. Nothing that was written is read again, and every
+chunk or shard is written by one task, once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ome_ngff.errors import OmeNgffError, StorageError
+from napari_ome_ngff.pyramid.blocks import Box, count_boxes, shape_of
+from napari_ome_ngff.pyramid.cut import Cut, Pass, iter_blocks, iter_boxes
+from napari_ome_ngff.pyramid.reduce import reduce_block
+from napari_ome_ngff.pyramid.sources import load, load_into, part_of, split_for_loading
+from napari_ome_ngff.pyramid.units import UnitWriter, write_units
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every task of one pass needs to know; small, and sent to other processes with each task."""
+
+    writers: tuple[UnitWriter, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    blocks: tuple[tuple[int, ...], ...]
+    factors: tuple[tuple[int, ...], ...]
+    method: str
+    where: str
+
+
+class Done(NamedTuple):
+    """What one finished task has written: blocks of the first level, and bytes of all levels."""
+
+    blocks: int
+    nbytes: int
+
+
+class Piece(NamedTuple):
+    """Voxels that belong into a level's open block, or blocks."""
+
+    level: int
+    region: Box
+    data: NDArray[Any]
+
+
+class Call(NamedTuple):
+    """One task: ``data``, in memory or lazy, is `region` of `level`."""
+
+    level: int
+    region: Box
+    data: Any
+
+
+def cascade(job: Job, level: int, region: Box, data: Any) -> tuple[Done, Piece | None]:
+    """Write a region of a level, and of the coarser levels as far as it makes whole blocks of them.
+
+    Parameters
+    ----------
+    job
+        Where to, and how.
+    level, region, data
+        Whole blocks of a level, in memory or lazy.
+
+    Returns
+    -------
+    Done
+        What was written.
+    Piece or None
+        What is left for the next level's open block.
+    """
+    with failing("Reading the image failed", job.where):
+        values = load(data)
+    done = Done(count_boxes(shape_of(region), job.blocks[0]) if level == 0 else 0, 0)
+    while True:
+        with failing("Writing failed", job.where):
+            values = np.ascontiguousarray(values)
+            write_units(job.writers[level], region, values)
+        done = Done(done.blocks, done.nbytes + values.nbytes)
+        level += 1
+        if level == len(job.shapes):
+            return done, None
+        factors = job.factors[level]
+        values = reduce_block(values, factors, job.method)
+        region = tuple(
+            slice(part.start // f, part.start // f + size)
+            for part, f, size in zip(region, factors, values.shape, strict=True)
+        )
+        if values.size == 0:
+            return done, None
+        if not _is_whole(region, job.blocks[level], job.shapes[level]):
+            return done, Piece(level, region, values)
+
+
+def _is_whole(region: Box, block: Iterable[int], shape: Iterable[int]) -> bool:
+    return all(
+        part.start % size == 0 and (part.stop % size == 0 or part.stop == n)
+        for part, size, n in zip(region, block, shape, strict=True)
+    )
+
+
+@contextmanager
+def failing(what: str, where: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into an error of ours, with the original as its cause."""
+    try:
+        yield
+    except OmeNgffError:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise StorageError(
+            f"{what}: {reason}", where=where, found=f"{type(error).__name__}: {error}"
+        ) from error
+
+
+class Engine:
+    """Runs the tasks of one pass on an executor, a bounded number at a time, and keeps the open blocks."""
+
+    def __init__(self, job: Job, executor: Executor, at_once: int) -> None:
+        self.job = job
+        self.executor = executor
+        self.at_once = at_once
+        self.pending: set[Future[Any]] = set()
+        self.ready: deque[Call] = deque()
+        self.open: dict[tuple[int, ...], tuple[NDArray[Any], list[int]]] = {}
+
+    def run(self, calls: Iterable[Call]) -> Iterator[Done]:
+        """Run tasks, and those that follow from them, to the end; yields once per finished task."""
+        queue = iter(calls)
+        while self._fill(queue):
+            finished, self.pending = wait(self.pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                with failing("A task failed", self.job.where):
+                    done, piece = future.result()
+                if piece is not None:
+                    self._paste(piece)
+                yield done
+
+    def load(self, source: Any, box: Box, target: NDArray[Any], parts: Iterable[Box]) -> None:
+        """Read a box of a lazy source into memory, in parts at the same time."""
+        for part in parts:
+            inside = tuple(slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, box, strict=True))
+            self._submit(load_into, target[inside], part_of(source, part, remote=False))
+        done, self.pending = wait(self.pending)
+        for future in done:
+            with failing("Reading the image failed", self.job.where):
+                future.result()
+
+    def stop(self) -> None:
+        """Cancel what has not begun and wait for what has: after this nothing is written any more."""
+        for future in self.pending:
+            future.cancel()
+        wait(self.pending)
+        self.pending = set()
+
+    def _fill(self, queue: Iterator[Call]) -> bool:
+        """Submit tasks up to the limit, coarse blocks first: they hold memory. False when all is done."""
+        while len(self.pending) < self.at_once:
+            call = self.ready.popleft() if self.ready else next(queue, None)
+            if call is None:
+                break
+            self._submit(cascade, self.job, *call)
+        return bool(self.pending)
+
+    def _submit(self, task: Any, *arguments: Any) -> None:
+        with failing("A task could not be started", self.job.where):
+            self.pending.add(self.executor.submit(task, *arguments))
+
+    def _paste(self, piece: Piece) -> None:
+        """Put voxels into their blocks; a block that is complete becomes a task."""
+        level, region, data = piece
+        steps, shape = self.job.blocks[level], self.job.shapes[level]
+        grid = [
+            range(part.start // step, -(-part.stop // step)) for part, step in zip(region, steps, strict=True)
+        ]
+        for index in itertools.product(*grid):
+            block = tuple(
+                slice(i * step, min((i + 1) * step, n))
+                for i, step, n in zip(index, steps, shape, strict=True)
+            )
+            common = tuple(
+                slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(block, region, strict=True)
+            )
+            key = (level, *index)
+            if key not in self.open:
+                values = np.empty(shape_of(block), data.dtype)
+                self.open[key] = values, [values.size]
+            values, missing = self.open[key]
+            part = values[_relative(common, block)]
+            part[...] = data[_relative(common, region)]
+            missing[0] -= part.size
+            if missing[0] == 0:
+                del self.open[key]
+                self.ready.append(Call(level, block, values))
+
+
+def _relative(box: Box, to: Box) -> Box:
+    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, to, strict=True))
+
+
+def run_pass(work: Pass, cut: Cut, job: Job, source: Any, executor: Executor) -> Iterator[Done]:
+    """Read a source box by box and write all levels that are made of it. Yields once per finished task.
+
+    Parameters
+    ----------
+    work, cut
+        What to do, and in which boxes.
+    job
+        Where to, and how.
+    source
+        An xarray ``Variable``, in memory or lazy.
+    executor
+        What tasks run on. One more of them than run at once is kept waiting, so that nobody idles.
+    """
+    engine = Engine(job, executor, cut.tasks + 1)
+    large = work.source_chunks is not None and cut.box != cut.blocks[0]
+    try:
+        if not (large and work.shared_memory):
+            yield from engine.run(
+                Call(0, box, part_of(source, box, remote=not work.shared_memory))
+                for box in iter_boxes(work, cut)
+            )
+        else:
+            for box in iter_boxes(work, cut):
+                yield from _run_box(engine, work, cut, box, source)
+    finally:
+        engine.stop()
+
+
+def _run_box(engine: Engine, work: Pass, cut: Cut, box: Box, source: Any) -> Iterator[Done]:
+    """Threads share what is read: a large box is loaded by all of them, then encoded by all of them."""
+    values = np.empty(shape_of(box), source.dtype)
+    engine.load(source, box, values, split_for_loading(box, work.source_chunks or (), 4 * cut.tasks))
+    yield from engine.run(
+        Call(0, block, values[_relative(block, box)]) for block in iter_blocks(work, cut, box)
+    )

@@ -1,0 +1,189 @@
+"""The nouns of writing: what is given, how it is to be stored, and the plan of it. Pure data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_ome_ngff.pyramid.blocks import count_boxes
+from napari_ome_ngff.pyramid.cut import Cut, Pass
+from napari_ome_ngff.pyramid.levels import Chunks, Shards
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """One level as it is given: the finest, that the others are made of, or one of several to copy.
+
+    Parameters
+    ----------
+    path
+        Of the level's array in the group of its multiscale.
+    shape, dtype
+        Of the array.
+    scale, translation
+        Distance of two voxels and position of voxel 0, per dim, in the axis' unit.
+    source_chunks
+        What the source decodes at once, or None if it is in memory.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    source_chunks: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to store it, and what that may take.
+
+    Parameters
+    ----------
+    version
+        Of OME-NGFF: ``"0.4"``, ``"0.5"`` or ``"0.6"``.
+    chunks
+        ``"auto"``, one shape for all levels or one per level.
+    shards
+        None, ``"auto"`` (about 32 MiB), or a multiple of the chunks.
+    workers
+        How many tasks may run at once.
+    memory_limit
+        Bytes that the buffers of all tasks may take together.
+    shared_memory
+        Whether tasks run in threads of this process.
+    append_shards
+        Whether chunks are appended to shards as they come, so that a shard is never held in memory.
+    """
+
+    version: str = "0.5"
+    chunks: Chunks = "auto"
+    shards: Shards = None
+    workers: int = 1
+    memory_limit: int = 256 * 2**20
+    shared_memory: bool = True
+    append_shards: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelPlan:
+    """One level to write; shapes, factors and positions have one entry per dim.
+
+    `factors` say how many voxels of the level above make one, 1 for level 0 and for levels that are copied.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
+    factors: tuple[int, ...]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+
+    @property
+    def write_unit(self) -> tuple[int, ...]:
+        """What becomes one file or object: a shard, or a chunk."""
+        return self.shards or self.chunks
+
+    @property
+    def n_files(self) -> int:
+        """Files or objects of data at most; one that would hold only fill values is not made."""
+        return count_boxes(self.shape, self.write_unit)
+
+    def nbytes(self, itemsize: int) -> int:
+        """Bytes of the level's voxels, before compression."""
+        return math.prod(self.shape) * itemsize
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiscalePlan:
+    """One image or label image to write.
+
+    Parameters
+    ----------
+    path
+        In the hierarchy: ``""`` or ``"labels/cells"``.
+    name, dims, units, dtype
+        What it is called, and what the axes are.
+    method
+        How each level is made of the one above, or None if the levels are given and copied.
+    levels
+        Finest first.
+    passes, cuts
+        One per source: each is read once. `cuts` say in which blocks.
+    """
+
+    path: str
+    name: str
+    dims: tuple[str, ...]
+    units: tuple[str | None, ...]
+    dtype: str
+    method: str | None
+    levels: tuple[LevelPlan, ...]
+    passes: tuple[Pass, ...]
+    cuts: tuple[Cut, ...]
+
+    @property
+    def block(self) -> tuple[int, ...]:
+        """The box of level 0 that one task encodes and reduces."""
+        return self.cuts[0].blocks[0]
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the engine's buffers take at most; what reading a lazy source takes comes on top."""
+        return max(cut.memory for cut in self.cuts)
+
+    @property
+    def decodes(self) -> float:
+        """How often a chunk of a lazy source is decoded on average; 1 unless memory forces more."""
+        return max(cut.decodes for cut in self.cuts)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all voxels of all levels, before compression."""
+        return sum(level.nbytes(np.dtype(self.dtype).itemsize) for level in self.levels)
+
+    @property
+    def n_files(self) -> int:
+        """Files or objects at most, metadata included."""
+        return sum(level.n_files + 1 for level in self.levels) + 2
+
+    @property
+    def n_tasks(self) -> int:
+        """Blocks of the levels that are read."""
+        return sum(
+            count_boxes(each.shapes[0], cut.blocks[0])
+            for each, cut in zip(self.passes, self.cuts, strict=True)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritePlan:
+    """Everything that one save writes."""
+
+    version: str
+    multiscales: tuple[MultiscalePlan, ...]
+    workers: int
+    memory_limit: int
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the engine's buffers take at most: multiscales are written one after the other."""
+        return max(each.memory for each in self.multiscales)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all voxels, before compression."""
+        return sum(each.nbytes for each in self.multiscales)
+
+    @property
+    def n_files(self) -> int:
+        """Files or objects at most, metadata included."""
+        return sum(each.n_files for each in self.multiscales)
+
+    @property
+    def n_tasks(self) -> int:
+        """Blocks of the levels that are read."""
+        return sum(each.n_tasks for each in self.multiscales)

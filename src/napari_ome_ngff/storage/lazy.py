@@ -1,0 +1,263 @@
+"""Dask arrays over a source: few large blocks, and slices that are pushed down to the source at once."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from napari_ome_ngff.storage.selection import Axis, is_basic, pieces
+from napari_ome_ngff.storage.source import ChunkedSource
+
+if TYPE_CHECKING:
+    import dask.array
+    import zarr
+
+Blocks = tuple[tuple[int, ...], ...]
+"""Lengths of the blocks along each axis."""
+
+BLOCK_BYTES = 64 * 2**20
+"""Size of a block that is planned here.
+
+A request is read as one, whatever the blocks; they matter when the whole array is computed: then every thread
+holds one or two of them.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Origin:
+    """How one of our dask arrays was made."""
+
+    source: ChunkedSource
+    planned: bool
+    inline_array: bool
+    meta: Any
+
+
+_MAX_BLOCKS = 2**16  # of an array; above it blocks grow, since dask lists their sizes
+
+
+def plan_blocks(
+    axes: Sequence[Axis], unit: Sequence[int], itemsize: int, limit: int = BLOCK_BYTES
+) -> tuple[tuple[int, ...], ...]:
+    """Return blocks for a part of an array: few, large, cut only where chunks end.
+
+    Blocks grow along the last axis first, then along the one before it, so that they hold whole rows, then
+    whole planes.
+
+    Parameters
+    ----------
+    axes
+        What is taken along each axis of the array.
+    unit
+        Shape of the chunks or shards, one length per axis of the array.
+    itemsize
+        Bytes of a value.
+    limit
+        Bytes that a block should not exceed, unless one unit does.
+
+    Returns
+    -------
+    tuple of tuple of int
+        Lengths of the blocks along each axis that is left.
+
+    Examples
+    --------
+    >>> plan_blocks((range(100), range(2048), range(2048)), (1, 256, 256), 2)[0][:2]
+    (8, 8)
+    """
+    lengths = [1 if isinstance(axis, int) else len(axis) for axis in axes]
+    total = math.prod(lengths) * itemsize
+    limit = max(limit, -(-total // _MAX_BLOCKS))
+    steps = [1 if isinstance(axis, int) else abs(axis.step) for axis in axes]
+    # How much of what is taken lies in one unit.
+    held = [min(n, max(1, u // s)) for n, u, s in zip(lengths, unit, steps, strict=True)]
+    blocks: list[tuple[int, ...]] = []
+    for i in reversed(range(len(axes))):
+        axis = axes[i]
+        if isinstance(axis, int):
+            continue
+        others = math.prod(held) // max(1, held[i]) * itemsize
+        room = max(1, limit // max(1, others * held[i]))
+        cell = unit[i] * room if unit[i] >= steps[i] else steps[i] * room
+        held[i] = min(len(axis), held[i] * room)
+        blocks.append(pieces(axis, cell))
+    return tuple(reversed(blocks))
+
+
+def lazy_array(
+    source: ChunkedSource, *, name: str, blocks: Blocks | None, inline_array: bool, meta: Any
+) -> dask.array.Array:
+    """Return a dask array that reads from a source.
+
+    Slicing the result with integers and slices takes a part of the source and makes a dask array of that, so
+    that a request is one task however often the array was sliced before. (dask itself pushes one slice down
+    to the source, not a slice of a slice: a plane of a channel would read the channel.)
+
+    Parameters
+    ----------
+    source
+        What is read.
+    name
+        Name of the dask array; it must stand for this content alone.
+    blocks
+        Lengths of the blocks along each axis; None to plan them, anew for every part that is taken.
+    inline_array, meta
+        As in ``dask.array.from_array``; `meta` None for numpy.
+
+    Returns
+    -------
+    dask.array.Array
+        Nothing is read until it is computed.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> source = ChunkedSource(zarr.create_array({}, shape=(9, 9), chunks=(3, 3), dtype="uint8"))
+    >>> lazy = lazy_array(source, name="nine", blocks=((3, 3, 3), (9,)), inline_array=True, meta=None)
+    >>> lazy[2:5].chunks
+    ((1, 2), (9,))
+    """
+    import dask.array
+
+    planned = blocks is None
+    if blocks is None:
+        unit = unit_of(source.array)
+        blocks = plan_blocks(source.axes, unit, source.dtype.itemsize, BLOCK_BYTES)
+    plain = dask.array.from_array(  # type: ignore[no-untyped-call]
+        source,
+        chunks=blocks,
+        name=name,
+        inline_array=inline_array,
+        meta=np.empty((0,) * source.ndim, source.dtype) if meta is None else meta,
+        asarray=False,
+        fancy=True,  # with False dask 2026.8 pushes no slice down at all
+    )
+    array = _source_array()(plain.dask, plain.name, plain.chunks, dtype=plain.dtype, meta=plain._meta)
+    array.origin = _Origin(source=source, planned=planned, inline_array=inline_array, meta=meta)
+    return cast("dask.array.Array", array)
+
+
+def cut_blocks(blocks: Blocks, whole: Sequence[Axis], part: Sequence[Axis]) -> Blocks:
+    """Return the blocks of a part of an array, cut where the blocks of the whole are.
+
+    Parameters
+    ----------
+    blocks
+        Blocks of the whole, for each axis that it has.
+    whole, part
+        What the whole and the part take along each axis of the underlying array.
+
+    Returns
+    -------
+    tuple of tuple of int
+        Blocks of the part; empty ones are left out.
+
+    Examples
+    --------
+    >>> cut_blocks(((3, 3, 3), (9,)), (range(9), range(9)), (range(8, 0, -2), 4))
+    ((2, 1, 1),)
+    """
+    lengths = iter(blocks)
+    result = []
+    for before, after in zip(whole, part, strict=True):
+        sizes = () if isinstance(before, int) else next(lengths)
+        if isinstance(before, int) or isinstance(after, int):
+            continue
+        step = after.step // before.step
+        first = before.index(after[0]) if len(after) else 0
+        places = range(first, first + len(after) * step, step)  # of the part, counted in the whole
+        forward = places if step > 0 else places[::-1]
+        counts, passed = [], 0
+        for end in itertools.accumulate(sizes):
+            below = min(len(forward), max(0, -(-(end - forward.start) // forward.step)))
+            counts.append(below - passed)
+            passed = below
+        counts = [n for n in counts if n]
+        result.append(tuple(counts if step > 0 else counts[::-1]) or (0,))
+    return tuple(result)
+
+
+def unit_of(array: zarr.Array[Any]) -> tuple[int, ...]:
+    """Return the shape that blocks are multiples of: shards, or chunks if a shard is more than a block.
+
+    Parameters
+    ----------
+    array
+        The array.
+
+    Returns
+    -------
+    tuple of int
+        One length per axis.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> unit_of(zarr.create_array({}, shape=(8, 8), chunks=(2, 2), shards=(4, 4), dtype="uint8"))
+    (4, 4)
+    """
+    shards = array.shards
+    if shards is not None and math.prod(shards) * array.dtype.itemsize <= BLOCK_BYTES:
+        return tuple(shards)
+    return tuple(max(1, n) for n in array.chunks)
+
+
+def token(thing: object) -> str:
+    """Return a short digest of what an object prints as.
+
+    Parameters
+    ----------
+    thing
+        Anything with a ``repr`` that says all that matters.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits.
+
+    Examples
+    --------
+    >>> token((1, 2)) == token((1, 2))
+    True
+    """
+    return hashlib.blake2b(repr(thing).encode(), digest_size=8).hexdigest()
+
+
+@functools.cache
+def _source_array() -> Any:
+    """Return the class of our dask arrays, made here because importing this module must not load dask."""
+    import dask.array
+
+    class SourceArray(dask.array.Array):
+        """A dask array that is nothing but a source: slicing it takes a part of the source."""
+
+        origin: _Origin | None = None  # copies, unpickled and computed arrays are ordinary dask arrays
+
+        def __getitem__(self, index: Any) -> Any:
+            if self.origin is None or not is_basic(index):
+                return super().__getitem__(index)  # type: ignore[no-untyped-call]
+            axes, part = self.origin.source.axes, self.origin.source.view(index)
+            if part.axes == axes:
+                return self
+            return lazy_array(
+                part,
+                name=f"{self.name}-{token(part.axes)}",
+                blocks=None if self.origin.planned else cut_blocks(self.chunks, axes, part.axes),
+                inline_array=self.origin.inline_array,
+                meta=self.origin.meta,  # dask gives it the number of axes that it needs
+            )
+
+        def __array__(self, dtype: Any = None, copy: bool | None = None, **options: Any) -> Any:
+            # One request is one read: dask's scheduler would add more than the cache takes.
+            if self.origin is None or self.origin.meta is not None or self.npartitions != 1:
+                return super().__array__(dtype, copy, **options)  # type: ignore[no-untyped-call]
+            return self.origin.source.__array__(dtype, copy)
+
+    return SourceArray

@@ -1,0 +1,174 @@
+"""What every test can rely on: the corpus of real files, a display for windows, and no file left open.
+
+Three environment variables steer the suite:
+
+- ``NAPARI_OME_NGFF_CORPUS``: folder of the corpus, by default ``../shared/corpus`` beside the repository.
+  Without one the tests that need it are skipped, or fail where ``CI`` is set.
+- ``NAPARI_OME_NGFF_TESTS=full``: napari must be installed. Otherwise test modules that import napari or Qt at
+  their top are left out where napari is missing, so that the library can be tested alone.
+- ``DISPLAY``: used if set. On Linux without one, an Xvfb is started for the session and stopped after it;
+  without Xvfb the window tests are skipped, or fail where ``CI`` is set.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+CORPUS = Path(os.environ.get("NAPARI_OME_NGFF_CORPUS") or HERE.parent.parent / "shared" / "corpus")
+IN_CI = bool(os.environ.get("CI"))
+NEED_NAPARI = frozenset({"napari", "npe2", "magicgui", "qtpy", "superqt", "pytestqt"})
+"""Whoever imports one of these at the top of a test module needs a complete napari."""
+
+HAS_NAPARI = all(importlib.util.find_spec(name) for name in ("napari", "qtpy", "pytestqt"))
+LEFT_OUT = pytest.StashKey[list[str]]()
+"""Where the names of test modules that were not collected are kept for the summary."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the user's napari settings and caches out of the tests, and the tests out of them."""
+    if os.environ.get("NAPARI_OME_NGFF_TESTS") == "full" and not HAS_NAPARI:
+        raise pytest.UsageError("NAPARI_OME_NGFF_TESTS=full, but napari, Qt or pytest-qt is not installed")
+    if not HAS_NAPARI:
+        return
+    # napari reads this when its settings are first imported, so a fixture would come too late.
+    scratch = tempfile.mkdtemp(prefix="napari-ome-ngff-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(scratch, ignore_errors=True))
+    os.environ["NAPARI_CONFIG"] = str(Path(scratch) / "settings.yaml")
+    if sys.platform == "linux":
+        os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
+        os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
+        if "XDG_RUNTIME_DIR" not in os.environ:
+            os.environ["XDG_RUNTIME_DIR"] = scratch  # mkdtemp made it 0700, as Qt demands
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules that need napari where it is not installed."""
+    if HAS_NAPARI or collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    if not _top_level_imports(collection_path) & NEED_NAPARI:
+        return None
+    config.stash.setdefault(LEFT_OUT, []).append(collection_path.name)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was not collected, so that a short run is not mistaken for a whole one."""
+    if names := config.stash.get(LEFT_OUT, []):
+        terminalreporter.write_line(f"napari is not installed, not collected: {', '.join(sorted(names))}")
+
+
+def _top_level_imports(module: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def _skip_or_fail(reason: str) -> None:
+    if IN_CI:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Folder of real OME-NGFF files; its ``INDEX.md`` says what each one holds."""
+    if not (CORPUS / "INDEX.md").is_file():
+        _skip_or_fail(f"no corpus at {CORPUS} (set NAPARI_OME_NGFF_CORPUS to its folder)")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def display(pytestconfig: pytest.Config) -> str:
+    """Make sure that windows can be opened, and return the name of the display (empty outside Linux)."""
+    if sys.platform != "linux":
+        return ""
+    if "DISPLAY" not in os.environ:
+        if shutil.which("Xvfb") is None:
+            _skip_or_fail("no DISPLAY and no Xvfb (install the package xvfb)")
+        os.environ["DISPLAY"], stop = _start_xvfb()
+        # Qt ends the process when its display goes away while events are processed: not before the very end.
+        pytestconfig.add_cleanup(stop)
+    return os.environ["DISPLAY"]
+
+
+def _start_xvfb() -> tuple[str, Callable[[], None]]:
+    """Start an Xvfb on the first free display; return the display's name and what stops it."""
+    ours, its = os.pipe()
+    command = ["Xvfb", "-displayfd", str(its), "-screen", "0", "1600x1000x24", "-noreset", "-nolisten", "tcp"]
+    process = subprocess.Popen(
+        [*command, "+extension", "GLX", "+render"],
+        pass_fds=[its],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(its)
+    with os.fdopen(ours) as pipe:
+        number = pipe.readline().strip()  # written once the server accepts connections
+    if not number:
+        process.wait()
+        pytest.fail(f"Xvfb ended with {process.returncode} before it had a display", pytrace=False)
+
+    def stop() -> None:
+        os.environ.pop("DISPLAY", None)
+        process.terminate()
+        process.wait(timeout=10)
+
+    return f":{number}", stop
+
+
+@pytest.fixture(scope="session")
+def qapp_args(display: str) -> list[str]:
+    """Give pytest-qt a display before it makes the application: every Qt test passes through here."""
+    return ["napari-ome-ngff-tests"]
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
+    """A real napari window, shown, always of the same size."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1100, 800)
+    return viewer
+
+
+@pytest.fixture(autouse=True)
+def _no_file_left_open() -> Iterator[None]:
+    """Fail a test that opens a file and does not close it."""
+    before = _open_files()
+    yield
+    if left := _open_files() - before:
+        gc.collect()  # an object in a reference cycle closes its file when it is collected
+        left = _open_files() - before
+    assert not left, f"left open: {sorted(path for _, path in left)}"
+
+
+def _open_files() -> frozenset[tuple[int, str]]:
+    """Descriptor and path of each open file that is data, not a part of the system or of Python."""
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        return frozenset()
+    found = set()
+    for name in os.listdir(folder):
+        try:
+            path = os.readlink(folder / name)
+        except OSError:  # the descriptor of this very listing
+            continue
+        if path.startswith("/") and not path.startswith(("/memfd:", "/dev/", "/proc/", "/usr/", sys.prefix)):
+            found.add((int(name), path))
+    return frozenset(entry for entry in found if not os.path.isdir(entry[1]))

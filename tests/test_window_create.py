@@ -1,0 +1,179 @@
+"""Creating an image with the dock widget in a real window: plan, write, cancel, open the result."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtTest import QTest
+
+from napari_ome_ngff.plugin.widget import CreateWidget
+from tests.window_tools import PLUGIN, add_cells, canvas, difference, photograph, pump, wait_until
+
+
+@pytest.fixture
+def widget(viewer: Any, tmp_path: Path) -> CreateWidget:
+    """The dock widget as the menu opens it, with a target in this test's folder."""
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN)
+    assert isinstance(widget, CreateWidget)
+    widget.fields.target.value = tmp_path / "cells.ome.zarr"
+    return widget
+
+
+def click(button: Any) -> None:
+    assert button.enabled
+    QTest.mouseClick(button.native, Qt.MouseButton.LeftButton)
+
+
+def finish(widget: CreateWidget) -> None:
+    wait_until(lambda: not widget.busy, why="written")
+    pump(0.2)
+
+
+def add_slow_image(viewer: Any, *, seconds: float = 0.05, planes: int = 200) -> threading.Event:
+    """Add a lazy image that takes its time for each plane; the event is set once the first one is read."""
+    read = threading.Event()
+
+    def plane(block_info: Any = None) -> np.ndarray:
+        if block_info and block_info[None]["chunk-location"][0] > 0:  # the first plane is for the screen
+            read.set()
+            time.sleep(seconds)
+        return np.full((1, 256, 256), 100, "uint16")
+
+    data = dask.array.map_blocks(
+        plane, chunks=((1,) * planes, (256,), (256,)), dtype="uint16", meta=np.empty((0,) * 3, "uint16")
+    )
+    viewer.add_image(data, name="slow", contrast_limits=(0, 200), axis_labels=("z", "y", "x"))
+    return read
+
+
+def test_created_and_shown_instead_it_is_the_same_picture(
+    viewer: Any, widget: CreateWidget, tmp_path: Path
+) -> None:
+    add_cells(viewer)
+    before = canvas(viewer)
+    widget.fields.after.value = "swap"
+    assert widget.plan_table.shape[0] >= 2, "one line for each level of image and labels"
+    photograph("create-plan")
+    click(widget.create)
+    finish(widget)
+    photograph("create-done")
+    assert widget.status.value.startswith("Written")
+    assert [path.name for path in tmp_path.iterdir()] == ["cells.ome.zarr"]
+    assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
+    assert all(layer.source.reader_plugin == PLUGIN for layer in viewer.layers)
+    assert difference(before, canvas(viewer)) < 0.01
+
+
+def test_the_result_can_be_added(viewer: Any, widget: CreateWidget) -> None:
+    add_cells(viewer)
+    widget.fields.after.value = "add"
+    click(widget.create)
+    finish(widget)
+    assert [layer.name for layer in viewer.layers][3:] == [
+        f"{name} [1]" for name in ("red", "green", "cells")
+    ]
+
+
+def test_progress_is_shown_and_the_window_stays_alive(viewer: Any, widget: CreateWidget) -> None:
+    add_slow_image(viewer, seconds=0.01, planes=128)
+    ticks: list[float] = []
+    shown: list[str] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: (ticks.append(time.monotonic()), shown.append(widget.status.value)))
+    timer.start(10)
+    click(widget.create)
+    finish(widget)
+    timer.stop()
+    assert widget.status.value.startswith("Written")
+    assert any(" of " in text and text.endswith(("MB", "left")) for text in shown)
+    assert max(np.diff(ticks)) < 0.5
+
+
+def test_cancelled_in_the_middle_nothing_is_left(viewer: Any, widget: CreateWidget, tmp_path: Path) -> None:
+    read = add_slow_image(viewer)
+    click(widget.create)
+    wait_until(lambda: read.is_set() and any(tmp_path.iterdir()), why="writing has begun")
+    wait_until(lambda: widget.progress.value > 0 or not widget.busy, why="progress")
+    photograph("create-progress")
+    assert widget.busy
+    click(widget.cancel)
+    finish(widget)
+    photograph("create-cancelled")
+    assert widget.status.value == "Cancelled. Nothing was left behind."
+    assert list(tmp_path.iterdir()) == []
+    assert widget.create.enabled, "and it can be tried again"
+
+
+def test_a_window_that_is_closed_in_the_middle_leaves_nothing(
+    viewer: Any, widget: CreateWidget, tmp_path: Path
+) -> None:
+    read = add_slow_image(viewer)
+    click(widget.create)
+    wait_until(lambda: read.is_set() and any(tmp_path.iterdir()), why="writing has begun")
+    viewer.close()
+    wait_until(lambda: not any(tmp_path.iterdir()), why="taken back")
+
+
+def test_a_source_that_fails_is_reported_and_nothing_is_left(
+    viewer: Any, widget: CreateWidget, tmp_path: Path
+) -> None:
+    def plane(block_info: Any = None) -> np.ndarray:
+        if block_info and block_info[None]["chunk-location"][0] == 40:
+            raise RuntimeError("the microscope is on fire")
+        return np.zeros((1, 64, 64), "uint8")
+
+    data = dask.array.map_blocks(
+        plane, chunks=((1,) * 64, (64,), (64,)), dtype="uint8", meta=np.empty((0,) * 3, "uint8")
+    )
+    viewer.add_image(data, name="broken", contrast_limits=(0, 1))
+    click(widget.create)
+    finish(widget)
+    photograph("create-failed")
+    assert "the microscope is on fire" in widget.status.value
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_image_is_replaced_only_when_that_is_ticked(
+    viewer: Any, widget: CreateWidget, tmp_path: Path
+) -> None:
+    add_cells(viewer)
+    click(widget.create)
+    finish(widget)
+    widget.fields.target.value = tmp_path / "cells.ome.zarr"
+    assert not widget.create.enabled
+    assert "Replace" in widget.status.value or "exists" in widget.status.value
+    photograph("create-refused")
+    widget.fields.overwrite.value = True
+    widget.fields.levels.value = "2"
+    click(widget.create)
+    finish(widget)
+    assert widget.status.value.startswith("Written")
+    viewer.layers.clear()
+    layers = viewer.open(str(tmp_path / "cells.ome.zarr"), plugin=PLUGIN)
+    assert [len(layer.data) for layer in layers] == [2, 2, 2]
+
+
+def test_an_image_that_is_shown_can_be_replaced_by_itself(
+    viewer: Any, widget: CreateWidget, tmp_path: Path
+) -> None:
+    add_cells(viewer)
+    widget.fields.after.value = "swap"
+    click(widget.create)
+    finish(widget)
+    before = canvas(viewer)
+    widget.fields.target.value = tmp_path / "cells.ome.zarr"
+    widget.fields.overwrite.value = True
+    widget.fields.after.value = "keep"
+    widget.fields.compressor.value = "gzip"
+    click(widget.create)
+    finish(widget)
+    assert widget.status.value.startswith("Written")
+    assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
+    assert difference(before, canvas(viewer)) < 0.01

@@ -1,0 +1,97 @@
+"""Opening in a real napari window: by drag and drop, through the question for a reader, and by a call."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QWidget
+
+from napari_ome_ngff.errors import UnsupportedError
+from tests.window_tools import (
+    PLUGIN,
+    answering,
+    canvas,
+    choose_reader,
+    difference,
+    drop,
+    photograph,
+    press,
+)
+
+
+@pytest.fixture(params=["coins_0.4.zarr", "coins_0.5.zarr"])
+def coins(request: pytest.FixtureRequest, corpus: Path) -> Path:
+    """An image with a label image, written by ome-zarr-py."""
+    return corpus / "generated" / "ome-zarr-py-0.21" / str(request.param)
+
+
+def colors(picture: np.ndarray) -> int:
+    """How many clearly different colours a picture has, black not counted."""
+    found, counts = np.unique(picture.reshape(-1, 3) // 64, axis=0, return_counts=True)
+    return int(((counts > 50) & (found.sum(axis=1) > 0)).sum())
+
+
+def test_a_dropped_folder_opens_once_a_reader_is_chosen(viewer: Any, coins: Path) -> None:
+    offered: list[str] = []
+    with answering(choose_reader("OME-NGFF", offered=offered, shot="choose-reader")):
+        drop(viewer, coins)
+    assert offered[0] == "OME-NGFF", "napari sorts readers by name and selects the first one"
+    assert [layer._type_string for layer in viewer.layers] == ["image", "labels"]
+    picture = canvas(viewer)
+    photograph(f"dropped-{coins.stem}")
+    assert (picture.max(axis=-1) > 32).mean() > 0.2, "the image fills the canvas"
+
+
+def test_label_images_are_drawn_over_their_image(viewer: Any, coins: Path) -> None:
+    image, labels = viewer.open(str(coins), plugin=PLUGIN)
+    labels.visible = True
+    with_labels = canvas(viewer)
+    labels.visible = False
+    without = canvas(viewer)
+    assert colors(without) < colors(with_labels)
+    assert difference(with_labels, without) > 0.1
+    image.visible, labels.visible = False, True
+    assert colors(canvas(viewer)) >= 3, "each coin has its colour"
+    lower, upper = labels.extent.world
+    assert np.allclose(lower, image.extent.world[0])
+    assert np.allclose(upper, image.extent.world[1])
+
+
+def test_dropping_and_calling_show_the_same_picture(viewer: Any, coins: Path) -> None:
+    with answering(choose_reader("OME-NGFF")):
+        drop(viewer, coins)
+    dropped = canvas(viewer)
+    viewer.layers.clear()
+    viewer.open(str(coins), plugin=PLUGIN)
+    assert difference(dropped, canvas(viewer)) < 0.001
+
+
+def test_no_reader_no_layers(viewer: Any, coins: Path) -> None:
+    def cancel(dialog: QWidget) -> None:
+        press(dialog, "Cancel")
+
+    with answering(cancel):
+        drop(viewer, coins)
+    assert len(viewer.layers) == 0
+
+
+def test_what_cannot_be_shown_says_so_and_opens_nothing(viewer: Any, corpus: Path) -> None:
+    with answering(choose_reader("OME-NGFF")), pytest.raises(UnsupportedError, match="late"):
+        drop(viewer, corpus / "generated" / "ome-zarr-py-0.21" / "plate_0.5.zarr")
+    assert len(viewer.layers) == 0
+
+
+def test_an_image_that_goes_away_while_it_is_shown_leaves_the_window_alive(
+    viewer: Any, corpus: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "wave.ome.zarr"
+    shutil.copytree(corpus / "generated" / "ngff-zarr-0.50" / "wave_0.5.ome.zarr", copy)
+    viewer.open(str(copy), plugin=PLUGIN)
+    assert (canvas(viewer).max(axis=-1) > 32).any()
+    shutil.rmtree(copy)
+    viewer.dims.set_current_step(0, 1)
+    assert canvas(viewer).shape

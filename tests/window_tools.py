@@ -1,0 +1,177 @@
+"""Hands and eyes for a real napari window: drop a folder, answer a dialog, choose from a menu, look."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
+from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLineEdit, QRadioButton, QWidget
+
+PLUGIN = "napari-ome-ngff"
+
+
+def pump(seconds: float = 0.05) -> None:
+    """Let the window live for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float = 30, why: str = "") -> None:
+    """Let the window live until something is the case."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {why or condition}"
+        pump(0.02)
+
+
+def canvas(viewer: Any) -> np.ndarray:
+    """Look at the canvas once everything is loaded: ``(y, x, 3)`` of uint8."""
+    wait_until(lambda: all(layer.loaded for layer in viewer.layers), why="layers loaded")
+    pump(0.3)  # the first paint is not the last
+    picture = np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
+    return picture
+
+
+def photograph(name: str) -> None:
+    """Save the whole screen, for people to look at, if a folder for that was named."""
+    if folder := os.environ.get("NAPARI_OME_NGFF_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        pump(0.2)
+        QApplication.primaryScreen().grabWindow(0).save(str(Path(folder) / f"{name}.png"))
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of pixels that differ by more than interpolation and rounding may make."""
+    assert one.shape == other.shape
+    return float((np.abs(one.astype(int) - other.astype(int)).max(axis=-1) > 24).mean())
+
+
+def drop(viewer: Any, path: Path) -> None:
+    """Drag a folder from a file manager and drop it on the canvas."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    viewer.window._qt_viewer.dropEvent(
+        QDropEvent(
+            QPointF(10, 10),
+            Qt.DropAction.CopyAction,
+            mime,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+    )
+
+
+def choose_from_menu(viewer: Any, menu: str, item: str) -> None:
+    """Choose an item of a menu by the beginning of its text, as a click does."""
+    for entry in viewer.window._qt_window.menuBar().actions():
+        if entry.text().replace("&", "") == menu:
+            entry.menu().aboutToShow.emit()
+            for action in entry.menu().actions():
+                if action.text().replace("&", "").startswith(item):
+                    assert action.isEnabled(), f"{menu} > {item} is not enabled"
+                    action.trigger()
+                    return
+    raise AssertionError(f"there is no {menu} > {item}")
+
+
+@contextmanager
+def answering(*answers: Callable[[QWidget], None]) -> Iterator[None]:
+    """Answer the modal dialogs that open meanwhile, in this order, one answer each.
+
+    A dialog without an answer, or one that its answer fails at, is closed, and the test fails afterwards.
+    """
+    open_answers = list(answers)
+    met: list[QWidget] = []
+    errors: list[BaseException] = []
+
+    def look() -> None:
+        dialog = QApplication.activeModalWidget()
+        if dialog is None or dialog in met:
+            return
+        met.append(dialog)
+        try:
+            assert open_answers, f"unexpected dialog {dialog.windowTitle()!r}"
+            open_answers.pop(0)(dialog)
+        except BaseException as error:  # noqa: BLE001 - a timer would lose it, and the dialog stay
+            errors.append(error)
+            dialog.close()
+
+    timer = QTimer()
+    timer.timeout.connect(look)
+    timer.start(50)
+    try:
+        yield
+    finally:
+        timer.stop()
+    if errors:
+        raise errors[0]
+    assert not open_answers, f"{len(open_answers)} dialogs did not come"
+
+
+def press(dialog: QWidget, text: str) -> None:
+    """Press a button of a dialog by its text."""
+    buttons = [button for box in dialog.findChildren(QDialogButtonBox) for button in box.buttons()]
+    named = [button for button in buttons if button.text().replace("&", "").lower() == text.lower()]
+    assert named, f"no button {text!r} among {[button.text() for button in buttons]}"
+    QTimer.singleShot(20, named[0].click)
+
+
+def choose_reader(
+    name: str, *, offered: list[str] | None = None, shot: str = ""
+) -> Callable[[QWidget], None]:
+    """Answer napari's dialog "Choose reader" with the reader of this name."""
+
+    def answer(dialog: QWidget) -> None:
+        assert dialog.windowTitle() == "Choose reader"
+        buttons = {button.text(): button for button in dialog.findChildren(QRadioButton)}
+        if offered is not None:
+            offered.extend(buttons)
+        buttons[name].setChecked(True)
+        if shot:
+            photograph(shot)
+        press(dialog, "OK")
+
+    return answer
+
+
+def save_as(path: Path, *, kind: str = "OME-NGFF", shot: str = "") -> Callable[[QWidget], None]:
+    """Answer the file dialog: choose the file type whose name contains `kind`, type a path, save."""
+
+    def answer(dialog: QWidget) -> None:
+        assert isinstance(dialog, QFileDialog)
+        kinds = [name for name in dialog.nameFilters() if kind in name]
+        assert kinds, f"no {kind!r} among {dialog.nameFilters()}"
+        dialog.selectNameFilter(kinds[0])
+        line = dialog.findChild(QLineEdit, "fileNameEdit")
+        line.setText(str(path))
+        if shot:
+            photograph(shot)
+        press(dialog, "Save")
+
+    return answer
+
+
+def add_cells(viewer: Any, *, labels: bool = True) -> None:
+    """Add a red channel that is bright on the left, a green one that is bright on the right, and labels."""
+    plane = np.zeros((8, 96, 128), "uint16")
+    ramp = np.linspace(400, 1000, 96, dtype="uint16")[None, :, None]
+    red, green, cells = plane.copy(), plane.copy(), plane.copy()
+    red[..., 10:60] = ramp
+    green[..., 70:120] = ramp[:, ::-1]
+    for value, (y, x) in enumerate([(30, 30), (60, 64), (70, 100)], start=1):
+        cells[:, y - 12 : y + 12, x - 12 : x + 12] = value
+    place = {"scale": (2.0, 0.5, 0.5), "units": ("micrometer",) * 3, "axis_labels": ("z", "y", "x")}
+    shown = {"contrast_limits": (0, 1000), "blending": "additive"}
+    viewer.add_image(red, name="red", colormap="red", **shown, **place)
+    viewer.add_image(green, name="green", colormap="green", **shown, **place)
+    if labels:
+        viewer.add_labels(cells, name="cells", **place)
