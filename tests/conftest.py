@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out modules that need napari where it is not installed."""
-    if HAS_NAPARI or collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+    if HAS_NAPARI or collection_path.suffix != ".py":
         return None
     if not _top_level_imports(collection_path) & NEED_NAPARI:
         return None

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from threading import Event
 
+import dask.array
+import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.plugin.describe import duration, megabytes, voxel_size
-from napari_ome_ngff.plugin.request import COMPRESSORS, Form, codec, resolve
+from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
+from napari_ome_ngff.plugin.describe import duration, megabytes, summary, table, voxel_size
+from napari_ome_ngff.plugin.origin import LayerData
+from napari_ome_ngff.plugin.request import COMPRESSORS, Form, Outcome, codec, preview, resolve, write
 from napari_ome_ngff.plugin.target import propose_target, target_path
+from napari_ome_ngff.pyramid.write import Progress
 
 HERE = Form(target="/data/cells")
 names = st.text(
@@ -108,8 +118,202 @@ def test_every_compressor_on_offer_exists(name: str) -> None:
 
 
 def test_numbers_are_written_for_people() -> None:
-    assert voxel_size("yx", (1, 1), (None, None)) == "y 1, x 1"
+    assert voxel_size("yx", (1, 2), (None, None)) == "y 1, x 2"
     assert voxel_size("yx", (0.123456, 1e-7), ("foot", "foot")) == "y 0.1235, x 1e-07 foot"
+    assert voxel_size("yx", (1, 1), ("meter", "foot")) == "y 1 m, x 1 foot"
     assert megabytes(0) == "0"
     assert megabytes(123_456_789_000) == "123,457"
     assert duration(59.7) == "1 min 0 s"
+
+
+# From here on with layers, as napari hands them over.
+
+
+def cells(*, shape: tuple[int, ...] = (8, 64, 64)) -> list[LayerData]:
+    """Two channels and a label image."""
+    pixels = np.arange(np.prod(shape), dtype="uint16").reshape(shape)
+    place = {"scale": (2.0, 0.5, 0.5), "units": ("micrometer",) * 3, "axis_labels": ("z", "y", "x")}
+    return [
+        (pixels, {"name": "red", "colormap": "red", **place}, "image"),
+        (pixels[:, ::-1], {"name": "green", "colormap": "green", **place}, "image"),
+        ((pixels // 1000), {"name": "cells", **place}, "labels"),
+    ]
+
+
+def created(form: Form, layers: Sequence[LayerData]) -> zarr.Group:
+    """Write what the form asks for, and open the group."""
+    asked = preview(form, layers)
+    assert asked.request is not None, asked.problem
+    *_, outcome = run(write(asked.request, asked.sources, Event()))
+    assert isinstance(outcome, Outcome)
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.path == asked.request.target
+    return zarr.open_group(asked.request.target, mode="r")
+
+
+def run(steps: Generator[Progress, None, Outcome]) -> Iterator[Progress | Outcome]:
+    yield (yield from steps)
+
+
+def test_the_plan_is_what_is_written(tmp_path: Path) -> None:
+    form = Form(target=str(tmp_path / "cells"), levels="3")
+    asked = preview(form, cells())
+    assert asked.plan is not None
+    group = created(form, cells())
+    for image in asked.plan.multiscales:
+        for level in image.levels:
+            array = group[f"{image.path}/{level.path}".strip("/")]
+            assert isinstance(array, zarr.Array)
+            assert (array.shape, array.chunks) == (level.shape, level.chunks)
+    assert sum(path.is_file() for path in (tmp_path / "cells.ome.zarr").rglob("*")) <= asked.plan.n_files
+    rows = table(asked.plan)
+    assert [row[0] for row in rows if row[0]] == ["image", "cells"]
+    assert rows[0][1:5] == ("0", "2×8×64×64", f"{megabytes(2 * 8 * 64 * 64 * 2)} MB", "z 2, yx 0.5 µm")
+    assert summary(asked.plan).startswith("At most ")
+
+
+@pytest.mark.parametrize(("version", "zarr_format"), [("0.4", 2), ("0.5", 3), ("0.6", 3)])
+def test_the_version_is_seen_in_the_file(version: str, zarr_format: int, tmp_path: Path) -> None:
+    group = created(Form(target=str(tmp_path / "cells"), version=version), cells())
+    assert group.metadata.zarr_format == zarr_format
+    assert f'"{version}' in json.dumps(group.attrs.asdict())
+
+
+@pytest.mark.parametrize(("levels", "count"), [("1", 1), ("2", 2), ("auto", 1)])
+def test_the_levels_are_seen_in_the_file(levels: str, count: int, tmp_path: Path) -> None:
+    group = created(Form(target=str(tmp_path / "cells"), levels=levels), cells())
+    assert len(dict(group.arrays())) == count
+
+
+@pytest.mark.parametrize(
+    ("chunks", "image", "labels"),
+    [("4, 16, 32", (1, 4, 16, 32), (4, 16, 32)), ("16, 32", (1, 1, 16, 32), (1, 16, 32))],
+)
+def test_the_chunks_are_seen_in_the_file(
+    chunks: str, image: tuple[int, ...], labels: tuple[int, ...], tmp_path: Path
+) -> None:
+    group = created(Form(target=str(tmp_path / "cells"), chunks=chunks), cells())
+    assert group["0"].chunks == image
+    assert group["labels/cells/0"].chunks == labels
+
+
+@pytest.mark.parametrize("version", ["0.5", "0.6"])
+def test_the_shards_are_seen_in_the_file(version: str, tmp_path: Path) -> None:
+    form = Form(target=str(tmp_path / "cells"), version=version, chunks="4, 16, 16")
+    assert created(form, cells())["0"].shards is None
+    form = replace(form, shards="auto", overwrite=True)
+    shards = created(form, cells())["0"].shards
+    assert shards is not None
+    assert shards > (1, 4, 16, 16)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
+@pytest.mark.parametrize("compressor", COMPRESSORS)
+def test_the_compressor_is_seen_in_the_file(compressor: str, version: str, tmp_path: Path) -> None:
+    form = Form(target=str(tmp_path / "cells"), version=version, compressor=compressor)
+    found = repr(created(form, cells())["0"].compressors).lower()
+    assert (compressor in found) == (compressor != "none")
+
+
+@pytest.mark.parametrize(
+    ("method", "value"), [("mean", 2), ("nearest", 1)]
+)  # of the block 1 3 / 3 3: the mean is 2.5, rounded half to even
+def test_the_method_for_images_is_seen_in_the_file(method: str, value: int, tmp_path: Path) -> None:
+    block = np.tile(np.array([[1, 3], [3, 3]], "uint8"), (8, 8))
+    form = Form(target=str(tmp_path / "a"), image_method=method, levels="2")
+    group = created(form, [(block, {"name": "a", "axis_labels": ("y", "x")}, "image")])
+    assert np.unique(group["1"][:]).tolist() == [value]
+
+
+@pytest.mark.parametrize(("method", "value"), [("mode", 3), ("nearest", 1)])
+def test_the_method_for_labels_is_seen_in_the_file(method: str, value: int, tmp_path: Path) -> None:
+    block = np.tile(np.array([[1, 3], [3, 3]], "uint8"), (8, 8))
+    form = Form(target=str(tmp_path / "a"), label_method=method, levels="2")
+    group = created(form, [(block, {"name": "a", "axis_labels": ("y", "x")}, "labels")])
+    assert np.unique(group["1"][:]).tolist() == [value]
+
+
+def test_levels_that_a_layer_has_are_kept(tmp_path: Path) -> None:
+    levels = [np.full((2 ** (8 - i),) * 2, i, "uint8") for i in range(3)]
+    layer = (levels, {"name": "a", "multiscale": True, "axis_labels": ("y", "x")}, "image")
+    group = created(Form(target=str(tmp_path / "a"), levels="1"), [layer])
+    assert [np.unique(array[:]).tolist() for _, array in sorted(group.arrays())] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("form", "layers", "words"),
+    [
+        (Form(target="a"), [], "nothing to write"),
+        (Form(target="a"), [(np.zeros((3, 2)), {"name": "spots"}, "points")], "nothing"),
+        (Form(target=""), cells(), "where to write"),
+        (Form(target="a", levels="9"), cells(), "levels at most"),
+        (Form(target="a", chunks="1, 1, 1, 1, 1, 1"), cells(), "Chunks|chunks"),
+    ],
+)
+def test_what_cannot_be_written_is_a_problem_not_a_plan(
+    form: Form, layers: list[LayerData], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = preview(form, layers)
+    assert asked.plan is None
+    assert asked.request is None
+    assert re.search(words, str(asked.problem))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_layers_that_are_left_out_are_named(tmp_path: Path) -> None:
+    spots = (np.zeros((3, 3)), {"name": "spots"}, "points")
+    asked = preview(Form(target=str(tmp_path / "a")), [*cells(), spots])
+    assert asked.plan is not None
+    assert any("spots" in note for note in asked.notes)
+
+
+def test_a_target_that_exists_is_a_problem_until_it_may_be_replaced(tmp_path: Path) -> None:
+    form = Form(target=str(tmp_path / "cells"))
+    created(form, cells())
+    assert isinstance(preview(form, cells()).problem, TargetError)
+    assert preview(replace(form, overwrite=True), cells()).plan is not None
+
+
+def test_planning_reads_no_pixel(tmp_path: Path) -> None:
+    class Untouchable:
+        shape, dtype, ndim = (64, 512, 512), np.dtype("uint16"), 3
+
+        def __getitem__(self, key: object) -> np.ndarray:
+            raise AssertionError("a pixel was read")
+
+    lazy = dask.array.from_array(Untouchable(), chunks=(1, 512, 512), meta=np.empty((0, 0, 0), "uint16"))
+    asked = preview(Form(target=str(tmp_path / "a")), [(lazy, {"name": "a"}, "image")])
+    assert asked.problem is None
+    assert asked.plan is not None
+
+
+def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
+    asked = preview(Form(target=str(tmp_path / "cells"), chunks="1, 64, 64"), cells(shape=(32, 64, 64)))
+    assert asked.request is not None
+    cancelled = Event()
+    steps = write(asked.request, asked.sources, cancelled)
+    next(steps)
+    assert any(tmp_path.iterdir())
+    cancelled.set()
+    assert [*run(steps)][-1] == Outcome()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError, StopIteration])
+def test_whatever_a_source_raises_is_in_the_outcome(error: type[Exception], tmp_path: Path) -> None:
+    def broken(block: np.ndarray) -> np.ndarray:
+        raise error("the microscope is on fire")
+
+    image = dask.array.zeros((4, 64, 64), chunks=(1, 64, 64), dtype="uint8").map_blocks(
+        broken, dtype="uint8", meta=np.empty((0, 0, 0), "uint8")
+    )
+    asked = preview(Form(target=str(tmp_path / "a")), [(image, {"name": "a"}, "image")])
+    assert asked.request is not None
+    *_, outcome = run(write(asked.request, asked.sources, Event()))
+    assert isinstance(outcome, Outcome)
+    assert outcome.path is None
+    assert isinstance(outcome.error, OmeNgffError)
+    assert "the microscope is on fire" in str(outcome.error)
+    assert list(tmp_path.iterdir()) == []

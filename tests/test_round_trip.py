@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from napari_ome_ngff import (
     DaskArrayWrapper,
+    MetadataError,
     ZarrArrayWrapper,
     create_multiscale_group,
     model_multiscale_group,
@@ -18,7 +19,9 @@ from napari_ome_ngff import (
     read_multiscale_group,
 )
 
-from .strategies import VERSIONS, images
+from .strategies import DTYPES, VERSIONS, images
+
+NATIVE = tuple(dtype for dtype in DTYPES if not dtype.startswith(">"))
 
 
 def coarser(image: xarray.DataArray) -> xarray.DataArray:
@@ -29,6 +32,16 @@ def coarser(image: xarray.DataArray) -> xarray.DataArray:
         reduced = image.real
     mean = reduced.coarsen(factors, boundary="trim").mean() if factors else image
     return mean.astype(image.dtype).assign_attrs(image.attrs)
+
+
+def ascending(image: xarray.DataArray) -> xarray.DataArray:
+    """Turn axes that run backwards: 0.6 has no negative scales, 0.4 and 0.5 do."""
+    for dim in image.dims:
+        if dim in image.coords and image.coords[dim].attrs.get("scale", 1) < 0:
+            image = image.assign_coords({dim: (dim, image.coords[dim].values, {"scale": 1.0})})
+        elif dim in image.coords and image.sizes[dim] > 1 and image.coords[dim][1] < image.coords[dim][0]:
+            image = image.isel({dim: slice(None, None, -1)})
+    return image
 
 
 def same_place(read: xarray.DataArray, written: xarray.DataArray) -> None:
@@ -43,9 +56,10 @@ def same_place(read: xarray.DataArray, written: xarray.DataArray) -> None:
         assert read.coords["channel_label"].values.tolist() == written.coords["channel_label"].values.tolist()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(image=images(), version=st.sampled_from(VERSIONS))
 def test_read_gives_back_what_create_was_given(image: xarray.DataArray, version: str) -> None:
+    image = ascending(image) if version == "0.6" else image
     arrays = {"s0": image, "s1": coarser(image)}
     group = create_multiscale_group(store=zarr.storage.MemoryStore(), arrays=arrays, ngff_version=version)
     levels = read_multiscale_group(group, array_wrapper=ZarrArrayWrapper())
@@ -53,20 +67,29 @@ def test_read_gives_back_what_create_was_given(image: xarray.DataArray, version:
     for path, array in arrays.items():
         assert levels[path].dims == array.dims
         assert levels[path].shape == array.shape
-        assert levels[path].dtype == array.dtype
+        # Zarr v3 keeps the byte order to itself and hands out the machine's
+        assert levels[path].dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
         assert levels[path].name == image.name
         same_place(levels[path], array)
 
 
-@settings(max_examples=60, deadline=None)
-@given(image=images(), version=st.sampled_from(VERSIONS))
+@settings(max_examples=40, deadline=None)
+@given(image=images(dtypes=NATIVE), version=st.sampled_from(VERSIONS))
 def test_what_was_read_makes_the_same_group_again(image: xarray.DataArray, version: str) -> None:
+    image = ascending(image) if version == "0.6" else image
     arrays = {"s0": image, "s1": coarser(image)}
     first = model_multiscale_group(arrays=arrays, ngff_version=version)
     group = first.to_zarr(zarr.storage.MemoryStore(), "a")
     again = model_multiscale_group(arrays=read_multiscale_group(group), ngff_version=version)
     assert again.attributes == first.attributes
     assert again == first
+
+
+def test_version_06_has_no_negative_scales() -> None:
+    image = xarray.DataArray(np.zeros((2, 2)), dims=("y", "x"), coords={"y": [1.0, 0.0]})
+    model_multiscale_group(arrays={"s0": image}, ngff_version="0.5")
+    with pytest.raises(MetadataError, match="negative scale"):
+        model_multiscale_group(arrays={"s0": image}, ngff_version="0.6")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -36,20 +36,21 @@ def finish(widget: CreateWidget) -> None:
     pump(0.2)
 
 
-def add_slow_image(viewer: Any, *, seconds: float = 0.05, planes: int = 200) -> threading.Event:
-    """Add a lazy image that takes its time for each plane; the event is set once the first one is read."""
+def add_slow_image(viewer: Any, *, seconds: float = 0.03, planes: int = 160) -> threading.Event:
+    """Add a lazy image that takes its time for each plane; the event is set once writing reads the first."""
     read = threading.Event()
 
-    def plane(block_info: Any = None) -> np.ndarray:
-        if block_info and block_info[None]["chunk-location"][0] > 0:  # the first plane is for the screen
-            read.set()
-            time.sleep(seconds)
-        return np.full((1, 256, 256), 100, "uint16")
+    def plane() -> np.ndarray:
+        read.set()
+        time.sleep(seconds)
+        return np.full((1, 1024, 1024), 100, "uint16")
 
     data = dask.array.map_blocks(
-        plane, chunks=((1,) * planes, (256,), (256,)), dtype="uint16", meta=np.empty((0,) * 3, "uint16")
+        plane, chunks=((1,) * planes, (1024,), (1024,)), dtype="uint16", meta=np.empty((0,) * 3, "uint16")
     )
     viewer.add_image(data, name="slow", contrast_limits=(0, 200), axis_labels=("z", "y", "x"))
+    canvas(viewer)
+    read.clear()  # what the screen shows has been read
     return read
 
 
@@ -82,7 +83,7 @@ def test_the_result_can_be_added(viewer: Any, widget: CreateWidget) -> None:
 
 
 def test_progress_is_shown_and_the_window_stays_alive(viewer: Any, widget: CreateWidget) -> None:
-    add_slow_image(viewer, seconds=0.01, planes=128)
+    add_slow_image(viewer, seconds=0.01, planes=96)
     ticks: list[float] = []
     shown: list[str] = []
     timer = QTimer()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numcodecs
@@ -15,9 +16,13 @@ import numpy as np
 
 from napari_ome_ngff.coordinates import CHANNEL_LABEL, from_coordinates
 from napari_ome_ngff.errors import MetadataError, OptionError, TargetError
+from napari_ome_ngff.existing import check_keepable, level_paths, open_old
 from napari_ome_ngff.metadata.model import Axis, Channel, Level, Multiscale, Window
-from napari_ome_ngff.metadata.versions import check_version, decode, encode, merge_attributes
+from napari_ome_ngff.metadata.versions import check_version, encode, merge_attributes
 from napari_ome_ngff.storage.array_spec import array_spec, auto_chunks, clip_chunks
+from napari_ome_ngff.storage.location import is_within, location_of
+from napari_ome_ngff.storage.origins import lazy_locations
+from napari_ome_ngff.storage.replace import staged
 
 if TYPE_CHECKING:
     import zarr
@@ -156,7 +161,7 @@ def model_multiscale_group(
     chunks: Chunks = "auto",
     compressor: object = DEFAULT_COMPRESSOR,
     fill_value: object = 0,
-) -> GroupSpecV2 | GroupSpecV3:
+) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
     """Model the Zarr group that holds these levels as an OME-NGFF image. No IO.
 
     Parameters
@@ -242,7 +247,7 @@ def _level_chunks(
 
 def group_spec(
     members: Mapping[str, Any], attributes: Mapping[str, Any], *, zarr_format: int
-) -> GroupSpecV2 | GroupSpecV3:
+) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
     """Make a pydantic-zarr group of array specs by path; slashes make the groups on the way.
 
     Examples
@@ -270,7 +275,7 @@ def group_spec(
 
 def create_multiscale_group(
     *,
-    store: Store | str,
+    store: Store | str | PathLike[str],
     path: str = "",
     arrays: Mapping[str, DataArray],
     transform_precision: int | None = None,
@@ -327,26 +332,24 @@ def create_multiscale_group(
         compressor=compressor,
         fill_value=fill_value,
     )
-    version = check_version(ngff_version)
-    target = open_existing(store, path)
-    replaced: tuple[str, ...] = ()
     attributes = dict(spec.attributes)
-    if target is not None and overwrite:
-        _refuse_own_source(arrays, target)
-        attributes = merge_attributes(target.attrs.asdict(), attributes)
-        replaced = level_paths(target)
-    with staged(store, path, overwrite=overwrite, obsolete=replaced, zarr_format=version.zarr_format) as part:
-        group_spec(dict(spec.members or {}), attributes, zarr_format=version.zarr_format).to_zarr(
-            part.store, part.path
-        )
-    return zarr.open_group(part.final_store, path=part.final_path, mode="r+")
+    replaced: tuple[str, ...] = ()
+    old = open_old(store, path) if overwrite else None
+    if old is not None:
+        _refuse_own_source(arrays, old)
+        replaced = level_paths(old)
+        check_keepable(old, replaced, spec.zarr_format)
+        attributes = merge_attributes(old.attrs.asdict(), attributes)
+    with staged(store, path, overwrite=overwrite, obsolete=replaced) as part:
+        whole = group_spec(spec.members or {}, attributes, zarr_format=spec.zarr_format)
+        whole.to_zarr(part.store, part.path)
+    return zarr.open_group(store, path=path, mode="r+")
 
 
 def _refuse_own_source(arrays: Mapping[str, DataArray], target: zarr.Group) -> None:
     """Refuse to empty a group that the arrays are still to be read from."""
     place = location_of(target)
-    sources = {s for array in arrays.values() for s in lazy_locations(array)}
-    inside = sorted(s for s in sources if s == place or s.startswith(f"{place}/"))
+    inside = sorted(s for s in lazy_locations(list(arrays.values())) if is_within(s, place))
     if inside:
         raise TargetError(
             "The arrays are read from the group that would be replaced.",
@@ -354,19 +357,3 @@ def _refuse_own_source(arrays: Mapping[str, DataArray], target: zarr.Group) -> N
             found=f"lazy data from {', '.join(inside)}",
             hint="Write to another place, or use write_multiscale_group, which copies before it replaces.",
         )
-
-
-def level_paths(group: zarr.Group) -> tuple[str, ...]:
-    """Return the paths of the levels of all images that a group's metadata describe; empty where it has none.
-
-    Examples
-    --------
-    >>> import xarray, zarr
-    >>> level_paths(zarr.group(store=zarr.storage.MemoryStore()))
-    ()
-    """
-    try:
-        found = decode(group.attrs.asdict(), where=location_of(group))
-    except NotOmeNgffError:
-        return ()
-    return tuple(level.path for multiscale in found for level in multiscale.levels)

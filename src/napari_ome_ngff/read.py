@@ -73,7 +73,7 @@ class Image:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-class LazyZarrArray(BackendArray):  # type: ignore[misc]
+class LazyZarrArray(BackendArray):
     """What makes a ``zarr.Array`` lazy inside xarray, which otherwise reads all of it at once."""
 
     def __init__(self, array: zarr.Array[Any]) -> None:

@@ -91,10 +91,12 @@ def _decode_channel(item: Mapping[str, Json], *, where: str, notes: Notes) -> Ch
 
 def _decode_window(window: Json, *, where: str, notes: Notes) -> Window | None:
     # 'MUST contain the fields "min" and "max" ... It MUST also contain the fields "start" and "end"'
-    found = window if isinstance(window, Mapping) else {}
+    if not isinstance(window, Mapping):
+        notes.add(where, f"{describe(window)} instead of an object with limits")
+        return None
     limits: dict[str, float | None] = {}
     for key in _WINDOW_KEYS:
-        value = found.get(key)
+        value = window.get(key)
         limits[key] = _text_number(value) if isinstance(value, str) else as_number(value)
         if isinstance(value, str) or limits[key] is None:
             notes.add(f"{where}.{key}", f"{describe(value)} instead of a number")
@@ -262,7 +264,8 @@ def encode_label_image(label: LabelImage, *, version: str | None, where: str) ->
     Parameters
     ----------
     label
-        A source of None is written as the specification's default, ``"../../"``.
+        A source of None is written as the specification's default, ``"../../"``. If some values have properties,
+        all that have a colour are listed among them.
     version
         Value of ``image-label.version`` (0.4), or None for none (0.5 and later).
     where
@@ -285,6 +288,11 @@ def encode_label_image(label: LabelImage, *, version: str | None, where: str) ->
     values = [entry["label-value"] for entry in properties]
     if len(set(values)) < len(values):
         raise MetadataError("Two properties have the same label value.", where=f"{where}.properties")
+    if properties:
+        # ome-zarr-models, and with it napari-ome-zarr, refuse colours of values that have no properties. It
+        # refuses the reverse too, but nobody here can tell the colour of a value.
+        known = set(values)
+        properties += [{"label-value": value} for value in label.colors if value not in known]
     # The schemas want at least one entry where there is a list.
     item |= {"colors": colors} if colors else {}
     item |= {"properties": properties} if properties else {}

@@ -26,6 +26,8 @@ ENTRY_KEYS = frozenset(
 )
 """Keys of an entry of ``multiscales`` that one version or another gives a meaning."""
 
+_NO_TYPE = "custom"
+
 
 def decode_axes(axes: Json, *, where: str, notes: Notes) -> tuple[Axis, ...]:
     """Return the axes of an image; a type that is not given follows from the unit or from a usual name.
@@ -119,7 +121,7 @@ def axes_problem(types: Sequence[str | None]) -> str:
 
 
 def encode_axes(axes: Sequence[Axis], *, where: str) -> list[dict[str, Json]]:
-    """Return axes as JSON.
+    """Return axes as JSON; an axis without a type is written as ``"custom"``.
 
     Raises
     ------
@@ -149,9 +151,11 @@ def encode_axes(axes: Sequence[Axis], *, where: str) -> list[dict[str, Json]]:
 
 
 def _encode_axis(axis: Axis, *, where: str) -> dict[str, Json]:
-    item: dict[str, Json] = {"name": axis.name}
-    if axis.type is not None:
-        item["type"] = as_text(axis.type, where=f"{where}.type", what=f"the type of axis {axis.name!r}")
+    # 'SHOULD contain the field "type"': besides, the schemas of 0.4 and 0.5 count an axis without it as one
+    # of space, and then refuse three others.
+    kind = _NO_TYPE if axis.type is None else axis.type
+    as_text(kind, where=f"{where}.type", what=f"the type of axis {axis.name!r}")
+    item: dict[str, Json] = {"name": axis.name, "type": kind}
     unit = canonical_unit(axis.unit)
     if unit is not None:
         # "The value SHOULD be one of the following strings": the lists are those of space and time, so the

@@ -78,6 +78,9 @@ VERSIONS: Mapping[str, Version] = MappingProxyType(
 )
 """The versions that are read and written, by name."""
 
+_REFUSED = frozenset({"0.1", "0.2", "0.3", "0.6.dev", "0.9"})
+"""Not to be guessed at: from before axes had units, drafts of 0.6, and the preview of 1.0."""
+
 
 def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, ...]:
     """Return the images that a group's attributes describe, whatever their version.
@@ -152,23 +155,30 @@ def _detect(own: Mapping[str, Json], container: str, *, where: str) -> Version:
             # 0.5: "The OME-Zarr Metadata MUST contain the version"; 0.4 only has a SHOULD.
             _warn(f"The metadata do not say their OME-NGFF version; read as {looks_like}.", where)
         tag = looks_like
-    number = re.match(r"(\d{1,3})\.(\d{1,3})", tag) if isinstance(tag, str) else None
-    numbers = (int(number[1]), int(number[2])) if number else None
-    draft = isinstance(tag, str) and bool(re.match(r"0\.6\.?dev", tag))
-    # Not to be guessed at: drafts that were never released in this form, and what came before axes.
-    if draft or numbers in ((0, 1), (0, 2), (0, 3), (0, 9)):
+    name = _release(tag)
+    if name not in VERSIONS and name not in _REFUSED:
+        _warn(f"{describe(tag)} is no known version of OME-NGFF; read as {looks_like}.", where)
+        tag = name = looks_like
+    if name in _REFUSED:
         raise UnsupportedError(
             f"Images in OME-NGFF {tag[:20]} cannot be opened.",
             where=where,
             expected=f"version {', '.join(VERSIONS)}",
             hint="Convert it with a tool that knows this version, such as ngff-zarr.",
         )
-    # "0.4-dev-spatialdata", "0.5.2", "0.6rc0": the release that they led to, or belong to.
-    name = number[0] if number else ""
-    if name not in VERSIONS:
-        _warn(f"{describe(tag)} is no known version of OME-NGFF; read as {looks_like}.", where)
-        name = looks_like
     return VERSIONS[name]
+
+
+def _release(tag: Json) -> str:
+    """Return the release that a version tag leads to or belongs to, or "" if it is none of a release.
+
+    For example ``"0.4-dev-spatialdata"``, ``"0.5.2"`` and ``"0.6rc0"``. The drafts of 0.6 before rc0 are not
+    read as 0.6: they had another form.
+    """
+    found = re.match(r"(\d{1,3}\.\d{1,3})(\.?dev)?", tag) if isinstance(tag, str) else None
+    if found is None:
+        return ""
+    return "0.6.dev" if found[0].startswith(("0.6.dev", "0.6dev")) else found[1]
 
 
 def _looks_like(entry: Mapping[str, Json], container: str) -> str:

@@ -23,7 +23,7 @@ SYMBOLS = {
     "minute": "min",
     "hour": "h",
 }
-HEADER = ("Image", "Level", "Size", "MB", "Voxel size", "Chunks")
+HEADER = ("Image", "Level", "Size", "Data", "Voxel size", "Chunks")
 
 
 def table(plan: WritePlan) -> list[tuple[str, ...]]:
@@ -33,7 +33,7 @@ def table(plan: WritePlan) -> list[tuple[str, ...]]:
             (multiscale.path.rpartition("/")[2] or "image") if index == 0 else "",
             str(index),
             sizes(level.shape),
-            megabytes(level.nbytes(np.dtype(multiscale.dtype).itemsize)),
+            f"{megabytes(level.nbytes(np.dtype(multiscale.dtype).itemsize))} MB",
             voxel_size(multiscale.dims, level.scale, multiscale.units),
             _chunks(level),
         )

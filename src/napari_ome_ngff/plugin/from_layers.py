@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Multiscale
+from napari_ome_ngff.plugin.arrays import Placement, lazy, to_dataarray
 from napari_ome_ngff.plugin.display import color_of, colormap_for, rgb_channels, window_of
 from napari_ome_ngff.plugin.label_display import colors_of, properties_of
-from napari_ome_ngff.plugin.layer_images import LayerImage, Placement, layer_image, lazy, to_dataarray
+from napari_ome_ngff.plugin.layer_images import LayerImage, layer_image
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 
 if TYPE_CHECKING:
     from xarray import DataArray
 
-    from napari_ome_ngff.pyramid.write import MultiscaleSource
+    from napari_ome_ngff.pyramid.model import MultiscaleSource
 
 SAVED_KINDS = ("image", "labels")
 
@@ -83,10 +83,9 @@ def from_layers(
     if images:
         sources[""] = _image_source(images, name)
     elif len(labels) == 1:
-        return {"": _label_source(labels[0], None, ())}, messages
-    finest = None if not images else images[0]
+        return {"": _label_source(labels[0], None)}, messages
     for path, group in zip(unique_names(map(_label_path, labels)), labels, strict=True):
-        sources[f"labels/{path}"] = _label_source(group, "../../", [] if finest is None else finest.shapes)
+        sources[f"labels/{path}"] = _label_source(group, "../../" if images else None)
     return sources, messages
 
 
@@ -108,7 +107,7 @@ def file_version(layers: Iterable[LayerData]) -> str | None:
 
 def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleSource:
     """One image from the Image layers: they are its channels."""
-    from napari_ome_ngff.pyramid.write import MultiscaleSource
+    from napari_ome_ngff.pyramid.model import MultiscaleSource
 
     _check_together(images)
     first = images[0]
@@ -293,11 +292,9 @@ def _label_path(group: Sequence[LayerImage]) -> str:
     return safe_name(name)
 
 
-def _label_source(
-    group: Sequence[LayerImage], source: str | None, image_shapes: Sequence[tuple[int, ...]]
-) -> MultiscaleSource:
+def _label_source(group: Sequence[LayerImage], source: str | None) -> MultiscaleSource:
     """Make a label image of a Labels layer (or of several that were its channels)."""
-    from napari_ome_ngff.pyramid.write import MultiscaleSource
+    from napari_ome_ngff.pyramid.model import MultiscaleSource
 
     first = group[0]
     group = sorted(group, key=_channel_index)
@@ -310,34 +307,13 @@ def _label_source(
         properties=properties_of(first.meta.get("properties") if features is None else features),
         source=source,
     )
-    pixels = _pixels(group, _channel_name(group, multiscale))
     name = first.name if len(group) == 1 else (multiscale.name if multiscale else None) or first.name
     return MultiscaleSource(
-        **pixels,
+        **_pixels(group, _channel_name(group, multiscale)),
         # As many voxels for each label as it has, in the place where the means of the image lie.
         method="mode",
-        factors=_factors_like(image_shapes, first) if "image" in pixels else None,
         name=name,
         label_image=label_image,
         multiscale=_renamed(multiscale, first, channels=(), label_image=label_image),
         attributes={} if first.origin is None else first.origin["attributes"],
     )
-
-
-def _factors_like(
-    image_shapes: Sequence[tuple[int, ...]], labels: LayerImage
-) -> list[Mapping[str, int]] | None:
-    """Factors that give a label image the levels of its image, which 0.4 and later want.
-
-    None where the image's levels are still to be made (they come out alike) or do not fit.
-    """
-    if len(image_shapes) < 2 or image_shapes[0] != labels.shapes[0]:
-        return None
-    steps: list[Mapping[str, int]] = []
-    for finer, coarser in pairwise(image_shapes):
-        factors = [max(1, round(n / m)) for n, m in zip(finer, coarser, strict=True)]
-        spatial = [axis.type == "space" for axis in labels.axes]
-        if any(f > 1 and not here for f, here in zip(factors, spatial, strict=True)):
-            return None
-        steps.append(dict(zip(labels.dims, factors, strict=True)))
-    return steps

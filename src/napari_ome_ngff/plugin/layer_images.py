@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,20 +13,14 @@ from napari_ome_ngff.errors import MetadataError, UnsupportedError
 from napari_ome_ngff.metadata.model import Axis
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
+from napari_ome_ngff.plugin.arrays import Placement, as_numbers
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
-
-if TYPE_CHECKING:
-    from xarray import DataArray
 
 DEFAULT_DIMS = ("t", "c", "z", "y", "x")
 """Names for dimensions that the user gave none, by position from the right; time before channel."""
 
 _UNNAMED = re.compile(r"-?\d+|")
 _EXACT = 1e-12
-_NUMPY_BLOCK = (8, 1024, 1024)
-
-Placement = tuple[tuple[float, ...], tuple[float, ...]]
-"""Scale and translation, one number per dimension."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +115,9 @@ def layer_image(layer: LayerData) -> LayerImage:
         scale, translate = [scale[i] for i in keep], [translate[i] for i in keep]
         units, labels = [units[i] for i in keep], [labels[i] for i in keep]
     axes, messages = _axes(name, labels, units, origin)
+    if kind == "labels" and levels[0].dtype == bool:
+        messages.append(f"The mask {name!r} is saved as 0 and 1.")
+        levels = [as_numbers(level) for level in levels]
     image = LayerImage(
         name=name,
         kind=kind,
@@ -133,63 +130,6 @@ def layer_image(layer: LayerData) -> LayerImage:
         messages=tuple(messages),
     )
     return replace(image, placements=_placements(image, (tuple(scale), tuple(translate))))
-
-
-def to_dataarray(data: Any, axes: Sequence[Axis], placement: Placement) -> DataArray:
-    """Put dims and coordinates on an array, without reading it.
-
-    Parameters
-    ----------
-    data
-        Anything with shape, dtype and ``__getitem__``: numpy, dask, zarr, tensorstore, xarray.
-    axes, placement
-        Of its dimensions.
-
-    Examples
-    --------
-    >>> axes = (Axis(name="y", type="space", unit="micrometer"), Axis(name="x", type="space"))
-    >>> to_dataarray(np.zeros((3, 2)), axes, ((0.5, 1.0), (10.0, 0.0))).coords["y"].values.tolist()
-    [10.0, 10.5, 11.0]
-    """
-    from xarray import DataArray, Variable
-
-    dims = tuple(axis.name for axis in axes)
-    coords = {}
-    for axis, size, scale, start in zip(axes, data.shape, *placement, strict=True):
-        attrs: dict[str, Any] = {"scale": scale}
-        if axis.unit is not None:
-            attrs["units"] = axis.unit
-        if axis.type is not None:
-            attrs["type"] = axis.type
-        coords[axis.name] = Variable((axis.name,), start + scale * np.arange(size, dtype=np.float64), attrs)
-    if isinstance(data, DataArray):
-        plain = data.drop_vars(list(data.coords)).rename(dict(zip(data.dims, dims, strict=True)))
-        return plain.assign_coords(coords)
-    return DataArray(Variable(dims, data if isinstance(data, np.ndarray) else lazy(data)), coords=coords)
-
-
-def lazy(data: Any) -> Any:
-    """Return an array of any kind as a dask array, unread; a numpy array in blocks that are views of it."""
-    import dask.array
-    import zarr
-    from xarray import DataArray
-
-    from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
-
-    if isinstance(data, dask.array.Array):
-        return data
-    if isinstance(data, DataArray):
-        return (data.chunk() if data.chunks is None else data).data
-    if isinstance(data, zarr.Array):
-        return DaskArrayWrapper().wrap(data)
-    shape = tuple(data.shape)
-    if len(getattr(data, "chunks", None) or ()) == len(shape):
-        chunks = data.chunks
-    else:
-        # In memory a block is a view: its sides only have to go with those of the chunks that are written.
-        chunks = tuple(map(min, shape, ((1,) * len(shape) + _NUMPY_BLOCK)[-len(shape) :]))
-    # Without a name of its own an array is hashed, which reads all of it.
-    return dask.array.from_array(data, chunks=chunks, name=False)  # type: ignore[no-untyped-call]
 
 
 def _levels(data: Any, meta: Mapping[str, Any]) -> list[Any]:

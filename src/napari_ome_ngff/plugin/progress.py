@@ -40,8 +40,10 @@ class Job:
         """Take all steps, or as many as there are before `cancel` is set. To be called in a thread."""
         try:
             with closing(self.steps):
-                for self.latest in self.steps:
-                    if self.cancel.is_set():
+                for step in self.steps:
+                    self.latest = step
+                    # With the last step everything is in its place: then it is too late to cancel.
+                    if self.cancel.is_set() and step.blocks_done < step.blocks_total:
                         self.cancelled = True
                         break
         except Exception as error:  # noqa: BLE001 - `outcome` raises it in the caller's thread
@@ -143,7 +145,7 @@ def _run_in_window(job: Job, description: str) -> None:
     try:
         timer.start(REFRESH_MS)
         worker.start()
-        loop.exec_() if hasattr(loop, "exec_") else loop.exec()
+        loop.exec()
     finally:
         # The application may have ended the loop: nothing half written may stay.
         if not job.done.is_set():

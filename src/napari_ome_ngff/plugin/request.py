@@ -156,9 +156,7 @@ def _chunks(text: str) -> Literal["auto"] | tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
-def with_options(
-    request: Request, sources: Mapping[str, MultiscaleSource]
-) -> dict[str, MultiscaleSource]:
+def with_options(request: Request, sources: Mapping[str, MultiscaleSource]) -> dict[str, MultiscaleSource]:
     """Give the images the request's method and number of levels; levels that exist are left as they are."""
     return {path: _with_options(request, source) for path, source in sources.items()}
 
@@ -249,16 +247,17 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
     layers
         ``(data, attributes, type)`` of each layer, in the order of the layer list.
     """
-    from napari_ome_ngff.plugin.layers import from_layers
+    from napari_ome_ngff.plugin.from_layers import from_layers
+    from napari_ome_ngff.plugin.reader import image_name
     from napari_ome_ngff.storage.replace import check_target
 
     notes: tuple[str, ...] = ()
     try:
         if not layers:
             raise OptionError("There is nothing to write yet.", hint="Open an image, or select layers.")
-        sources, messages = from_layers(layers)
-        notes = tuple(messages)
         request = resolve(form)
+        sources, messages = from_layers(layers, name=image_name(request.target))
+        notes = tuple(messages)
         planned = plan_of(request, sources)
         check_target(request.target, "", overwrite=request.overwrite)
     except OmeNgffError as error:
@@ -306,7 +305,8 @@ def write(
         with closing(steps):
             shown = 0.0
             for progress in steps:
-                if cancelled.is_set():
+                published = progress.blocks_done == progress.blocks_total
+                if cancelled.is_set() and not published:
                     return Outcome()
                 if time.monotonic() - shown >= REPORT_EVERY:
                     yield progress
@@ -316,5 +316,7 @@ def write(
     except Exception as error:  # noqa: BLE001 - a defect: the user is told, it is not lost in a thread
         _log.exception("writing %s failed", request.target)
         found = f"{type(error).__name__}: {error}"
-        return Outcome(error=OmeNgffError("Writing failed.", where=request.target, found=found))
+        failure = OmeNgffError("Writing failed.", where=request.target, found=found)
+        failure.__cause__ = error
+        return Outcome(error=failure)
     return Outcome(path=request.target)

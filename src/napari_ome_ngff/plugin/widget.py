@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
 
+from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.describe import HEADER, duration, megabytes, summary, table
 from napari_ome_ngff.plugin.fields import SELECTED, make_fields
 from napari_ome_ngff.plugin.from_layers import SAVED_KINDS
@@ -52,6 +53,7 @@ class CreateWidget(Container[Any]):
         self._proposed = ""
         self._cancelled = Event()
         self._started = 0.0
+        self._gone = False
         self._preview = Preview()
         self.fields = make_fields()
         self.plan_table = Table(value={name: [] for name in HEADER})
@@ -75,8 +77,8 @@ class CreateWidget(Container[Any]):
         grid.verticalHeader().setVisible(False)
         grid.verticalHeader().setDefaultSectionSize(24)
         grid.setWordWrap(False)
-        grid.setMinimumSize(420, 150)
-        self.status.min_width = 420
+        grid.setMinimumSize(470, 150)
+        self.status.min_width = 460
         self.status.native.setWordWrap(True)
         self.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.fields.target.choose_btn.text = "Choose…"
@@ -94,18 +96,33 @@ class CreateWidget(Container[Any]):
         layers.selection.events.changed.connect(self._on_selection)
         for layer in layers:
             self._watch(layer)
+        self.native.destroyed.connect(self._on_destroyed)
+
+    def _on_destroyed(self) -> None:
+        """Forget the layers; what is being written goes on."""
+        self._gone = True
+        layers = self._viewer.layers
+        layers.events.inserted.disconnect(self._on_inserted)
+        layers.events.removed.disconnect(self._on_removed)
+        layers.events.reordered.disconnect(self.refresh)
+        layers.selection.events.changed.disconnect(self._on_selection)
+        for layer in layers:
+            self._forget(layer)
 
     def _watch(self, layer: Layer) -> None:
         for name in _PLANNED_BY:
             getattr(layer.events, name).connect(self.refresh)
+
+    def _forget(self, layer: Layer) -> None:
+        for name in _PLANNED_BY:
+            getattr(layer.events, name).disconnect(self.refresh)
 
     def _on_inserted(self, event: Any) -> None:
         self._watch(event.value)
         self.refresh()
 
     def _on_removed(self, event: Any) -> None:
-        for name in _PLANNED_BY:
-            getattr(event.value.events, name).disconnect(self.refresh)
+        self._forget(event.value)
         self.refresh()
 
     def _on_selection(self) -> None:
@@ -198,6 +215,8 @@ class CreateWidget(Container[Any]):
         self.progress.visible = busy
 
     def _on_progress(self, progress: Progress) -> None:
+        if self._gone:
+            return
         share = progress.bytes_done / max(progress.bytes_total, 1)
         self.progress.value = round(share * STEPS)
         text = f"{megabytes(progress.bytes_done)} of {megabytes(progress.bytes_total)} MB"
@@ -208,6 +227,10 @@ class CreateWidget(Container[Any]):
             self.status.value = text
 
     def _on_outcome(self, outcome: Outcome, request: Request, written: list[Layer]) -> None:
+        message = self._message(outcome)
+        if self._gone:
+            (notify.warn if outcome.error else notify.inform)(message)
+            return
         self._set_busy(False)
         if outcome.path is not None:
             # Layers of the image that was replaced would show the new one's voxels in wrong places.
@@ -215,12 +238,12 @@ class CreateWidget(Container[Any]):
             if stale or request.after != "keep":
                 self._open(outcome.path, instead_of=written if stale or request.after == "swap" else [])
         self.refresh()
+        self.status.value = message
+
+    def _message(self, outcome: Outcome) -> str:
         if outcome.path is not None:
-            self.status.value = f"Written in {duration(time.monotonic() - self._started)}: {outcome.path}"
-        elif outcome.error is not None:
-            self.status.value = str(outcome.error)
-        else:
-            self.status.value = "Cancelled. Nothing was left behind."
+            return f"Written in {duration(time.monotonic() - self._started)}: {outcome.path}"
+        return "Cancelled. Nothing was left behind." if outcome.error is None else str(outcome.error)
 
     def _open(self, path: str, *, instead_of: list[Layer]) -> None:
         self._viewer.open(path, plugin=PLUGIN)

@@ -3,13 +3,60 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_ome_ngff.metadata.model import Channel, Json, LabelImage, Multiscale
 from napari_ome_ngff.pyramid.blocks import count_boxes
 from napari_ome_ngff.pyramid.cut import Cut, Pass
-from napari_ome_ngff.pyramid.levels import Chunks, Shards
+from napari_ome_ngff.pyramid.levels import Chunks, Factors, Shards
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiscaleSource:
+    """One image or label image to write: where its voxels come from, and what is said of it.
+
+    Parameters
+    ----------
+    image
+        Level 0, with coordinates; the others are made of it. In memory, or lazy (dask, zarr).
+    arrays
+        In place of `image`: path of each level to the level, finest first; they are copied as they are.
+    method
+        How a level is made of the one above: ``"mean"``, ``"nearest"`` or ``"mode"``. None: the mean for
+        images, the nearest voxel for label images, which are never averaged.
+    levels
+        Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
+    factors
+        Factor of each dim from level to level, or a list of these; None: towards isotropic voxels.
+    name
+        By default that of `multiscale` or of the array.
+    channels
+        Display settings, one per index of the channel axis. What a channel leaves open is filled in.
+    label_image
+        Colours and properties of a label image.
+    multiscale
+        What was read together with the arrays, if they were: what else it says is written again.
+    attributes
+        Attributes of others to keep on the group.
+    """
+
+    image: DataArray | None = None
+    arrays: Mapping[str, DataArray] | None = None
+    method: str | None = None
+    levels: int | None = None
+    factors: Factors = None
+    name: str | None = None
+    channels: tuple[Channel, ...] = ()
+    label_image: LabelImage | None = None
+    multiscale: Multiscale | None = None
+    attributes: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

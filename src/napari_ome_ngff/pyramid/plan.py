@@ -13,8 +13,18 @@ from napari_ome_ngff.metadata.transforms import level_translation
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.pyramid.cut import Cut, Pass, cut_pass
 from napari_ome_ngff.pyramid.levels import Factors, choose_chunks, choose_factors, choose_shards
-from napari_ome_ngff.pyramid.model import Grid, LevelPlan, MultiscalePlan, Options
+from napari_ome_ngff.pyramid.model import Grid, LevelPlan, MultiscalePlan, Options, WritePlan
 from napari_ome_ngff.pyramid.reduce import METHODS
+
+__all__ = [
+    "Grid",
+    "LevelPlan",
+    "MultiscalePlan",
+    "Options",
+    "WritePlan",
+    "plan_given_levels",
+    "plan_multiscale",
+]
 
 
 def plan_multiscale(

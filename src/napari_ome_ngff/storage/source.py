@@ -18,11 +18,14 @@ import numpy as np
 from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.storage.cache import ChunkCache, shared_cache
 from napari_ome_ngff.storage.location import location_of
+from napari_ome_ngff.storage.origins import lazy_locations
 from napari_ome_ngff.storage.selection import Axis, Pick, boxes, compose, cut, whole
 from napari_ome_ngff.storage.stamps import Position, fingerprint, stamper, stored_position
 
 if TYPE_CHECKING:
     import zarr
+
+__all__ = ["ChunkedSource", "lazy_locations"]
 
 
 class ChunkedSource:
@@ -72,8 +75,8 @@ class ChunkedSource:
         self._view = whole(array.shape) if view is None else view
         self._cache = shared_cache() if cache is None else cache
         self._grid = tuple(max(1, n) for n in array.chunks)
-        self._stamp = stamper(array)
-        self._identity = (location_of(array), fingerprint(array), None if self._stamp else uuid.uuid4().hex)
+        alone = uuid.uuid4().hex if stamper(array) is None else None
+        self._identity = (location_of(array), fingerprint(array), alone)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -215,7 +218,8 @@ class ChunkedSource:
         """Put a result together from chunks: those in the cache, and those read now."""
         cuts = [cut(pick, chunk) for pick, chunk in zip(picks, self._grid, strict=True)]
         positions = list(itertools.product(*([number for number, _, _ in parts] for parts in cuts)))
-        stamps = [self._stamp(position) if self._stamp else None for position in positions]
+        stamp = stamper(self.array)
+        stamps = [None if stamp is None else stamp(position) for position in positions]
         wanted = [((self._identity, p), stamp) for p, stamp in zip(positions, stamps, strict=True)]
         found = self._cache.get(wanted)
         missing = {p for p, chunk in zip(positions, found, strict=True) if chunk is None}
@@ -260,15 +264,13 @@ class ChunkedSource:
             return {position: self._read_chunk(position) for position in positions}
         decoded = {}
         for where, values in pieces:  # one chunk each, or those of a shard
-            first, last = (
-                tuple((s.start + edge(p)) // n for s, p, n in zip(region, where, self._grid, strict=True))
-                for edge in (lambda p: p.start, lambda p: p.stop - 1)
-            )
             corner = [s.start + p.start for s, p in zip(region, where, strict=True)]
-            for position in itertools.product(*(range(a, b + 1) for a, b in zip(first, last, strict=True))):
+            ends = [s.start + p.stop for s, p in zip(region, where, strict=True)]
+            numbers = [range(a // n, -(-b // n)) for a, b, n in zip(corner, ends, self._grid, strict=True)]
+            for position in itertools.product(*numbers):
                 own = self._region(position, position)
-                inside = tuple(slice(s.start - a, s.stop - a) for s, a in zip(own, corner, strict=True))
-                decoded[position] = _own(values[inside])
+                inside: Any = tuple(slice(s.start - a, s.stop - a) for s, a in zip(own, corner, strict=True))
+                decoded[position] = _own(values[(*inside, ...)])
         return decoded
 
     def _read_chunk(self, position: Position) -> np.ndarray[Any, Any]:

@@ -1,0 +1,112 @@
+"""Make the pictures of the documentation by running the program in a real napari window.
+
+    python docs/images/make_screenshots.py [FOLDER]
+
+Needs a display; on a Linux machine without one:
+
+    xvfb-run -a -s "-screen 0 1400x900x24 +extension GLX -noreset" python docs/images/make_screenshots.py
+
+Each picture is what a step of the tutorial shows. They are written beside this file unless a folder is named.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+COINS = HERE.parent / "examples" / "data" / "coins.ome.zarr"
+PLUGIN = "napari-ome-ngff"
+SIZE = (1280, 760)
+COLORS = 128
+"""Colours in a picture: enough for a window, and few enough for a small file."""
+
+
+def pump(seconds: float) -> None:
+    from qtpy.QtWidgets import QApplication
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "this takes too long"
+        pump(0.05)
+
+
+def save_picture(viewer: Any, path: Path) -> None:
+    """Save the whole window as a small PNG, once everything is drawn."""
+    from PIL import Image
+
+    wait_until(lambda: all(layer.loaded for layer in viewer.layers))
+    pump(1.0)
+    pixels = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
+    buffer = BytesIO()
+    Image.fromarray(pixels).quantize(COLORS).save(buffer, "PNG", optimize=True)
+    path.write_bytes(buffer.getvalue())
+    print(f"{path} ({len(buffer.getvalue()) / 1000:.0f} kB)")
+
+
+def open_sample(viewer: Any) -> None:
+    from npe2 import PluginManager
+
+    samples = PluginManager.instance().get_manifest(PLUGIN).contributions.sample_data
+    viewer.open_sample(PLUGIN, samples[0].key)
+
+
+def show_middle_plane(viewer: Any) -> None:
+    axis = viewer.dims.ndim - 3
+    if axis >= 0:
+        viewer.dims.set_current_step(axis, int(viewer.dims.nsteps[axis]) // 2)
+
+
+def new_viewer() -> Any:
+    import napari
+
+    viewer = napari.Viewer(show=True, show_welcome_screen=False)
+    viewer.window.resize(*SIZE)
+    pump(0.5)
+    return viewer
+
+
+def main(folder: Path, scratch: Path) -> None:
+    viewer = new_viewer()
+    viewer.open(str(COINS), plugin=PLUGIN)
+    show_middle_plane(viewer)
+    save_picture(viewer, folder / "open.png")
+
+    viewer.layers.clear()
+    open_sample(viewer)
+    show_middle_plane(viewer)
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN)
+    widget.fields.target.value = scratch / "cells.ome.zarr"
+    pump(0.5)
+    viewer.reset_view()
+    save_picture(viewer, folder / "window.png")
+
+    widget.fields.levels.value = "2"
+    widget.fields.after.value = "add"
+    save_picture(viewer, folder / "create.png")
+
+    widget.create.native.click()
+    wait_until(lambda: not widget.busy)
+    show_middle_plane(viewer)
+    save_picture(viewer, folder / "created.png")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="napari-") as directory:
+        # The user's own settings would show in the pictures.
+        os.environ["NAPARI_CONFIG"] = str(Path(directory) / "settings.yaml")
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE, Path(directory))

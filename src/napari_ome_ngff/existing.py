@@ -1,0 +1,109 @@
+"""What is already at a place that is to be written to: what ends with it, and what has to be kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, TargetError, UnsupportedError
+from napari_ome_ngff.metadata.versions import decode
+from napari_ome_ngff.storage import keys
+from napari_ome_ngff.storage.location import location_of
+from napari_ome_ngff.storage.open import open_group
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.abc.store import Store
+
+
+def open_old(store: Store | str | os.PathLike[str], path: str) -> zarr.Group | None:
+    """Open the group that would be replaced; None if there is none.
+
+    Raises
+    ------
+    StorageError
+        If there is something that cannot be read: what it holds of others would be lost.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> open_old(zarr.storage.MemoryStore(), "a") is None
+    True
+    """
+    if isinstance(store, str | os.PathLike):
+        there = os.path.lexists(os.path.join(os.path.expanduser(os.fspath(store)), path))
+    else:
+        there = keys.exists(store, path.strip("/"))
+    try:
+        return open_group(store, path=path) if there else None
+    except NotOmeNgffError:
+        return None  # an array, or an empty folder
+
+
+def level_paths(group: zarr.Group) -> tuple[str, ...]:
+    """Return the paths of the levels of all images that a group describes; empty where it describes none.
+
+    Raises
+    ------
+    TargetError
+        If the group is a plate or another collection: its images are not ours to replace.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> level_paths(zarr.group(store=zarr.storage.MemoryStore()))
+    ()
+    """
+    try:
+        found = decode(group.attrs.asdict(), where=location_of(group))
+    except (NotOmeNgffError, MetadataError):
+        # Whatever it is, it is not known to be an image's level, so it is kept.
+        return ()
+    except UnsupportedError as error:
+        if "multiscales" in group.attrs.asdict():
+            return ()
+        raise TargetError(
+            "This is more than one image, and is not replaced by one.",
+            where=location_of(group),
+            found=error.summary,
+            hint="Write to another place.",
+        ) from error
+    return tuple(level.path for multiscale in found for level in multiscale.levels)
+
+
+def check_keepable(group: zarr.Group, replaced: Collection[str], zarr_format: int) -> None:
+    """Check that what stays of a group can stay in one of another Zarr format.
+
+    0.5, "Implementation": a hierarchy is in one Zarr format, never in two.
+
+    Parameters
+    ----------
+    group
+        The group that would be replaced.
+    replaced
+        Paths in it that end with it.
+    zarr_format
+        Of the group that replaces it.
+
+    Raises
+    ------
+    TargetError
+        If something in it is in the other Zarr format.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> group = zarr.group(store=zarr.storage.MemoryStore(), zarr_format=2)
+    >>> check_keepable(group, [], zarr_format=3)
+    """
+    if group.metadata.zarr_format == zarr_format:
+        return
+    strangers = sorted(set(group) - {path.split("/")[0] for path in replaced})
+    if strangers:
+        raise TargetError(
+            f"{', '.join(strangers)} cannot be kept in a hierarchy of Zarr v{zarr_format}.",
+            where=location_of(group),
+            found=f"Zarr v{group.metadata.zarr_format} members of the image that would be replaced",
+            hint="Write to another place, or in the version that is there.",
+        )

@@ -1,0 +1,172 @@
+"""What a save puts on disk besides pixels: the metadata of arrays and groups, by their paths. No IO."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, TargetError
+from napari_ome_ngff.existing import level_paths
+from napari_ome_ngff.metadata.versions import (
+    check_version,
+    decode_labels,
+    encode,
+    encode_labels,
+    merge_attributes,
+)
+from napari_ome_ngff.pyramid.model import Options
+from napari_ome_ngff.pyramid.prepare import Prepared
+from napari_ome_ngff.storage import keys
+from napari_ome_ngff.storage.array_spec import array_spec
+from napari_ome_ngff.storage.location import location_of
+from napari_ome_ngff.storage.open import open_group
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.abc.store import Store
+
+
+def group_documents(prepared: tuple[Prepared, ...], version: str, old: zarr.Group | None) -> dict[str, bytes]:
+    """The metadata documents of all groups by their keys, in the order in which they are to be written.
+
+    Inner groups come first and the attributes of the outermost last: without them it is no image yet.
+
+    Raises
+    ------
+    MetadataError
+        If the specification forbids something (the message names the rule), or an attribute is no JSON.
+    """
+    attributes = _attributes(prepared, version, old)
+    documents: dict[str, Any] = {}
+    for path in sorted(attributes, key=lambda path: (-path.count("/") if path else 1, path)):
+        if check_version(version).zarr_format == 3:
+            content = {"zarr_format": 3, "node_type": "group", "attributes": attributes[path]}
+            documents[join_paths(path, "zarr.json")] = content
+        else:
+            documents[join_paths(path, ".zgroup")] = {"zarr_format": 2}
+            documents[join_paths(path, ".zattrs")] = attributes[path]
+    try:
+        return {key: json.dumps(content, indent=2).encode() for key, content in documents.items()}
+    except (TypeError, ValueError) as error:
+        raise MetadataError(
+            "An attribute of the image cannot be stored as JSON.", found=str(error)
+        ) from error
+
+
+def _attributes(
+    prepared: tuple[Prepared, ...], version: str, old: zarr.Group | None
+) -> dict[str, Mapping[str, Any]]:
+    """Attributes of every group by its path: ours, and those of others that were there or came along."""
+    found: dict[str, Mapping[str, Any]] = {"": _old_attributes(old, "")}
+    names = []
+    for one in prepared:
+        path = one.plan.path
+        kept = {**_old_attributes(old, path), **one.attributes}
+        found[path] = merge_attributes(kept, encode(one.multiscale, version))
+        if path.startswith("labels/"):
+            names.append(path.removeprefix("labels/"))
+        for level in one.plan.levels:
+            inner = join_paths(path, level.path).split("/")
+            for n in range(1, len(inner)):
+                found.setdefault("/".join(inner[:n]), {})
+    if names:
+        listing = _old_attributes(old, "labels")
+        known = [name for name in decode_labels(listing) if name not in names]
+        found["labels"] = merge_attributes(listing, encode_labels([*known, *names], version))
+    return found
+
+
+def open_old(store: Store | str | os.PathLike[str], path: str) -> zarr.Group | None:
+    """The group that would be replaced, or None if there is none.
+
+    Raises
+    ------
+    StorageError
+        If there is something that cannot be read: what it holds of others would be lost.
+    """
+    if isinstance(store, str | os.PathLike):
+        there = os.path.lexists(os.path.join(os.path.expanduser(os.fspath(store)), path))
+    else:
+        there = keys.exists(store, path.strip("/"))
+    try:
+        return open_group(store, path=path) if there else None
+    except NotOmeNgffError:
+        return None  # an array, or an empty folder
+
+
+def replaced_members(prepared: tuple[Prepared, ...], old: zarr.Group, version: str) -> tuple[str, ...]:
+    """Paths in the old group that end with it: the arrays of the images that are written again.
+
+    Raises
+    ------
+    TargetError
+        If something else in it is in the other Zarr format, so that it could not be kept.
+    """
+    import zarr
+
+    replaced = list(level_paths(old))
+    for path in (one.plan.path for one in prepared if one.plan.path):
+        node = old.get(path)
+        if isinstance(node, zarr.Group):
+            replaced += [join_paths(path, level) for level in level_paths(node)]
+    if old.metadata.zarr_format != check_version(version).zarr_format:
+        written = {path for one in prepared for path in (one.plan.path, one.plan.path.split("/")[0])}
+        labels = old.get("labels")
+        if isinstance(labels, zarr.Group):
+            written -= {"labels"} if {f"labels/{name}" for name in labels} - written else set()
+        strangers = sorted(set(old) - {path.split("/")[0] for path in level_paths(old)} - written)
+        if strangers:
+            raise TargetError(
+                f"{', '.join(strangers)} cannot be kept in an image of OME-NGFF {version}.",
+                where=location_of(old),
+                found=f"Zarr v{old.metadata.zarr_format} members of the image that would be replaced",
+                hint="Write to another place, or in the version that is there.",
+            )
+    return tuple(replaced)
+
+
+def _old_attributes(old: zarr.Group | None, path: str) -> Mapping[str, Any]:
+    import zarr
+
+    node = old if old is None or not path else old.get(path)
+    return node.attrs.asdict() if isinstance(node, zarr.Group) else {}
+
+
+def array_specs(
+    prepared: tuple[Prepared, ...], options: Options, compressor: object, fill_value: object
+) -> dict[str, Any]:
+    """The pydantic-zarr model of every array by its path in the hierarchy.
+
+    Raises
+    ------
+    OptionError
+        If dtype, compressor or fill value cannot be stored.
+    """
+    zarr_format = check_version(options.version).zarr_format
+    return {
+        join_paths(one.plan.path, level.path): array_spec(
+            shape=level.shape,
+            dtype=one.plan.dtype,
+            chunks=level.chunks,
+            shards=level.shards,
+            compressor=compressor,
+            fill_value=fill_value,
+            dims=one.plan.dims,
+            zarr_format=zarr_format,
+        )
+        for one in prepared
+        for level in one.plan.levels
+    }
+
+
+def join_paths(*parts: str) -> str:
+    """Paths in a hierarchy, one below the other; empty ones do not count.
+
+    Examples
+    --------
+    >>> join_paths("", "labels/cells", "0")
+    'labels/cells/0'
+    """
+    return "/".join(part.strip("/") if i else part.rstrip("/") for i, part in enumerate(parts) if part)

@@ -1,0 +1,299 @@
+"""Write images and label images as OME-NGFF: one pass, bounded memory, all or nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from napari_ome_ngff.create import DEFAULT_COMPRESSOR
+from napari_ome_ngff.metadata.model import Channel, LabelImage
+from napari_ome_ngff.metadata.versions import check_version
+from napari_ome_ngff.pyramid.contents import array_specs, group_documents, open_old, replaced_members
+from napari_ome_ngff.pyramid.levels import Chunks, Factors, Shards
+from napari_ome_ngff.pyramid.model import MultiscaleSource, Options, WritePlan
+from napari_ome_ngff.pyramid.prepare import Prepared, prepare
+from napari_ome_ngff.pyramid.save import Progress, Save, run_save
+from napari_ome_ngff.pyramid.shards import can_append
+from napari_ome_ngff.storage.replace import check_target
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+    from zarr.abc.store import Store
+
+__all__ = ["MultiscaleSource", "Progress", "plan_hierarchy", "write_hierarchy", "write_multiscale_group"]
+
+_MEMORY_LIMIT = 256 * 2**20
+
+
+def write_multiscale_group(
+    *,
+    store: Store | str | PathLike[str],
+    path: str = "",
+    image: DataArray | None = None,
+    arrays: Mapping[str, DataArray] | None = None,
+    ngff_version: str = "0.5",
+    method: str | None = None,
+    levels: int | None = None,
+    factors: Factors = None,
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = DEFAULT_COMPRESSOR,
+    fill_value: object = 0,
+    executor: Executor | None = None,
+    memory_limit: int = _MEMORY_LIMIT,
+    transform_precision: int | None = None,
+    overwrite: bool = False,
+    name: str | None = None,
+    channels: tuple[Channel, ...] = (),
+    label_image: LabelImage | None = None,
+    labels: Mapping[str, MultiscaleSource] | None = None,
+) -> Generator[Progress, None, None]:
+    """Write an image with all its levels, and its label images: metadata and pixels.
+
+    The source is read once, in blocks; every level is written as its blocks complete. Nothing is visible at
+    the target before everything is there, and nothing is left behind after an error or when the generator is
+    closed early (in a local folder; elsewhere the metadata come last, see
+    :func:`napari_ome_ngff.storage.replace.staged`).
+
+    Parameters
+    ----------
+    store
+        Path of a folder, or a Zarr store.
+    path
+        Path of the group inside the store.
+    image
+        Level 0, with coordinates, in memory or lazy (dask, zarr); dims in the order in which it is stored.
+    arrays
+        In place of `image`: path of each level to the level, finest first; they are copied as they are.
+    ngff_version
+        ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3).
+    method
+        ``"mean"`` (of integers exactly, rounded half to even), ``"nearest"`` or ``"mode"``. None: the mean,
+        or for a label image the nearest voxel.
+    levels
+        Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
+    factors
+        Factor of each dim from level to level, ``{"z": 1, "y": 2, "x": 2}``, or a list of these. None:
+        towards isotropic voxels. Time and channel axes are never made smaller.
+    chunks
+        ``"auto"`` (1 to 4 MiB), sizes for the last axes, or one such tuple per level.
+    shards
+        None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4.
+    compressor
+        A numcodecs codec or None.
+    fill_value
+        What chunks hold that are not stored, because every voxel is this value.
+    executor
+        What tasks run on: threads of this process if None. Processes need a store that they share.
+    memory_limit
+        Bytes that the buffers of all tasks may take together, whatever the size of the image. What reading a
+        lazy source takes comes on top.
+    transform_precision
+        Decimal places to round scales and translations to; None: exact.
+    overwrite
+        Replace an OME-NGFF image that is there. What is not ours is kept: attributes and members of others.
+    name, channels, label_image
+        See :class:`MultiscaleSource`.
+    labels
+        Name of each label image to the label image.
+
+    Returns
+    -------
+    generator of Progress
+        The arguments are checked at once; writing begins with the first ``next``, and takes place only while
+        the generator is asked for more.
+
+    Raises
+    ------
+    OptionError, CoordinateError, MetadataError
+        If an argument cannot be; before anything is written.
+    TargetError
+        If writing there could lose something.
+    StorageError
+        If reading the source or writing fails.
+
+    Examples
+    --------
+    >>> import numpy, xarray, zarr
+    >>> image = xarray.DataArray(numpy.ones((1024, 1024), "uint8"), dims=("y", "x"))
+    >>> store = zarr.storage.MemoryStore()
+    >>> for progress in write_multiscale_group(store=store, image=image):
+    ...     pass
+    >>> progress.blocks_done == progress.blocks_total
+    True
+    >>> zarr.open_group(store, mode="r")["1"].shape
+    (512, 512)
+    """
+    main = MultiscaleSource(
+        image=image,
+        arrays=arrays,
+        method=method,
+        levels=levels,
+        factors=factors,
+        name=name,
+        channels=channels,
+        label_image=label_image,
+    )
+    named = {f"labels/{key}": source for key, source in (labels or {}).items()}
+    return write_hierarchy(
+        store=store,
+        path=path,
+        sources={"": main, **named},
+        ngff_version=ngff_version,
+        chunks=chunks,
+        shards=shards,
+        compressor=compressor,
+        fill_value=fill_value,
+        executor=executor,
+        memory_limit=memory_limit,
+        transform_precision=transform_precision,
+        overwrite=overwrite,
+    )
+
+
+def plan_hierarchy(
+    *,
+    sources: Mapping[str, MultiscaleSource],
+    ngff_version: str = "0.5",
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = DEFAULT_COMPRESSOR,
+    fill_value: object = 0,
+    memory_limit: int = _MEMORY_LIMIT,
+    transform_precision: int | None = None,
+    workers: int | None = None,
+) -> WritePlan:
+    """Plan what :func:`write_hierarchy` would write into a local folder with threads. No IO.
+
+    Parameters
+    ----------
+    sources, ngff_version, chunks, shards, compressor, fill_value, memory_limit, transform_precision
+        As for :func:`write_hierarchy`.
+    workers
+        Number of threads; None: one per processor.
+
+    Raises
+    ------
+    OptionError, CoordinateError, MetadataError
+        If an argument cannot be.
+
+    Examples
+    --------
+    >>> import numpy, xarray
+    >>> image = xarray.DataArray(numpy.ones((1024, 1024), "uint8"), dims=("y", "x"))
+    >>> plan = plan_hierarchy(sources={"": MultiscaleSource(image=image)})
+    >>> [level.shape for level in plan.multiscales[0].levels]
+    [(1024, 1024), (512, 512)]
+    """
+    options = Options(
+        version=check_version(ngff_version).name,
+        chunks=chunks,
+        shards=shards,
+        workers=workers or _processors(),
+        memory_limit=memory_limit,
+        append_shards=can_append(),
+    )
+    prepared = prepare(sources, options, transform_precision=transform_precision)
+    array_specs(prepared, options, compressor, fill_value)
+    return _plan(prepared, options)
+
+
+def write_hierarchy(
+    *,
+    store: Store | str | PathLike[str],
+    path: str = "",
+    sources: Mapping[str, MultiscaleSource],
+    ngff_version: str = "0.5",
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = DEFAULT_COMPRESSOR,
+    fill_value: object = 0,
+    executor: Executor | None = None,
+    memory_limit: int = _MEMORY_LIMIT,
+    transform_precision: int | None = None,
+    overwrite: bool = False,
+) -> Generator[Progress, None, None]:
+    """Write an image and label images, each described by a :class:`MultiscaleSource`.
+
+    Parameters
+    ----------
+    sources
+        Path in the hierarchy, ``""`` for the image or ``"labels/<name>"``, to what is written there.
+    store, path, ngff_version, chunks, shards, compressor, fill_value
+        As for :func:`write_multiscale_group`.
+    executor, memory_limit, transform_precision, overwrite
+        As for :func:`write_multiscale_group`.
+
+    Returns
+    -------
+    generator of Progress
+        As for :func:`write_multiscale_group`.
+
+    Raises
+    ------
+    OptionError, CoordinateError, MetadataError, TargetError, StorageError
+        As for :func:`write_multiscale_group`.
+
+    Examples
+    --------
+    >>> import numpy, xarray, zarr
+    >>> image = xarray.DataArray(numpy.ones((64, 64), "uint8"), dims=("y", "x"))
+    >>> store = zarr.storage.MemoryStore()
+    >>> sources = {"": MultiscaleSource(image=image), "labels/all": MultiscaleSource(image=image)}
+    >>> for _ in write_hierarchy(store=store, sources=sources):
+    ...     pass
+    >>> zarr.open_group(store, mode="r")["labels"].attrs["ome"]["labels"]
+    ['all']
+    """
+    threads = executor is None or isinstance(executor, ThreadPoolExecutor)
+    options = Options(
+        version=check_version(ngff_version).name,
+        chunks=chunks,
+        shards=shards,
+        workers=getattr(executor, "_max_workers", None) or _processors(),
+        memory_limit=memory_limit,
+        shared_memory=threads,
+        append_shards=threads and _is_local(store) and can_append(),
+    )
+    prepared = prepare(sources, options, transform_precision=transform_precision)
+    specs = array_specs(prepared, options, compressor, fill_value)
+    check_target(store, path, overwrite=overwrite)
+    old = open_old(store, path) if overwrite else None
+    save = Save(
+        store=store,
+        path=path,
+        options=options,
+        plan=_plan(prepared, options),
+        prepared=prepared,
+        specs=specs,
+        documents=group_documents(prepared, options.version, old),
+        executor=executor,
+        overwrite=overwrite,
+        obsolete=() if old is None else replaced_members(prepared, old, options.version),
+    )
+    return run_save(save)
+
+
+def _plan(prepared: tuple[Prepared, ...], options: Options) -> WritePlan:
+    return WritePlan(
+        version=options.version,
+        multiscales=tuple(one.plan for one in prepared),
+        workers=options.workers,
+        memory_limit=options.memory_limit,
+    )
+
+
+def _is_local(store: object) -> bool:
+    from zarr.storage import LocalStore
+
+    if isinstance(store, str | PathLike):
+        return "://" not in os.fspath(store)
+    return type(store) is LocalStore
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

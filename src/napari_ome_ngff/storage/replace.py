@@ -1,0 +1,289 @@
+"""All or nothing: a new hierarchy is made beside the old one, and takes its place when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_ome_ngff.errors import TargetError
+from napari_ome_ngff.storage import keys, swap
+from napari_ome_ngff.storage.folders import flush, flush_folder, is_empty, node_kind, remove
+from napari_ome_ngff.storage.location import store_location
+from napari_ome_ngff.storage.target import (
+    as_store,
+    cannot_write,
+    check_surroundings,
+    check_target,
+    find_again,
+    is_taken,
+    local_root,
+    target_folder,
+)
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.abc.store import Store
+
+__all__ = ["Staged", "check_target", "open_existing", "staged"]
+
+_log = logging.getLogger(__name__)
+_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """Where to write a hierarchy that is not published yet, and where it will be.
+
+    Parameters
+    ----------
+    store
+        A writable Zarr store.
+    path
+        Path of the hierarchy's root in `store`.
+    final
+        Path or URL at which it will be.
+    final_store, final_path
+        The same as a store and a path in it.
+    """
+
+    store: Store
+    path: str
+    final: str
+    final_store: Store
+    final_path: str
+
+
+@contextlib.contextmanager
+def staged(
+    store: Store | str | os.PathLike[str],
+    path: str = "",
+    *,
+    overwrite: bool = False,
+    obsolete: Collection[str] = (),
+    zarr_format: int = 3,
+) -> Iterator[Staged]:
+    """Write a hierarchy so that it is either there as a whole or not at all.
+
+    In a local folder the hierarchy is made beside its target and renamed when the block ends; a source that
+    lives in the target can be read until then. In other stores nothing can be renamed: a new hierarchy is
+    written in place, and one that replaces another is written beside it and copied, its root's metadata last.
+    Write the root's attributes last in any case: until then it cannot be mistaken for an image.
+
+    Parameters
+    ----------
+    store
+        A path, or a Zarr store.
+    path
+        Path of the hierarchy in `store`.
+    overwrite
+        Whether to replace a Zarr hierarchy that is there. Members of it that the new one lacks are kept.
+    obsolete
+        Members of the replaced hierarchy that are not kept (paths relative to its root): its level arrays.
+    zarr_format
+        2 or 3: folders that have to be made above the hierarchy become groups of this format.
+
+    Yields
+    ------
+    Staged
+        Where to write. If the block is left by any exception, what was written is deleted.
+
+    Raises
+    ------
+    TargetError
+        If writing there is refused; see `check_target`. Also if another save to the same place is running.
+    StorageError
+        If the place cannot be written to, or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile, zarr
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with staged(folder / "a.zarr") as stage:
+    ...     group = zarr.create_group(stage.store, path=stage.path)
+    ...     (folder / "a.zarr").exists()
+    False
+    >>> (folder / "a.zarr" / "zarr.json").exists()
+    True
+    """
+    root = local_root(store)
+    if root is None:
+        check_target(store, path, overwrite=overwrite)
+        with _staged_in_store(as_store(store), path.strip("/"), obsolete) as stage:
+            yield stage
+        return
+    target = target_folder(root, path)
+    check_surroundings(root, target)
+    with contextlib.ExitStack() as stack:
+        made = stack.enter_context(_parents_made(target))
+        _lock(target, stack)
+        check_target(store, path, overwrite=overwrite)
+        try:
+            with _staged_beside(store, target, root, overwrite=overwrite, obsolete=obsolete) as stage:
+                yield stage
+        except OSError as error:
+            if error.errno in _REFUSED:
+                raise cannot_write(target, error) from error
+            raise
+        for folder in made:
+            _make_group(folder, zarr_format)
+
+
+def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr.Group | None:
+    """Open the group that a save would replace.
+
+    Parameters
+    ----------
+    store
+        A path, or a Zarr store.
+    path
+        Path of the hierarchy in `store`.
+
+    Returns
+    -------
+    zarr.Group or None
+        Read-only; None if there is no group that can be opened.
+
+    Raises
+    ------
+    StorageError, TargetError
+        If `store` cannot be written to, or `path` leads out of it.
+
+    Examples
+    --------
+    >>> open_existing("/no/such/image.zarr") is None
+    True
+    """
+    import zarr
+    from zarr.storage import LocalStore
+
+    root = local_root(store)
+    if root is None:
+        place, inner = as_store(store), path.strip("/")
+    else:
+        target = target_folder(root, path)
+        find_again(target)
+        place, inner = LocalStore(target, read_only=True), ""
+        if node_kind(target) != "group":
+            return None
+    try:
+        return zarr.open_group(place, path=inner, mode="r")
+    except (OSError, ValueError, KeyError, TypeError) as error:  # nothing, an array, or damaged metadata
+        _log.debug("%s/%s is no group: %s", store_location(place), inner, error)
+        return None
+
+
+@contextlib.contextmanager
+def _parents_made(target: Path) -> Iterator[list[Path]]:
+    """Make the folders that are missing above a target, and delete them again if it fails; deepest first."""
+    made: list[Path] = []
+    try:
+        for folder in reversed([folder for folder in target.parents if not folder.exists()]):
+            try:
+                folder.mkdir()
+            except OSError as error:
+                raise cannot_write(target, error) from error
+            made.insert(0, folder)
+        yield made
+    except BaseException:
+        for folder in made:
+            with contextlib.suppress(OSError):  # somebody else uses it by now
+                folder.rmdir()
+        raise
+
+
+def _lock(target: Path, stack: contextlib.ExitStack) -> None:
+    try:
+        if stack.enter_context(swap.exclusive(target)):
+            swap.recover(target)
+    except BlockingIOError as error:
+        raise TargetError(
+            "Another save to this place is running.", where=str(target), hint="Wait until it has ended."
+        ) from error
+    except OSError as error:
+        raise cannot_write(target, error) from error
+
+
+@contextlib.contextmanager
+def _staged_beside(
+    store: Store | str | os.PathLike[str],
+    target: Path,
+    root: Path,
+    *,
+    overwrite: bool,
+    obsolete: Collection[str],
+) -> Iterator[Staged]:
+    from zarr.storage import LocalStore
+
+    final_store = LocalStore(root) if isinstance(store, str | os.PathLike) else store
+    part = swap.new_part(target)
+    try:
+        part.mkdir()
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    try:
+        yield Staged(
+            store=LocalStore(part),
+            path="",
+            final=str(target),
+            final_store=final_store,
+            final_path=target.relative_to(root).as_posix().removeprefix("."),
+        )
+        if os.path.lexists(target) and not is_empty(target):
+            if not overwrite or node_kind(target) is None:
+                raise is_taken(str(target))
+            swap.carry_over(target, part, frozenset(obsolete))
+            part.chmod(target.stat().st_mode & 0o7777)
+        flush(part)
+        old = _publish(part, target)
+    except BaseException:
+        remove(part)
+        raise
+    flush_folder(target.parent)
+    if old is not None:
+        remove(old)
+
+
+def _publish(part: Path, target: Path) -> Path | None:
+    try:
+        return swap.publish(part, target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise is_taken(str(target)) from error
+        raise cannot_write(target, error) from error
+
+
+def _make_group(folder: Path, zarr_format: int) -> None:
+    if zarr_format == 2:
+        (folder / ".zgroup").write_text(json.dumps({"zarr_format": 2}), encoding="utf-8")
+    else:
+        document = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+        (folder / "zarr.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _staged_in_store(store: Store, path: str, obsolete: Collection[str]) -> Iterator[Staged]:
+    final = f"{store_location(store)}/{path}" if path else store_location(store)
+    replaces = keys.exists(store, path)
+    part = keys.new_part(path) if replaces else path
+    above = keys.documents_above(store, path)
+    done = False
+    try:
+        yield Staged(store=store, path=part, final=final, final_store=store, final_path=path)
+        if replaces:
+            keys.move(store, part, path, frozenset(obsolete))
+        done = True
+    finally:
+        written = [] if done and not replaces else keys.under(store, part)
+        if not done:  # groups above, that zarr makes of its own accord
+            written += sorted(keys.documents_above(store, path) - above)
+        if store.supports_deletes:
+            keys.delete(store, written)
+        elif written:
+            _log.warning("%s cannot delete: %d keys of an unfinished save stay.", final, len(written))

@@ -1,0 +1,266 @@
+"""Where a hierarchy may be written: refuse, before a byte is written, what could lose something."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.storage import keys, swap
+from napari_ome_ngff.storage.folders import is_empty, node_kind
+from napari_ome_ngff.storage.location import is_url, is_zip, store_location
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+
+def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overwrite: bool = False) -> None:
+    """Refuse to write where something could be lost.
+
+    Parameters
+    ----------
+    store
+        A path, or a Zarr store.
+    path
+        Path of the hierarchy in `store`.
+    overwrite
+        Whether a Zarr hierarchy that is there may be replaced.
+
+    Raises
+    ------
+    TargetError
+        If there is a hierarchy and `overwrite` is False; if there is anything that is not a Zarr hierarchy;
+        if the place lies inside another Zarr hierarchy; if it is a home folder or one above it.
+    StorageError
+        If there is no folder to write into, it cannot be written to, or the store is read-only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> check_target(Path(folder) / "new.zarr")
+    >>> _ = (Path(folder) / "notes.txt").write_text("mine")
+    >>> check_target(folder, overwrite=True)
+    Traceback (most recent call last):
+    napari_ome_ngff.errors.TargetError: The folder is not a Zarr hierarchy, so it is not replaced.
+    ...
+    """
+    root = local_root(store)
+    if root is None:
+        _check_in_store(as_store(store), path.strip("/"), overwrite=overwrite)
+        return
+    target = target_folder(root, path)
+    check_surroundings(root, target)
+    find_again(target)
+    if not os.path.lexists(target) or is_empty(target):
+        return
+    if not target.is_dir() or node_kind(target) is None:
+        kind = "zip file" if is_zip(target) else "folder" if target.is_dir() else "file"
+        raise TargetError(
+            f"The {kind} is not a Zarr hierarchy, so it is not replaced."
+            if kind != "zip file"
+            else "A zip file is not replaced.",
+            where=str(target),
+            hint="Choose a name that is not taken.",
+        )
+    if not overwrite:
+        raise is_taken(str(target))
+
+
+def find_again(target: Path) -> None:
+    """Move a hierarchy back that a process moved aside and was killed before it put another in its place.
+
+    Parameters
+    ----------
+    target
+        Where the hierarchy was.
+    """
+    if not os.path.lexists(target) and any(p.name.endswith(".ngff-old") for p in swap.leftovers(target)):
+        with contextlib.suppress(BlockingIOError), swap.exclusive(target) as alone:
+            if alone:
+                swap.recover(target)
+
+
+def check_surroundings(root: Path, target: Path) -> None:
+    """Refuse a place because of what is above it.
+
+    Parameters
+    ----------
+    root
+        Folder that the store is rooted at.
+    target
+        Folder of the hierarchy: `root` or below it.
+
+    Raises
+    ------
+    TargetError, StorageError
+        As `check_target`.
+    """
+    home = Path(os.path.realpath(os.path.expanduser("~")))
+    if target == home or target in home.parents or target == Path(target.anchor):
+        raise TargetError("A home folder, or one above it, is never replaced.", where=str(target))
+    for above in root.parents:
+        if node_kind(above) is not None:
+            raise TargetError(
+                "The place lies inside another Zarr hierarchy.",
+                where=str(target),
+                found=f"{above} is a Zarr {node_kind(above)}",
+                hint="Choose a place outside of it.",
+            )
+    for between in target.parents:
+        if between == root.parent:
+            break
+        if node_kind(between) == "array":
+            raise TargetError("The place lies inside a Zarr array.", where=str(target), found=str(between))
+    parent = next(folder for folder in target.parents if os.path.lexists(folder) or folder == root.parent)
+    if not parent.exists():
+        raise StorageError(
+            "There is no folder to save into.", where=str(parent), hint="Make it, or choose another."
+        )
+    if not parent.is_dir():
+        raise StorageError("This is a file; nothing can be saved into it.", where=str(parent))
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise StorageError("The permission to write into this folder is missing.", where=str(parent))
+
+
+def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
+    where = f"{store_location(store)}/{path}" if path else store_location(store)
+    if store.read_only:
+        raise StorageError("The store is read-only.", where=where)
+    if (above := keys.array_above(store, path)) is not None:
+        raise TargetError("The place lies inside a Zarr array.", where=where, found=above)
+    if keys.exists(store, path):
+        if not overwrite:
+            raise is_taken(where)
+        if not (store.supports_deletes and store.supports_listing):
+            raise TargetError("This kind of store cannot replace what it holds.", where=where)
+    elif keys.under(store, path, limit=1):
+        raise TargetError("There is something that is not a Zarr hierarchy.", where=where)
+
+
+def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
+    """Return the folder that a store is rooted at, links followed.
+
+    Parameters
+    ----------
+    store
+        A path, an address or a Zarr store.
+
+    Returns
+    -------
+    pathlib.Path or None
+        None for addresses and for stores that are no local folder.
+
+    Raises
+    ------
+    StorageError
+        If it is a read-only store of a local folder.
+    """
+    if isinstance(store, str | os.PathLike):
+        text = os.fspath(store)
+        return None if is_url(text) else Path(os.path.realpath(Path(text).expanduser()))
+    if type(store).__name__ == "LocalStore":
+        if store.read_only:
+            raise StorageError("The store is read-only.", where=store_location(store))
+        return Path(os.path.realpath(store_location(store)))
+    return None
+
+
+def target_folder(root: Path, path: str) -> Path:
+    """Return the folder of a hierarchy, links followed.
+
+    Parameters
+    ----------
+    root
+        Folder that the store is rooted at.
+    path
+        Path of the hierarchy in the store.
+
+    Returns
+    -------
+    pathlib.Path
+        Need not exist.
+
+    Raises
+    ------
+    TargetError
+        If the path leads out of the store.
+    """
+    parts = [part for part in path.split("/") if part]
+    if any(part in (".", "..") or os.sep in part for part in parts):
+        raise TargetError("A path inside a store must not leave it.", where=str(root), found=repr(path))
+    return Path(os.path.realpath(root.joinpath(*parts)))
+
+
+def as_store(store: Any) -> Store:
+    """Return a store that is not a local folder as it is.
+
+    Parameters
+    ----------
+    store
+        A Zarr store, or an address.
+
+    Returns
+    -------
+    zarr.abc.store.Store
+        The store.
+
+    Raises
+    ------
+    StorageError
+        If it is an address.
+    """
+    if isinstance(store, str | os.PathLike):
+        raise StorageError(
+            "Saving to a web address needs a store that can be written to.",
+            where=os.fspath(store),
+            hint="Pass a writable zarr.storage.ObjectStore instead of the address.",
+        )
+    result: Store = store
+    return result
+
+
+def is_taken(where: str) -> TargetError:
+    """Return the error for a place where there is something.
+
+    Parameters
+    ----------
+    where
+        Path or URL.
+
+    Returns
+    -------
+    TargetError
+        To be raised by the caller.
+    """
+    return TargetError(
+        "There is something already at this place.",
+        where=where,
+        hint="Choose another name, or overwrite it (overwrite=True).",
+    )
+
+
+def cannot_write(target: Path, error: OSError) -> StorageError:
+    """Return the error for a place that the system refuses to write to.
+
+    Parameters
+    ----------
+    target
+        The place.
+    error
+        What the system said.
+
+    Returns
+    -------
+    StorageError
+        To be raised by the caller.
+    """
+    summary = (
+        "The disk is full."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT)
+        else "The place cannot be written to."
+    )
+    return StorageError(summary, where=str(target), found=str(error))

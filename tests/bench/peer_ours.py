@@ -1,0 +1,51 @@
+"""The writer of this package as a peer of the benchmark in ../../../shared/bench/write.
+
+    WBENCH_ROOT=/work/scratch/wbench python bench.py --case a --fmt v3 --peers ours \
+        --candidate ours=/work/main/tests/bench/peer_ours.py --tag ours
+
+Variants: ``nearest`` and ``mode`` for label images (nearest is the default), ``zarr`` to go through zarr-python.
+"""
+
+VENV = "core"
+
+import numpy as np
+import xarray as xr
+
+
+def setup(cfg):
+    import numcodecs  # noqa: F401
+
+    from napari_ome_ngff.pyramid import units, write  # noqa: F401
+
+    if cfg.variant == "zarr":
+        original = units.unit_writer
+        from napari_ome_ngff.pyramid import save
+
+        save.unit_writer = lambda array, **options: original(array, shared_memory=False, direct=False)
+
+
+def write(data, out, cfg):
+    from napari_ome_ngff import LabelImage, write_multiscale_group
+
+    method = ("mode" if cfg.variant == "mode" else "nearest") if cfg.labels else "mean"
+    coords = {
+        axis: xr.Variable((axis,), np.arange(size) * scale, {"units": unit} if unit else {})
+        for axis, size, scale, unit in zip(cfg.axes, data.shape, cfg.scale, cfg.units, strict=True)
+        if unit
+    }
+    image = xr.DataArray(data, dims=tuple(cfg.axes), coords=coords, name="image")
+    limit = 256 if cfg.variant != "zarr" or cfg.shards is None else 2048
+    for _ in write_multiscale_group(
+        store=out,
+        image=image,
+        ngff_version=cfg.version,
+        method=method,
+        levels=cfg.levels,
+        factors=dict(zip(cfg.axes, cfg.factors, strict=True)),
+        chunks=cfg.chunks,
+        shards=cfg.shards,
+        compressor=cfg.numcodecs(),
+        label_image=LabelImage() if cfg.labels else None,
+        memory_limit=limit * 2**20,
+    ):
+        pass

@@ -1,0 +1,647 @@
+"""Images to layers and back: names, colours, contrast, placement, units, label images. No napari, no IO."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import dask.array
+import numpy as np
+import pytest
+import xarray
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
+from napari_ome_ngff.metadata.model import (
+    Axis,
+    Channel,
+    LabelImage,
+    Level,
+    Multiscale,
+    ScaleTranslation,
+    Window,
+)
+from napari_ome_ngff.plugin.display import color_of, colormap_for, window_limits, window_of
+from napari_ome_ngff.plugin.label_display import colors_of, direct_colors, features_table, properties_of
+from napari_ome_ngff.plugin.layers import METADATA_KEY, LayerData, file_version, from_layers, to_layers
+from napari_ome_ngff.plugin.layout import MAX_CHANNEL_LAYERS
+from napari_ome_ngff.plugin.names import safe_name, unique_names
+from napari_ome_ngff.read import Image
+
+TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+SIZES = {"t": 2, "c": 3, "z": 4, "y": 8, "x": 6}
+STEPS = {"t": 1.5, "c": 1.0, "z": 2.0, "y": 0.5, "x": 0.25}
+STARTS = {"t": 10.0, "c": 0.0, "z": -3.0, "y": 7.0, "x": 0.125}
+
+
+def make_image(
+    dims: str = "czyx",
+    *,
+    location: str = "/data/cells.zarr",
+    levels: int = 2,
+    dtype: str = "uint16",
+    units: dict[str, str] | None = None,
+    version: str = "0.5",
+    sizes: dict[str, int] | None = None,
+    labels: dict[str, Image] | None = None,
+    **multiscale: Any,
+) -> Image:
+    """An image whose pixels are all different, halved along y and x from level to level."""
+    units = UNITS if units is None else units
+    arrays, nouns = {}, []
+    for level in range(levels):
+        shape, scale, start = [], [], []
+        for dim in dims:
+            factor = 2**level if dim in "yx" else 1
+            shape.append((sizes or SIZES)[dim] // factor)
+            scale.append(STEPS[dim] * factor)
+            start.append(STARTS[dim] + STEPS[dim] * (factor - 1) / 2)
+        values = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+        arrays[f"s{level}"] = xarray.DataArray(dask.array.from_array(values), dims=list(dims))
+        transform = ScaleTranslation(scale=tuple(scale), translation=tuple(start))
+        nouns.append(Level(path=f"s{level}", transform=transform))
+    axes = tuple(Axis(name=dim, type=TYPES[dim], unit=units.get(dim)) for dim in dims)
+    noun = Multiscale(version=version, axes=axes, levels=tuple(nouns), **multiscale)
+    return Image(location=location, multiscale=noun, arrays=arrays, labels=labels or {})
+
+
+def as_saved(layers: list[LayerData]) -> list[LayerData]:
+    """Layers as napari hands them to a writer: scale as a list, colormap as a dict, no contrast range."""
+    saved = []
+    for data, meta, kind in layers:
+        meta = dict(meta)
+        meta["scale"], meta["translate"] = list(meta["scale"]), list(meta["translate"])
+        ndim = len(meta["scale"])
+        meta |= {"rotate": np.eye(ndim).tolist(), "shear": [0.0] * (ndim * (ndim - 1) // 2)}
+        meta["affine"] = np.eye(ndim + 1)
+        if "colormap" in meta and kind == "image":
+            color = color_of(meta["colormap"]) or "000000"
+            rgb = [int(color[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+            meta["colormap"] = {"name": "x", "colors": np.array([[0, 0, 0, 1], [*rgb, 1]])}
+        saved.append((data, meta, kind))
+    return saved
+
+
+def placed(array: xarray.DataArray) -> dict[str, tuple[float, float]]:
+    """Scale and position of voxel 0 along each dim, as the coordinates say them."""
+    return {
+        str(dim): (float(array.coords[dim].attrs["scale"]), float(array.coords[dim].values[0]))
+        for dim in array.dims
+    }
+
+
+# Opening
+
+
+@pytest.mark.parametrize("dims", ["yx", "zyx", "cyx", "tyx", "czyx", "tczyx", "yxc", "cxy", "zcyx"])
+def test_each_channel_is_a_layer_with_y_and_x_last(dims: str) -> None:
+    layers = to_layers(make_image(dims))
+    assert len(layers) == (3 if "c" in dims else 1)
+    for index, (data, meta, kind) in enumerate(layers):
+        assert kind == "image"
+        assert meta["axis_labels"][-2:] == ("y", "x")
+        assert set(meta["axis_labels"]) == set(dims) - {"c"}
+        assert meta["scale"] == tuple(STEPS[dim] for dim in meta["axis_labels"])
+        assert meta["translate"] == tuple(STARTS[dim] for dim in meta["axis_labels"])
+        assert meta["units"] == tuple(UNITS[dim] for dim in meta["axis_labels"])
+        source = make_image(dims).arrays["s0"]
+        expected = source.isel(c=index) if "c" in dims else source
+        np.testing.assert_array_equal(data[0], expected.transpose(*meta["axis_labels"]).values)
+        assert [level.ndim for level in data] == [len(meta["axis_labels"])] * 2
+
+
+def test_everything_that_napari_would_guess_is_said() -> None:
+    for _, meta, _ in to_layers(make_image("cyx", levels=1)):
+        assert meta["multiscale"] is False
+        assert meta["rgb"] is False
+        assert meta["contrast_limits"] == (0.0, 65535.0)
+        assert meta["blending"] == "additive"
+    (data, meta, _), *_ = to_layers(make_image("cyx", levels=2))
+    assert meta["multiscale"] is True
+    assert isinstance(data, list)
+
+
+def test_nothing_is_read() -> None:
+    def refuse(*_: object) -> np.ndarray:
+        raise AssertionError("read")
+
+    image = make_image("cyx", levels=1)
+    unreadable = dask.array.map_blocks(
+        refuse, image.arrays["s0"].data, dtype="uint16", meta=np.empty((0,) * 3)
+    )
+    image = Image(
+        location="",
+        multiscale=image.multiscale,
+        arrays={"s0": xarray.DataArray(unreadable, dims=list("cyx"))},
+    )
+    assert len(to_layers(image)) == 3
+
+
+def test_names_colours_contrast_and_visibility_come_from_omero() -> None:
+    channels = (
+        Channel(label="DAPI", color="0000FF", window=Window(start=10, end=200, min=0, max=4095)),
+        Channel(color="FF8000", active=False),
+        Channel(label=" ", window=Window(start=5, end=5)),
+    )
+    metas = [meta for _, meta, _ in to_layers(make_image(channels=channels, name="cells"))]
+    assert [meta["name"] for meta in metas] == ["DAPI", "cells channel 1", "cells channel 2"]
+    assert [meta["colormap"] for meta in metas] == ["blue", "#FF8000", "magenta"]
+    assert [meta["visible"] for meta in metas] == [True, False, True]
+    assert [meta["contrast_limits"] for meta in metas] == [(10.0, 200.0), (0.0, 65535.0), (0.0, 65535.0)]
+
+
+def test_a_partial_omero_is_filled_up_and_a_long_one_cut() -> None:
+    one = to_layers(make_image(channels=(Channel(label="a", color="FF0000"),)))
+    assert [meta["colormap"] for _, meta, _ in one] == ["red", "yellow", "magenta"]
+    many = to_layers(make_image("zyx", channels=(Channel(label="a", color="FF0000"), Channel(label="b"))))
+    assert [meta["name"] for _, meta, _ in many] == ["image"]
+
+
+def test_one_description_without_channel_axis_is_used() -> None:
+    channel = Channel(label="phase", color="00FF00", window=Window(start=1, end=2))
+    ((_, meta, _),) = to_layers(make_image("yx", channels=(channel,)))
+    assert (meta["name"], meta["colormap"], meta["contrast_limits"]) == ("phase", "green", (1.0, 2.0))
+
+
+def test_an_image_without_active_channels_is_shown_all_the_same() -> None:
+    channels = (Channel(active=False),) * 3
+    assert all(meta["visible"] for _, meta, _ in to_layers(make_image(channels=channels)))
+
+
+def test_estimated_contrast_is_used_only_where_the_file_has_none() -> None:
+    channels = (Channel(window=Window(start=1, end=9)), Channel(), Channel())
+    layers = to_layers(make_image(channels=channels), limits=[(3, 4), (5, 6), None])
+    assert [meta["contrast_limits"] for _, meta, _ in layers] == [(1.0, 9.0), (5, 6), (0.0, 65535.0)]
+
+
+def test_a_unit_that_napari_cannot_say_is_kept_for_the_next_save() -> None:
+    ((_, meta, _),) = to_layers(make_image("yx", units={"y": "a.u.", "x": "micrometer"}))
+    assert meta["units"] == ("pixel", "micrometer")
+    assert meta["metadata"][METADATA_KEY]["units"] == ("a.u.", "micrometer")
+
+
+def test_long_channel_axes_become_a_slider() -> None:
+    ((data, meta, _),) = to_layers(make_image("cyx", sizes=SIZES | {"c": MAX_CHANNEL_LAYERS + 1}))
+    assert data[0].shape == (MAX_CHANNEL_LAYERS + 1, 8, 6)
+    assert meta["axis_labels"] == ("c", "y", "x")
+
+
+def test_complex_numbers_are_shown_as_magnitude() -> None:
+    with pytest.warns(OmeNgffWarning, match="magnitude"):
+        ((data, _, _),) = to_layers(make_image("yx", dtype="complex64", levels=1))
+    assert data.dtype == np.float32
+
+
+def test_what_napari_cannot_show_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="datetime64"):
+        to_layers(make_image("yx", dtype="datetime64[s]"))
+    with pytest.raises(UnsupportedError, match="two dimensions"):
+        to_layers(make_image("y"))
+
+
+def test_a_missing_finest_level_moves_the_layer_to_the_next() -> None:
+    image = make_image("yx")
+    rest = Image(location="", multiscale=image.multiscale, arrays={"s1": image.arrays["s1"]})
+    ((_, meta, _),) = to_layers(rest)
+    assert meta["scale"] == (1.0, 0.5)
+    assert meta["translate"] == (7.25, 0.25)
+
+
+# Label images
+
+
+def test_label_images_lie_on_their_image() -> None:
+    label = make_image("zyx", dtype="int32", units={}, label_image=LabelImage())
+    layers = to_layers(make_image("tczyx", labels={"cells": label}))
+    data, meta, kind = layers[-1]
+    assert (kind, meta["name"]) == ("labels", "cells")
+    assert data[0].shape == (4, 8, 6)
+    assert meta["units"] == ("micrometer",) * 3
+    assert meta["metadata"][METADATA_KEY]["label"] == "cells"
+    assert meta["metadata"][METADATA_KEY]["image"] == layers[0][1]["metadata"][METADATA_KEY]["image"]
+
+
+def test_a_flat_label_image_covers_the_depth_that_it_lacks() -> None:
+    # napari aligns from the right by position: without a z of its own, time would lie on the image's z.
+    label = make_image("tyx", dtype="uint8", label_image=LabelImage())
+    data, meta, _ = to_layers(make_image("tzyx", labels={"cells": label}))[-1]
+    assert data[0].shape == (2, 1, 8, 6)
+    assert meta["axis_labels"] == ("t", "z", "y", "x")
+    z = 1
+    low = meta["translate"][z] - meta["scale"][z] / 2
+    assert (low, low + meta["scale"][z]) == (-3 - 2 / 2, -3 + 3 * 2 + 2 / 2)  # from edge to edge
+
+
+def test_label_colours_and_properties_are_shown() -> None:
+    label_image = LabelImage(
+        colors={1: (255, 0, 0, 255), 300: (0, 0, 255, 128)},
+        properties=({"label-value": 1, "area": 5}, {"label-value": 2, "class": "b"}),
+    )
+    ((_, meta, kind),) = to_layers(make_image("yx", dtype="uint8", label_image=label_image))
+    assert kind == "labels"
+    assert set(meta["colormap"]) == {None, 0, 1}  # no uint8 is 300
+    assert meta["colormap"][1] == (1.0, 0.0, 0.0, 1.0)
+    assert meta["features"] == {"index": [1, 2], "area": [5, None], "class": [None, "b"]}
+
+
+def test_colours_that_napari_cannot_show_are_logged_and_kept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    colors = {100_000: (1, 2, 3, 4)}
+    with caplog.at_level(logging.WARNING):
+        layers = to_layers(make_image("yx", dtype="uint32", label_image=LabelImage(colors=colors)))
+    assert "colormap" not in layers[0][1]
+    assert "numba" in caplog.text
+    sources, _ = from_layers(as_saved(layers))
+    assert sources[""].label_image is not None
+    assert sources[""].label_image.colors == colors
+
+
+def test_labels_that_are_no_whole_numbers_are_shown_as_an_image() -> None:
+    label = make_image("yx", dtype="float32", label_image=LabelImage())
+    with pytest.warns(OmeNgffWarning, match="float32"):
+        layers = to_layers(make_image("yx", labels={"probability": label}))
+    assert [(kind, meta["name"]) for _, meta, kind in layers] == [
+        ("image", "image"),
+        ("image", "probability"),
+    ]
+
+
+def test_a_group_of_label_images_alone_opens() -> None:
+    label = make_image("yx", dtype="uint8", label_image=LabelImage())
+    image = Image(location="/data/labels.zarr", multiscale=None, arrays={}, labels={"a": label, "b": label})
+    assert [(kind, meta["name"]) for _, meta, kind in to_layers(image)] == [("labels", "a"), ("labels", "b")]
+
+
+def test_the_channel_of_a_label_image_is_taken_out_and_put_back() -> None:
+    label = make_image("cyx", dtype="uint8", sizes=SIZES | {"c": 1}, label_image=LabelImage())
+    layers = to_layers(make_image("cyx", labels={"cells": label}))
+    assert layers[-1][0][0].shape == (8, 6)
+    sources, _ = from_layers(as_saved(layers))
+    assert sources["labels/cells"].arrays["s0"].dims == ("c", "y", "x")
+
+
+# There and back
+
+
+@pytest.mark.parametrize("dims", ["yx", "zyx", "cyx", "tyx", "czyx", "tczyx", "yxc", "cxy", "zcyx"])
+@pytest.mark.parametrize("levels", [1, 3])
+def test_an_unchanged_image_is_saved_as_it_was(dims: str, levels: int) -> None:
+    channels = tuple(
+        Channel(
+            label=f"channel {i}",
+            color=color,
+            window=Window(start=i, end=100.0 + i, min=0, max=4095),
+            active=i != 1,
+            extra={"family": "linear"},
+        )
+        for i, color in enumerate(["FF0000", "12AB34", "FFFFFF"][: 3 if "c" in dims else 1])
+    )
+    image = make_image(dims, levels=levels, channels=channels, name="cells", omero_extra={"id": 7})
+    sources, messages = from_layers(as_saved(to_layers(image)), name="other")
+    assert messages == []
+    (source,) = sources.values()
+    assert source.name == "cells"
+    if levels == 1:
+        assert source.image is not None
+        saved = {"s0": source.image}
+    else:
+        assert source.arrays is not None
+        saved = dict(source.arrays)
+    assert list(saved) == list(image.arrays)
+    for index, (path, array) in enumerate(saved.items()):
+        assert array.dims == tuple(dims)
+        np.testing.assert_array_equal(array.values, image.arrays[path].values)
+        transform = image.multiscale.levels[index].transform
+        assert placed(array) == {
+            dim: (scale, start)
+            for dim, scale, start in zip(dims, transform.scale, transform.translation, strict=True)
+        }
+        assert {d: array.coords[d].attrs.get("units") for d in dims} == {d: UNITS.get(d) for d in dims}
+        assert {d: array.coords[d].attrs.get("type") for d in dims} == {d: TYPES[d] for d in dims}
+    assert source.multiscale == image.multiscale
+    assert source.channels == channels
+
+
+def test_labels_are_saved_as_they_were() -> None:
+    label_image = LabelImage(
+        colors={1: (255, 0, 128, 255), 7: (1, 2, 3, 4)},
+        properties=({"label-value": 1, "area": 5.5, "name": "a"}, {"label-value": 7, "area": 2.0}),
+        source="../../",
+        extra={"note": "kept"},
+    )
+    label = make_image("tyx", dtype="uint8", label_image=label_image, units={})
+    image = make_image("tzyx", labels={"cells": label})
+    sources, messages = from_layers(as_saved(to_layers(image)))
+    assert messages == []
+    source = sources["labels/cells"]
+    assert source.label_image == label_image
+    assert source.method == "mode"
+    assert source.arrays["s1"].dims == ("t", "y", "x")
+    np.testing.assert_array_equal(source.arrays["s1"].values, label.arrays["s1"].values)
+    transform = label.multiscale.levels[1].transform
+    assert list(placed(source.arrays["s1"]).values()) == list(
+        zip(transform.scale, transform.translation, strict=True)
+    )
+
+
+@given(
+    factor=st.floats(0.01, 100),
+    shift=st.floats(-1e4, 1e4),
+    size=st.integers(16, 64),
+    levels=st.integers(2, 4),
+)
+def test_levels_move_with_the_layer(factor: float, shift: float, size: int, levels: int) -> None:
+    ((data, meta, kind),) = to_layers(make_image("yx", levels=levels, sizes={"y": size, "x": size}))
+    moved = meta | {
+        "scale": [factor * s for s in meta["scale"]],
+        "translate": [factor * t + shift for t in meta["translate"]],
+    }
+    sources, _ = from_layers([(data, moved, kind)])
+    for level, array in enumerate(sources[""].arrays.values()):
+        scale, start = placed(array)["y"]
+        assert scale == pytest.approx(factor * STEPS["y"] * 2**level)
+        expected = factor * (STARTS["y"] + STEPS["y"] * (2**level - 1) / 2) + shift
+        assert start == pytest.approx(expected, abs=1e-9 * (1 + abs(shift)))
+
+
+def test_levels_of_unknown_origin_are_placed_as_napari_shows_them() -> None:
+    levels = [np.zeros((250, 100)), np.zeros((31, 50))]
+    sources, _ = from_layers([(levels, {"multiscale": True, "scale": [2, 3], "translate": [10, 0]}, "image")])
+    fine, coarse = (placed(array) for array in sources[""].arrays.values())
+    for dim, size in (("y", (250, 31)), ("x", (100, 50))):
+        edges = [
+            (start - scale / 2, start - scale / 2 + n * scale)
+            for (scale, start), n in zip((fine[dim], coarse[dim]), size, strict=True)
+        ]
+        assert edges[0] == pytest.approx(edges[1])
+
+
+# What belongs together
+
+
+def plain(name: str, shape: tuple[int, ...] = (4, 8, 8), dtype: str = "uint8", **meta: Any) -> LayerData:
+    return np.ones(shape, dtype), {"name": name} | meta, "image"
+
+
+def test_equal_layers_become_channels_in_their_order() -> None:
+    layers = [
+        plain("b", colormap="red", contrast_limits=[1, 5], visible=False),
+        plain("a", colormap={"colors": [[0, 0, 0, 1], [0, 1, 0, 1]]}, contrast_limits=(0, 300)),
+    ]
+    sources, messages = from_layers(layers, name="both")
+    source = sources[""]
+    assert (list(sources), messages, source.name, source.method) == ([""], [], "both", "mean")
+    assert source.image.dims == ("c", "z", "y", "x")
+    assert [(c.label, c.color, c.active) for c in source.channels] == [
+        ("b", "FF0000", False),
+        ("a", "00FF00", True),
+    ]
+    assert source.channels[0].window == Window(start=1.0, end=5.0, min=0.0, max=255.0)
+    assert source.channels[1].window == Window(start=0.0, end=300.0, min=0.0, max=300.0)
+
+
+def test_time_stays_before_the_new_channel_axis() -> None:
+    layers = [plain("a", (2, 4, 8, 8)), plain("b", (2, 4, 8, 8))]
+    assert from_layers(layers)[0][""].image.dims == ("t", "c", "z", "y", "x")
+
+
+def test_stacking_numpy_layers_copies_nothing() -> None:
+    one = np.zeros((16, 2048, 1024), "uint8")
+    sources, _ = from_layers([(one, {"name": "a"}, "image"), (one, {"name": "b"}, "image")])
+    one[3, 5, 7] = 9
+    stack = sources[""].image
+    assert stack.chunks is not None
+    assert stack.isel(c=1, z=3, y=5, x=7).values == 9
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        (plain("b", (4, 8, 9)), "size"),
+        (plain("b", (8, 8)), "axes"),
+        (plain("b", dtype="uint16"), "data type"),
+        (plain("b", scale=[1, 1, 2]), "scale"),
+        (plain("b", translate=[0, 0, 1]), "translate"),
+        (plain("b", units=("micrometer",) * 3), "units"),
+        (plain("b", (4, 8, 8, 3), rgb=True), "RGB"),
+    ],
+)
+def test_layers_that_differ_are_named(other: LayerData, what: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"'a' and 'b' do not belong to one image: {what}"):
+        from_layers([plain("a"), other])
+
+
+def test_some_channels_of_a_file_are_saved_in_the_order_of_the_file() -> None:
+    layers = as_saved(to_layers(make_image(channels=tuple(Channel(label=x) for x in "abc"))))
+    sources, _ = from_layers([layers[2], layers[0]])
+    assert [channel.label for channel in sources[""].channels] == ["a", "c"]
+    assert sources[""].arrays["s0"].sizes["c"] == 2
+    (alone,) = from_layers([layers[1]])[0].values()
+    assert alone.arrays["s0"].dims == ("c", "z", "y", "x")
+
+
+def test_a_new_layer_joins_the_channels_that_it_was_made_from() -> None:
+    image = make_image("czyx", levels=1)
+    layers = as_saved(to_layers(image))
+    new = {key: layers[0][1][key] for key in ("scale", "translate", "units", "axis_labels")}
+    layers.append((np.asarray(layers[0][0]) // 2, new | {"name": "smooth"}, "image"))
+    sources, _ = from_layers(layers)
+    assert sources[""].image.sizes["c"] == 4
+    assert sources[""].channels[3].label == "smooth"
+    assert file_version(layers) is None
+
+
+def test_a_projection_of_what_was_opened_is_a_new_image() -> None:
+    data, meta, kind = as_saved(to_layers(make_image("czyx", levels=1)))[0]
+    flat = meta | {"scale": meta["scale"][1:], "translate": meta["translate"][1:]}
+    flat |= {"units": meta["units"][1:], "axis_labels": meta["axis_labels"][1:], "rotate": None}
+    flat |= {"affine": None, "shear": None}
+    (source,) = from_layers([(np.asarray(data).max(0), flat, kind)])[0].values()
+    assert source.image.dims == ("y", "x")
+    assert source.multiscale is None
+
+
+def test_rgb_opens_as_rgb_again() -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (4, 8, 8, 3), dtype="uint8")
+    (source,) = from_layers([(pixels, {"name": "photo", "rgb": True}, "image")])[0].values()
+    assert source.image.dims == ("c", "z", "y", "x")
+    assert [c.label for c in source.channels] == ["red", "green", "blue"]
+    noun = make_image("czyx", channels=source.channels).multiscale
+    ((data, meta, _),) = to_layers(Image(location="", multiscale=noun, arrays={"s0": source.image}))
+    assert meta["rgb"] is True
+    np.testing.assert_array_equal(data, pixels)
+    (again,) = from_layers([(data, meta, "image")])[0].values()
+    assert again.image.dims == ("c", "z", "y", "x")
+
+
+def test_labels_alone_are_the_image_and_several_share_a_group() -> None:
+    labels = (np.ones((8, 8), "int32"), {"name": "my cells/1"}, "labels")
+    sources, _ = from_layers([labels])
+    assert list(sources) == [""]
+    assert sources[""].label_image is not None
+    assert sources[""].name == "my cells/1"
+    assert list(from_layers([labels, labels])[0]) == ["labels/my_cells_1", "labels/my_cells_1-2"]
+
+
+def test_masks_become_numbers() -> None:
+    sources, messages = from_layers([(np.eye(4, dtype=bool), {"name": "mask"}, "labels")])
+    assert sources[""].image.dtype == np.uint8
+    assert "0 and 1" in messages[0]
+
+
+def test_other_layers_are_named() -> None:
+    points = (np.zeros((3, 2)), {"name": "spots"}, "points")
+    _, messages = from_layers([plain("a"), points])
+    assert messages == ["Points layer 'spots' was not saved: OME-NGFF holds images and label images only."]
+    with pytest.raises(UnsupportedError, match="nothing here"):
+        from_layers([points])
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        ((np.zeros((4, 4), "float32"), {"name": "a"}, "labels"), "'a' holds float32"),
+        ((np.zeros((4, 4), "complex64"), {"name": "a"}, "image"), "'a' holds values of type complex64"),
+        ((np.zeros((4, 4), object), {"name": "a"}, "image"), "'a' holds values of type object"),
+        ((np.zeros((2,) * 6), {"name": "a"}, "image"), "'a' has 6 dimensions"),
+        (plain("a", (4, 4), rotate=[[0.0, -1.0], [1.0, 0.0]]), "'a' is rotated"),
+        (plain("a", (4, 4), rotate=30.0), "'a' is rotated"),
+        (plain("a", (4, 4), shear=[0.5]), "'a' is sheared"),
+        (plain("a", (4, 4), affine=np.array([[1, 0.1, 0], [0, 1, 0], [0, 0, 1]])), "'a' is transformed"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_with_the_layers_name(layer: LayerData, words: str) -> None:
+    with pytest.raises(UnsupportedError, match=words):
+        from_layers([layer])
+
+
+@pytest.mark.parametrize("meta", [{"scale": [0, 1]}, {"scale": [np.nan, 1]}, {"translate": [np.inf, 0]}])
+def test_unusable_placement_is_refused(meta: dict[str, Any]) -> None:
+    with pytest.raises(MetadataError, match="'a' has no usable placement"):
+        from_layers([plain("a", (4, 4), **meta)])
+
+
+def test_an_affine_that_only_scales_and_moves_is_kept() -> None:
+    affine = np.diag([2.0, 3.0, 1.0])
+    affine[:2, -1] = 10, 20
+    layer = plain("a", (4, 4), scale=[0.5, 1], translate=[1, 1], affine=affine)
+    assert placed(from_layers([layer])[0][""].image) == {"y": (1.0, 12.0), "x": (3.0, 23.0)}
+
+
+@pytest.mark.parametrize(
+    ("ndim", "labels", "dims"),
+    [
+        (2, ("-2", "-1"), "yx"),
+        (3, ("-3", "-2", "-1"), "zyx"),
+        (4, None, "tzyx"),
+        (5, None, "tczyx"),
+        (3, ("t", "-2", "-1"), "tyx"),
+        (3, ("y", "y", "x"), "zyx"),
+    ],
+)
+def test_axes_without_names_are_named_by_position(
+    ndim: int, labels: tuple[str, ...] | None, dims: str
+) -> None:
+    (source,) = from_layers([plain("a", (2,) * ndim, axis_labels=labels)])[0].values()
+    assert "".join(source.image.dims) == dims
+    assert [source.image.coords[d].attrs["type"] for d in dims] == [TYPES[d] for d in dims]
+
+
+def test_units_are_spelled_as_the_specification_does() -> None:
+    (source,) = from_layers([plain("a", (2, 4, 4), units=("s", "µm", "pixel"), axis_labels=tuple("tyx"))])[
+        0
+    ].values()
+    found = {dim: source.image.coords[dim].attrs.get("units") for dim in "tyx"}
+    assert found == {"t": "second", "y": "micrometer", "x": None}
+
+
+def test_a_unit_that_the_specification_does_not_list_is_left_out_and_named() -> None:
+    image = make_image("yx", units={"y": "a.u.", "x": "micrometer"})
+    sources, messages = from_layers(as_saved(to_layers(image)))
+    assert "units" not in sources[""].arrays["s0"].coords["y"].attrs
+    assert len(messages) == 1
+    assert "'a.u.'" in messages[0]
+
+
+@pytest.mark.parametrize("limits", [None, [None, 3], [np.nan, 1], [1]])
+def test_contrast_that_cannot_be_used_becomes_the_range_of_the_type(limits: object) -> None:
+    assert window_of(limits, np.dtype("uint8"), None) == Window(start=0.0, end=255.0, min=0.0, max=255.0)
+
+
+def test_file_version_needs_one_file() -> None:
+    one, other = make_image(version="0.4"), make_image(version="0.4", location="/data/other.zarr")
+    label = make_image("yx", dtype="uint8", version="0.4", label_image=LabelImage())
+    both = to_layers(make_image(version="0.4", labels={"cells": label}))
+    assert file_version(to_layers(one)) == "0.4"
+    assert file_version(both) == "0.4"
+    assert file_version(to_layers(one) + to_layers(other)) is None
+    assert file_version([*to_layers(one), plain("new")]) is None
+    assert file_version([*to_layers(one), (np.zeros((1, 2)), {}, "points")]) == "0.4"
+
+
+@pytest.mark.parametrize("junk", [None, "x", {}, {"multiscale": 3}, {"location": ""}])
+def test_foreign_metadata_are_no_obstacle(junk: object) -> None:
+    (source,) = from_layers([plain("a", metadata={METADATA_KEY: junk})])[0].values()
+    assert source.multiscale is None
+
+
+# Colours and tables
+
+
+@given(st.integers(0, 0xFFFFFF))
+def test_every_colour_survives(number: int) -> None:
+    color = f"{number:06X}"
+    assert color_of(colormap_for(color, 0, 1)) == color
+    parts = np.array([int(color[i : i + 2], 16) for i in (0, 2, 4)], "float32") / np.float32(255)
+    assert color_of({"colors": [[0, 0, 0, 1], [*parts, 1]]}) == color
+
+
+@given(st.dictionaries(st.integers(1, 60000), st.tuples(*[st.integers(0, 255)] * 4), max_size=5))
+def test_label_colours_survive(colors: dict[int, tuple[int, int, int, int]]) -> None:
+    table = direct_colors(colors, np.dtype("uint16"), any_label=False)
+    assert (table is None) == (not colors)
+    assert colors_of(table, {}) == colors
+
+
+def test_a_window_needs_an_extent() -> None:
+    for window in (
+        None,
+        Window(),
+        Window(start=1),
+        Window(start=2, end=1),
+        Window(start=float("nan"), end=1),
+    ):
+        assert window_limits(window) is None
+
+
+def test_properties_survive_a_data_frame() -> None:
+    pandas = pytest.importorskip("pandas", reason="napari's tables are made of pandas")
+    rows = (
+        {"label-value": 1, "area": 5, "name": "a", "box": [1, 2]},
+        {"label-value": 4, "area": 7, "name": "b"},
+    )
+    table = features_table(LabelImage(properties=rows))
+    assert properties_of(pandas.DataFrame(table)) == rows
+
+
+def test_rows_without_index_are_labels_by_their_number() -> None:
+    assert properties_of({"area": [np.nan, 3, 4]}) == (
+        {"label-value": 1, "area": 3},
+        {"label-value": 2, "area": 4},
+    )
+    assert properties_of({"index": [1, 2]}) == ()
+    assert properties_of(None) == ()
+
+
+@given(st.lists(st.text(max_size=8), max_size=6))
+def test_names_are_safe_and_different(names: list[str]) -> None:
+    found = unique_names(map(safe_name, names))
+    assert len({name.casefold() for name in found}) == len(names)
+    for name in found:
+        assert name
+        assert "/" not in name
+        assert not name.startswith((".", "__"))

@@ -1,0 +1,215 @@
+"""OME-NGFF 0.4, and what 0.5 has from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
+from napari_ome_ngff.metadata import v04, v05
+from napari_ome_ngff.metadata.model import Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.transforms import identity
+
+AXES = [{"name": "y", "type": "space", "unit": "micrometer"}, {"name": "x", "type": "space"}]
+
+
+def scale(*numbers: float) -> dict[str, Any]:
+    return {"type": "scale", "scale": list(numbers)}
+
+
+def translation(*numbers: float) -> dict[str, Any]:
+    return {"type": "translation", "translation": list(numbers)}
+
+
+def dataset(path: Any, *transforms: Any) -> dict[str, Any]:
+    return {"path": path, "coordinateTransformations": list(transforms)}
+
+
+def entry(*datasets: Any, **more: Any) -> dict[str, Any]:
+    return {"axes": AXES, "datasets": list(datasets or [dataset("0", scale(1, 1))]), **more}
+
+
+def read(item: Any, **more: Any) -> Multiscale:
+    (image,) = v04.decode({"multiscales": [item], **more}, where="a.zarr")
+    return image
+
+
+def test_a_complete_image() -> None:
+    item = entry(
+        dataset("0", scale(0.5, 0.5), translation(1, 2)),
+        dataset("1", scale(1, 1), translation(1.25, 2.25)),
+        version="0.4",
+        name="cells",
+        type="mean",
+        metadata={"method": "mean"},
+        coordinateTransformations=[scale(2, 2)],
+    )
+    assert read({**item, "@type": "ngff:Image"}) == Multiscale(
+        version="0.4",
+        axes=(Axis(name="y", type="space", unit="micrometer"), Axis(name="x", type="space")),
+        levels=(
+            Level(path="0", transform=ScaleTranslation(scale=(0.5, 0.5), translation=(1, 2))),
+            Level(path="1", transform=ScaleTranslation(scale=(1, 1), translation=(1.25, 2.25))),
+        ),
+        transform=ScaleTranslation(scale=(2, 2), translation=(0, 0)),
+        name="cells",
+        method="mean",
+        metadata={"method": "mean"},
+        extra={"@type": "ngff:Image"},
+    )
+
+
+@pytest.mark.parametrize("nothing", [None, [], [{"type": "identity"}]])
+def test_a_transform_of_the_image_that_changes_nothing_is_none(nothing: Any) -> None:
+    """MoBIE and SpatialData have written these."""
+    assert read(entry(coordinateTransformations=nothing)).transform is None
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [translation(1, 2)],
+        [translation(1, 2), scale(2, 2)],
+        [scale(2, 2), scale(2, 2)],
+        [scale(2, 2), translation(1, 2), translation(1, 2)],
+        [{"type": "identity"}],
+    ],
+)
+def test_other_lists_of_transforms_are_composed_and_noted(transforms: list[Any]) -> None:
+    with pytest.warns(OmeNgffWarning, match="instead of a scale, then at most one translation"):
+        read(entry(dataset("0", *transforms)))
+    if transforms != [{"type": "identity"}]:
+        with pytest.warns(OmeNgffWarning, match="instead of a scale, then at most one translation"):
+            read(entry(coordinateTransformations=transforms))
+
+
+@pytest.mark.parametrize(
+    "missing", [{"path": "1"}, dataset("1"), {"path": "1", "coordinateTransformations": None}]
+)
+def test_a_level_of_unknown_place_is_left_out(missing: Any) -> None:
+    """Shown without a scale, it would be shown too small."""
+    with pytest.warns(OmeNgffWarning, match=r"datasets\[1\].*left out"):
+        image = read(entry(dataset("0", scale(2, 2)), missing))
+    assert [level.path for level in image.levels] == ["0"]
+
+
+def test_a_finest_level_of_unknown_place_has_voxels_of_size_1() -> None:
+    with pytest.warns(OmeNgffWarning, match="voxels of size 1"):
+        image = read(entry({"path": "0"}))
+    assert image.levels == (Level(path="0", transform=identity(2)),)
+
+
+def test_all_that_is_odd_is_said_in_one_warning() -> None:
+    item = entry(dataset(0, translation(1, 1)), dataset("1"), name=3)
+    with pytest.warns(OmeNgffWarning) as caught:
+        read(item, omero={"channels": [None]})
+    (text,) = [str(warning.message) for warning in caught]
+    for place in ("datasets[0].path", "datasets[1].coord", "multiscales[0].name", "omero.channels[0]"):
+        assert place in text
+
+
+def test_what_the_group_says_counts_for_all_its_images() -> None:
+    omero = {"channels": [{"color": "FF0000", "window": {"start": 0, "end": 1, "min": 0, "max": 1}}]}
+    images = v04.decode(
+        {"multiscales": [entry(), entry(name="second")], "omero": omero, "image-label": {}}, where=""
+    )
+    assert [image.name for image in images] == [None, "second"]
+    assert all(image.channels and image.label_image is not None for image in images)
+
+
+@pytest.mark.parametrize(
+    ("item", "where"),
+    [
+        (None, "multiscales[0]"),
+        ([], "multiscales[0]"),
+        ({}, "multiscales[0].axes"),
+        ({"axes": AXES}, "multiscales[0].datasets"),
+        (entry({}), "multiscales[0].datasets[0].path"),
+        (entry(dataset("../1", scale(1, 1))), "multiscales[0].datasets[0].path"),
+        (entry(dataset("0", scale(1, 1)), dataset("0", scale(1, 1))), "multiscales[0].datasets"),
+        (entry(dataset("0", scale(1))), "multiscales[0].datasets[0].coordinateTransformations[0].scale"),
+        (entry(dataset("0", scale(1, 0))), "multiscales[0].datasets[0].coordinateTransformations[0].scale"),
+        (
+            entry({"path": "0", "coordinateTransformations": {}}),
+            "multiscales[0].datasets[0].coordinateTransformations",
+        ),
+        (
+            entry(coordinateTransformations=[scale(1)]),
+            "multiscales[0].coordinateTransformations[0].scale",
+        ),
+        (
+            entry(dataset("0", scale(1e200, 1)), coordinateTransformations=[scale(1e200, 1)]),
+            "multiscales[0].coordinateTransformations",
+        ),
+    ],
+)
+def test_what_cannot_be_placed_is_refused_and_its_place_named(item: Any, where: str) -> None:
+    with pytest.raises(MetadataError) as caught:
+        read(item)
+    assert caught.value.where == f"a.zarr: {where}"
+    with pytest.raises(MetadataError) as caught:
+        v05.decode({"ome": {"multiscales": [item]}}, where="a.zarr")
+    assert caught.value.where == f"a.zarr: ome.{where}"
+
+
+@pytest.mark.parametrize("attributes", [{}, {"multiscales": None}, {"multiscales": []}, {"multiscales": {}}])
+def test_there_must_be_an_image(attributes: Any) -> None:
+    with pytest.raises(MetadataError):
+        v04.decode(attributes, where="")
+    with pytest.raises(MetadataError):
+        v05.decode({"ome": attributes}, where="")
+
+
+def test_other_transforms_are_not_supported() -> None:
+    with pytest.raises(UnsupportedError, match="affine"):
+        read(entry(dataset("0", {"type": "affine"})))
+
+
+IMAGE = Multiscale(
+    version="0.4",
+    axes=(Axis(name="y", type="space", unit="um"), Axis(name="x", type="space")),
+    levels=(Level(path="0", transform=identity(2)),),
+)
+
+
+def test_each_level_is_written_as_scale_then_translation() -> None:
+    assert v04.encode(IMAGE) == {
+        "multiscales": [
+            {
+                "version": "0.4",
+                "axes": AXES,
+                "datasets": [dataset("0", scale(1, 1), translation(0, 0))],
+            }
+        ]
+    }
+
+
+def test_keys_that_have_a_meaning_do_not_come_from_extra() -> None:
+    extra = {
+        "version": "0.1",
+        "axes": None,
+        "coordinateSystems": [],
+        "coordinateTransformations": [],
+        "@a": 1,
+    }
+    image = Multiscale(version="0.6", axes=IMAGE.axes, levels=IMAGE.levels, system="lab", extra=extra)
+    (written,) = v04.encode(image)["multiscales"]
+    assert set(written) == {"version", "axes", "datasets", "@a"}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"levels": ()},
+        {"levels": (Level(path="0", transform=identity(3)),)},
+        {"transform": identity(3)},
+        {"axes": IMAGE.axes[:1]},
+        {"extra": {"@object": object()}},
+    ],
+)
+def test_what_breaks_a_rule_is_not_written(odd: dict[str, Any]) -> None:
+    image = Multiscale(**{"version": "0.4", "axes": IMAGE.axes, "levels": IMAGE.levels, **odd})
+    for encode in (v04.encode, v05.encode):
+        with pytest.raises(MetadataError):
+            encode(image)

@@ -1,0 +1,140 @@
+"""The dock widget without a window of napari: fields, plan and proposals, on a viewer model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_ome_ngff.plugin.fields import SELECTED
+from napari_ome_ngff.plugin.request import Form
+from napari_ome_ngff.plugin.widget import CreateWidget
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ViewerModel:
+    """A viewer without a window, whose user lives in an empty folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    return ViewerModel()
+
+
+@pytest.fixture
+def widget(model: ViewerModel, qtbot: Any) -> CreateWidget:
+    widget = CreateWidget(napari_viewer=model)
+    qtbot.addWidget(widget.native)
+    return widget
+
+
+def add_image(model: ViewerModel, name: str = "cells", shape: tuple[int, ...] = (4, 64, 64)) -> Any:
+    return model.add_image(np.zeros(shape, "uint8"), name=name, axis_labels=("z", "y", "x")[-len(shape) :])
+
+
+def test_an_empty_viewer_has_nothing_to_write(widget: CreateWidget) -> None:
+    assert not widget.create.enabled
+    assert not widget.cancel.enabled
+    assert "nothing to write" in widget.status.value
+
+
+def test_the_fields_start_as_the_defaults_of_a_request(widget: CreateWidget) -> None:
+    assert widget.fields.form() == Form(target="")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("version", "0.6"),
+        ("image_method", "nearest"),
+        ("label_method", "nearest"),
+        ("levels", "4"),
+        ("chunks", "16, 16"),
+        ("shards", "auto"),
+        ("compressor", "gzip"),
+        ("overwrite", True),
+        ("after", "swap"),
+    ],
+)
+def test_every_field_reaches_the_form(widget: CreateWidget, field: str, value: object) -> None:
+    getattr(widget.fields, field).value = value
+    assert getattr(widget.fields.form(), field) == value
+
+
+def test_every_field_is_explained(widget: CreateWidget) -> None:
+    for field in widget.fields.widgets():
+        assert len(field.tooltip or "") > 20, field.label
+
+
+def test_the_plan_follows_the_layers(widget: CreateWidget, model: ViewerModel) -> None:
+    layer = add_image(model)
+    assert widget.create.enabled
+    assert widget.plan_table["Size"] == ["4×64×64"]
+    layer.scale, layer.units = (2, 0.5, 0.5), ("micrometer",) * 3
+    assert widget.plan_table["Voxel size"] == ["z 2, yx 0.5 µm"]
+    model.add_labels(np.zeros((4, 64, 64), "uint8"), name="blobs", scale=(2, 0.5, 0.5), units=layer.units)
+    assert widget.plan_table["Image"] == ["image", "blobs"]
+    layer.data = np.zeros((8, 64, 64), "uint8")
+    assert widget.plan_table["Size"][0] == "8×64×64"
+    model.layers.clear()
+    assert not widget.create.enabled
+    assert widget.plan_table["Size"] == []
+
+
+def test_the_plan_follows_the_fields(widget: CreateWidget, model: ViewerModel) -> None:
+    add_image(model)
+    widget.fields.levels.value = "3"
+    assert widget.plan_table["Level"] == ["0", "1", "2"]
+    widget.fields.chunks.value = "2, 16, 16"
+    assert widget.plan_table["Chunks"][0] == "2×16×16"
+    widget.fields.chunks.value = "no"
+    assert not widget.create.enabled
+    assert widget.status.value.startswith("Chunks")
+    widget.fields.chunks.value = "auto"
+    assert widget.create.enabled
+
+
+def test_only_selected_layers_are_planned_if_that_is_chosen(widget: CreateWidget, model: ViewerModel) -> None:
+    add_image(model, "a")
+    b = add_image(model, "b", (32, 32))
+    assert "do not belong" in widget.status.value
+    widget.fields.which.value = SELECTED
+    model.layers.selection = {b}
+    assert widget.plan_table["Size"] == ["32×32"]
+    model.layers.selection = set()
+    assert "nothing to write" in widget.status.value
+
+
+def test_shards_cannot_be_chosen_for_zarr_version_2(widget: CreateWidget, model: ViewerModel) -> None:
+    add_image(model)
+    widget.fields.shards.value = "auto"
+    widget.fields.version.value = "0.4"
+    assert widget.fields.shards.value == "none"
+    assert not widget.fields.shards.enabled
+    widget.fields.version.value = "0.5"
+    assert widget.fields.shards.enabled
+
+
+def test_a_target_is_proposed_until_one_is_typed(
+    widget: CreateWidget, model: ViewerModel, tmp_path: Path
+) -> None:
+    layer = add_image(model)
+    assert widget.fields.form().target == str(tmp_path / "cells.ome.zarr")
+    layer.name = "nuclei"
+    assert widget.fields.form().target == str(tmp_path / "nuclei.ome.zarr")
+    (tmp_path / "nuclei.ome.zarr").mkdir()
+    widget.refresh()
+    assert widget.fields.form().target == str(tmp_path / "nuclei-2.ome.zarr")
+    widget.fields.target.line_edit.value = str(tmp_path / "mine")
+    layer.name = "cells"
+    assert widget.fields.form().target == str(tmp_path / "mine")
+
+
+def test_a_viewer_outlives_its_widget(model: ViewerModel, qtbot: Any) -> None:
+    widget = CreateWidget(napari_viewer=model)
+    widget.native.deleteLater()
+    qtbot.wait(50)
+    add_image(model)
+    model.layers.selection = set()
+    assert len(model.layers) == 1
