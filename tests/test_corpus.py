@@ -148,7 +148,7 @@ def through(transforms: list[dict[str, Any]], point: list[float]) -> list[float]
 
 
 def expected_levels(ome: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Path of each level and all transforms that place it. In 0.6 levels are placed in the intrinsic system."""
+    """Path of each level and all transforms that place it: in 0.6, those to the intrinsic system."""
     multiscale = ome["multiscales"][0]
     outer = [] if ome.get("version") == "0.6" else multiscale.get("coordinateTransformations", [])
     for dataset in multiscale["datasets"]:

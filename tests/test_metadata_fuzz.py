@@ -142,6 +142,15 @@ def use(attributes: Any) -> None:
     foreign_attributes(attributes)
 
 
+def outcome(do: Callable[[Any], object], attributes: Any) -> OmeNgffError | None:
+    """The error of ours that was raised, if one was; any other error is a failure of the test."""
+    try:
+        do(attributes)
+    except OmeNgffError as error:
+        return error
+    return None
+
+
 def test_every_mutation_is_read_or_refused(corpus: Path) -> None:
     rng = random.Random(20261122)
     originals = list(documents(corpus))
@@ -151,18 +160,17 @@ def test_every_mutation_is_read_or_refused(corpus: Path) -> None:
         attributes = mutate(rng.choice(originals), rng)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OmeNgffWarning)
-            try:
-                use(attributes)
-            except OmeNgffError as error:
-                assert not isinstance(error, OptionError)
-                assert len(str(error)) < 2000
-                refused += 1
+            refusal = outcome(use, attributes)
+        if refusal is not None:
+            assert not isinstance(refusal, OptionError)
+            assert len(str(refusal)) < 2000
+            refused += 1
     assert 0 < refused < MUTATIONS
 
 
 LEVEL = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}
 AXES = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
-MANY = 200_000
+MANY = 10_000
 
 
 def image(**more: Any) -> dict[str, Any]:
@@ -179,7 +187,7 @@ HUGE: dict[str, dict[str, Any]] = {
     "axis": image(axes=[{"name": "y" * 10**7}, {"name": "x"}]),
     "metadata": image(metadata=["x" * 10**7]),
     "unknown keys": image(**{f"@{index}": index for index in range(MANY)}),
-    "images": {"multiscales": image()["multiscales"] * 20_000},
+    "images": {"multiscales": image()["multiscales"] * MANY},
     "labels": {"labels": [None] * MANY},
 }
 
@@ -190,16 +198,14 @@ def test_something_huge_takes_neither_long_nor_much_memory(name: str) -> None:
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        try:
-            decode_labels(HUGE[name])
-            decode(HUGE[name], where="a.zarr")
-        except OmeNgffError as error:
-            assert len(str(error)) < 2000
+        decode_labels(HUGE[name])
+        refusal = outcome(lambda attributes: decode(attributes, where="a.zarr"), HUGE[name])
     elapsed = time.perf_counter() - start
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert elapsed < 60  # some seconds under tracing on a busy machine; minutes if anything were quadratic
-    assert peak < 400 * 2**20
+    assert peak < 100 * 2**20
+    assert len(str(refusal)) < 2000
     assert len(warned) <= 2
     assert len(heard(warned)) < 4000
 
@@ -219,11 +225,5 @@ def test_something_deep_is_not_followed(depth: int) -> None:
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OmeNgffWarning)
-            try:
-                images = decode(attributes, where="a.zarr")
-            except OmeNgffError:
-                continue
-            try:
-                encode(images[0], "0.4")
-            except OmeNgffError:
-                continue
+            if outcome(lambda found: decode(found, where="a.zarr"), attributes) is None:
+                outcome(lambda found: encode(decode(found, where="a.zarr")[0], "0.4"), attributes)

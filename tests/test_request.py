@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
 from napari_ome_ngff.plugin.describe import duration, megabytes, summary, table, voxel_size
 from napari_ome_ngff.plugin.origin import LayerData
+from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.request import COMPRESSORS, Form, Outcome, codec, preview, resolve, write
 from napari_ome_ngff.plugin.target import propose_target, target_path
 from napari_ome_ngff.pyramid.write import Progress
@@ -237,8 +238,27 @@ def test_the_method_for_labels_is_seen_in_the_file(method: str, value: int, tmp_
 def test_levels_that_a_layer_has_are_kept(tmp_path: Path) -> None:
     levels = [np.full((2 ** (8 - i),) * 2, i, "uint8") for i in range(3)]
     layer = (levels, {"name": "a", "multiscale": True, "axis_labels": ("y", "x")}, "image")
-    group = created(Form(target=str(tmp_path / "a"), levels="1"), [layer])
+    group = created(Form(target=str(tmp_path / "a")), [layer])
     assert [np.unique(array[:]).tolist() for _, array in sorted(group.arrays())] == [[0], [1], [2]]
+
+
+def test_a_number_of_levels_makes_them_anew(tmp_path: Path) -> None:
+    levels = [np.full((2 ** (8 - i),) * 2, i, "uint8") for i in range(3)]
+    layer = (levels, {"name": "a", "multiscale": True, "axis_labels": ("y", "x")}, "image")
+    group = created(Form(target=str(tmp_path / "a"), levels="2"), [layer])
+    assert [np.unique(array[:]).tolist() for _, array in sorted(group.arrays())] == [[0], [0]]
+
+
+def test_what_was_opened_can_be_written_with_other_levels(corpus: Path, tmp_path: Path) -> None:
+    layers = read_layers(corpus / "generated" / "ome-zarr-py-0.21" / "coins_0.5.zarr")
+    asked = preview(Form(target=str(tmp_path / "a"), levels="2"), layers)
+    assert asked.plan is not None, asked.problem
+    assert [len(image.levels) for image in asked.plan.multiscales] == [2, 2]
+    created(Form(target=str(tmp_path / "a"), levels="2"), layers)
+    again = read_layers(tmp_path / "a.ome.zarr")
+    assert [len(data) for data, _, _ in again] == [2, 2, 2]
+    for (before, *_), (after, *_) in zip(layers, again, strict=True):
+        assert np.array_equal(np.asarray(before[0]), np.asarray(after[0]))
 
 
 @pytest.mark.parametrize(
@@ -272,7 +292,10 @@ def test_layers_that_are_left_out_are_named(tmp_path: Path) -> None:
 def test_a_target_that_exists_is_a_problem_until_it_may_be_replaced(tmp_path: Path) -> None:
     form = Form(target=str(tmp_path / "cells"))
     created(form, cells())
-    assert isinstance(preview(form, cells()).problem, TargetError)
+    taken = preview(form, cells())
+    assert isinstance(taken.problem, TargetError)
+    assert taken.request is None
+    assert taken.plan is not None, "what would be written is known all the same"
     assert preview(replace(form, overwrite=True), cells()).plan is not None
 
 

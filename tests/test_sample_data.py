@@ -18,7 +18,7 @@ def test_it_is_an_image_of_two_channels_with_labels() -> None:
         ("labels", "nuclei labels"),
     ]
     for levels, meta, _ in layers:
-        assert [level.shape for level in levels] == [(24, 192, 192), (24, 96, 96), (12, 48, 48)]
+        assert [level.shape for level in levels] == [(24, 192, 192), (24, 96, 96)]
         assert meta["multiscale"] is True
         assert meta["scale"] == SPACING
         assert meta["units"] == ("micrometer",) * 3

@@ -198,7 +198,7 @@ def test_all_missing_chunks_are_asked_for_at_once() -> None:
                         await asyncio.sleep(0.001)
             return await super().get(key, *args, **kwargs)
 
-    source = ChunkedSource(zarr.open_array(Patient(store), mode="r"), cache=ChunkCache())
+    source = ChunkedSource(zarr.open_array(Patient(store), mode="r+"), cache=ChunkCache())
     assert np.array_equal(source[0], VALUES[0])
 
 
@@ -291,9 +291,9 @@ def test_a_zip_file_written_again_is_read_again(tmp_path: Path) -> None:
 def test_stores_that_cannot_tell_are_read_anew_by_a_new_source() -> None:
     cache, inner = ChunkCache(), MemoryStore()
     array = make(inner)
-    assert ChunkedSource(zarr.open_array(CountingStore(inner), mode="r"), cache=cache)[0, 0, 1] == 1
+    assert ChunkedSource(zarr.open_array(CountingStore(inner), mode="r+"), cache=cache)[0, 0, 1] == 1
     array[0, 0, 1] = 77
-    assert ChunkedSource(zarr.open_array(CountingStore(inner), mode="r"), cache=cache)[0, 0, 1] == 77
+    assert ChunkedSource(zarr.open_array(CountingStore(inner), mode="r+"), cache=cache)[0, 0, 1] == 77
 
 
 # --- nothing shared by accident
@@ -345,7 +345,7 @@ def test_a_chunk_that_cannot_be_read_is_named(damage: str, cache: ChunkCache, tm
     array = make(tmp_path / "a.zarr")
     chunk = tmp_path / "a.zarr/c/1/2/0"
     if damage == "refused":
-        array = zarr.open_array(RefusingStore(array.store), mode="r")
+        array = zarr.open_array(RefusingStore(array.store), mode="r+")
     else:
         chunk.write_bytes(chunk.read_bytes()[:7] if damage == "truncated" else b"\x00noise" * 9)
     source = ChunkedSource(array, cache=cache)

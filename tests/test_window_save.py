@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from tests.window_tools import (
     PLUGIN,
     add_cells,
+    add_slow_image,
     answering,
     canvas,
     choose_from_menu,
     difference,
+    errors_told,
+    lives,
     photograph,
     press,
     save_as,
@@ -112,8 +117,40 @@ def test_what_is_there_already_is_left_as_it_is(viewer: Any, tmp_path: Path, qtb
     with answering(save_as(tmp_path / "cells")):
         save_all(viewer)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with qtbot.captureExceptions() as raised, answering(save_as(tmp_path / "cells")):
+    with errors_told(qtbot) as messages, answering(save_as(tmp_path / "cells")):
         save_all(viewer)
-    assert len(raised) == 1
-    assert "cells.ome.zarr" in str(raised[0][1])
+    assert len(messages) == 1
+    assert "cells.ome.zarr" in messages[0]
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_save_that_is_cancelled_leaves_nothing_and_the_window_alive(
+    viewer: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    read = add_slow_image(viewer)
+    ticks: list[float] = []
+    pressed: list[bool] = []
+
+    def watch() -> None:
+        ticks.append(time.monotonic())
+        buttons = [
+            button
+            for button in viewer.window._qt_window.findChildren(QPushButton)
+            if button.text() == "Cancel"
+        ]
+        if read.is_set() and buttons and any(tmp_path.iterdir()) and not pressed:
+            pressed.append(True)
+            photograph("save-progress")
+            buttons[0].click()
+
+    timer = QTimer()
+    timer.timeout.connect(watch)
+    timer.start(20)
+    with errors_told(qtbot) as messages, answering(save_as(tmp_path / "slow.ome.zarr")):
+        save_all(viewer)
+    timer.stop()
+    assert pressed
+    assert len(messages) == 1
+    assert "cancelled" in messages[0]
+    assert list(tmp_path.iterdir()) == []
+    assert lives(ticks)

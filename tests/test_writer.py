@@ -143,7 +143,7 @@ def test_what_was_changed_is_saved_as_it_is(plugin: Any, tmp_path: Path) -> None
         layer.units = ("nanometer",) * 3
     labels.colormap = {1: (1, 0, 0, 1), None: (0, 0, 0, 0)}
     labels.name = "nuclei (corrected)"
-    written = save(viewer, tmp_path / "changed")
+    written = save(viewer, tmp_path / "changed.ome.zarr")
     again = ViewerModel()
     again.open(written, plugin=NAME)
     expected = [look(layer) for layer in viewer.layers]
@@ -366,9 +366,7 @@ def test_the_window_stays_alive_while_saving(viewer: Any) -> None:
         timer.stop()
     assert closed == [True]
     assert len(ticks) > 30
-    assert (
-        max(np.diff(ticks)) < 0.3
-    )  # usually 0.03; other work on the machine may stop everything for a while
+    assert max(np.diff(ticks)) < 0.3  # usually 0.03, but other work may stop the machine
 
 
 def press_cancel(viewer: Any, seen: list[str]) -> None:
@@ -390,10 +388,10 @@ def press_cancel(viewer: Any, seen: list[str]) -> None:
 
 def test_cancel_ends_the_save_and_takes_it_back(viewer: Any, tmp_path: Path) -> None:
     def slow(block: np.ndarray) -> np.ndarray:
-        time.sleep(0.02)
+        time.sleep(0.05)
         return block
 
-    data = dask.array.zeros((400, 256, 256), chunks=(4, 256, 256), dtype="uint8").map_blocks(slow)
+    data = dask.array.zeros((4000, 256, 256), chunks=(32, 256, 256), dtype="uint8").map_blocks(slow)
     layer = viewer.add_image(data, name="a", contrast_limits=(0, 255))
     seen: list[str] = []
     press_cancel(viewer, seen)
@@ -429,10 +427,7 @@ def test_in_a_window_messages_are_notifications(viewer: Any, tmp_path: Path) -> 
     count = len(notification_manager.records)
     viewer.layers.save(str(tmp_path / "a.ome.zarr"), plugin=NAME)
     told = [(str(r.severity), r.message) for r in notification_manager.records[count:]]
-    assert (
-        "warning",
-        "Points layer 'spots' was not saved: OME-NGFF holds images and label images only.",
-    ) in told
+    assert any(severity == "warning" and "'spots' was not saved" in message for severity, message in told)
     assert any(severity == "info" and "Saved" in message for severity, message in told)
     assert notify.has_window()
 

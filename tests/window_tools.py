@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dask.array
 import numpy as np
 from qtpy.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDropEvent
@@ -34,7 +38,8 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 30, why: str
 
 
 def canvas(viewer: Any) -> np.ndarray:
-    """Look at the canvas once everything is loaded: ``(y, x, 3)`` of uint8."""
+    """Look at the whole picture once everything is loaded: ``(y, x, 3)`` of uint8."""
+    viewer.reset_view()  # earlier, the window may have had another size
     wait_until(lambda: all(layer.loaded for layer in viewer.layers), why="layers loaded")
     pump(0.3)  # the first paint is not the last
     picture = np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
@@ -51,8 +56,10 @@ def photograph(name: str) -> None:
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
     """Share of pixels that differ by more than interpolation and rounding may make."""
-    assert one.shape == other.shape
-    return float((np.abs(one.astype(int) - other.astype(int)).max(axis=-1) > 24).mean())
+    assert np.allclose(one.shape, other.shape, atol=2), "the canvas has another size"
+    y, x, _ = np.minimum(one.shape, other.shape)
+    both = (picture[:y, :x].astype(int) for picture in (one, other))
+    return float((np.abs(np.subtract(*both)).max(axis=-1) > 24).mean())
 
 
 def drop(viewer: Any, path: Path) -> None:
@@ -117,6 +124,29 @@ def answering(*answers: Callable[[QWidget], None]) -> Iterator[None]:
     assert not open_answers, f"{len(open_answers)} dialogs did not come"
 
 
+@contextmanager
+def errors_told(qtbot: Any) -> Iterator[list[str]]:
+    """Collect the messages of errors that reach the user from a menu; napari shows them as notifications.
+
+    The errors themselves are let go: their tracebacks would keep the window alive.
+    """
+    messages: list[str] = []
+    with qtbot.captureExceptions() as raised:
+        yield messages
+    messages.extend(str(error) for _, error, _ in raised)
+    raised.clear()
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    gc.collect()  # frames and errors refer to each other
+
+
+def lives(ticks: list[float]) -> bool:
+    """Whether a window whose timer ticked at these times was alive, if perhaps slowed by other programs."""
+    gaps = np.diff(ticks)
+    return bool(np.median(gaps) < 0.1 and gaps.max() < 3)
+
+
 def press(dialog: QWidget, text: str) -> None:
     """Press a button of a dialog by its text."""
     buttons = [button for box in dialog.findChildren(QDialogButtonBox) for button in box.buttons()]
@@ -175,3 +205,21 @@ def add_cells(viewer: Any, *, labels: bool = True) -> None:
     viewer.add_image(green, name="green", colormap="green", **shown, **place)
     if labels:
         viewer.add_labels(cells, name="cells", **place)
+
+
+def add_slow_image(viewer: Any, *, seconds: float = 0.03, planes: int = 160) -> threading.Event:
+    """Add a lazy image that takes its time for each plane; the event is set once writing reads the first."""
+    read = threading.Event()
+
+    def plane() -> np.ndarray:
+        read.set()
+        time.sleep(seconds)
+        return np.full((1, 1024, 1024), 100, "uint16")
+
+    data = dask.array.map_blocks(
+        plane, chunks=((1,) * planes, (1024,), (1024,)), dtype="uint16", meta=np.empty((0,) * 3, "uint16")
+    )
+    viewer.add_image(data, name="slow", contrast_limits=(0, 200), axis_labels=("z", "y", "x"))
+    canvas(viewer)
+    read.clear()  # what the screen shows has been read
+    return read

@@ -21,9 +21,7 @@ def main(location: str) -> None:
         print(f"  level {path}: {dict(level.sizes)} {level.dtype}")
 
     coarsest = list(image.arrays.values())[-1]
-    first_plane = coarsest.isel(dict.fromkeys(coarsest.dims[:-2], 0))[
-        ::2
-    ]  # letters are high
+    first_plane = coarsest.isel(dict.fromkeys(coarsest.dims[:-2], 0))[::2]  # letters are high
     pixels = first_plane.values.astype(float)  # only now pixels are read
     shades = " .:-=+*#%@"
     steps = ((pixels - pixels.min()) / (pixels.max() - pixels.min() or 1) * (len(shades) - 1)).astype(int)

@@ -23,7 +23,7 @@ from typing import Any
 HERE = Path(__file__).parent
 COINS = HERE.parent / "examples" / "data" / "coins.ome.zarr"
 PLUGIN = "napari-ome-ngff"
-SIZE = (1280, 760)
+SIZE = (1360, 780)
 COLORS = 128
 """Colours in a picture: enough for a window, and few enough for a small file."""
 
@@ -80,15 +80,18 @@ def new_viewer() -> Any:
 
 
 def main(folder: Path, scratch: Path) -> None:
+    from qtpy.QtCore import Qt
+
     viewer = new_viewer()
     viewer.open(str(COINS), plugin=PLUGIN)
-    show_middle_plane(viewer)
+    viewer.dims.set_current_step(0, 0)
     save_picture(viewer, folder / "open.png")
 
     viewer.layers.clear()
     open_sample(viewer)
     show_middle_plane(viewer)
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN)
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN)
+    viewer.window._qt_window.resizeDocks([dock], [540], Qt.Orientation.Horizontal)
     widget.fields.target.value = scratch / "cells.ome.zarr"
     pump(0.5)
     viewer.reset_view()

@@ -12,12 +12,12 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numcodecs
-import numpy as np
 
-from napari_ome_ngff.coordinates import CHANNEL_LABEL, from_coordinates
+from napari_ome_ngff.channels import channels_of
+from napari_ome_ngff.coordinates import from_coordinates
 from napari_ome_ngff.errors import MetadataError, OptionError, TargetError
 from napari_ome_ngff.existing import check_keepable, level_paths, open_old
-from napari_ome_ngff.metadata.model import Axis, Channel, Level, Multiscale, Window
+from napari_ome_ngff.metadata.model import Level, Multiscale
 from napari_ome_ngff.metadata.versions import check_version, encode, merge_attributes
 from napari_ome_ngff.storage.array_spec import array_spec, auto_chunks, clip_chunks
 from napari_ome_ngff.storage.location import is_within, location_of
@@ -36,8 +36,6 @@ Chunks = Literal["auto"] | tuple[int, ...] | tuple[tuple[int, ...], ...]
 
 DEFAULT_COMPRESSOR = numcodecs.Zstd(level=3)
 """Zstandard at level 3, as numcodecs says it; mapped to its Zarr v3 counterpart for 0.5 and 0.6."""
-
-_COLORS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "0000FF", "FF0000")
 
 
 def model_multiscale(
@@ -90,7 +88,7 @@ def model_multiscale(
         ),
         name=name or (str(finest.name) if finest.name else "image"),
         method=method,
-        channels=_channels(finest, axes),
+        channels=channels_of(finest, axes),
     )
 
 
@@ -110,47 +108,6 @@ def _check_levels(arrays: Mapping[str, DataArray]) -> None:
                 found=f"shapes {array.shape} and {next_array.shape}",
                 expected="levels from the finest to the coarsest",
             )
-
-
-def _channels(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
-    """Make channels from names along the channel dim, with colours and contrast, which OME-NGFF asks for."""
-    dim = next((axis.name for axis in axes if axis.type == "channel"), None)
-    if dim is None:
-        return ()
-    candidates = [array.coords[name] for name in (CHANNEL_LABEL, dim) if name in array.coords]
-    names = next((c for c in candidates if c.dims == (dim,) and c.dtype.kind in "OUT"), None)
-    if names is None:
-        return ()
-    window = default_window(array.dtype)
-    return tuple(
-        Channel(label=str(label), color=default_color(i, names.size), window=window)
-        for i, label in enumerate(names.values)
-    )
-
-
-def default_color(index: int, count: int) -> str:
-    """Return the colour of a channel that has none: white if it is the only one.
-
-    Examples
-    --------
-    >>> default_color(0, 1), default_color(0, 2), default_color(1, 2)
-    ('FFFFFF', '00FF00', 'FF00FF')
-    """
-    return "FFFFFF" if count == 1 else _COLORS[index % len(_COLORS)]
-
-
-def default_window(dtype: np.dtype[Any]) -> Window:
-    """Return the contrast that shows every value of a data type: its range, or 0 to 1 for floating point.
-
-    Examples
-    --------
-    >>> default_window(np.dtype("uint8")).end
-    255.0
-    """
-    low, high = 0.0, 1.0
-    if dtype.kind in "iu":
-        low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
-    return Window(start=low, end=high, min=low, max=high)
 
 
 def model_multiscale_group(

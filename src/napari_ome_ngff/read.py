@@ -13,10 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import zarr
-import zarr.errors
 from xarray import DataArray, Variable
-from xarray.backends import BackendArray
-from xarray.core import indexing
 
 from napari_ome_ngff.coordinates import to_coordinates
 from napari_ome_ngff.errors import (
@@ -25,7 +22,6 @@ from napari_ome_ngff.errors import (
     OmeNgffError,
     OmeNgffWarning,
     OptionError,
-    StorageError,
 )
 from napari_ome_ngff.metadata.model import Multiscale
 from napari_ome_ngff.metadata.versions import (
@@ -40,7 +36,9 @@ from napari_ome_ngff.storage.array_wrap import (
     ZarrArrayWrapper,
     resolve_wrapper,
 )
-from napari_ome_ngff.storage.open import location_of, open_group, parents
+from napari_ome_ngff.storage.backend import lazily_indexed
+from napari_ome_ngff.storage.location import location_of
+from napari_ome_ngff.storage.open import member, open_group, parents
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -71,20 +69,6 @@ class Image:
     arrays: Mapping[str, DataArray]
     labels: Mapping[str, Image] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
-
-
-class LazyZarrArray(BackendArray):
-    """What makes a ``zarr.Array`` lazy inside xarray, which otherwise reads all of it at once."""
-
-    def __init__(self, array: zarr.Array[Any]) -> None:
-        self.array = array
-        self.shape = array.shape
-        self.dtype = array.dtype
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, self.array.oindex.__getitem__
-        )
 
 
 def read_multiscale_group(
@@ -161,12 +145,13 @@ def _read_levels(
     """Read every level that is there; a missing one is left out with a warning."""
     levels: dict[str, DataArray] = {}
     for index, level in enumerate(multiscale.levels):
-        node = _member(group, level.path)
-        if not isinstance(node, zarr.Array):
-            problem = "is listed but not there"
-        elif node.ndim != len(multiscale.axes):
-            problem = f"has {node.ndim} dimensions, but the axes are {', '.join(multiscale.dims)}"
+        try:
+            node = member(group, level.path)
+        except MetadataError:
+            problem = "has damaged Zarr metadata"
         else:
+            problem = _problem(node, multiscale)
+        if not problem and isinstance(node, zarr.Array):
             levels[level.path] = _level(node, multiscale, index, wrapper)
             continue
         _warn(f"Level {level.path!r} {problem}; it is left out.", f"{location_of(group)}, datasets[{index}]")
@@ -181,23 +166,12 @@ def _read_levels(
     return levels
 
 
-def _member(group: zarr.Group, path: str) -> zarr.Array[Any] | zarr.Group | None:
-    try:
-        return group[path]
-    except (KeyError, FileNotFoundError, zarr.errors.NodeNotFoundError):
-        return None
-    except OmeNgffError:
-        raise
-    except Exception as error:
-        raise StorageError(
-            f"{path!r} cannot be opened: {_first_line(error)}",
-            where=location_of(group),
-            found=f"{type(error).__name__}: {error}",
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _problem(node: zarr.Array[Any] | zarr.Group | None, multiscale: Multiscale) -> str:
+    if not isinstance(node, zarr.Array):
+        return "is listed but not there"
+    if node.ndim != len(multiscale.axes):
+        return f"has {node.ndim} dimensions, but the axes are {', '.join(multiscale.dims)}"
+    return ""
 
 
 def _level(
@@ -206,7 +180,7 @@ def _level(
     coordinates = to_coordinates(multiscale, index, array.shape)
     data: Any = wrapper.wrap(array)
     if isinstance(data, zarr.Array):
-        data = indexing.LazilyIndexedArray(LazyZarrArray(data))
+        data = lazily_indexed(data)
     return DataArray(Variable(multiscale.dims, data), coords=coordinates, name=multiscale.name)
 
 
@@ -341,12 +315,12 @@ def _open_image(
 
 def _open_labels(group: zarr.Group, wrapper: BaseArrayWrapper) -> dict[str, Image]:
     """Open the label images that are listed; one that cannot be read is left out with a warning."""
-    parent = _member(group, "labels")
+    parent = member(group, "labels")
     if not isinstance(parent, zarr.Group):
         return {}
     images: dict[str, Image] = {}
     for name in decode_labels(parent.attrs.asdict()):
-        node = _member(parent, name)
+        node = member(parent, name)
         if not isinstance(node, zarr.Group):
             _warn(f"Label image {name!r} is listed but not there.", location_of(parent))
             continue

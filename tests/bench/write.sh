@@ -16,8 +16,7 @@ make_venv() { # NAME PACKAGES...
     [ -x "$root/venvs/$name/bin/python" ] || "$python" -m venv "$root/venvs/$name"
     "$root/venvs/$name/bin/pip" install -q psutil "$@"
 }
-make_venv ours -e "$repo"
-make_venv core zarr==3.4.2 zarrs==0.2.3 zarrista==0.1.0 tensorstore==0.1.86 "dask[array]==2026.8.0" \
+make_venv core -e "$repo" zarr==3.4.2 zarrs==0.2.3 zarrista==0.1.0 tensorstore==0.1.86 "dask[array]==2026.8.0" \
     opencv-python-headless numba==0.68.1 scikit-image scipy numcodecs==0.17.1 blosc2 ome-zarr-models==1.8.1 pandas
 core=$root/venvs/core/bin/python
 

@@ -264,8 +264,8 @@ def encode_label_image(label: LabelImage, *, version: str | None, where: str) ->
     Parameters
     ----------
     label
-        A source of None is written as the specification's default, ``"../../"``. If some values have properties,
-        all that have a colour are listed among them.
+        A source of None is written as the specification's default, ``"../../"``. If some values have
+        properties, all that have a colour are listed among them.
     version
         Value of ``image-label.version`` (0.4), or None for none (0.5 and later).
     where

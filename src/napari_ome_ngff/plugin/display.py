@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_ome_ngff.channels import default_color, default_window
 from napari_ome_ngff.metadata.model import Channel, Window
 
 Limits = tuple[float, float]
@@ -26,11 +27,6 @@ _NAMED = {
     "FF00FF": "magenta",
     "FFFF00": "yellow",
 }
-_DEFAULTS = {
-    1: ("gray",),
-    2: ("magenta", "green"),
-}
-_MANY = ("cyan", "yellow", "magenta", "red", "green", "blue")
 
 
 def colormap_for(color: str | None, index: int, count: int) -> str:
@@ -49,10 +45,8 @@ def colormap_for(color: str | None, index: int, count: int) -> str:
     >>> colormap_for("00FF00", 0, 1), colormap_for("FF8000", 0, 1), colormap_for(None, 0, 2)
     ('green', '#FF8000', 'magenta')
     """
-    if color is not None:
-        return _NAMED.get(color.upper(), f"#{color}")
-    names = _DEFAULTS.get(count, _MANY)
-    return names[index % len(names)]
+    color = color or default_color(index, count)
+    return _NAMED.get(color.upper(), f"#{color}")
 
 
 def color_of(colormap: object) -> str | None:
@@ -90,10 +84,8 @@ def dtype_limits(dtype: np.dtype[Any]) -> Limits:
     >>> dtype_limits(np.dtype("uint8")), dtype_limits(np.dtype("float32"))
     ((0.0, 255.0), (0.0, 1.0))
     """
-    if dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        return float(info.min), float(info.max)
-    return 0.0, 1.0
+    window = default_window(dtype)
+    return window.start or 0.0, window.end or 0.0
 
 
 def window_limits(window: Window | None) -> Limits | None:

@@ -127,7 +127,8 @@ def _image_fields() -> dict[str, Any]:
             label="Levels",
             choices=["auto", *(str(n) for n in range(1, 11))],
             tooltip="How many resolutions are stored, the full one included. auto: until the smallest one "
-            "can be shown at once. Layers that already have several resolutions keep theirs.",
+            "can be shown at once; layers that have several resolutions keep theirs. A number: they are made "
+            "anew from the full one.",
         ),
         "image_method": ComboBox(
             label="Shrink images",

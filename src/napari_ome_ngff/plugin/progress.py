@@ -61,13 +61,13 @@ class Job:
         OmeNgffError
             If they failed.
         """
-        if isinstance(self.error, OmeNgffError):
-            raise self.error
-        if self.error is not None:
+        # Given away: napari keeps its workers, and with them the error's traceback would keep the window.
+        error, self.error = self.error, None
+        if isinstance(error, OmeNgffError):
+            raise error
+        if error is not None:
             # napari swallows a ValueError that leaves a writer.
-            raise OmeNgffError(
-                f"Saving failed: {self.error}", found=f"{type(self.error).__name__}: {self.error}"
-            ) from self.error
+            raise OmeNgffError(f"Saving failed: {error}", found=f"{type(error).__name__}: {error}") from error
         if self.cancelled:
             raise CancelledError("Saving was cancelled. Nothing was left behind.")
 

@@ -35,7 +35,7 @@ def get_reader(path: Path | Sequence[Path]) -> Callable[[Path | Sequence[Path]],
     True
     """
     paths = _paths(path)
-    return read_layers if paths and all(map(looks_like_ome_ngff, paths)) else None
+    return read_layers if paths and all(map(_is_ours, paths)) else None
 
 
 def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
@@ -78,6 +78,14 @@ def image_name(path: str) -> str:
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]
     return name or "image"
+
+
+def _is_ours(path: str) -> bool:
+    if looks_like_ome_ngff(path):
+        return True
+    # Label images without an image: the group that holds their group has nothing to say.
+    labels = os.path.join(group_location(path), "labels")
+    return not is_url(path) and os.path.isdir(labels) and looks_like_ome_ngff(labels)
 
 
 def _paths(path: Path | Sequence[Path]) -> list[str]:

@@ -6,6 +6,7 @@ Pure, without Qt and napari: everything that the widget decides is decided here 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -13,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_ome_ngff.errors import OmeNgffError, OptionError
+from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
 from napari_ome_ngff.plugin.target import target_path
 
 if TYPE_CHECKING:
@@ -157,18 +158,22 @@ def _chunks(text: str) -> Literal["auto"] | tuple[int, ...]:
 
 
 def with_options(request: Request, sources: Mapping[str, MultiscaleSource]) -> dict[str, MultiscaleSource]:
-    """Give the images the request's method and number of levels; levels that exist are left as they are."""
+    """Give the images the request's method and number of levels; levels that exist are kept without one."""
     return {path: _with_options(request, source) for path, source in sources.items()}
 
 
 def _with_options(request: Request, source: MultiscaleSource) -> MultiscaleSource:
-    if source.arrays is not None:
+    if source.arrays is not None and request.levels is None:
         return source
+    finest = source.image if source.arrays is None else next(iter(source.arrays.values()))
     return replace(
         source,
+        image=finest,
+        arrays=None,
         method=request.image_method if source.label_image is None else request.label_method,
-        # Factors that are given, because the image beside it has its levels already, say how many there are.
-        levels=request.levels if source.factors is None else None,
+        levels=request.levels,
+        # Factors are given where the image beside a label image has levels that are kept.
+        factors=source.factors if request.levels is None else None,
     )
 
 
@@ -222,10 +227,12 @@ class Preview:
 
     Parameters
     ----------
-    request, sources, plan
-        Given together if this can be written.
+    plan
+        What would be written.
+    request, sources
+        Given if it can be written.
     problem
-        Why not, otherwise.
+        Why not, otherwise. A plan may be there all the same, if only the target is in the way.
     notes
         What the user should know either way, such as layers that cannot be stored.
     """
@@ -249,9 +256,9 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
     """
     from napari_ome_ngff.plugin.from_layers import from_layers
     from napari_ome_ngff.plugin.reader import image_name
-    from napari_ome_ngff.storage.replace import check_target
 
     notes: tuple[str, ...] = ()
+    planned: WritePlan | None = None
     try:
         if not layers:
             raise OptionError("There is nothing to write yet.", hint="Open an image, or select layers.")
@@ -259,10 +266,22 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
         sources, messages = from_layers(layers, name=image_name(request.target))
         notes = tuple(messages)
         planned = plan_of(request, sources)
-        check_target(request.target, "", overwrite=request.overwrite)
+        _check_free(request)
     except OmeNgffError as error:
-        return Preview(problem=error, notes=notes)
+        return Preview(plan=planned, problem=error, notes=notes)
     return Preview(request=request, sources=sources, plan=planned, notes=notes)
+
+
+def _check_free(request: Request) -> None:
+    from napari_ome_ngff.storage.replace import check_target
+
+    if not request.overwrite and os.path.lexists(request.target):
+        raise TargetError(
+            "There is something at the target already.",
+            where=request.target,
+            hint='Choose another name, or tick "Replace an image that is there".',
+        )
+    check_target(request.target, "", overwrite=request.overwrite)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,13 +20,13 @@ _GRID = (1, 5, 5)
 _SHAKE = (0.1, 0.25, 0.25)
 _RADIUS = 4.8
 _MEMBRANE = 0.9
-_LEVELS = 3
+_LEVELS = 2  # in 3D napari shows the coarsest
 
 
 def open_cells() -> list[LayerData]:
     """Open a tissue of 25 cells: nuclei and membranes of ``(24, 192, 192)`` uint16, and labels of the nuclei.
 
-    It is written as an OME-NGFF image of three levels into memory, and opened as any other one.
+    It is written as an OME-NGFF image of two levels into memory, and opened as any other one.
 
     Returns
     -------

@@ -67,7 +67,7 @@ def to_layers(image: Image, name: str = "image", *, limits: Sequence[Limits | No
     >>> group = create_multiscale_group(store=store, path="", arrays={"s0": cells}, ngff_version="0.5")
     >>> image = open_ome_ngff(group, array_wrapper={"name": "dask_array", "config": {}})
     >>> [(kind, meta["name"], meta["colormap"]) for _, meta, kind in to_layers(image, "cells")]
-    [('image', 'image channel 0', 'magenta'), ('image', 'image channel 1', 'green')]
+    [('image', 'cells channel 0', 'magenta'), ('image', 'cells channel 1', 'green')]
     """
     layers: list[LayerData] = []
     frame: Frame | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
 
+from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.describe import HEADER, duration, megabytes, summary, table
 from napari_ome_ngff.plugin.fields import SELECTED, make_fields
@@ -77,8 +78,8 @@ class CreateWidget(Container[Any]):
         grid.verticalHeader().setVisible(False)
         grid.verticalHeader().setDefaultSectionSize(24)
         grid.setWordWrap(False)
-        grid.setMinimumSize(470, 150)
-        self.status.min_width = 460
+        grid.setMinimumSize(440, 150)
+        self.status.min_width = 430
         self.status.native.setWordWrap(True)
         self.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.fields.target.choose_btn.text = "Choose…"
@@ -159,9 +160,10 @@ class CreateWidget(Container[Any]):
         rows = [] if result.plan is None else table(result.plan)
         self.plan_table.value = {name: [row[i] for row in rows] for i, name in enumerate(HEADER)}
         self.plan_table.native.resizeColumnsToContents()
-        self.create.enabled = result.plan is not None
-        text = str(result.problem) if result.plan is None else summary(result.plan)
-        self.status.value = "\n".join([text, *result.notes])
+        self.create.enabled = result.request is not None
+        text = [] if result.plan is None else [summary(result.plan)]
+        text += [] if result.problem is None else [str(result.problem)]
+        self.status.value = "\n".join([*text, *result.notes])
 
     def _propose(self, chosen: list[Layer]) -> None:
         """Propose a target beside the image that is shown, unless the user typed one."""
@@ -246,10 +248,21 @@ class CreateWidget(Container[Any]):
         return "Cancelled. Nothing was left behind." if outcome.error is None else str(outcome.error)
 
     def _open(self, path: str, *, instead_of: list[Layer]) -> None:
-        self._viewer.open(path, plugin=PLUGIN)
-        for layer in instead_of:
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
+        """Open an image, and close these layers once it is there; the view stays as it is."""
+        layers = self._viewer.layers
+        old = {layer: layer.name for layer in instead_of if layer in layers}
+        for layer, name in old.items():
+            layer.name = (
+                f"{name} (old)"  # two layers cannot have one name, and the new ones are to have these
+            )
+        try:
+            self._viewer.open(path, plugin=PLUGIN)
+        except OmeNgffError:
+            for layer, name in old.items():
+                layer.name = name
+            raise
+        for layer in old:
+            layers.remove(layer)
 
 
 def _origin(layer: Layer) -> str | None:

@@ -76,8 +76,8 @@ def _refuse_what_is_shown(target: str, sources: Mapping[str, MultiscaleSource]) 
     """Refuse to write where the layers themselves are read from, in words that say why."""
     if not os.path.lexists(target):
         return
-    from napari_ome_ngff.storage.origins import lazy_locations
     from napari_ome_ngff.storage.location import is_within
+    from napari_ome_ngff.storage.origins import lazy_locations
 
     for source in sources.values():
         for array in [source.image] if source.image is not None else list((source.arrays or {}).values()):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, TargetError
-from napari_ome_ngff.existing import level_paths
+from napari_ome_ngff.errors import MetadataError
+from napari_ome_ngff.existing import check_keepable, level_paths
 from napari_ome_ngff.metadata.versions import (
     check_version,
     decode_labels,
@@ -18,14 +17,10 @@ from napari_ome_ngff.metadata.versions import (
 )
 from napari_ome_ngff.pyramid.model import Options
 from napari_ome_ngff.pyramid.prepare import Prepared
-from napari_ome_ngff.storage import keys
 from napari_ome_ngff.storage.array_spec import array_spec
-from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.open import open_group
 
 if TYPE_CHECKING:
     import zarr
-    from zarr.abc.store import Store
 
 
 def group_documents(prepared: tuple[Prepared, ...], version: str, old: zarr.Group | None) -> dict[str, bytes]:
@@ -78,24 +73,6 @@ def _attributes(
     return found
 
 
-def open_old(store: Store | str | os.PathLike[str], path: str) -> zarr.Group | None:
-    """The group that would be replaced, or None if there is none.
-
-    Raises
-    ------
-    StorageError
-        If there is something that cannot be read: what it holds of others would be lost.
-    """
-    if isinstance(store, str | os.PathLike):
-        there = os.path.lexists(os.path.join(os.path.expanduser(os.fspath(store)), path))
-    else:
-        there = keys.exists(store, path.strip("/"))
-    try:
-        return open_group(store, path=path) if there else None
-    except NotOmeNgffError:
-        return None  # an array, or an empty folder
-
-
 def replaced_members(prepared: tuple[Prepared, ...], old: zarr.Group, version: str) -> tuple[str, ...]:
     """Paths in the old group that end with it: the arrays of the images that are written again.
 
@@ -111,19 +88,11 @@ def replaced_members(prepared: tuple[Prepared, ...], old: zarr.Group, version: s
         node = old.get(path)
         if isinstance(node, zarr.Group):
             replaced += [join_paths(path, level) for level in level_paths(node)]
-    if old.metadata.zarr_format != check_version(version).zarr_format:
-        written = {path for one in prepared for path in (one.plan.path, one.plan.path.split("/")[0])}
-        labels = old.get("labels")
-        if isinstance(labels, zarr.Group):
-            written -= {"labels"} if {f"labels/{name}" for name in labels} - written else set()
-        strangers = sorted(set(old) - {path.split("/")[0] for path in level_paths(old)} - written)
-        if strangers:
-            raise TargetError(
-                f"{', '.join(strangers)} cannot be kept in an image of OME-NGFF {version}.",
-                where=location_of(old),
-                found=f"Zarr v{old.metadata.zarr_format} members of the image that would be replaced",
-                hint="Write to another place, or in the version that is there.",
-            )
+    written = {path for one in prepared for path in (one.plan.path, one.plan.path.split("/")[0])}
+    labels = old.get("labels")
+    if isinstance(labels, zarr.Group) and {f"labels/{name}" for name in labels} - written:
+        written.discard("labels")
+    check_keepable(old, [*replaced, *written], check_version(version).zarr_format)
     return tuple(replaced)
 
 

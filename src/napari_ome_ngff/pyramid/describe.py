@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_ome_ngff.create import default_color, default_window
+from napari_ome_ngff.channels import default_color, default_window
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.model import (
     Axis,

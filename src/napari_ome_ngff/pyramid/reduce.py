@@ -23,7 +23,9 @@ Array = NDArray[Any]
 METHODS = ("mean", "nearest", "mode")
 """How a coarse voxel is made: the mean of its window, the first voxel of it, or the most frequent value."""
 
-_STRIP_BYTES = 2**18
+_STRIP_BYTES = {"mean": 2**18, "mode": 2**20}
+"""What is worked on at once: what a core's cache holds; more for the mode, which counts but a few windows."""
+
 _TWICE_AS_WIDE = {1: np.uint16, 2: np.uint32, 4: np.uint64}
 _FLOAT_SUM = {2: np.float32, 4: np.float64, 8: np.float64}
 
@@ -75,7 +77,7 @@ def reduce_block(block: Array, factors: Sequence[int], method: str) -> Array:
     native = whole.dtype.newbyteorder("=")
     result = np.empty(shape, native)
     kernel = _mode if method == "mode" else _mean_kernel(native, factors)
-    for window in _strips(shape, factors, native.itemsize):
+    for window in _strips(shape, factors, _STRIP_BYTES[method] // native.itemsize):
         source = tuple(
             slice(part.start * factor, part.stop * factor)
             for part, factor in zip(window, factors, strict=True)
@@ -84,16 +86,16 @@ def reduce_block(block: Array, factors: Sequence[int], method: str) -> Array:
     return result.astype(block.dtype, copy=False)
 
 
-def _strips(shape: Sequence[int], factors: Sequence[int], itemsize: int) -> Iterator[tuple[slice, ...]]:
-    """Cut `shape` (of the result) into boxes whose windows hold about as many bytes as a core's cache."""
+def _strips(shape: Sequence[int], factors: Sequence[int], voxels: int) -> Iterator[tuple[slice, ...]]:
+    """Cut `shape` (of the result) into boxes whose windows have about so many voxels."""
     steps = list(shape)
-    nbytes = math.prod(shape) * math.prod(factors) * itemsize
+    total = math.prod(shape) * math.prod(factors)
     for axis, size in enumerate(shape):
-        if nbytes <= _STRIP_BYTES:
+        if total <= voxels:
             break
-        nbytes //= size
-        steps[axis] = max(1, min(size, _STRIP_BYTES // max(1, nbytes)))
-        nbytes *= steps[axis]
+        total //= size
+        steps[axis] = max(1, min(size, voxels // max(1, total)))
+        total *= steps[axis]
     grid = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
     for index in np.ndindex(*(len(starts) for starts in grid)):
         yield tuple(

@@ -9,9 +9,10 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.create import DEFAULT_COMPRESSOR
+from napari_ome_ngff.existing import open_old
 from napari_ome_ngff.metadata.model import Channel, LabelImage
 from napari_ome_ngff.metadata.versions import check_version
-from napari_ome_ngff.pyramid.contents import array_specs, group_documents, open_old, replaced_members
+from napari_ome_ngff.pyramid.contents import array_specs, group_documents, replaced_members
 from napari_ome_ngff.pyramid.levels import Chunks, Factors, Shards
 from napari_ome_ngff.pyramid.model import MultiscaleSource, Options, WritePlan
 from napari_ome_ngff.pyramid.prepare import Prepared, prepare

@@ -254,10 +254,12 @@ def _source_array() -> Any:
                 meta=self.origin.meta,  # dask gives it the number of axes that it needs
             )
 
-        def __array__(self, dtype: Any = None, copy: bool | None = None, **options: Any) -> Any:
+        def __array__(  # type: ignore[override]  # dask takes further options and warns of them
+            self, dtype: Any = None, copy: bool | None = None
+        ) -> np.ndarray[Any, Any]:
             # One request is one read: dask's scheduler would add more than the cache takes.
             if self.origin is None or self.origin.meta is not None or self.npartitions != 1:
-                return super().__array__(dtype, copy, **options)  # type: ignore[no-untyped-call]
-            return self.origin.source.__array__(dtype, copy)
+                return np.asarray(self.compute(), dtype=dtype)  # type: ignore[no-untyped-call]
+            return self.origin.source.__array__(dtype)
 
     return SourceArray

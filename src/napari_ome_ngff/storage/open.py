@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
+from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, StorageError
 from napari_ome_ngff.storage.location import (
     DOCUMENTS,
     group_location,
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
 
-__all__ = ["group_location", "is_within", "location_of", "looks_like_ome_ngff", "open_group", "parents"]
+__all__ = [
+    "group_location",
+    "is_within",
+    "location_of",
+    "looks_like_ome_ngff",
+    "member",
+    "open_group",
+    "parents",
+]
 
 # How deep in an image an array can be that was opened by its own path: plate/A/1/field/labels/name/level.
 _MAX_CLIMB = 8
@@ -117,6 +126,56 @@ def parents(node: zarr.Group | zarr.Array[Any]) -> Iterator[zarr.Group]:
             yield group
 
 
+def member(group: zarr.Group, path: str) -> zarr.Array[Any] | zarr.Group | None:
+    """Open what is below a group.
+
+    Parameters
+    ----------
+    group
+        An open group.
+    path
+        Relative to it.
+
+    Returns
+    -------
+    zarr.Array, zarr.Group or None
+        None if there is nothing.
+
+    Raises
+    ------
+    MetadataError
+        If its Zarr metadata are damaged.
+    StorageError
+        If it cannot be reached or read.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> group = zarr.group(store=zarr.storage.MemoryStore())
+    >>> member(group, "0") is None
+    True
+    """
+    from zarr.errors import NodeNotFoundError
+
+    try:
+        return group[path]
+    except (FileNotFoundError, NodeNotFoundError):
+        return None
+    except (KeyError, TypeError, ValueError) as error:
+        # zarr says KeyError(path) for what is not there, and any of these for a document it cannot read.
+        if isinstance(error, KeyError) and (error.__cause__ is not None or error.args == (path,)):
+            return None
+        raise MetadataError(
+            f"The Zarr metadata of {path!r} are damaged.",
+            where=location_of(group),
+            found=f"{type(error).__name__}: {error}",
+        ) from error
+    except OmeNgffError:
+        raise
+    except Exception as error:  # whatever a store makes zarr raise
+        raise _explain(error, f"{location_of(group)}/{path}") from error
+
+
 def _open_local(path: Path, inner: str) -> zarr.Group:
     from zarr.storage import LocalStore, ZipStore
 
@@ -175,7 +234,10 @@ def _open(store: Store, path: str) -> zarr.Group:
 
     where = f"{store_location(store)}/{path}" if path else store_location(store)
     try:
-        return zarr.open_group(store, path=path, mode="r")
+        with warnings.catch_warnings():
+            # Documents of both formats: v3 is taken. A server that answers everything seems to have both.
+            warnings.filterwarnings("ignore", "Both zarr.json")
+            return zarr.open_group(store, path=path, mode="r")
     except ContainsArrayError as error:
         raise _is_array(where) from error
     except (GroupNotFoundError, FileNotFoundError) as error:
@@ -190,6 +252,8 @@ def _open(store: Store, path: str) -> zarr.Group:
     except OmeNgffError:
         raise
     except Exception as error:  # whatever a store or a malformed document makes zarr raise
+        if not isinstance(error, OSError) and not is_url(where) and _holds_array(store, path):
+            raise _is_array(where) from error  # zarr before 3.1.2 asserts
         raise _explain(error, where) from error
 
 

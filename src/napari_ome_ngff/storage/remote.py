@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
+    _ObjectStore = ObjectStore[Any]
+else:
+    _ObjectStore = ObjectStore  # not generic before zarr 3.1.2
+
 _METADATA = frozenset({"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"})
 # What says that the environment holds credentials; asking for them blindly makes cloud libraries
 # wait for a metadata service that is not there.
@@ -28,7 +32,7 @@ _CREDENTIALS = {
 _PATIENCE = timedelta(seconds=20)
 
 
-class RemoteStore(ObjectStore[Any]):
+class RemoteStore(_ObjectStore):
     """An object store that takes a refused metadata document for a missing one.
 
     Servers that list nothing answer 403 for what does not exist, and Zarr asks for documents that need not

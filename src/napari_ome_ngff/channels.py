@@ -1,0 +1,80 @@
+"""How channels are named and shown where nobody said so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ome_ngff.coordinates import CHANNEL_LABEL
+from napari_ome_ngff.metadata.model import Axis, Channel, Window
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+_COLORS = MappingProxyType({1: ("FFFFFF",), 2: ("FF00FF", "00FF00")})
+_MANY = ("00FFFF", "FFFF00", "FF00FF", "FF0000", "00FF00", "0000FF")
+
+
+def channels_of(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
+    """Make channels from names along the channel dim, with colours and contrast, which OME-NGFF asks for.
+
+    Parameters
+    ----------
+    array
+        An image; names are the coordinate ``channel_label``, or the channel dim's own if it holds text.
+    axes
+        Its axes.
+
+    Returns
+    -------
+    tuple of Channel
+        Empty if there is no channel axis, or no names.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> image = xarray.DataArray(np.zeros((2, 1, 1)), dims=("c", "y", "x"), coords={"c": ["DAPI", "GFP"]})
+    >>> [channel.label for channel in channels_of(image, [Axis(name="c", type="channel")])]
+    ['DAPI', 'GFP']
+    """
+    dim = next((axis.name for axis in axes if axis.type == "channel"), None)
+    if dim is None:
+        return ()
+    candidates = [array.coords[name] for name in (CHANNEL_LABEL, dim) if name in array.coords]
+    names = next((c for c in candidates if c.dims == (dim,) and c.dtype.kind in "OUT"), None)
+    if names is None:
+        return ()
+    window = default_window(array.dtype)
+    return tuple(
+        Channel(label=str(label), color=default_color(i, names.size), window=window)
+        for i, label in enumerate(names.values)
+    )
+
+
+def default_color(index: int, count: int) -> str:
+    """Return the colour of a channel that has none: the one that napari gives to it.
+
+    Examples
+    --------
+    >>> default_color(0, 1), default_color(0, 2), default_color(1, 2)
+    ('FFFFFF', 'FF00FF', '00FF00')
+    """
+    colors = _COLORS.get(count, _MANY)
+    return colors[index % len(colors)]
+
+
+def default_window(dtype: np.dtype[Any]) -> Window:
+    """Return the contrast that shows every value of a data type: its range, or 0 to 1 for floating point.
+
+    Examples
+    --------
+    >>> default_window(np.dtype("uint8")).end
+    255.0
+    """
+    low, high = 0.0, 1.0
+    if dtype.kind in "iu":
+        low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+    return Window(start=low, end=high, min=low, max=high)
