@@ -67,7 +67,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was not collected, so that a short run is not mistaken for a whole one."""
     if names := config.stash.get(LEFT_OUT, []):
-        terminalreporter.write_line(f"napari is not installed, not collected: {', '.join(sorted(names))}")
+        unique = ", ".join(sorted(set(names)))  # the doctest collector asks a second time
+        terminalreporter.write_line(f"napari is not installed, not collected: {unique}")
 
 
 def _top_level_imports(module: Path) -> set[str]:

@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -158,7 +159,7 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(code, os.strerror(code), str(other))
 
 
-def link_tree(source: Path, target: Path) -> None:
+def link_tree(source: Path, target: Path, *, without: Collection[Path] = ()) -> None:
     """Make a second tree of the same files: hard links where there are any, else copies.
 
     Parameters
@@ -167,13 +168,16 @@ def link_tree(source: Path, target: Path) -> None:
         A folder, file or symbolic link.
     target
         A path where nothing is.
+    without
+        Paths in `source` that are left out.
     """
     if source.is_symlink():
         os.symlink(os.readlink(source), target)
     elif source.is_dir():
         target.mkdir()
         for entry in os.scandir(source):
-            link_tree(Path(entry.path), target / entry.name)
+            if Path(entry.path) not in without:
+                link_tree(Path(entry.path), target / entry.name, without=without)
         shutil.copystat(source, target)
     else:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.storage.folders import METADATA
@@ -37,7 +37,7 @@ def under(store: Store, path: str, *, limit: int | None = None) -> list[str]:
 
     if not store.supports_listing:
         return []
-    return sync(_collect(store.list_prefix(f"{path}/" if path else ""), limit))
+    return sync(_collect(store, f"{path}/" if path else "", limit))
 
 
 def exists(store: Store, path: str) -> bool:
@@ -191,7 +191,11 @@ def _get(store: Store, key: str) -> Buffer | None:
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.sync import sync
 
-    return sync(store.get(key, default_buffer_prototype()))
+    async def get() -> Buffer | None:
+        await store._ensure_open()  # a ZipStore is not, before its first use
+        return await store.get(key, default_buffer_prototype())
+
+    return sync(get())
 
 
 def _folder(key: str) -> str:
@@ -222,9 +226,10 @@ def _is_array(document: Buffer) -> bool:
     return isinstance(content, dict) and content.get("node_type") == "array"
 
 
-async def _collect(keys: AsyncIterator[str], limit: int | None) -> list[str]:
+async def _collect(store: Store, prefix: str, limit: int | None) -> list[str]:
+    await store._ensure_open()
     found: list[str] = []
-    async for key in keys:
+    async for key in store.list_prefix(prefix):
         found.append(key)
         if limit is not None and len(found) >= limit:
             break

@@ -238,7 +238,7 @@ def _staged_beside(
         if os.path.lexists(target) and not is_empty(target):
             if not overwrite or node_kind(target) is None:
                 raise is_taken(str(target))
-            swap.carry_over(target, part, frozenset(obsolete))
+            swap.carry_over(target, part, {target.joinpath(*path.split("/")) for path in obsolete})
             part.chmod(target.stat().st_mode & 0o7777)
         flush(part)
         old = _publish(part, target)

@@ -123,7 +123,7 @@ def leftovers(target: Path) -> list[Path]:
     return [target.with_name(name) for name in sorted(names, key=lambda n: (n.endswith("part"), n))]
 
 
-def carry_over(old: Path, new: Path, obsolete: Collection[str], inside: str = "") -> None:
+def carry_over(old: Path, new: Path, obsolete: Collection[Path]) -> None:
     """Give a new group the members of the old one that it does not replace.
 
     Files are linked where the file system can, so that the old group stays whole until it is deleted and
@@ -134,21 +134,18 @@ def carry_over(old: Path, new: Path, obsolete: Collection[str], inside: str = ""
     old, new
         Folders of the two groups.
     obsolete
-        Paths of members, relative to the root of the hierarchy, that end with the old one.
-    inside
-        Path of these groups, relative to that root.
+        Paths in `old` that end with it.
     """
     if node_kind(old) != "group":
         return
     for entry in os.scandir(old):
-        path = f"{inside}/{entry.name}" if inside else entry.name
-        there = new / entry.name
-        if entry.name in METADATA or path in obsolete:
+        here, there = Path(entry.path), new / entry.name
+        if entry.name in METADATA or here in obsolete:
             continue
         if not os.path.lexists(there):
-            link_tree(Path(entry.path), there)
+            link_tree(here, there, without=obsolete)
         elif node_kind(there) == "group":
-            carry_over(Path(entry.path), there, obsolete, path)
+            carry_over(here, there, obsolete)
 
 
 def publish(part: Path, target: Path) -> Path | None:
