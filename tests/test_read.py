@@ -149,6 +149,7 @@ def test_label_images_alone_open_as_such() -> None:
     store = MemoryStore()
     for _ in write_hierarchy(store=store, sources=labelled()):
         pass
+    assert zarr.open_group(store, mode="r").attrs["ome"] == {"version": "0.5"}
     image = open_ome_ngff(store)
     assert image.multiscale is None
     assert list(image.labels) == ["cells", "nuclei"]

@@ -71,7 +71,7 @@ def model_multiscale(
 
     Examples
     --------
-    >>> import xarray
+    >>> import numpy as np, xarray
     >>> image = xarray.DataArray(np.zeros((4, 4)), dims=("y", "x"), name="cells")
     >>> model_multiscale({"s0": image}).name
     'cells'
@@ -155,7 +155,7 @@ def model_multiscale_group(
 
     Examples
     --------
-    >>> import xarray
+    >>> import numpy as np, xarray
     >>> image = xarray.DataArray(np.zeros((64, 64), "uint8"), dims=("y", "x"))
     >>> spec = model_multiscale_group(arrays={"s0": image}, ngff_version="0.5")
     >>> spec.attributes["ome"]["version"]
@@ -272,7 +272,7 @@ def create_multiscale_group(
 
     Examples
     --------
-    >>> import xarray, zarr
+    >>> import numpy as np, xarray, zarr
     >>> image = xarray.DataArray(np.ones((64, 64), "uint8"), dims=("y", "x"))
     >>> group = create_multiscale_group(
     ...     store=zarr.storage.MemoryStore(), arrays={"s0": image}, ngff_version="0.5"

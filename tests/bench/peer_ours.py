@@ -1,17 +1,17 @@
-"""The writer of this package as a peer of the benchmark in ../../../shared/bench/write.
+"""The writer of this package as a peer of the benchmark in ../shared/bench/write.
 
-    WBENCH_ROOT=/work/scratch/wbench python bench.py --case a --fmt v3 --peers ours \
-        --candidate ours=/work/main/tests/bench/peer_ours.py --tag ours
+    WBENCH_ROOT=ROOT python bench.py --case a --fmt v3 --peers ours \
+        --candidate ours=tests/bench/peer_ours.py --tag ours
 
 Variants: ``nearest`` (the default) and ``mode`` for label images, ``zarr`` to go through zarr-python.
 """
-
-VENV = "core"
 
 from dataclasses import replace
 
 import numpy as np
 import xarray as xr
+
+VENV = "core"
 
 
 def setup(cfg):

@@ -68,7 +68,7 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     run_steps(steps(), f"Saving {os.path.basename(target)}")
     if messages:
         notify.warn("\n".join(messages))
-    notify.inform(f"Saved {target} ({_megabytes(sum(sizes))}).")
+    notify.inform(f"Saved {target} ({_amount(sum(sizes))}).")
     return [target]
 
 
@@ -95,5 +95,8 @@ def _size(path: str) -> int:
     )
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
+def _amount(size: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{max(1, round(size / 1e3))} kB"

@@ -54,7 +54,12 @@ def _attributes(
     prepared: tuple[Prepared, ...], version: str, old: zarr.Group | None
 ) -> dict[str, Mapping[str, Any]]:
     """Attributes of every group by its path: ours, and those of others that were there or came along."""
-    found: dict[str, Mapping[str, Any]] = {"": _old_attributes(old, "")}
+    container = check_version(version).container
+    outermost = _old_attributes(old, "")
+    if container and container not in outermost:
+        # 0.5: the version is in every group of the hierarchy, also in one that only holds label images.
+        outermost = {**outermost, container: {"version": version}}
+    found: dict[str, Mapping[str, Any]] = {"": outermost}
     names = []
     for one in prepared:
         path = one.plan.path
