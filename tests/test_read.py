@@ -150,10 +150,10 @@ def test_label_images_alone_open_as_such() -> None:
     for _ in write_hierarchy(store=store, sources=labelled()):
         pass
     assert zarr.open_group(store, mode="r").attrs["ome"] == {"version": "0.5"}
-    image = open_ome_ngff(store)
-    assert image.multiscale is None
-    assert list(image.labels) == ["cells", "nuclei"]
-    assert int(image.labels["cells"].arrays["0"].max()) == 63
+    for image in (open_ome_ngff(store), open_ome_ngff(zarr.open_group(store, path="labels", mode="r"))):
+        assert image.multiscale is None
+        assert list(image.labels) == ["cells", "nuclei"]
+        assert int(image.labels["cells"].arrays["0"].max()) == 63
 
 
 @pytest.mark.parametrize(

@@ -538,6 +538,21 @@ def test_killed_at_any_moment(
         assert (target / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is neither fork nor kill -9")
+def test_an_old_image_is_kept_even_if_something_else_took_its_place(
+    tmp_path: Path, save_and_be_killed: Callable[[str, Path], int]
+) -> None:
+    target = tmp_path / "a.zarr"
+    save(target, 1)
+    save_and_be_killed("between the two renames", target)
+    zarr.create_group(target, attributes={"theirs": True})
+    save(target, 3, overwrite=True)
+    assert read(target) == 3
+    rescued, _ = sorted(os.listdir(tmp_path), reverse=True)
+    assert rescued.startswith("rescued-")
+    assert read(tmp_path / rescued) == 1
+
+
 def test_left_overs_of_other_places_are_not_touched(tmp_path: Path) -> None:
     others = [
         ".a.zarr.1234abcd.ngff-part",

@@ -280,8 +280,11 @@ def open_ome_ngff(
     """
     group = open_group(location)
     wrapper = resolve_wrapper(array_wrapper)
-    labels = _open_labels(group, wrapper)
-    if labels and not _has_image(group):
+    if _has_image(group):
+        return _open_image(group, wrapper, multiscale, _open_labels(member(group, "labels"), wrapper))
+    # No image: the group may hold label images alone, or be the "labels" group itself.
+    labels = _open_labels(group, wrapper) or _open_labels(member(group, "labels"), wrapper)
+    if labels:
         return Image(
             location=location_of(group),
             multiscale=None,
@@ -289,7 +292,7 @@ def open_ome_ngff(
             labels=labels,
             attributes=foreign_attributes(group.attrs.asdict()),
         )
-    return _open_image(group, wrapper, multiscale, labels)
+    return _open_image(group, wrapper, multiscale, {})
 
 
 def _has_image(group: zarr.Group) -> bool:
@@ -313,9 +316,8 @@ def _open_image(
     )
 
 
-def _open_labels(group: zarr.Group, wrapper: BaseArrayWrapper) -> dict[str, Image]:
-    """Open the label images that are listed; one that cannot be read is left out with a warning."""
-    parent = member(group, "labels")
+def _open_labels(parent: zarr.Group | zarr.Array[Any] | None, wrapper: BaseArrayWrapper) -> dict[str, Image]:
+    """Open the label images that a group lists; one that cannot be read is left out with a warning."""
     if not isinstance(parent, zarr.Group):
         return {}
     images: dict[str, Image] = {}

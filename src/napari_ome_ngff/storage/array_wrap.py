@@ -105,7 +105,7 @@ class DaskArrayWrapper(BaseArrayWrapper):
     Parameters
     ----------
     chunks
-        Blocks of the dask array: "auto" for few large ones made of whole chunks or shards, or whatever
+        Blocks of the dask array: "auto" for large ones made of whole chunks or shards, or whatever
         ``dask.array.from_array`` accepts.
     meta
         Kind of array that a block is, as in ``dask.array.from_array``; by default numpy.

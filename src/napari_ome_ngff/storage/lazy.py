@@ -1,4 +1,4 @@
-"""Dask arrays over a source: few large blocks, and slices that are pushed down to the source at once."""
+"""Dask arrays over a source: large blocks, and slices that are pushed down to the source at once."""
 
 from __future__ import annotations
 
@@ -23,11 +23,19 @@ Blocks = tuple[tuple[int, ...], ...]
 """Lengths of the blocks along each axis."""
 
 BLOCK_BYTES = 64 * 2**20
-"""Size of a block that is planned here.
+"""Size that a planned block does not exceed, and up to which a request is read as one.
 
-A request is read as one, whatever the blocks; they matter when the whole array is computed: then every thread
-holds one or two of them.
+When a whole array is computed, every thread holds one or two blocks.
 """
+
+BLOCK_EDGE = 512
+"""Length of a planned block along each axis, in whole chunks.
+
+napari 0.9 widens what it asks for to the borders of blocks: with blocks of whole planes it would load the plane
+around a small tile. (In depth a slice stays a slice.)
+"""
+
+_MAX_BLOCKS = 4096  # along an axis; above it blocks grow, since dask lists their lengths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +48,15 @@ class _Origin:
     meta: Any
 
 
-_MAX_BLOCKS = 2**16  # of an array; above it blocks grow, since dask lists their sizes
-
-
 def plan_blocks(
-    axes: Sequence[Axis], unit: Sequence[int], itemsize: int, limit: int = BLOCK_BYTES
-) -> tuple[tuple[int, ...], ...]:
-    """Return blocks for a part of an array: few, large, cut only where chunks end.
-
-    Blocks grow along the last axis first, then along the one before it, so that they hold whole rows, then
-    whole planes.
+    axes: Sequence[Axis],
+    unit: Sequence[int],
+    itemsize: int,
+    *,
+    limit: int = BLOCK_BYTES,
+    edge: int = BLOCK_EDGE,
+) -> Blocks:
+    """Return blocks for a part of an array: large, but of limited length, and cut only where chunks end.
 
     Parameters
     ----------
@@ -61,6 +68,8 @@ def plan_blocks(
         Bytes of a value.
     limit
         Bytes that a block should not exceed, unless one unit does.
+    edge
+        Length that a block should have along each axis. The last axis comes first, until the bytes are used up.
 
     Returns
     -------
@@ -69,12 +78,10 @@ def plan_blocks(
 
     Examples
     --------
-    >>> plan_blocks((range(100), range(2048), range(2048)), (1, 256, 256), 2)[0][:2]
-    (8, 8)
+    >>> plan_blocks((range(300), range(2048), range(600)), (1, 256, 256), 2)
+    ((128, 128, 44), (512, 512, 512, 512), (512, 88))
     """
     lengths = [1 if isinstance(axis, int) else len(axis) for axis in axes]
-    total = math.prod(lengths) * itemsize
-    limit = max(limit, -(-total // _MAX_BLOCKS))
     steps = [1 if isinstance(axis, int) else abs(axis.step) for axis in axes]
     # How much of what is taken lies in one unit.
     held = [min(n, max(1, u // s)) for n, u, s in zip(lengths, unit, steps, strict=True)]
@@ -83,11 +90,12 @@ def plan_blocks(
         axis = axes[i]
         if isinstance(axis, int):
             continue
-        others = math.prod(held) // max(1, held[i]) * itemsize
-        room = max(1, limit // max(1, others * held[i]))
-        cell = unit[i] * room if unit[i] >= steps[i] else steps[i] * room
+        fits = limit // max(1, math.prod(held) * itemsize)
+        wanted = -(-edge // max(1, held[i]))
+        needed = -(-len(axis) // (_MAX_BLOCKS * max(1, held[i])))
+        room = max(1, min(fits, wanted), needed)
+        blocks.append(pieces(axis, max(unit[i], steps[i]) * room))
         held[i] = min(len(axis), held[i] * room)
-        blocks.append(pieces(axis, cell))
     return tuple(reversed(blocks))
 
 
@@ -97,8 +105,8 @@ def lazy_array(
     """Return a dask array that reads from a source.
 
     Slicing the result with integers and slices takes a part of the source and makes a dask array of that, so
-    that a request is one task however often the array was sliced before. (dask itself pushes one slice down
-    to the source, not a slice of a slice: a plane of a channel would read the channel.)
+    that only what a request needs is read however often the array was sliced before. (dask itself pushes one
+    slice down to the source, not a slice of a slice: a plane of a channel would read the channel.)
 
     Parameters
     ----------
@@ -129,7 +137,7 @@ def lazy_array(
     planned = blocks is None
     if blocks is None:
         unit = unit_of(source.array)
-        blocks = plan_blocks(source.axes, unit, source.dtype.itemsize, BLOCK_BYTES)
+        blocks = plan_blocks(source.axes, unit, source.dtype.itemsize)
     plain = dask.array.from_array(  # type: ignore[no-untyped-call]
         source,
         chunks=blocks,
@@ -185,7 +193,7 @@ def cut_blocks(blocks: Blocks, whole: Sequence[Axis], part: Sequence[Axis]) -> B
 
 
 def unit_of(array: zarr.Array[Any]) -> tuple[int, ...]:
-    """Return the shape that blocks are multiples of: shards, or chunks if a shard is more than a block.
+    """Return the shape that blocks are multiples of: shards where they are short, else chunks.
 
     Parameters
     ----------
@@ -204,7 +212,7 @@ def unit_of(array: zarr.Array[Any]) -> tuple[int, ...]:
     (4, 4)
     """
     shards = array.shards
-    if shards is not None and math.prod(shards) * array.dtype.itemsize <= BLOCK_BYTES:
+    if shards is not None and max(shards) <= BLOCK_EDGE:
         return tuple(shards)
     return tuple(max(1, n) for n in array.chunks)
 
@@ -257,8 +265,8 @@ def _source_array() -> Any:
         def __array__(  # type: ignore[override]  # dask takes further options and warns of them
             self, dtype: Any = None, copy: bool | None = None
         ) -> np.ndarray[Any, Any]:
-            # One request is one read: dask's scheduler would add more than the cache takes.
-            if self.origin is None or self.origin.meta is not None or self.npartitions != 1:
+            # One request is one read, with all its chunks under way at once, however many blocks it cuts.
+            if self.origin is None or self.origin.meta is not None or self.nbytes > BLOCK_BYTES:
                 return np.asarray(self.compute(), dtype=dtype)  # type: ignore[no-untyped-call]
             return self.origin.source.__array__(dtype)
 

@@ -86,7 +86,8 @@ def exclusive(target: Path) -> Iterator[bool]:
 def recover(target: Path) -> None:
     """Clean up what a process that was killed left beside a target; only under its lock.
 
-    A hierarchy that had been moved aside and not yet been replaced is moved back.
+    A hierarchy that had been moved aside and not yet been replaced is moved back. If something else took its
+    place meanwhile, it gets a name of its own.
 
     Parameters
     ----------
@@ -94,12 +95,14 @@ def recover(target: Path) -> None:
         The place that was written to.
     """
     for path in leftovers(target):
-        if path.name.endswith(".ngff-old") and not os.path.lexists(target):
-            os.rename(path, target)
-            _log.warning("A save to %s was interrupted; what was there before is back.", target)
-        else:
+        unfinished = path.with_name(path.name.removesuffix("old") + "part")
+        if path.name.endswith("part") or not unfinished.exists():
             remove(path)
             _log.info("Removed %s, left by an interrupted save.", path)
+        else:
+            back = target if not os.path.lexists(target) else _rescued(path, target)
+            os.rename(path, back)
+            _log.warning("A save to %s was interrupted; what was there before is at %s.", target, back)
 
 
 def leftovers(target: Path) -> list[Path]:
@@ -179,10 +182,15 @@ def publish(part: Path, target: Path) -> Path | None:
     os.rename(target, aside)  # if we end here, `recover` moves it back
     try:
         os.rename(part, target)
-    except OSError:
-        os.rename(aside, target)
+    except BaseException:
+        if not os.path.lexists(target):
+            os.rename(aside, target)
         raise
     return aside
+
+
+def _rescued(aside: Path, target: Path) -> Path:
+    return target.with_name(f"rescued-{aside.name.split('.')[-2]}-{_stem(target)}")
 
 
 def _stem(target: Path) -> str:
