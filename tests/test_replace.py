@@ -315,7 +315,8 @@ def test_what_would_be_replaced(tmp_path: Path) -> None:
         assert found is not None
         assert found.attrs["value"] == 4
     (tmp_path / "a.zarr" / "zarr.json").write_text("{")
-    assert open_existing(tmp_path / "a.zarr") is None
+    with pytest.raises(TargetError, match="cannot be read, so it is not replaced"):
+        open_existing(tmp_path / "a.zarr")
 
 
 # --- ended early

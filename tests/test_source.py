@@ -430,13 +430,6 @@ def test_locations_in_xarray() -> None:
     assert lazy_locations(chunked.isel(z=2)) == {location_of(array)}
 
 
-def test_locations_in_napari_levels() -> None:
-    data = pytest.importorskip("napari.layers._multiscale_data", reason="napari is not installed")
-    array = make({})
-    levels = [lazy for _, lazy in _lazy_arrays(array)][:2]
-    assert lazy_locations(data.MultiScaleData([levels[0], levels[1][:3, :5]])) == {location_of(array)}
-
-
 def test_locations_of_local_arrays_are_paths(tmp_path: Path) -> None:
     make(LocalStore(tmp_path / "a.zarr"), name="0")
     array = zarr.open_array(tmp_path / "a.zarr", path="0")

@@ -16,13 +16,13 @@ import numcodecs
 from napari_ome_ngff.channels import channels_of
 from napari_ome_ngff.coordinates import from_coordinates
 from napari_ome_ngff.errors import MetadataError, OptionError, TargetError
-from napari_ome_ngff.existing import check_keepable, level_paths, open_old
+from napari_ome_ngff.existing import check_keepable, level_paths
 from napari_ome_ngff.metadata.model import Level, Multiscale
 from napari_ome_ngff.metadata.versions import check_version, encode, merge_attributes
 from napari_ome_ngff.storage.array_spec import array_spec, auto_chunks, clip_chunks
 from napari_ome_ngff.storage.location import is_within, location_of
 from napari_ome_ngff.storage.origins import lazy_locations
-from napari_ome_ngff.storage.replace import staged
+from napari_ome_ngff.storage.replace import open_existing, staged
 
 if TYPE_CHECKING:
     import zarr
@@ -291,7 +291,7 @@ def create_multiscale_group(
     )
     attributes = dict(spec.attributes)
     replaced: tuple[str, ...] = ()
-    old = open_old(store, path) if overwrite else None
+    old = open_existing(store, path) if overwrite else None
     if old is not None:
         _refuse_own_source(arrays, old)
         replaced = level_paths(old)

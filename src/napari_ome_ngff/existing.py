@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, TargetError, UnsupportedError
 from napari_ome_ngff.metadata.versions import decode
-from napari_ome_ngff.storage import keys
 from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.open import open_group
 
 if TYPE_CHECKING:
     import zarr
-    from zarr.abc.store import Store
-
-
-def open_old(store: Store | str | os.PathLike[str], path: str) -> zarr.Group | None:
-    """Open the group that would be replaced; None if there is none.
-
-    Raises
-    ------
-    StorageError
-        If there is something that cannot be read: what it holds of others would be lost.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> open_old(zarr.storage.MemoryStore(), "a") is None
-    True
-    """
-    if isinstance(store, str | os.PathLike):
-        there = os.path.lexists(os.path.join(os.path.expanduser(os.fspath(store)), path))
-    else:
-        there = keys.exists(store, path.strip("/"))
-    try:
-        return open_group(store, path=path) if there else None
-    except NotOmeNgffError:
-        return None  # an array, or an empty folder
 
 
 def level_paths(group: zarr.Group) -> tuple[str, ...]:

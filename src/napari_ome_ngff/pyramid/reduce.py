@@ -23,7 +23,7 @@ Array = NDArray[Any]
 METHODS = ("mean", "nearest", "mode")
 """How a coarse voxel is made: the mean of its window, the first voxel of it, or the most frequent value."""
 
-_STRIP_BYTES = {"mean": 2**18, "mode": 2**20}
+_STRIP_BYTES = {"mean": 2**19, "mode": 2**20}
 """What is worked on at once: what a core's cache holds; more for the mode, which counts but a few windows."""
 
 _TWICE_AS_WIDE = {1: np.uint16, 2: np.uint32, 4: np.uint64}
@@ -77,17 +77,15 @@ def reduce_block(block: Array, factors: Sequence[int], method: str) -> Array:
     native = whole.dtype.newbyteorder("=")
     result = np.empty(shape, native)
     kernel = _mode if method == "mode" else _mean_kernel(native, factors)
-    for window in _strips(shape, factors, _STRIP_BYTES[method] // native.itemsize):
-        source = tuple(
-            slice(part.start * factor, part.stop * factor)
-            for part, factor in zip(window, factors, strict=True)
-        )
+    for window, source in _strips(shape, factors, _STRIP_BYTES[method] // native.itemsize):
         kernel(whole[source].astype(native, copy=False), factors, result[window])
     return result.astype(block.dtype, copy=False)
 
 
-def _strips(shape: Sequence[int], factors: Sequence[int], voxels: int) -> Iterator[tuple[slice, ...]]:
-    """Cut `shape` (of the result) into boxes whose windows have about so many voxels."""
+def _strips(
+    shape: Sequence[int], factors: Sequence[int], voxels: int
+) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Cut the result into boxes that are made of about so many voxels each, and say of which."""
     steps = list(shape)
     total = math.prod(shape) * math.prod(factors)
     for axis, size in enumerate(shape):
@@ -96,12 +94,12 @@ def _strips(shape: Sequence[int], factors: Sequence[int], voxels: int) -> Iterat
         total //= size
         steps[axis] = max(1, min(size, voxels // max(1, total)))
         total *= steps[axis]
-    grid = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
-    for index in np.ndindex(*(len(starts) for starts in grid)):
-        yield tuple(
-            slice(starts[i], min(starts[i] + step, size))
-            for starts, i, step, size in zip(grid, index, steps, shape, strict=True)
-        )
+    pairs = [
+        [(slice(i, min(i + step, n)), slice(i * f, min(i + step, n) * f)) for i in range(0, n, step)]
+        for n, step, f in zip(shape, steps, factors, strict=True)
+    ]
+    for parts in itertools.product(*pairs):
+        yield tuple(made for made, _ in parts), tuple(source for _, source in parts)
 
 
 Kernel = Callable[[Array, Sequence[int], Array], None]
@@ -173,10 +171,16 @@ def _mean_pairs(block: Array, factors: Sequence[int], result: Array) -> None:
     if block.strides[-1] != block.dtype.itemsize or any(s % (bits // 4) for s in block.strides[:-1]):
         block = np.ascontiguousarray(block)
     pairs: Array = block.view(wide)
-    total = pairs & wide(2**bits - 1)
-    total += pairs >> wide(bits)
-    total = _summed(total, (*factors[:-1], 1))
-    result[...] = _divided(total, math.prod(factors))
+    total: Array | None = None
+    # Plane by plane: what is worked on at once is half as large as when whole windows are.
+    for first in itertools.product(*(range(factor) for factor in factors[:-2])):
+        plane = pairs[tuple(slice(i, None, f) for i, f in zip(first, factors[:-2], strict=True))]
+        sums = plane & wide(2**bits - 1)
+        sums += plane >> wide(bits)
+        total = sums if total is None else np.add(total, sums, out=total)
+    assert total is not None
+    rows = (1,) * (block.ndim - 2) + (*factors[-2:-1], 1)
+    result[...] = _divided(_summed(total, rows[-block.ndim :]), math.prod(factors))
 
 
 def _mean_int(block: Array, factors: Sequence[int], result: Array) -> None:

@@ -9,7 +9,6 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.create import DEFAULT_COMPRESSOR
-from napari_ome_ngff.existing import open_old
 from napari_ome_ngff.metadata.model import Channel, LabelImage
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.pyramid.contents import array_specs, group_documents, replaced_members
@@ -18,7 +17,7 @@ from napari_ome_ngff.pyramid.model import MultiscaleSource, Options, WritePlan
 from napari_ome_ngff.pyramid.prepare import Prepared, prepare
 from napari_ome_ngff.pyramid.save import Progress, Save, run_save
 from napari_ome_ngff.pyramid.shards import can_append
-from napari_ome_ngff.storage.replace import check_target
+from napari_ome_ngff.storage.replace import check_target, open_existing
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -262,7 +261,7 @@ def write_hierarchy(
     prepared = prepare(sources, options, transform_precision=transform_precision)
     specs = array_specs(prepared, options, compressor, fill_value)
     check_target(store, path, overwrite=overwrite)
-    old = open_old(store, path) if overwrite else None
+    old = open_existing(store, path) if overwrite else None
     save = Save(
         store=store,
         path=path,

@@ -31,8 +31,8 @@ When a whole array is computed, every thread holds one or two blocks.
 BLOCK_EDGE = 512
 """Length of a planned block along each axis, in whole chunks.
 
-napari 0.9 widens what it asks for to the borders of blocks: with blocks of whole planes it would load the plane
-around a small tile. (In depth a slice stays a slice.)
+napari 0.9 widens what it asks for to the borders of blocks, along the axes that are displayed: with blocks of
+whole planes it would load the plane around a small tile.
 """
 
 _MAX_BLOCKS = 4096  # along an axis; above it blocks grow, since dask lists their lengths
@@ -69,7 +69,7 @@ def plan_blocks(
     limit
         Bytes that a block should not exceed, unless one unit does.
     edge
-        Length that a block should have along each axis. The last axis comes first, until the bytes are used up.
+        Length that a block should have along each axis; the last axis comes first, until `limit` is reached.
 
     Returns
     -------

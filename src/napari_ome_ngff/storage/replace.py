@@ -153,7 +153,8 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
     Raises
     ------
     StorageError, TargetError
-        If `store` cannot be written to, or `path` leads out of it.
+        If `store` cannot be written to, `path` leads out of it, or there is a group that cannot be read:
+        what it holds of others would be lost.
 
     Examples
     --------
@@ -161,6 +162,7 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
     True
     """
     import zarr
+    from zarr.errors import ContainsArrayError
     from zarr.storage import LocalStore
 
     root = local_root(store)
@@ -174,9 +176,15 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
             return None
     try:
         return zarr.open_group(place, path=inner, mode="r")
-    except (OSError, ValueError, KeyError, TypeError) as error:  # nothing, an array, or damaged metadata
-        _log.debug("%s/%s is no group: %s", store_location(place), inner, error)
+    except (FileNotFoundError, ContainsArrayError):
         return None
+    except Exception as error:  # whatever damaged metadata make zarr raise
+        raise TargetError(
+            "The metadata of what is there cannot be read, so it is not replaced.",
+            where=store_location(place),
+            found=f"{type(error).__name__}: {error}",
+            hint="Choose another name, or delete it yourself.",
+        ) from error
 
 
 @contextlib.contextmanager
