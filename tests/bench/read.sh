@@ -24,7 +24,7 @@ make_venv ts zarr "dask[array]" xarray numcodecs psutil tensorstore
 case " $peers " in *" noz11 "*) make_venv noz11 napari-ome-zarr==0.11.0 "napari[pyqt6]" psutil ;; esac
 [ -d "$root/data/perf/vol_64.zarr" ] || "$root/venvs/ts/bin/python" "$harness/mkperf.py" img vol
 
-ours="ours ours_lib ours_dask $peers"
+ours="ours_lib ours_dask $peers"
 "$root/venvs/ts/bin/python" - "$root" "$ours" "phys1 zarr dask dask-auto $ours" <<'EOF'
 import json, sys
 root, readers, slicers = sys.argv[1], sys.argv[2].split(), sys.argv[3].split()
