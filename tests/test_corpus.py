@@ -28,6 +28,14 @@ from napari_ome_ngff import (
 )
 
 IMAGES = (
+    "generated/ome-zarr-py-0.10.2/plate_0.4.zarr/A/1/1",
+    "generated/ome-zarr-py-0.10.2/plate_0.4.zarr/A/2/0",
+    "generated/ome-zarr-py-0.21/plate_0.4.zarr/B/2/0",
+    "generated/ome-zarr-py-0.21/plate_0.5.zarr/A/1/0",
+    "generated/ome-zarr-py-0.21/scene_tiles_0.6.zarr/tile_1",
+    "ome-zarr-examples/data/valid/plate-01.zarr/A/2/0",
+    "ome-zarr-examples/data/valid/plate-01.zarr/B/1/0",
+    "ome-zarr-examples/data/valid/plate-01.zarr/B/2/0",
     "generated/ngff-zarr-0.50/wave_0.4.ome.zarr",
     "generated/ngff-zarr-0.50/wave_0.5.ome.zarr",
     "generated/ngff-zarr-0.50/wave_0.6.ome.zarr",
@@ -211,7 +219,7 @@ def test_no_image_of_the_corpus_is_forgotten(corpus: Path) -> None:
         text = document.read_text()
         if '"multiscales"' not in text or "/labels/" in name:
             continue
-        inside = any(name.startswith(f"{plate}/") for plate in known)
+        inside = name.startswith("generated/ome-zarr-py-0.10.2/plate_0.1.zarr/")  # its fields are 0.1, too
         assert name in known or inside, name
 
 
