@@ -28,6 +28,8 @@ from napari_ome_ngff.storage.array_wrap import (
 from napari_ome_ngff.storage.cache import shared_cache
 from napari_ome_ngff.storage.lazy import plan_blocks
 from napari_ome_ngff.storage.location import location_of
+from napari_ome_ngff.storage.origins import lazy_locations
+from napari_ome_ngff.storage.selection import compose
 from napari_ome_ngff.storage.source import ChunkedSource
 
 from .test_source import CHUNKS, SHAPE, VALUES, CountingStore, basic_indices, example, make
@@ -263,20 +265,68 @@ def test_own_blocks_are_kept_when_slicing() -> None:
         assert x[index].chunks == plain[index].chunks
 
 
-def test_a_million_chunks_are_wrapped_in_no_time() -> None:
+def test_a_million_chunks_are_wrapped_and_sliced_in_no_time() -> None:
     array = zarr.create_array({}, shape=(100, 102400, 102400), chunks=(1, 1024, 1024), dtype="uint16")
 
-    def wrap_and_cut() -> da.Array:
-        return DaskArrayWrapper().wrap(array)[50][51200:51712, 51200:51712]
+    def wrap() -> da.Array:
+        return DaskArrayWrapper().wrap(array)
 
-    seconds = min(timeit.repeat(wrap_and_cut, number=1, repeat=5))
-    assert seconds < 0.05
+    assert min(timeit.repeat(wrap, number=1, repeat=5)) < 0.05
     tracemalloc.start()
-    tile = wrap_and_cut()
+    tile = wrap()[50][51200:51712, 51200:51712]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
     assert np.asarray(tile).shape == (512, 512)
+    whole, source = wrap(), ChunkedSource(array)
+    assert whole.npartitions <= 40_000
+    for index in ((50, slice(51200, 51712), slice(512)), (slice(None), 7, slice(512))):
+        through = min(timeit.repeat(lambda index=index: np.asarray(whole[index]), number=1, repeat=9))
+        read = min(timeit.repeat(lambda index=index: source[index], number=1, repeat=9))
+        assert through - read < 0.005
+
+
+class Nested:
+    """A source that is no Zarr array: another one, with a frame of zeros beyond its end along x."""
+
+    def __init__(self, source: ChunkedSource, axes: tuple[Any, ...] | None = None) -> None:
+        self._source = source
+        z, y, x = source.array.shape
+        self.axes = axes or (range(z), range(y), range(2 * x))
+        self.unit, self.dtype, self.locations = source.unit, source.dtype, source.locations
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(len(axis) for axis in self.axes if isinstance(axis, range))
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def view(self, index: object) -> Nested:
+        return Nested(self._source, compose(self.axes, index))
+
+    def __getitem__(self, index: Any) -> Any:
+        part = self.view(index)
+        whole = np.pad(self._source[...], ((0, 0), (0, 0), (0, SHAPE[2])))
+        picks = [[axis] if isinstance(axis, int) else list(axis) for axis in part.axes]
+        return whole[np.ix_(*picks)].reshape(part.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[...], dtype=dtype)
+
+
+@given(index=basic_indices((*SHAPE[:2], 2 * SHAPE[2])), chunks=st.sampled_from(["auto", 3, (2, 11, 5)]))
+@settings(max_examples=50, deadline=None)
+def test_any_source_can_be_wrapped(index: Any, chunks: Any) -> None:
+    expected = np.pad(VALUES, ((0, 0), (0, 0), (0, SHAPE[2])))
+    source = Nested(ChunkedSource(example()))
+    lazy = DaskArrayWrapper(chunks=chunks, naming="array_url").wrap_source(source)
+    assert lazy.dtype == VALUES.dtype
+    assert lazy[index].shape == expected[index].shape
+    assert np.array_equal(np.asarray(lazy[index]), expected[index])
+    assert np.array_equal((lazy[index] + 1).compute(scheduler="sync"), expected[index] + 1)
+    assert lazy_locations(lazy[index]) == {location_of(example())} or 0 in expected[index].shape
 
 
 def test_absurd_shapes_are_wrapped_too() -> None:

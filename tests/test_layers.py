@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 from typing import Any
 
 import dask.array
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
+from napari_ome_ngff.image import Collection, Image, Tile
 from napari_ome_ngff.metadata.model import (
     Axis,
     Channel,
@@ -27,7 +28,7 @@ from napari_ome_ngff.plugin.label_display import colors_of, direct_colors, featu
 from napari_ome_ngff.plugin.layers import METADATA_KEY, LayerData, file_version, from_layers, to_layers
 from napari_ome_ngff.plugin.layout import MAX_CHANNEL_LAYERS
 from napari_ome_ngff.plugin.names import safe_name, unique_names
-from napari_ome_ngff.read import Image
+from napari_ome_ngff.plugin.to_layers import MANY_LAYERS
 
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
@@ -75,7 +76,7 @@ def as_saved(layers: list[LayerData]) -> list[LayerData]:
         meta["scale"], meta["translate"] = list(meta["scale"]), list(meta["translate"])
         ndim = len(meta["scale"])
         meta |= {"rotate": np.eye(ndim).tolist(), "shear": [0.0] * (ndim * (ndim - 1) // 2)}
-        meta["affine"] = np.eye(ndim + 1)
+        meta["affine"] = meta.get("affine", np.eye(ndim + 1))
         if "colormap" in meta and kind == "image":
             color = color_of(meta["colormap"]) or "000000"
             rgb = [int(color[i : i + 2], 16) / 255 for i in (0, 2, 4)]
@@ -246,15 +247,12 @@ def test_label_colours_and_properties_are_shown() -> None:
     assert meta["features"] == {"index": [1, 2], "area": [5, None], "class": [None, "b"]}
 
 
-def test_colours_that_napari_cannot_show_are_logged_and_kept(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_colours_that_napari_cannot_show_are_named_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     colors = {100_000: (1, 2, 3, 4)}
-    with caplog.at_level(logging.WARNING):
+    with pytest.warns(OmeNgffWarning, match="numba"):
         layers = to_layers(make_image("yx", dtype="uint32", label_image=LabelImage(colors=colors)))
     assert "colormap" not in layers[0][1]
-    assert "numba" in caplog.text
     sources, _ = from_layers(as_saved(layers))
     assert sources[""].label_image is not None
     assert sources[""].label_image.colors == colors
@@ -282,6 +280,147 @@ def test_the_channel_of_a_label_image_is_taken_out_and_put_back() -> None:
     assert layers[-1][0][0].shape == (8, 6)
     sources, _ = from_layers(as_saved(layers))
     assert sources["labels/cells"].arrays["s0"].dims == ("c", "y", "x")
+
+
+def test_labels_in_a_labels_group_are_labels_whatever_their_file_says() -> None:
+    inside = make_image("yx", dtype="int32", location="/data/a.ome.zarr/labels/cells")
+    beside = make_image("yx", dtype="int32", location="/data/labels/cells.ome.zarr")
+    floats = make_image("yx", dtype="float32", location="/data/a.ome.zarr/labels/cells")
+    assert [to_layers(image)[0][2] for image in (inside, beside, floats)] == ["labels", "image", "image"]
+
+
+def test_a_label_image_without_a_place_covers_its_image() -> None:
+    sizes = SIZES | {"y": 4, "x": 3}
+    label = make_image("zyx", dtype="uint8", units={}, sizes=sizes, levels=1, label_image=LabelImage())
+    nowhere = ScaleTranslation(scale=(1.0,) * 3, translation=(0.0,) * 3)
+    noun = replace(label.multiscale, levels=(Level(path="s0", transform=nowhere),))
+    image = make_image("czyx", labels={"cells": replace(label, multiscale=noun)})
+    with pytest.warns(OmeNgffWarning, match="does not say where it lies"):
+        _, meta, _ = to_layers(image)[-1]
+    assert meta["scale"] == (2.0, 1.0, 0.5)
+    assert meta["translate"] == (-3.0, 7.25, 0.25)  # edge to edge: a voxel is two of the image's
+
+
+def test_labels_may_have_axes_that_the_image_lacks_and_spell_them_differently() -> None:
+    label = make_image("tyx", dtype="uint8", units={}, label_image=LabelImage())
+    axes = tuple(replace(axis, name=axis.name.upper()) for axis in label.multiscale.axes)
+    label = replace(label, multiscale=replace(label.multiscale, axes=axes))
+    data, meta, _ = to_layers(make_image("zyx", labels={"cells": label}))[-1]
+    assert data[0].shape == (2, 1, 8, 6)
+    assert meta["axis_labels"] == ("T", "z", "y", "x")
+    assert meta["units"] == ("pixel", "micrometer", "micrometer", "micrometer")
+    sources, _ = from_layers(as_saved([(data, meta, "labels")]))
+    assert sources[""].arrays["s0"].sizes == {"T": 2, "y": 8, "x": 6}
+
+
+# Channels
+
+
+def test_a_greyscale_model_shows_one_channel_in_gray() -> None:
+    extra = {"rdefs": {"model": "greyscale"}}
+    channels = (Channel(active=False), Channel(color="FF0000"), Channel())
+    metas = [meta for _, meta, _ in to_layers(make_image(channels=channels, omero_extra=extra))]
+    assert [meta["colormap"] for meta in metas] == ["gray"] * 3
+    assert [meta["visible"] for meta in metas] == [False, True, False]
+
+
+def test_several_descriptions_without_channel_axis_describe_nothing() -> None:
+    channels = (Channel(color="FF0000", active=False, window=Window(start=1, end=2)), Channel())
+    ((_, meta, _),) = to_layers(make_image("yx", channels=channels), limits=[(5.0, 6.0)])
+    assert (meta["colormap"], meta["visible"], meta["contrast_limits"]) == ("gray", True, (5.0, 6.0))
+
+
+def test_the_slider_has_ends() -> None:
+    channels = (
+        Channel(window=Window(start=10, end=20, min=0, max=100)),
+        Channel(window=Window(min=0, max=3)),
+    )
+    layers = to_layers(make_image(channels=channels), limits=[None, (1.0, 9.0), (2.0, 4.0)])
+    ends = [meta["metadata"][METADATA_KEY]["range"] for _, meta, _ in layers]
+    assert ends == [(0, 100), (0, 9.0), (0.0, 65535.0)]
+
+
+@given(st.floats(), st.floats(), st.sampled_from(["uint8", "int64", "uint64", "float16", "float32", "bool"]))
+def test_contrast_is_always_finite_and_has_an_extent(start: float, end: float, dtype: str) -> None:
+    channel = Channel(window=Window(start=start, end=end, min=end, max=start))
+    ((_, meta, _),) = to_layers(make_image("yx", levels=1, dtype=dtype, channels=(channel,)))
+    low, high = meta["contrast_limits"]
+    least, most = meta["metadata"][METADATA_KEY]["range"]
+    assert np.isfinite([least, most]).all()
+    assert least <= low < high <= most
+    assert np.float32(low) < np.float32(high)
+
+
+def test_complex_numbers_are_shown_by_their_magnitude() -> None:
+    image = make_image("yx", levels=1, dtype="complex64")
+    with pytest.warns(OmeNgffWarning, match="magnitude"):
+        ((data, _, _),) = to_layers(image, limits=[(0.0, 5.0)])
+    assert data.dtype == np.float32
+    np.testing.assert_array_equal(data, np.abs(image.arrays["s0"].values))
+
+
+# Collections
+
+
+def collection(kind: str, **images: Image) -> Collection:
+    return Collection(location="/data/all.zarr", kind=kind, name="all", images=images)
+
+
+def test_images_of_a_collection_are_told_apart_by_name() -> None:
+    one = make_image("cyx", name="first", location="/data/all.zarr/0")
+    channels = (Channel(label="DAPI"), Channel(), Channel(label="two"))
+    label = make_image("yx", dtype="uint8", label_image=LabelImage())
+    two = make_image("cyx", location="/data/all.zarr/1", channels=channels, labels={"cells": label})
+    layers = to_layers(collection("collection", **{"0": one, "two": two, "/x": make_image("yx")}))
+    assert [meta["name"] for _, meta, _ in layers] == [
+        "0 channel 0",
+        "0 channel 1",
+        "0 channel 2",
+        "two DAPI",
+        "two channel 1",
+        "two",
+        "two cells",
+        "x",
+    ]
+    assert [meta["visible"] for _, meta, _ in layers] == [True] * 3 + [False] * 5
+    assert {meta["metadata"][METADATA_KEY]["kind"] for _, meta, _ in layers} == {"collection"}
+
+
+def test_a_scene_is_visible_as_a_whole_and_one_image_keeps_its_names() -> None:
+    one, two = make_image("yx", location="/data/a"), make_image("yx", location="/data/b")
+    assert all(meta["visible"] for _, meta, _ in to_layers(collection("scene", a=one, b=two)))
+    assert [meta["name"] for _, meta, _ in to_layers(collection("plate", a=one))] == ["all"]
+
+
+def test_a_very_long_series_is_shown_in_part() -> None:
+    images = {str(i): make_image("yx", levels=1, location=f"/data/{i}") for i in range(MANY_LAYERS + 5)}
+    with pytest.warns(OmeNgffWarning, match=f"^{MANY_LAYERS} of {MANY_LAYERS + 5} images"):
+        assert len(to_layers(collection("collection", **images))) == MANY_LAYERS
+    assert len(to_layers(collection("scene", **images))) == MANY_LAYERS + 5
+
+
+def mosaic(**more: Any) -> Image:
+    more = {"channels": tuple(Channel(label=f"channel {i}") for i in range(3))} | more
+    tile = Tile(
+        well="A/1", field="0", location="/data/all.zarr/A/1/0", row=0, column=0, y=0, x=0, height=8, width=6
+    )
+    return replace(make_image("cyx", location="/data/all.zarr", **more), tiles=(tile,))
+
+
+def test_a_mosaic_knows_its_fields_and_is_saved_as_an_image_of_its_own() -> None:
+    label = replace(mosaic(dtype="uint8", label_image=LabelImage()), location="/data/all.zarr")
+    layers = to_layers(collection("plate", day1=replace(mosaic(), labels={"cells": label}), day2=mosaic()))
+    origins = [meta["metadata"][METADATA_KEY] for _, meta, _ in layers]
+    assert {origin["tiles"] for origin in origins} == {
+        (("A/1", "0", "/data/all.zarr/A/1/0", 0, 0, 0, 0, 8, 6),)
+    }
+    assert [origin["image"] for origin in origins] == ["/data/all.zarr#day1"] * 6 + [
+        "/data/all.zarr#day2"
+    ] * 3
+    sources, messages = from_layers(as_saved(layers[:6]))
+    assert (list(sources), messages) == (["", "labels/cells"], [])
+    assert sources[""].arrays["s0"].dims == ("c", "y", "x")
+    assert [channel.label for channel in sources[""].channels] == [f"channel {i}" for i in range(3)]
 
 
 # There and back
@@ -577,6 +716,8 @@ def test_file_version_needs_one_file() -> None:
     label = make_image("yx", dtype="uint8", version="0.4", label_image=LabelImage())
     both = to_layers(make_image(version="0.4", labels={"cells": label}))
     assert file_version(to_layers(one)) == "0.4"
+    old = replace(one, multiscale=replace(one.multiscale, version="0.1"))
+    assert file_version(to_layers(old)) == "0.4", "0.1 is not written"
     assert file_version(both) == "0.4"
     assert file_version(to_layers(one) + to_layers(other)) is None
     assert file_version([*to_layers(one), plain("new")]) is None

@@ -58,12 +58,18 @@ def test_it_sorts_before_the_builtin_reader_and_answers_to_its_own_name_only(
         "cells.zarr.zip",
         "zarr.json",
         ".zattrs",
+        ".zgroup",
+        ".zarray",
         "https://example.org/cells.zarr",
         "https://example.org/cells.zarr/",
         "https://example.org/cells.zarr/0",
         "https://example.org/cells.ome.zarr?token=1",
         "https://example.org/plate/A/1/zarr.json",
+        "https://example.org/cells.ozx?token=1",
         "s3://bucket/cells.zarr",
+        "s3://bucket/cells",
+        "gs://bucket/plate/A/1",
+        "az://container/cells",
     ],
 )
 def test_paths_are_offered_to_the_reader(manager: PluginManager, path: str) -> None:

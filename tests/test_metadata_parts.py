@@ -12,9 +12,7 @@ from napari_ome_ngff.metadata.model import Axis, Level, Multiscale
 from napari_ome_ngff.metadata.parts import (
     axes_problem,
     check_levels,
-    datasets,
     decode_axes,
-    decode_path,
     decode_texts,
     encode_axes,
     encode_texts,
@@ -80,17 +78,47 @@ def test_a_unit_or_type_that_is_no_text_is_ignored(key: str, value: Any) -> None
         (None, "axes"),
         ({}, "axes"),
         ([], "axes"),
-        ([SPACE[0], SPACE[0]], "axes"),
-        (["y", "x"], "axes[0]"),
-        ([SPACE[0], {"type": "space"}], "axes[1].name"),
-        ([SPACE[0], {"name": 1}], "axes[1].name"),
-        ([SPACE[0], {"name": ""}], "axes[1].name"),
+        ("zyx", "axes"),
+        (SPACE * 50, "axes"),
     ],
 )
-def test_dims_that_cannot_be_named_are_refused(axes: Any, where: str) -> None:
+def test_axes_that_cannot_be_counted_are_refused(axes: Any, where: str) -> None:
     with pytest.raises(MetadataError) as caught:
         read(axes)
     assert caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    ("axes", "names"),
+    [
+        ([SPACE[0], SPACE[0]], ("y", "dim_1")),
+        ([{"name": "dim_1"}, SPACE[0], SPACE[0]], ("dim_1", "y", "dim_2")),
+        ([{"name": "dim_1"}, {}], ("dim_1", "_dim_1")),
+        ([SPACE[0], {"type": "space"}], ("y", "dim_1")),
+        ([{"name": 1}, SPACE[0]], ("dim_0", "y")),
+        ([{"name": ""}, SPACE[0]], ("dim_0", "y")),
+        ([None, SPACE[0]], ("dim_0", "y")),
+        ([[], "x"], ("dim_0", "x")),
+        (["y", "x"], ("y", "x")),
+    ],
+)
+def test_an_axis_without_a_name_of_its_own_is_called_after_its_place(axes: Any, names: Any) -> None:
+    found, notes = read(axes)
+    assert tuple(axis.name for axis in found) == names
+    assert notes
+
+
+def test_a_second_axis_of_a_name_keeps_its_type() -> None:
+    found, _ = read([SPACE[0], {"name": "y", "type": "space", "unit": "um"}])
+    assert found[1] == Axis(name="dim_1", type="space", unit="micrometer")
+
+
+def test_a_unit_under_another_key_is_read() -> None:
+    """webknossos has written "units"; without it, everything would be too large or small by 1000."""
+    found, notes = read([{**SPACE[0], "units": "nm"}, {**SPACE[1], "unit": "um", "units": "nm"}])
+    assert [axis.unit for axis in found] == ["nanometer", "micrometer"]
+    assert found[0].extra == {}
+    assert [note.partition(":")[0] for note in notes] == ["axes[0].units"]
 
 
 @pytest.mark.parametrize(
@@ -167,34 +195,6 @@ def test_an_axis_without_type_is_written_as_custom() -> None:
 def test_names_and_types_are_texts_of_their_own(axis: Axis) -> None:
     with pytest.raises(MetadataError):
         encode_axes([Axis(name="y", type="space"), axis, Axis(name="z", type="space")], where="axes")
-
-
-def test_a_number_as_path_is_read_as_text() -> None:
-    """Fractal has written integers."""
-    notes = Notes("")
-    assert decode_path(0, where="path", notes=notes) == "0"
-    assert notes.lines == ["path: the number 0, read as text"]
-
-
-@pytest.mark.parametrize("path", [None, -1, True, 1.0, [], "../0", "/0", 10**400])
-def test_no_other_path_is_guessed(path: Any) -> None:
-    with pytest.raises(MetadataError):
-        decode_path(path, where="path", notes=Notes(""))
-
-
-@pytest.mark.parametrize(
-    ("entry", "where"),
-    [
-        ({}, "m.datasets"),
-        ({"datasets": []}, "m.datasets"),
-        ({"datasets": {}}, "m.datasets"),
-        ({"datasets": [1]}, "m.datasets[0]"),
-    ],
-)
-def test_an_image_has_levels(entry: Any, where: str) -> None:
-    with pytest.raises(MetadataError) as caught:
-        list(datasets(entry, where="m"))
-    assert caught.value.where == where
 
 
 @pytest.mark.parametrize("paths", [[], ["0", "0"], ["../0"], [0]])

@@ -85,19 +85,76 @@ def test_other_lists_of_transforms_are_composed_and_noted(transforms: list[Any])
 
 
 @pytest.mark.parametrize(
-    "missing", [{"path": "1"}, dataset("1"), {"path": "1", "coordinateTransformations": None}]
+    "missing",
+    [
+        {"path": "1"},
+        dataset("1"),
+        {"path": "1", "coordinateTransformations": None},
+        {"path": "1", "coordinateTransformations": {}},
+        dataset("1", scale(1)),
+        dataset("1", scale(1, 0)),
+        dataset("1", scale(1, float("nan"))),
+        dataset("1", scale("2", 2)),
+    ],
 )
-def test_a_level_of_unknown_place_is_left_out(missing: Any) -> None:
-    """Shown without a scale, it would be shown too small."""
-    with pytest.warns(OmeNgffWarning, match=r"datasets\[1\].*left out"):
+def test_a_level_of_unknown_place_is_kept_to_be_placed_by_its_size(missing: Any) -> None:
+    with pytest.warns(OmeNgffWarning, match=r"datasets\[1\].*placed by its size"):
         image = read(entry(dataset("0", scale(2, 2)), missing))
-    assert [level.path for level in image.levels] == ["0"]
+    assert [level.path for level in image.levels] == ["0", "1"]
+    assert image.unplaced == ("1",)
 
 
-def test_a_finest_level_of_unknown_place_has_voxels_of_size_1() -> None:
+def test_a_single_level_of_unknown_place_has_voxels_of_size_1() -> None:
     with pytest.warns(OmeNgffWarning, match="voxels of size 1"):
         image = read(entry({"path": "0"}))
     assert image.levels == (Level(path="0", transform=identity(2)),)
+    assert image.unplaced == ("0",)
+
+
+def test_a_path_that_comes_again_is_left_out() -> None:
+    with pytest.warns(OmeNgffWarning, match="'0' again, left out"):
+        image = read(entry(dataset("0", scale(1, 1)), dataset("0", scale(2, 2))))
+    assert image.levels == (Level(path="0", transform=identity(2)),)
+
+
+@pytest.mark.parametrize("axes", [None, []])
+@pytest.mark.parametrize(("ndim", "dims"), [(2, "yx"), (3, "zyx"), (4, "czyx"), (5, "tczyx")])
+def test_missing_axes_follow_from_the_number_of_dims(axes: Any, ndim: int, dims: str) -> None:
+    with pytest.warns(OmeNgffWarning, match=f"missing, {', '.join(dims)} assumed"):
+        image = read(entry(dataset("0", scale(*[2] * ndim)), axes=axes))
+    assert "".join(image.dims) == dims
+    assert (image.version, image.unplaced) == ("0.4", ())
+
+
+def test_without_axes_and_places_it_is_as_0_2_was() -> None:
+    with pytest.warns(OmeNgffWarning, match="t, c, z, y, x assumed"):
+        image = read(entry({"path": "0"}, axes=None))
+    assert (image.version, image.unplaced) == ("0.2", ("0",))
+
+
+@pytest.mark.parametrize("scales", [[scale(1)], [scale(*[1] * 6)], [scale(1, 1), translation(1, 1, 1)]])
+def test_axes_are_not_guessed_where_the_numbers_disagree(scales: list[Any]) -> None:
+    with pytest.raises(MetadataError, match="does not say its axes"):
+        read(entry(dataset("0", *scales), axes=None))
+
+
+def test_a_time_step_of_zero_is_unknown() -> None:
+    axes = [{"name": "t", "type": "time"}, *AXES]
+    with pytest.warns(OmeNgffWarning, match="1 is taken"):
+        image = read(entry(dataset("0", scale(0, 2, 2)), axes=axes))
+    assert image.levels[0].transform.scale == (1, 2, 2)
+
+
+def test_numbers_that_are_kept_in_an_array_are_read_from_there() -> None:
+    item = entry(dataset("0", {"type": "scale", "path": "s"}))
+    for attributes, decode in (
+        ({"multiscales": [item]}, v04.decode),
+        ({"ome": {"multiscales": [item]}}, v05.decode),
+    ):
+        (image,) = decode(attributes, where="", parameters={"s": [2, 3]})
+        assert image.levels[0].transform.scale == (2, 3)
+        with pytest.raises(UnsupportedError, match="kept in a Zarr array"):
+            decode(attributes, where="")
 
 
 def test_all_that_is_odd_is_said_in_one_warning() -> None:
@@ -123,11 +180,11 @@ def test_what_the_group_says_counts_for_all_its_images() -> None:
     [
         (None, "multiscales[0]"),
         ([], "multiscales[0]"),
-        ({}, "multiscales[0].axes"),
+        ({}, "multiscales[0].datasets"),
+        ({"axes": {}}, "multiscales[0].axes"),
         ({"axes": AXES}, "multiscales[0].datasets"),
         (entry({}), "multiscales[0].datasets[0].path"),
         (entry(dataset("../1", scale(1, 1))), "multiscales[0].datasets[0].path"),
-        (entry(dataset("0", scale(1, 1)), dataset("0", scale(1, 1))), "multiscales[0].datasets"),
         (entry(dataset("0", scale(1))), "multiscales[0].datasets[0].coordinateTransformations[0].scale"),
         (entry(dataset("0", scale(1, 0))), "multiscales[0].datasets[0].coordinateTransformations[0].scale"),
         (

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.metadata import v06
-from napari_ome_ngff.metadata.model import Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.affine import affine_of, apply_affine
+from napari_ome_ngff.metadata.model import Affine, Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems import view_problem
 from napari_ome_ngff.metadata.transforms import identity
 
@@ -80,13 +86,140 @@ def test_sequences_may_nest_as_deep_as_they_like() -> None:
     assert read(placed(**transform)).levels[0].transform.translation == (5, 7)
 
 
+def test_what_drafts_say_beyond_scale_and_translation_is_taken_out_of_all_levels() -> None:
+    """A turn by 90 degrees of voxels of 2 by 3, and a level of half the resolution."""
+    turn = {"type": "rotation", "rotation": [[0, -1], [1, 0]]}
+    fine = placed("0", **sequence(SCALE, turn, SHIFT))
+    half = sequence({"type": "scale", "scale": [4, 6]}, {"type": "translation", "translation": [1, 1.5]})
+    coarse = placed("1", **sequence(half, turn, SHIFT))
+    with pytest.warns(OmeNgffWarning, match="instead of a scale"):
+        image = read(fine, coarse)
+    assert image.affine == Affine(matrix=((0.0, -1.0), (1.0, 0.0)), translation=(5.0, 7.0))
+    assert [level.transform for level in image.levels] == [
+        ScaleTranslation(scale=(2, 3), translation=(0, 0)),
+        ScaleTranslation(scale=(4, 6), translation=(1, 1.5)),
+    ]
+    with pytest.raises(MetadataError, match="more than scale and translation"):
+        v06.encode(image)
+
+
+matrices = st.lists(st.lists(st.integers(-9, 9), min_size=3, max_size=3), min_size=2, max_size=2)
+factors = st.tuples(st.integers(1, 8), st.integers(1, 8))
+shifts = st.tuples(st.integers(-9, 9), st.integers(-9, 9))
+
+
+@given(matrices, factors, shifts)
+@settings(deadline=None)
+def test_the_levels_of_a_draft_lie_where_their_transforms_say(matrix: Any, scale: Any, shift: Any) -> None:
+    assume(abs(matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0]) > 0)
+    affine = {"type": "affine", "affine": matrix}
+    own = sequence(
+        {"type": "scale", "scale": list(scale)}, {"type": "translation", "translation": list(shift)}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)
+        image = read(placed("0", **affine), placed("1", **sequence(own, affine)))
+    point = (3.0, 4.0)
+    steps = [(1, 1), (0, 0)], [scale, shift]
+    for level, (own_scale, own_shift) in zip(image.levels, steps, strict=True):
+        index = [s * i + t for s, i, t in zip(own_scale, point, own_shift, strict=True)]
+        expected = [row[0] * index[0] + row[1] * index[1] + row[2] for row in matrix]
+        found = apply_affine(affine_of(level.transform), point)
+        found = found if image.affine is None else apply_affine(image.affine, found)
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_level_of_a_draft_that_lies_otherwise_is_placed_as_near_as_can_be_and_noted() -> None:
+    turn, other = ({"type": "rotation", "rotation": r} for r in ([[0, -1], [1, 0]], [[0, -1], [1, 0.5]]))
+    with pytest.warns(OmeNgffWarning, match="level '1' is placed otherwise"):
+        image = read(placed("0", **turn), placed("1", **sequence(other, {"type": "scale", "scale": [2, 2]})))
+    assert image.levels[1].transform.scale == (2, 2)
+
+
+def test_an_affine_that_is_no_more_than_scale_and_translation_stays_one() -> None:
+    with pytest.warns(OmeNgffWarning, match="affine"):
+        image = read(placed(type="affine", affine=[[2, 0, 5], [0, 3, 7]]))
+    assert image.affine is None
+    assert image.levels[0].transform == ScaleTranslation(scale=(2, 3), translation=(5, 7))
+
+
 @pytest.mark.parametrize(
-    "kind", ["affine", "rotation", "mapAxis", "displacements", "byDimension", "bijection"]
+    "transform",
+    [
+        {"type": "affine", "affine": [[1, 0, 0], [1, 0, 0]]},
+        {"type": "affine", "affine": [[1, 1, 0], [1, 1, 0]]},
+        {"type": "affine", "affine": [[1, 0, 0]]},
+        {"type": "affine"},
+        {"type": "affine", "path": "numbers"},
+        {"type": "projectAxis", "droppedInputs": [0]},
+        sequence(SCALE, {"type": "rotation", "rotation": "left"}),
+    ],
 )
-def test_what_cannot_be_placed_is_named(kind: str) -> None:
-    for transform in ({"type": kind}, sequence(SCALE, {"type": kind})):
-        with pytest.raises(UnsupportedError, match=kind):
+def test_what_gives_voxels_no_size_is_refused(transform: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)
+        with pytest.raises(MetadataError):
             read(placed(**transform))
+
+
+def test_an_unknown_type_is_named() -> None:
+    for transform in ({"type": "warp"}, sequence(SCALE, {"type": "warp"})):
+        with pytest.raises(UnsupportedError, match="warp"):
+            read(placed(**transform))
+
+
+def test_numbers_may_be_kept_in_arrays() -> None:
+    kept = sequence({"type": "scale", "path": "numbers/scale"}, SHIFT)
+    attributes = {"ome": {"multiscales": [{"coordinateSystems": [LAB], "datasets": [placed(**kept)]}]}}
+    (image,) = v06.decode(attributes, where="", parameters={"numbers/scale": [2, 3]})
+    assert image.levels[0].transform == ScaleTranslation(scale=(2, 3), translation=(5, 7))
+
+
+def test_an_unknown_step_of_time_is_taken_as_one() -> None:
+    lab = {"name": "lab", "axes": [{"name": "t", "type": "time"}, *AXES]}
+    with pytest.warns(OmeNgffWarning, match="nothing about t"):
+        image = read(placed(type="scale", scale=[0, 2, 3]), systems=[lab])
+    assert image.levels[0].transform.scale == (1, 2, 3)
+
+
+def test_a_field_is_not_applied_and_noted() -> None:
+    with pytest.warns(OmeNgffWarning, match="displacement field is not applied"):
+        image = read(placed(**sequence(SCALE, {"type": "displacements", "path": "field"})))
+    assert image.levels[0].transform.scale == (2, 3)
+
+
+def test_several_transforms_are_applied_one_after_the_other_unless_they_lead_elsewhere() -> None:
+    several = [{**SCALE, "input": {"path": "0"}, "output": {"name": "lab"}}, SHIFT]
+    with pytest.warns(OmeNgffWarning, match="2 transforms"):
+        image = read({"path": "0", "coordinateTransformations": several})
+    assert image.levels[0].transform == ScaleTranslation(scale=(2, 3), translation=(5, 7))
+    elsewhere = [several[0], {**SHIFT, "output": {"name": "stage"}}]
+    with pytest.warns(OmeNgffWarning, match="only the first"):
+        image = read({"path": "0", "coordinateTransformations": elsewhere})
+    assert image.levels[0].transform == ScaleTranslation(scale=(2, 3), translation=(0, 0))
+
+
+DRAFTS = {
+    "basic/identity": ((1, 1, 1), (0, 0, 0), None),
+    "basic/scale": ((4, 3, 2), (0, 0, 0), None),
+    "basic/translation": ((1, 1, 1), (30, 20, 10), None),
+    "basic/sequenceScaleTranslation": ((4, 3, 2), (32, 21, 10), None),
+    "simple/affine": ((4, 3, 2), (32, 21, 10), None),
+    "simple/rotation": ((1, 1, 1), (0, 0, 0), ((0, 0, 1), (1, 0, 0), (0, 1, 0))),
+    "simple/anisotropic_rotation": ((2, 0.5, 0.25), (0, 0, 0), None),
+    "axis_dependent/mapAxis": ((1, 1, 1), (0, 0, 0), ((0, 1, 0), (0, 0, 1), (1, 0, 0))),
+}
+
+
+@pytest.mark.parametrize("name", DRAFTS)
+def test_files_of_a_draft_are_placed(corpus: Path, name: str) -> None:
+    """0.6.dev1: references are text, and any transform may place a level."""
+    text = (corpus / f"neuroglancer/ome_zarr/all_0.6/{name}.zarr/zarr.json").read_text()
+    with pytest.warns(OmeNgffWarning, match="instead of an object"):
+        (image,) = v06.decode(json.loads(text)["attributes"], where=name)
+    scale, translation, matrix = DRAFTS[name]
+    assert image.levels[0].transform == ScaleTranslation(scale=scale, translation=translation)
+    assert (image.affine and image.affine.matrix) == matrix
 
 
 def test_the_intrinsic_system_is_the_one_of_the_levels() -> None:
@@ -148,7 +281,7 @@ def test_a_view_may_lead_to_a_label_image() -> None:
         ([placed(**{**SCALE, "output": None})], "null instead of an object"),
         ([placed(**{**SCALE, "output": {"name": "moon"}})], "'moon' is not defined"),
         ([{"path": "0"}], "voxels of size 1"),
-        ([placed(), {"path": "1", "coordinateTransformations": []}], "left out"),
+        ([placed(), {"path": "1", "coordinateTransformations": []}], "placed by its size"),
     ],
 )
 def test_loose_ends_are_noted(datasets: list[Any], note: str) -> None:
@@ -169,8 +302,6 @@ def test_a_system_without_a_name_of_its_own_is_left_out(odd: Any) -> None:
         ({"systems": [{"name": "lab"}]}, "coordinateSystems[0].axes"),
         ({"systems": [STAGE, {"name": "lab", "axes": []}]}, "coordinateSystems[1].axes"),
         ({"datasets": []}, "datasets"),
-        ({"datasets": [{"path": "0", "coordinateTransformations": [SCALE, SCALE]}]},
-         "datasets[0].coordinateTransformations"),
         ({"datasets": [{"path": "0", "coordinateTransformations": [1]}]},
          "datasets[0].coordinateTransformations[0]"),
         ({"datasets": [placed(type="scale", scale=[1])]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from napari_ome_ngff.errors import (
     OptionError,
     UnsupportedError,
 )
-from napari_ome_ngff.metadata.group import container_of
+from napari_ome_ngff.metadata.group import container_of, kind_of
+from napari_ome_ngff.metadata.model import Affine
+from napari_ome_ngff.metadata.shapes import placed_by_shapes
 from napari_ome_ngff.metadata.versions import (
     VERSIONS,
     check_version,
@@ -33,6 +36,7 @@ from .test_metadata_v04 import IMAGE, entry
 from .test_metadata_v06 import LAB, placed
 
 ENTRY_06 = {"coordinateSystems": [LAB], "datasets": [placed()]}
+BARE = {"datasets": [{"path": "0"}]}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,9 @@ ENTRY_06 = {"coordinateSystems": [LAB], "datasets": [placed()]}
         ({"ome": {"multiscales": [entry(version="0.5")]}}, "0.5"),
         ({"ome": {"version": "0.6", "multiscales": [ENTRY_06]}}, "0.6"),
         ({"ome": {"version": "0.6rc0", "multiscales": [ENTRY_06]}}, "0.6"),
+        ({"ome": {"version": "0.6.dev4", "multiscales": [ENTRY_06]}}, "0.6"),
+        ({"ome": {"version": "0.6dev4", "multiscales": [ENTRY_06]}}, "0.6"),
+        ({"multiscales": [entry()], "version": "0.4"}, "0.4"),
         # Where both are there, what is under "ome" counts.
         ({"ome": {"version": "0.5", "multiscales": [entry()]}, "multiscales": []}, "0.5"),
         ({"ome": {"version": "0.5"}, "multiscales": [entry()]}, "0.4"),
@@ -65,6 +72,19 @@ def test_versions_that_are_known(attributes: Any, version: str) -> None:
         ({"ome": {"multiscales": [ENTRY_06]}}, "0.6", "do not say their OME-NGFF version"),
         ({"ome": {"version": "0.7", "multiscales": [ENTRY_06]}}, "0.6", "'0.7' is no known version"),
         ({"ome": {"version": "1.0", "multiscales": [entry()]}}, "0.5", "'1.0' is no known version"),
+        ({"ome": {"version": "banana", "multiscales": [entry()]}}, "0.5", "'banana' is no known version"),
+        ({"ome": {"version": 7, "multiscales": [entry()]}}, "0.5", "7 is no known version"),
+        ({"ome": {"version": "0.9.dev1", "multiscales": [ENTRY_06]}}, "0.6", "0.9.dev1 is a preview"),
+        ({"ome": {"version": "0.9.dev3", "multiscales": [entry()]}}, "0.5", "0.9.dev3 is a preview"),
+        # The form of another version than the one that is named.
+        ({"ome": {"version": "0.5", "multiscales": [ENTRY_06]}}, "0.6", "have the form of 0.6"),
+        ({"ome": {"version": "0.6", "multiscales": [entry()]}}, "0.5", "have the form of 0.5"),
+        ({"multiscales": [{**ENTRY_06, "version": "0.4"}]}, "0.6", "have the form of 0.6"),
+        ({"multiscales": [{**ENTRY_06, "version": "0.6"}]}, "0.6", "not where they should be"),
+        ({"multiscales": [ENTRY_06]}, "0.6", "not where they should be"),
+        ({"multiscales": [entry(version="0.6")]}, "0.4", "have the form of 0.4"),
+        ({"ome": {"version": "0.2", "multiscales": [BARE]}}, "0.2", "not where they should be"),
+        ({"ome": {"version": "0.5", "multiscales": [BARE]}}, "0.2", "t, c, z, y, x assumed"),
         ({"multiscales": [entry(version="latest")]}, "0.4", "'latest' is no known version"),
         ({"multiscales": [entry(version=0.4)]}, "0.4", "0.4 is no known version"),
         ({"multiscales": [entry(version=[])]}, "0.4", "is no known version"),
@@ -73,28 +93,25 @@ def test_versions_that_are_known(attributes: Any, version: str) -> None:
     ],
 )
 def test_versions_that_are_guessed(attributes: Any, version: str, warning: str) -> None:
-    with pytest.warns(OmeNgffWarning, match=warning):
+    with pytest.warns(OmeNgffWarning) as caught:
         (image,) = decode(attributes, where="a.zarr")
+    assert warning in "\n".join(str(item.message) for item in caught)
     assert image.version == version
 
 
 @pytest.mark.parametrize(
     ("attributes", "version"),
     [
-        ({"multiscales": [{"version": "0.1", "datasets": [{"path": "0"}]}]}, "0.1"),
-        ({"multiscales": [{"datasets": [{"path": "0"}]}]}, "0.2"),
-        ({"multiscales": [{"version": "0.3", "axes": ["y", "x"], "datasets": []}]}, "0.3"),
-        ({"multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0"}]}]}, "0.3"),
-        ({"ome": {"version": "0.6.dev1", "multiscales": [ENTRY_06]}}, "0.6.dev1"),
-        ({"ome": {"version": "0.6dev4", "multiscales": [ENTRY_06]}}, "0.6dev4"),
-        ({"ome": {"version": "0.9.dev1", "multiscales": [ENTRY_06]}}, "0.9.dev1"),
+        ({"multiscales": [{**BARE, "version": "0.1"}]}, "0.1"),
+        ({"multiscales": [{**BARE, "version": "0.2"}]}, "0.2"),
+        ({"multiscales": [BARE]}, "0.2"),
+        ({"multiscales": [{**BARE, "version": "0.3", "axes": ["y", "x"]}]}, "0.3"),
+        ({"multiscales": [{**BARE, "axes": ["y", "x"]}]}, "0.3"),
     ],
 )
-def test_versions_that_are_refused(attributes: Any, version: str) -> None:
-    with pytest.raises(UnsupportedError) as caught:
-        decode(attributes, where="a.zarr")
-    assert caught.value.summary == f"Images in OME-NGFF {version} cannot be opened."
-    assert caught.value.where == "a.zarr"
+def test_versions_without_places(attributes: Any, version: str) -> None:
+    (image,) = decode(attributes, where="a.zarr")
+    assert (image.version, image.unplaced) == (version, ("0",))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +120,7 @@ def test_versions_that_are_refused(attributes: Any, version: str) -> None:
         ({"plate": {}}, "plate"),
         ({"plate": {}, "bioformats2raw.layout": 3}, "plate"),
         ({"well": {"images": []}}, "well"),
-        ({"bioformats2raw.layout": 3}, "bioformats2raw"),
+        ({"bioformats2raw.layout": 3}, "collection of images"),
         ({"labels": []}, "label images"),
         ({"labels": ["cells"]}, "label images"),
     ],
@@ -113,6 +130,7 @@ def test_what_is_no_image_is_named(own: dict[str, Any], word: str) -> None:
         assert is_ome_ngff(attributes)
         with pytest.raises(UnsupportedError, match=word) as caught:
             decode(attributes, where="a.zarr")
+        assert "open_ome_ngff" in caught.value.summary
         assert "\n" not in caught.value.summary
         assert caught.value.summary.endswith(".")
 
@@ -155,6 +173,47 @@ def test_attributes_are_an_object(attributes: Any) -> None:
     assert not is_ome_ngff(attributes)
     with pytest.raises(MetadataError):
         decode(attributes, where="")
+
+
+@pytest.mark.parametrize("axes", [[{"name": "x", "type": "space"}], ["x"]])
+def test_one_axis_is_no_image(axes: Any) -> None:
+    for attributes in ({"multiscales": [entry(axes=axes)]}, {"multiscales": [{**BARE, "axes": axes}]}):
+        with pytest.raises(MetadataError):
+            decode(attributes, where="")
+
+
+def test_more_axes_than_the_specification_knows_are_read(recwarn: pytest.WarningsRecorder) -> None:
+    axes = [{"name": name, "type": "space"} for name in "uvwzyx"]
+    place = [{"type": "scale", "scale": [1] * 6}]
+    item = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": place}]}
+    assert decode({"multiscales": [item]}, where="")[0].dims == tuple("uvwzyx")
+    assert "must have 2 to 5 axes" in str(recwarn.pop(OmeNgffWarning).message)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind"),
+    [
+        ({"multiscales": []}, "image"),
+        ({"multiscales": None}, "image"),
+        ({"multiscales": [], "labels": ["a"], "plate": {}}, "image"),
+        ({"multiscales": None, "plate": {}}, "plate"),
+        ({"plate": {}, "bioformats2raw.layout": 3}, "plate"),
+        ({"well": {}}, "well"),
+        ({"bioformats2raw.layout": 1}, "bioformats2raw.layout"),
+        ({"labels": []}, "labels"),
+        ({"ome": {"scene": {}}}, "scene"),
+        ({"ome": {"series": ["0"]}}, "series"),
+        ({"scene": {}, "series": []}, ""),
+        ({"plate": 7}, ""),
+        ({"ome": "xml", "author": "me"}, ""),
+        ({}, ""),
+        (None, ""),
+        ([], ""),
+    ],
+)
+def test_the_kind_of_a_group(attributes: Any, kind: str) -> None:
+    assert kind_of(attributes) == kind
+    assert not isinstance(attributes, dict) or is_ome_ngff(attributes) == bool(kind)
 
 
 def test_an_image_wins_over_what_else_a_group_is() -> None:
@@ -245,6 +304,21 @@ def test_any_attributes_are_sorted_into_ours_and_theirs(attributes: dict[str, An
     assert not is_ome_ngff(foreign)
     assert is_ome_ngff(attributes) == (container_of(attributes) is not None)
     assert merge_attributes(attributes, {}) == foreign
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_image_that_is_turned_is_not_written_as_if_it_were_not(version: str) -> None:
+    turned = Affine(matrix=((0.0, 1.0), (1.0, 0.0)), translation=(0.0, 0.0))
+    with pytest.raises(MetadataError, match="rotated or sheared"):
+        encode(replace(IMAGE, affine=turned), version)
+
+
+def test_an_image_whose_levels_have_no_place_is_not_written() -> None:
+    (image,) = decode({"multiscales": [BARE]}, where="")
+    for version in VERSIONS:
+        with pytest.raises(MetadataError, match="not known where"):
+            encode(image, version)
+        assert encode(placed_by_shapes(image, {"0": (1, 1, 1, 4, 4)}), version)
 
 
 @settings(deadline=None, max_examples=20)

@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,15 @@ import zarr
 from napari.components import ViewerModel
 
 from napari_ome_ngff import write_multiscale_group
-from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffWarning, StorageError, UnsupportedError
+from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning, StorageError
+from napari_ome_ngff.image import Image
 from napari_ome_ngff.metadata.model import Axis, Channel, Multiscale, Window
 from napari_ome_ngff.plugin import reader
 from napari_ome_ngff.plugin.contrast import estimate_limits
+from napari_ome_ngff.plugin.notify import FailureNotes
+from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.reader import get_reader, image_name, read_layers
-from napari_ome_ngff.read import Image
+from napari_ome_ngff.storage.failures import Failure
 
 NAME = "napari-ome-ngff"
 
@@ -177,27 +182,90 @@ def test_warnings_of_others_are_passed_on(cells: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("path", "words"),
+    ("path", "count"),
     [
-        ("generated/ome-zarr-py-0.21/plate_0.5.zarr", "plate"),
-        ("generated/ome-zarr-py-0.21/scene_tiles_0.6.zarr", "scene"),
-        ("generated/ome-zarr-py-0.10.2/wave_0.1.zarr", "0.1"),
-        ("ome-zarr-fiji-java/testdata/bioformats2raw_testing", None),
+        ("generated/ome-zarr-py-0.21/plate_0.5.zarr", 1),
+        ("generated/ome-zarr-py-0.21/plate_0.5.zarr/A/1", 1),
+        ("generated/ome-zarr-py-0.21/scene_tiles_0.6.zarr", 2),
+        ("generated/ome-zarr-py-0.10.2/wave_0.1.zarr", 1),
+        ("generated/ome-zarr-py-0.21/coins_0.5.zarr/labels", 1),
+        ("generated/ome-zarr-py-0.21/coins_0.5.zarr/s0", 1),
     ],
 )
-def test_what_we_cannot_show_yet_is_refused_in_one_short_sentence(
-    corpus: Path, path: str, words: str | None
-) -> None:
-    paths = [corpus / path] if words else sorted((corpus / path).glob("*.zarr"))
-    assert paths
-    for one in paths:
-        read = get_reader(str(one))
-        assert read is not None
-        with pytest.raises(UnsupportedError) as caught:
-            read(str(one))
-        assert len(caught.value.summary) < 120
-        if words:
-            assert words in str(caught.value).lower()
+def test_all_kinds_are_ours_and_open(corpus: Path, path: str, count: int) -> None:
+    place = str(corpus / path)
+    read = get_reader(place)
+    assert read is not None
+    layers = read(place)
+    assert len({meta["metadata"][METADATA_KEY]["image"] for _, meta, _ in layers}) == count
+
+
+def test_what_is_broken_is_refused_in_one_short_sentence(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w", zarr_format=2)
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": [], "datasets": []}]
+    read = get_reader(str(tmp_path / "x.zarr"))
+    assert read is not None
+    with pytest.raises(OmeNgffError) as caught:
+        read(str(tmp_path / "x.zarr"))
+    assert len(caught.value.summary) < 120
+    assert str(caught.value).splitlines()[0] == caught.value.summary
+
+
+def test_a_plate_is_told_where_its_wells_are_listed(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(reader.notify, "inform", told.append)
+    read_layers(str(corpus / "generated" / "ome-zarr-py-0.21" / "plate_0.5.zarr"))
+    assert len(told) == 1
+    assert "Browse OME-NGFF plate or collection" in told[0]
+
+
+# Chunks that cannot be read
+
+
+def failures(count: int, image: str = "a.zarr") -> list[Failure]:
+    error = StorageError("Chunk c/0/1 could not be read.", where=image)
+    return [Failure(location=f"/data/{image}/{level}", error=error, chunks=1) for level in range(count)]
+
+
+def told_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_chunks_of_one_image_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    note = FailureNotes(seconds=0.05)
+    for failure in failures(3):
+        note(failure)
+    time.sleep(0.2)
+    note(failures(5)[4])
+    time.sleep(0.2)
+    (told,) = told_of(caplog)
+    assert told.splitlines()[0] == "Chunk c/0/1 could not be read."
+
+
+def test_images_that_fail_together_are_told_together(caplog: pytest.LogCaptureFixture) -> None:
+    note = FailureNotes(seconds=0.05)
+    with ThreadPoolExecutor(8) as pool:  # whatever thread reads
+        list(pool.map(lambda number: note(failures(1, f"field{number}.zarr")[0]), range(40)))
+    time.sleep(0.2)
+    (told,) = told_of(caplog)
+    assert "39 more" in told
+    assert len(told) < 500
+
+
+# What it costs
+
+
+def test_the_plugin_adds_little_to_the_imports_of_napari() -> None:
+    """napari imports the reader when a folder is opened: before anyone knows whose it is."""
+    code = """
+import time
+import napari.viewer, napari.components.viewer_model
+start = time.perf_counter()
+import napari_ome_ngff.plugin.reader
+print(time.perf_counter() - start)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.3  # usually 0.01
 
 
 def test_an_unreachable_url_says_so() -> None:

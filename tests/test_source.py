@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import pickle
 import threading
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -19,10 +21,14 @@ from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
 from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.storage import transfer
 from napari_ome_ngff.storage.cache import ChunkCache
+from napari_ome_ngff.storage.chunks import MAX_STRETCH, stretches
+from napari_ome_ngff.storage.decode import chunk_format
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.selection import boxes, cut, pieces
 from napari_ome_ngff.storage.source import ChunkedSource, lazy_locations
+from napari_ome_ngff.storage.transfer import MAX_REQUESTS
 
 SHAPE, CHUNKS = (7, 11, 13), (2, 4, 5)
 VALUES = np.arange(np.prod(SHAPE), dtype="uint16").reshape(SHAPE)
@@ -126,6 +132,83 @@ def test_shards_uncompressed_and_column_order(options: dict[str, Any]) -> None:
         assert np.array_equal(source[index], VALUES[index])
 
 
+PLAIN: dict[str, dict[str, Any]] = {
+    "raw": {"compressors": None},
+    "zstd": {"compressors": zarr.codecs.ZstdCodec(checksum=True)},
+    "gzip": {"compressors": zarr.codecs.GzipCodec()},
+    "blosc": {"compressors": zarr.codecs.BloscCodec(cname="lz4", shuffle="bitshuffle")},
+    "two": {"compressors": [zarr.codecs.BloscCodec(), zarr.codecs.GzipCodec()]},
+    "big": {"serializer": zarr.codecs.BytesCodec(endian="big")},
+    "shards": {"shards": (4, 8, 10)},
+    "shards, index first": {"shards": {"shape": (4, 8, 10), "index_location": "start"}},
+    "shards, raw": {"shards": (4, 12, 15), "compressors": None},
+    "v2 raw": {"zarr_format": 2, "compressors": None},
+    "v2 columns": {"zarr_format": 2, "order": "F"},
+    "v2 nested": {"zarr_format": 2, "chunk_key_encoding": {"name": "v2", "separator": "/"}},
+    **{
+        f"v2 {codec.codec_id}": {"zarr_format": 2, "compressors": codec}
+        for codec in (numcodecs.Blosc(), numcodecs.GZip(), numcodecs.Zlib(), numcodecs.LZ4(), numcodecs.BZ2())
+    },
+}
+"""What is decoded here."""
+
+UNUSUAL: dict[str, dict[str, Any]] = {
+    "transposed": {"filters": [zarr.codecs.TransposeCodec(order=(2, 0, 1))]},
+    "checked": {"compressors": zarr.codecs.Crc32cCodec()},
+    "shards, transposed": {
+        "shards": (4, 8, 10),
+        "filters": [zarr.codecs.TransposeCodec(order=(2, 0, 1))],
+    },
+    "v2 filters": {"zarr_format": 2, "filters": [numcodecs.Delta(dtype="u2")]},
+}
+"""What is left to Zarr."""
+
+
+@pytest.mark.parametrize("kind", ["local", "memory"])
+@pytest.mark.parametrize("name", [*PLAIN, *UNUSUAL])
+@pytest.mark.parametrize("cache", [ChunkCache(), ChunkCache(max_bytes=0)], ids=["cached", "direct"])
+def test_every_chain_of_codecs_gives_what_was_written(
+    name: str, kind: str, cache: ChunkCache, tmp_path: Path
+) -> None:
+    options = {**PLAIN, **UNUSUAL}[name]
+    array = make(tmp_path / "a.zarr" if kind == "local" else {}, fill_value=9, **options)
+    source = ChunkedSource(array, cache=cache)
+    assert (chunk_format(array) is None) == (name in UNUSUAL)
+    for index in (..., 3, (slice(1, 6), slice(9, 2, -2), 12), (slice(None), [10, 0])):
+        assert np.array_equal(source[index], VALUES[index])
+    array[2:4, 4:8] = 9  # chunks of nothing but the fill value are deleted
+    assert np.array_equal(source[...], array[...])
+    assert (source[3, 5] == 9).all()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize(
+    ("dtype", "fill"), [("uint8", 7), (">f4", np.nan), ("bool", True), ("complex64", 1 + 2j), ("<i8", -3)]
+)
+def test_what_was_never_written_is_the_fill_value(zarr_format: Any, dtype: str, fill: Any) -> None:
+    array = zarr.create_array(
+        {}, shape=(5, 5), chunks=(2, 3), dtype=dtype, fill_value=fill, zarr_format=zarr_format
+    )
+    array[:2, :3] = 1
+    source = ChunkedSource(array, cache=ChunkCache())
+    assert chunk_format(array) is not None
+    assert np.array_equal(source[...], array[...], equal_nan=True)
+    assert np.array_equal(source[4], np.full(5, fill, dtype), equal_nan=True)
+
+
+def test_no_fill_value_is_zero() -> None:
+    array = zarr.create_array({}, shape=(3,), chunks=(2,), dtype="u2", fill_value=None, zarr_format=2)
+    assert ChunkedSource(array)[...].tolist() == [0, 0, 0]
+
+
+def test_huge_chunks_that_were_never_written_take_no_memory() -> None:
+    array = zarr.create_array({}, shape=(10**7, 10**7), chunks=(10**6, 10**6), dtype="u2", fill_value=4)
+    tracemalloc.start()
+    assert (ChunkedSource(array, cache=ChunkCache())[5000:5010, :10] == 4).all()
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+
+
 def test_lists_and_masks_select_the_product_of_their_positions() -> None:
     source = ChunkedSource(make({}), cache=ChunkCache())
     direct = ChunkedSource(source.array, cache=ChunkCache(max_bytes=0))
@@ -202,6 +285,50 @@ def test_all_missing_chunks_are_asked_for_at_once() -> None:
     assert np.array_equal(source[0], VALUES[0])
 
 
+@pytest.mark.parametrize("shards", [None, (1, 16)])
+def test_requests_under_way_are_many_but_bounded(shards: Any) -> None:
+    """Sixty-four, whatever Zarr's own setting is: that is the process', and stays as it was."""
+    import asyncio
+
+    values = np.arange(8 * 512, dtype="uint16").reshape(8, 512)
+    inner, under_way, most = MemoryStore(), 0, 0
+    make(inner, values, (1, 16), shards=shards)
+
+    class Slow(WrapperStore[Any]):
+        async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.02)
+            under_way -= 1
+            return await super().get(key, *args, **kwargs)
+
+    source = ChunkedSource(zarr.open_array(Slow(inner), mode="r+"), cache=ChunkCache())
+    before = zarr.config.get("async.concurrency")
+    most = 0
+    assert np.array_equal(source[:, ::2], values[:, ::2])
+    assert most == MAX_REQUESTS
+    assert zarr.config.get("async.concurrency") == before
+
+
+def test_large_chunks_are_fetched_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "MAX_BYTES", 100)
+    found: dict[int, Any] = {}
+    under_way: list[str] = []
+
+    class Watched(WrapperStore[Any]):
+        async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+            under_way.append(key)
+            assert len(under_way) <= 3
+            found_here = await super().get(key, *args, **kwargs)
+            under_way.remove(key)
+            return found_here
+
+    pieces = [transfer.Piece(str(n)) for n in range(20)]
+    transfer.read_pieces(Watched(MemoryStore()), pieces, found.__setitem__, decoded_bytes=33)
+    assert found == dict.fromkeys(range(20))
+
+
 def test_a_pass_over_everything_leaves_the_cache_alone() -> None:
     values = np.zeros((64, 64), "uint8")
     cache = ChunkCache(max_bytes=4096)
@@ -246,6 +373,36 @@ def test_cuts_and_pieces_share_out_a_range(length: int, data: st.DataObject, chu
         taken[outside] = np.arange(number * chunk, (number + 1) * chunk)[inside]
     assert taken.tolist() == list(pick)
     assert sum(pieces(pick, chunk)) == len(pick)
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.integers(0, 99)),
+        st.tuples(st.integers(0, 3 * MAX_STRETCH), st.integers(0, 2 * MAX_STRETCH)),
+    )
+)
+@settings(deadline=None)
+def test_stretches_hold_each_chunk_once_where_it_is(places: dict[Any, tuple[int, int]]) -> None:
+    """Chunks of a shard may lie in any order, with gaps, and even over each other."""
+    seen = {}
+    for (offset, length), members in stretches(places):
+        assert length <= MAX_STRETCH or len(members) == 1
+        for position, part in members:
+            assert 0 <= part.start <= part.stop <= length
+            seen[position] = (offset + part.start, part.stop - part.start)
+    assert seen == places
+
+
+def test_chunks_of_a_shard_that_lie_together_are_one_request() -> None:
+    inner = MemoryStore()
+    make(inner, shards=(4, 12, 15))
+    store = CountingStore(inner)
+    source = ChunkedSource(zarr.open_array(store, mode="r+"), cache=ChunkCache())
+    store.reads.clear()
+    assert np.array_equal(source[1], VALUES[1])
+    assert store.reads == {"c/0/0/0": 2}  # the index, and nine chunks
+    assert np.array_equal(source[2], VALUES[2])
+    assert store.reads == {"c/0/0/0": 3}
 
 
 # --- nothing stale

@@ -53,17 +53,17 @@ IMAGES: dict[str, Outcome] = {
     "missing_scale": NOTED,  # a translation alone
     "missing_transformations": NOTED,  # a single level
     "empty_transformations": NOTED,
+    "duplicate_axes": NOTED,  # the second is called after its place, such as "dim_1"
+    "missing_axes_name": NOTED,
+    "missing_axes": NOTED,  # as many of t, c, z, y, x as the scale has numbers
+    "no_axes": NOTED,
     "invalid_channels_color": NOTED,
     "invalid_channels_window": NOTED,
     # It is not known.
-    "duplicate_axes": MetadataError,
     "invalid_transformation_type": MetadataError,  # a translation without numbers
-    "missing_axes_name": MetadataError,
     "invalid_axes_count": MetadataError,
     "no_datasets": MetadataError,
     "missing_datasets": MetadataError,
-    "missing_axes": MetadataError,
-    "no_axes": MetadataError,
     "no_multiscales": MetadataError,
     "missing_path": MetadataError,
 }
@@ -72,11 +72,11 @@ OLD_IMAGES: dict[str, Outcome] = {
     "invalid_multiscales_transformations": MetadataError,
 }
 INVALID_IMAGES: dict[str, dict[str, Outcome]] = {
-    "0.4": {**IMAGES, **OLD_IMAGES, "invalid_version": UnsupportedError},  # "0.3"
+    "0.4": {**IMAGES, **OLD_IMAGES, "invalid_version": KEPT},  # "0.3"
     "0.5": {**IMAGES, **OLD_IMAGES},
     "0.6": {
         **{name: outcome for name, outcome in IMAGES.items() if name != "missing_axes"},
-        "duplicate_scale": MetadataError,  # two transforms that contradict each other
+        "duplicate_scale": NOTED,  # two transforms, applied one after the other
         "invalid_multiscales_transformations": NOTED,  # an optional view
         "invalid_multiscale_transform_input": NOTED,
         "invalid_multiscale_transform_output": NOTED,
@@ -111,12 +111,12 @@ INVALID_TRANSFORMS: dict[str, Outcome] = {
     "bad_projectAxis_remove_non_unique": KEPT,
     "bad_projectAxis_remove_too_high_dim": KEPT,
     "bad_projectAxis_remove_too_many": KEPT,
-    # A level that is placed by a rotation, an affine transform or exchanged axes.
-    "multiscales_transform_forbidden": UnsupportedError,
-    "multiscales_transform_forbidden2": UnsupportedError,
-    "multiscales_transform_forbidden3": UnsupportedError,
-    "multiscales_transform_no_input_output": UnsupportedError,
-    "multiscales_transform_no_input_output2": UnsupportedError,
+    # A level that is placed by a rotation, an affine transform or exchanged axes, as in drafts.
+    "multiscales_transform_forbidden": NOTED,
+    "multiscales_transform_forbidden2": MetadataError,
+    "multiscales_transform_forbidden3": NOTED,
+    "multiscales_transform_no_input_output": NOTED,
+    "multiscales_transform_no_input_output2": NOTED,
 }
 INVALID_LABELS: dict[str, Outcome] = {
     "empty_colors": NOTED,

@@ -43,18 +43,25 @@ KNOWN = sorted(SPACE_UNITS | TIME_UNITS)
         ("min", "minute"),
         ("hrs", "hour"),
         ("days", "day"),
+        ("\\u00B5m", "micrometer"),  # ImageJ writes the escape as text
+        ("\u00c2\u00b5m", "micrometer"),  # UTF-8 taken for Latin-1
+        ("\u00ce\u00bcm", "micrometer"),
+        ("millisecs", "millisecond"),
+        ("\u00b5sec", "microsecond"),
     ],
 )
 def test_one_name_for_many_spellings(spelling: str, name: str) -> None:
     assert canonical_unit(spelling) == name
 
 
-@pytest.mark.parametrize("spelling", [None, "", "  ", "pixel", "Pixels", "px", "dimensionless", "null"])
+@pytest.mark.parametrize(
+    "spelling", [None, "", "  ", "pixel", "Pixels", "px", "dimensionless", "null", "reference frame", "n/a"]
+)
 def test_no_unit_has_no_name(spelling: str | None) -> None:
     assert canonical_unit(spelling) is None
 
 
-@pytest.mark.parametrize("spelling", ["furlong", "a.u.", "hertz", "UM", "degree", "frames"])
+@pytest.mark.parametrize("spelling", ["furlong", "a.u.", "hertz", "UM", "degree", "frames", "u" * 10**7])
 def test_an_unknown_unit_stays_as_it_is(spelling: str) -> None:
     assert canonical_unit(spelling) == spelling
 

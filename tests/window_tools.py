@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import sys
 import threading
@@ -14,9 +15,11 @@ from typing import Any
 
 import dask.array
 import numpy as np
-from qtpy.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
-from qtpy.QtGui import QDropEvent
+from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from qtpy.QtGui import QDropEvent, QMouseEvent
 from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLineEdit, QRadioButton, QWidget
+
+from tests.cases import build
 
 PLUGIN = "napari-ome-ngff"
 
@@ -77,17 +80,43 @@ def drop(viewer: Any, path: Path) -> None:
     )
 
 
-def choose_from_menu(viewer: Any, menu: str, item: str) -> None:
-    """Choose an item of a menu by the beginning of its text, as a click does."""
-    for entry in viewer.window._qt_window.menuBar().actions():
-        if entry.text().replace("&", "") == menu:
-            entry.menu().aboutToShow.emit()
-            for action in entry.menu().actions():
-                if action.text().replace("&", "").startswith(item):
-                    assert action.isEnabled(), f"{menu} > {item} is not enabled"
-                    action.trigger()
-                    return
-    raise AssertionError(f"there is no {menu} > {item}")
+def choose_from_menu(viewer: Any, menu: str, *items: str) -> None:
+    """Choose an item of a menu, or of its submenus, by the beginnings of their texts, as clicks do."""
+    here, path = viewer.window._qt_window.menuBar(), ""
+    for wanted in (menu, *items):
+        found = [action for action in here.actions() if action.text().replace("&", "").startswith(wanted)]
+        assert found, f"there is no{path} > {wanted}"
+        action, path = found[0], f"{path} > {wanted}"
+        assert action.isEnabled(), f"{path} is not enabled"
+        if (here := action.menu()) is not None:
+            here.aboutToShow.emit()
+    action.trigger()
+
+
+def move_mouse(viewer: Any, point: QPoint) -> None:
+    """Move the mouse to a point of the canvas, also on a display that has no pointer."""
+    place = QPointF(point)
+    button, none = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+    move = QMouseEvent(QEvent.Type.MouseMove, place, place, button, Qt.MouseButton.NoButton, none)
+    QApplication.sendEvent(viewer.window._qt_viewer.canvas.native, move)
+    pump()
+
+
+def notifications(viewer: Any) -> list[str]:
+    """Texts of the notifications that are on the screen."""
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
+
+    shown = viewer.window._qt_viewer.canvas.native.findChildren(NapariQtNotification)
+    return [note.message.text() for note in shown if note.isVisible()]
+
+
+def browse(viewer: Any) -> Any:
+    """Open the table of wells, fields and images from the menu, and return it."""
+    from napari_ome_ngff.plugin.browser import BrowseWidget
+
+    choose_from_menu(viewer, "Plugins", "OME-NGFF", "Browse OME-NGFF plate or collection")
+    (widget,) = viewer.window._qt_window.findChildren(BrowseWidget)
+    return widget
 
 
 @contextmanager
@@ -205,6 +234,88 @@ def add_cells(viewer: Any, *, labels: bool = True) -> None:
     viewer.add_image(green, name="green", colormap="green", **shown, **place)
     if labels:
         viewer.add_labels(cells, name="cells", **place)
+
+
+def write_plate(path: Path, *, rows: int = 8, columns: int = 12, fields: int = 1, side: int = 96) -> Path:
+    """Write a plate of two channels: fewer cells from column to column, brighter ones from row to row."""
+    random = np.random.default_rng(4)
+    y, x = np.mgrid[:side, :side]
+    listed = []
+    for row, column in itertools.product(range(rows), range(columns)):
+        well = f"{chr(65 + row)}/{column + 1}"
+        listed.append({"path": well, "rowIndex": row, "columnIndex": column})
+        build.group(path / well[0], zarr=3)
+        images = [{"path": str(field)} for field in range(fields)]
+        build.group(path / well, build.wrapped("0.5", {"well": {"images": images}}), zarr=3)
+        for field in range(fields):
+            pixels = random.normal(200, 15, (2, side, side))
+            for at in random.uniform(6, side - 6, (max(2, 26 - 2 * column), 2)):
+                bell = np.exp(-((y - at[0]) ** 2 + (x - at[1]) ** 2) / 18)
+                pixels += np.array([800 + 250 * row, 400 + 120 * column])[:, None, None] * bell
+            look = [
+                {
+                    "label": "DNA",
+                    "color": "00FFFF",
+                    "window": {"start": 150, "end": 3000, "min": 0, "max": 65535},
+                },
+                {
+                    "label": "drug",
+                    "color": "FF00FF",
+                    "window": {"start": 150, "end": 2200, "min": 0, "max": 65535},
+                },
+            ]
+            build.image(
+                path / well / str(field),
+                version="0.5",
+                axes="cyx",
+                values=pixels.round().astype("uint16"),
+                levels=3,
+                scale=(1.0, 0.65, 0.65),
+                name=None,
+                beside={"omero": {"channels": look}},
+            )
+    plate = {
+        "name": "dose response",
+        "rows": [{"name": chr(65 + row)} for row in range(rows)],
+        "columns": [{"name": str(column + 1)} for column in range(columns)],
+        "wells": listed,
+    }
+    return build.group(path, build.wrapped("0.5", {"plate": plate}), zarr=3)
+
+
+def write_scene(path: Path, *, side: int = 200, overlap: int = 20) -> Path:
+    """Write a scene of four tiles, in different colours and a little apart from the grid, of one pattern."""
+    y, x = np.mgrid[: 2 * side, : 2 * side] / side
+    pattern = 2000 + 1500 * np.sin(9 * np.hypot(y - 1, x - 1)) * np.exp(-np.hypot(y - 1, x - 1))
+    axes = build.axes_of("yx")
+    links = []
+    for number, (row, column) in enumerate(itertools.product(range(2), range(2))):
+        name = f"tile_{number}"
+        corner = np.array([row, column]) * (side - overlap)
+        color = ("00FFFF", "FF00FF", "FFFF00", "00FF00")[number]
+        window = {"start": 500, "end": 4500, "min": 0, "max": 65535}
+        build.image(
+            path / name,
+            version="0.6",
+            values=pattern[corner[0] :, corner[1] :][:side, :side].astype("uint16"),
+            levels=2,
+            scale=(0.5, 0.5),
+            name=name,
+            beside={"omero": {"channels": [{"label": name, "color": color, "window": window}]}},
+        )
+        links.append(
+            {
+                "type": "translation",
+                "translation": [float(at) * 0.5 for at in corner],
+                "input": {"name": "physical", "path": name},
+                "output": {"name": "stage"},
+            }
+        )
+    scene = {
+        "coordinateSystems": [{"name": "stage", "axes": axes}],
+        "coordinateTransformations": links,
+    }
+    return build.group(path, build.wrapped("0.6", {"scene": scene}), zarr=3)
 
 
 def add_slow_image(viewer: Any, *, seconds: float = 0.03, planes: int = 160) -> threading.Event:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent.parent))  # the tests' makers of plates and scenes
 COINS = HERE.parent / "examples" / "data" / "coins.ome.zarr"
 PLUGIN = "napari-ome-ngff"
 SIZE = (1360, 780)
@@ -46,9 +47,12 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def save_picture(viewer: Any, path: Path) -> None:
     """Save the whole window as a small PNG, once everything is drawn."""
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
     from PIL import Image
 
     wait_until(lambda: all(layer.loaded for layer in viewer.layers))
+    for note in viewer.window._qt_window.findChildren(NapariQtNotification):
+        note.close()  # they would be in some pictures, and in others not
     pump(1.0)
     pixels = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
     buffer = BytesIO()
@@ -70,6 +74,57 @@ def show_middle_plane(viewer: Any) -> None:
         viewer.dims.set_current_step(axis, int(viewer.dims.nsteps[axis]) // 2)
 
 
+def open_browser(viewer: Any) -> Any:
+    """Dock the table of wells beside the picture, wide enough for its text."""
+    from qtpy.QtCore import Qt
+
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Browse OME-NGFF plate or collection")
+    viewer.window._qt_window.resizeDocks([dock], [300], Qt.Orientation.Horizontal)
+    pump(0.5)
+    return widget
+
+
+def close_docks(viewer: Any) -> None:
+    for dock in list(viewer.window.dock_widgets):
+        viewer.window.remove_dock_widget(viewer.window.dock_widgets[dock].parent())
+    pump(0.5)
+
+
+def picture_plate(viewer: Any, folder: Path, scratch: Path) -> None:
+    from tests.window_tools import write_plate
+
+    viewer.open(str(write_plate(scratch / "plate.zarr")), plugin=PLUGIN)
+    widget = open_browser(viewer)
+    viewer.reset_view()
+    save_picture(viewer, folder / "plate.png")
+    widget.search.setText("d/1")
+    widget.table.selectRow(1)
+    save_picture(viewer, folder / "well.png")
+    close_docks(viewer)
+    viewer.layers.clear()
+
+
+def picture_scene(viewer: Any, folder: Path, scratch: Path) -> None:
+    """Show the corners of one tissue that were taken one by one, as a scene puts them together."""
+    from tests.window_tools import write_scene
+
+    viewer.open(str(write_scene(scratch / "tiles.zarr")), plugin=PLUGIN)
+    viewer.reset_view()
+    save_picture(viewer, folder / "scene.png")
+    viewer.layers.clear()
+
+
+def picture_volume(viewer: Any, folder: Path) -> None:
+    open_sample(viewer)
+    viewer.layers[-1].visible = False  # labels would hide the cells
+    viewer.dims.ndisplay = 3
+    viewer.scene.camera.angles = (20, 25, 60)
+    viewer.reset_view(reset_camera_angle=False)
+    save_picture(viewer, folder / "volume.png")
+    viewer.dims.ndisplay = 2
+    viewer.layers.clear()
+
+
 def new_viewer() -> Any:
     import napari
 
@@ -88,9 +143,13 @@ def main(folder: Path, scratch: Path) -> None:
     save_picture(viewer, folder / "open.png")
 
     viewer.layers.clear()
+    picture_plate(viewer, folder, scratch)
+    picture_scene(viewer, folder, scratch)
+    picture_volume(viewer, folder)
+
     open_sample(viewer)
     show_middle_plane(viewer)
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN)
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Create OME-NGFF pyramid")
     viewer.window._qt_window.resizeDocks([dock], [540], Qt.Orientation.Horizontal)
     widget.fields.target.value = scratch / "cells.ome.zarr"
     pump(0.5)

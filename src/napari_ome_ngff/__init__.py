@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         TargetError,
         UnsupportedError,
     )
+    from napari_ome_ngff.image import Collection, Image
     from napari_ome_ngff.metadata.model import (
         Axis,
         Channel,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         ScaleTranslation,
         Window,
     )
+    from napari_ome_ngff.pyramid.onto import write_labels
     from napari_ome_ngff.pyramid.write import (
         MultiscaleSource,
         Progress,
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
         write_multiscale_group,
     )
     from napari_ome_ngff.read import (
-        Image,
         open_ome_ngff,
         read_multiscale_array,
         read_multiscale_group,
@@ -68,6 +69,7 @@ _HOME = {
         "TargetError",
         "UnsupportedError",
     ),
+    "image": ("Collection", "Image"),
     "metadata.model": (
         "Axis",
         "Channel",
@@ -77,8 +79,9 @@ _HOME = {
         "ScaleTranslation",
         "Window",
     ),
+    "pyramid.onto": ("write_labels",),
     "pyramid.write": ("MultiscaleSource", "Progress", "write_hierarchy", "write_multiscale_group"),
-    "read": ("Image", "open_ome_ngff", "read_multiscale_array", "read_multiscale_group"),
+    "read": ("open_ome_ngff", "read_multiscale_array", "read_multiscale_group"),
     "storage.array_wrap": ("BaseArrayWrapper", "DaskArrayWrapper", "ZarrArrayWrapper"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -89,6 +92,7 @@ __all__ = [
     "BaseArrayWrapper",
     "CancelledError",
     "Channel",
+    "Collection",
     "CoordinateError",
     "DaskArrayWrapper",
     "Image",
@@ -114,6 +118,7 @@ __all__ = [
     "read_multiscale_array",
     "read_multiscale_group",
     "write_hierarchy",
+    "write_labels",
     "write_multiscale_group",
 ]
 

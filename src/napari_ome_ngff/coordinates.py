@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 CHANNEL_LABEL = "channel_label"
 """Name of the coordinate that holds the channels' names along the channel dim."""
 
+MAX_LENGTH = 2**27
+"""Longest axis that gets coordinates. No image is as long, but a damaged file may say so."""
+
 _GRID_TOLERANCE = 1e-3  # of a voxel: what float32 coordinates of ten thousand voxels still keep
 _TIDY_TOLERANCE = 1e-10  # of a voxel, over the whole axis
 
@@ -51,7 +54,7 @@ def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> 
     Raises
     ------
     MetadataError
-        If `shape` has not one size per axis.
+        If `shape` has not one size per axis, or an axis is longer than an image can be.
 
     Examples
     --------
@@ -72,6 +75,12 @@ def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> 
             f"{', '.join(multiscale.dims)}.",
             found=f"shape {tuple(shape)}",
             expected="one axis per dimension of the array",
+        )
+    if max(shape, default=0) > MAX_LENGTH:
+        raise MetadataError(
+            f"Level {multiscale.levels[index].path!r} is said to be too large to be an image.",
+            found=f"shape {tuple(shape)}",
+            expected=f"at most {MAX_LENGTH} voxels along an axis",
         )
     transform = level_transform(multiscale, index)
     coordinates: dict[Hashable, Variable] = {}

@@ -6,69 +6,41 @@ Nothing but metadata is read here. Whatever the array wrapper, pixels are read w
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import zarr
-from xarray import DataArray, Variable
+from xarray import DataArray
 
-from napari_ome_ngff.coordinates import to_coordinates
-from napari_ome_ngff.errors import (
-    MetadataError,
-    NotOmeNgffError,
-    OmeNgffError,
-    OmeNgffWarning,
-    OptionError,
-)
-from napari_ome_ngff.metadata.model import Multiscale
-from napari_ome_ngff.metadata.versions import (
-    decode,
-    decode_labels,
-    foreign_attributes,
-    is_ome_ngff,
-)
+from napari_ome_ngff.collection import open_collection
+from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
+from napari_ome_ngff.image import Collection, Image
+from napari_ome_ngff.levels import listed_paths, open_image, open_labels, read_levels, read_parameters, select
+from napari_ome_ngff.metadata.group import container_of, foreign_attributes, kind_of
+from napari_ome_ngff.metadata.versions import decode, decode_labels
+from napari_ome_ngff.metadata.views import parameter_paths
+from napari_ome_ngff.plate import open_plate, open_row, open_well
+from napari_ome_ngff.scene import open_scene
 from napari_ome_ngff.storage.array_wrap import (
     ArrayWrapperSpec,
     BaseArrayWrapper,
     ZarrArrayWrapper,
     resolve_wrapper,
 )
-from napari_ome_ngff.storage.backend import lazily_indexed
+from napari_ome_ngff.storage.documents import Hierarchy, open_hierarchy
 from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.open import member, open_group, parents
+from napari_ome_ngff.storage.open import array_at, parents
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
+__all__ = ["Collection", "Image", "open_ome_ngff", "read_multiscale_array", "read_multiscale_group"]
+
+_AHEAD = ("labels", "OME")
+"""What most groups have, asked for along with the group itself."""
+
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """An opened image: metadata decoded, levels lazy, label images beside it.
-
-    Parameters
-    ----------
-    location
-        Path or URL of the group.
-    multiscale
-        What the metadata say; None for a group that holds nothing but label images.
-    arrays
-        Path of each level in the group to the level, finest first.
-    labels
-        Name of each label image to the label image.
-    attributes
-        Attributes of the group that belong to others.
-    """
-
-    location: str
-    multiscale: Multiscale | None
-    arrays: Mapping[str, DataArray]
-    labels: Mapping[str, Image] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_multiscale_group(
@@ -120,72 +92,19 @@ def read_multiscale_group(
     >>> levels["s0"].coords["x"].values.tolist()
     [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     """
-    where = location_of(group)
-    chosen = _select(decode(group.attrs.asdict(), where=where), multiscale, where)
-    return _read_levels(group, chosen, resolve_wrapper(array_wrapper))
+    wrapper = resolve_wrapper(array_wrapper)
+    return _levels(open_hierarchy(group), wrapper, multiscale, only=None)
 
 
-def _select(found: tuple[Multiscale, ...], which: int | str, where: str) -> Multiscale:
-    names = [item.name for item in found]
-    if isinstance(which, str) and which in names:
-        return found[names.index(which)]
-    if isinstance(which, int) and -len(found) <= which < len(found):
-        return found[which]
-    raise OptionError(
-        f"There is no multiscale {which!r}.",
-        where=where,
-        found=", ".join(f"{i}: {name!r}" for i, name in enumerate(names)),
-        hint="Choose one by its index or its name.",
-    )
-
-
-def _read_levels(
-    group: zarr.Group, multiscale: Multiscale, wrapper: BaseArrayWrapper
+def _levels(
+    hierarchy: Hierarchy, wrapper: BaseArrayWrapper, multiscale: int | str, *, only: str | None
 ) -> dict[str, DataArray]:
-    """Read every level that is there; a missing one is left out with a warning."""
-    levels: dict[str, DataArray] = {}
-    for index, level in enumerate(multiscale.levels):
-        try:
-            node = member(group, level.path)
-        except MetadataError:
-            problem = "has damaged Zarr metadata"
-        else:
-            problem = _problem(node, multiscale)
-        if not problem and isinstance(node, zarr.Array):
-            levels[level.path] = _level(node, multiscale, index, wrapper)
-            continue
-        _warn(f"Level {level.path!r} {problem}; it is left out.", f"{location_of(group)}, datasets[{index}]")
-    if not levels:
-        raise MetadataError(
-            "The image has no level that can be read.",
-            where=location_of(group),
-            expected=f"an array with axes {', '.join(multiscale.dims)} at "
-            + " or ".join(repr(level.path) for level in multiscale.levels),
-            hint="The file is incomplete: copy it again, or create it again.",
-        )
-    return levels
-
-
-def _problem(node: zarr.Array[Any] | zarr.Group | None, multiscale: Multiscale) -> str:
-    if not isinstance(node, zarr.Array):
-        return "is listed but not there"
-    if node.ndim != len(multiscale.axes):
-        return f"has {node.ndim} dimensions, but the axes are {', '.join(multiscale.dims)}"
-    return ""
-
-
-def _level(
-    array: zarr.Array[Any], multiscale: Multiscale, index: int, wrapper: BaseArrayWrapper
-) -> DataArray:
-    coordinates = to_coordinates(multiscale, index, array.shape)
-    data: Any = wrapper.wrap(array)
-    if isinstance(data, zarr.Array):
-        data = lazily_indexed(data)
-    return DataArray(Variable(multiscale.dims, data), coords=coordinates, name=multiscale.name)
-
-
-def _warn(message: str, where: str) -> None:
-    warnings.warn(f"{message} ({where})", OmeNgffWarning, stacklevel=3)
+    attributes = hierarchy.attributes() or {}
+    numbers = parameter_paths(attributes)
+    hierarchy.fetch([*listed_paths(attributes), *numbers])
+    found = decode(attributes, where=hierarchy.location, parameters=read_parameters(hierarchy, numbers))
+    chosen = select(found, multiscale, hierarchy.location)
+    return read_levels(hierarchy, chosen, wrapper, only=only)[1]
 
 
 def read_multiscale_array(
@@ -220,23 +139,26 @@ def read_multiscale_array(
     >>> read_multiscale_array(group["s0"]).dims
     ('y', 'x')
     """
+    hierarchy, index, path = _described(array)
+    (level,) = _levels(hierarchy, resolve_wrapper(array_wrapper), index, only=path).values()
+    return level
+
+
+def _described(array: zarr.Array[Any]) -> tuple[Hierarchy, int, str]:
+    """Return the group that describes an array as a level, in which of its images, and under which path."""
     where = location_of(array)
-    wrapper = resolve_wrapper(array_wrapper)
     for group in parents(array):
-        attributes = group.attrs.asdict()
-        if not is_ome_ngff(attributes):
-            continue
+        hierarchy = open_hierarchy(group)
+        path = where.removeprefix(hierarchy.location).strip("/")
         try:
-            found = decode(attributes, where=location_of(group))
+            found = decode(hierarchy.attributes() or {}, where=hierarchy.location)
         except OmeNgffError as error:
             # A plate or a broken group on the way up does not describe this array; its own image may.
-            _log.debug("%s does not describe %s: %s", location_of(group), where, error)
+            _log.debug("%s does not describe %s: %s", hierarchy.location, where, error)
             continue
-        path = where.removeprefix(location_of(group)).strip("/")
-        for multiscale in found:
-            paths = [level.path.strip("/") for level in multiscale.levels]
-            if path in paths:
-                return _level(array, multiscale, paths.index(path), wrapper)
+        for index, multiscale in enumerate(found):
+            if path in [level.path.strip("/") for level in multiscale.levels]:
+                return hierarchy, index, path
     raise NotOmeNgffError(
         "No OME-NGFF image above this array describes it.",
         where=where,
@@ -249,22 +171,36 @@ def open_ome_ngff(
     location: str | PathLike[str] | Store | zarr.Group,
     *,
     array_wrapper: BaseArrayWrapper | ArrayWrapperSpec = ZarrArrayWrapper(),  # noqa: B008 (frozen)
-    multiscale: int | str = 0,
-) -> Image:
-    """Open an image with its label images, from wherever it is. Pixels stay unread.
+    multiscale: int | str | None = None,
+    coordinate_system: str | None = None,
+) -> Image | Collection:
+    """Open an image with its label images, or several images in one group. Pixels stay unread.
 
     Parameters
     ----------
     location
-        A folder, a URL, a ``.zip`` or ``.ozx`` file, a Zarr store or group.
-    array_wrapper, multiscale
+        A folder, a URL, a ``.zip`` or ``.ozx`` file, a Zarr store or group: of an image, a level of one,
+        a label image, a plate, a well, a scene or a collection.
+    array_wrapper
         As for :func:`read_multiscale_group`.
+    multiscale
+        Which entry of ``multiscales``, by index or by name; None for all.
+    coordinate_system
+        Name of the coordinate system in which images are placed (0.6). By default images lie in their
+        intrinsic system, those of a scene in its first one.
+
+    Returns
+    -------
+    Image or Collection
+        A `Collection` for a plate, a well, a scene, and for several images in one group.
 
     Raises
     ------
     StorageError
         If the place cannot be reached or read.
-    NotOmeNgffError, MetadataError, UnsupportedError, OptionError
+    OptionError
+        If there is no such multiscale or coordinate system.
+    NotOmeNgffError, MetadataError, UnsupportedError
         As for :func:`read_multiscale_group`.
 
     Examples
@@ -278,56 +214,60 @@ def open_ome_ngff(
     >>> open_ome_ngff(group).multiscale.dims
     ('y', 'x')
     """
-    group = open_group(location)
     wrapper = resolve_wrapper(array_wrapper)
-    if _has_image(group):
-        return _open_image(group, wrapper, multiscale, _open_labels(member(group, "labels"), wrapper))
-    # No image: the group may hold label images alone, or be the "labels" group itself.
-    labels = _open_labels(group, wrapper) or _open_labels(member(group, "labels"), wrapper)
-    if labels:
-        return Image(
-            location=location_of(group),
-            multiscale=None,
-            arrays={},
-            labels=labels,
-            attributes=foreign_attributes(group.attrs.asdict()),
+    try:
+        hierarchy = open_hierarchy(location, ahead=_AHEAD)
+    except NotOmeNgffError:
+        # A level is opened in its place; what is no array stays the error that it is.
+        array = array_at(location)
+        if array is None:
+            raise
+        above, index, path = _described(array)
+        return open_image(
+            above,
+            wrapper=wrapper,
+            multiscale=index,
+            coordinate_system=coordinate_system,
+            only=path,
+            labels=False,
         )
-    return _open_image(group, wrapper, multiscale, {})
+    attributes = hierarchy.attributes() or {}
+    kind = kind_of(attributes)
+    if kind == "image" and (multiscale is not None or _count(attributes) == 1):
+        return open_image(
+            hierarchy, wrapper=wrapper, multiscale=multiscale or 0, coordinate_system=coordinate_system
+        )
+    if kind == "plate":
+        return open_plate(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    if kind == "well":
+        return open_well(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    if kind == "scene":
+        return open_scene(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    if kind in ("image", "bioformats2raw.layout", "series"):
+        return open_collection(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    row = None if kind else open_row(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    return row or _labels_alone(hierarchy, wrapper)
 
 
-def _has_image(group: zarr.Group) -> bool:
-    attributes = group.attrs.asdict()
-    ome = attributes.get("ome")
-    return "multiscales" in attributes or (isinstance(ome, Mapping) and "multiscales" in ome)
+def _count(attributes: Mapping[str, Any]) -> int:
+    _, own = container_of(attributes) or ("", {})
+    images = own.get("multiscales")
+    return len(images) if isinstance(images, list | tuple) and len(images) > 1 else 1
 
 
-def _open_image(
-    group: zarr.Group, wrapper: BaseArrayWrapper, which: int | str, labels: Mapping[str, Image]
-) -> Image:
-    where = location_of(group)
-    attributes = group.attrs.asdict()
-    multiscale = _select(decode(attributes, where=where), which, where)
-    return Image(
-        location=where,
-        multiscale=multiscale,
-        arrays=_read_levels(group, multiscale, wrapper),
-        labels=labels,
-        attributes=foreign_attributes(attributes),
-    )
-
-
-def _open_labels(parent: zarr.Group | zarr.Array[Any] | None, wrapper: BaseArrayWrapper) -> dict[str, Image]:
-    """Open the label images that a group lists; one that cannot be read is left out with a warning."""
-    if not isinstance(parent, zarr.Group):
-        return {}
-    images: dict[str, Image] = {}
-    for name in decode_labels(parent.attrs.asdict()):
-        node = member(parent, name)
-        if not isinstance(node, zarr.Group):
-            _warn(f"Label image {name!r} is listed but not there.", location_of(parent))
-            continue
-        try:
-            images[name] = _open_image(node, wrapper, 0, {})
-        except OmeNgffError as error:
-            _warn(f"Label image {name!r} is left out: {error.summary}", location_of(node))
-    return images
+def _labels_alone(hierarchy: Hierarchy, wrapper: BaseArrayWrapper) -> Image:
+    """Open a group without image: the ``labels`` group itself, or one that holds nothing else."""
+    attributes = hierarchy.attributes() or {}
+    for parent in (hierarchy, hierarchy.below("labels")):
+        own = parent.attributes() or {}
+        listed = decode_labels(own, where=parent.location)
+        if labels := open_labels(parent, listed, wrapper):
+            return Image(
+                location=hierarchy.location,
+                multiscale=None,
+                arrays={},
+                labels=labels,
+                attributes=foreign_attributes(attributes),
+            )
+    decode(attributes, where=hierarchy.location)  # says what is wrong
+    raise NotOmeNgffError("This group holds no OME-NGFF image.", where=hierarchy.location)

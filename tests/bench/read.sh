@@ -16,7 +16,8 @@ printf '\nfrom adapter_ours import CANDIDATES\nALL.update(CANDIDATES)\n' >>"$har
 make_venv() { # NAME PACKAGES...
     local name=$1
     shift
-    [ -x "$root/venvs/$name/bin/python" ] || "$python" -m venv "$root/venvs/$name"
+    [ -x "$root/venvs/$name/bin/python" ] && return # of an earlier run
+    "$python" -m venv "$root/venvs/$name"
     "$root/venvs/$name/bin/pip" install -q "$@"
 }
 make_venv ours -e "$repo[all]" psutil
@@ -25,7 +26,7 @@ case " $peers " in *" noz11 "*) make_venv noz11 napari-ome-zarr==0.11.0 "napari[
 [ -d "$root/data/perf/vol_64.zarr" ] || "$root/venvs/ts/bin/python" "$harness/mkperf.py" img vol
 
 ours="ours_lib ours_dask $peers"
-"$root/venvs/ts/bin/python" - "$root" "$ours" "phys1 zarr dask dask-auto $ours" <<'EOF'
+"$root/venvs/ts/bin/python" - "$root" "$ours" "phys1 ts zarr zarr-fused dask-auto $ours" <<'EOF'
 import json, sys
 root, readers, slicers = sys.argv[1], sys.argv[2].split(), sys.argv[3].split()
 perf = f"{root}/data/perf"
@@ -34,8 +35,8 @@ def slices(volume, work):
     return [["slice", c, {"group": f"{perf}/{volume}.zarr", "work": work, "timeout": 400}] for c in slicers]
 specs = {
     "open": opens,
-    "slice256": slices("vol_1x256", [["plane", 60], ["tile", 200], ["cached", 20], ["px", 30]]),
-    "slice64": slices("vol_64", [["plane", 40], ["tile", 100], ["px", 30]]),
+    "slice256": slices("vol_1x256", [["plane", 40], ["tile", 100], ["cached", 20]]),
+    "slice64": slices("vol_64", [["plane", 20], ["tile", 50]]),
 }
 for name, spec in specs.items():
     json.dump(spec, open(f"{root}/harness/ours_{name}.json", "w"))

@@ -10,13 +10,14 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
 from napari_ome_ngff.metadata.model import Json
 
 _LONGEST_TEXT = 60
+_LONGEST_PATH = 4096
 _MOST_NOTES = 8
 
 
@@ -207,8 +208,9 @@ def as_path(value: Json, *, where: str, what: str = "array") -> str:
     'scale0/image'
     """
     text = value.removesuffix("/") if isinstance(value, str) else ""
-    parts = text.split("/")
-    if any(part in ("", ".", "..") for part in parts) or re.search(r"[\\\0]|^[A-Za-z]:", text):
+    # No store has longer names of files or keys.
+    parts = text.split("/") if len(text) <= _LONGEST_PATH else []
+    if not parts or any(part in ("", ".", "..") for part in parts) or re.search(r"[\\\0]|^[A-Za-z]:", text):
         # "the path to the array for this resolution relative to the current zarr group"
         raise MetadataError(
             f"The path of an {what} must lead to something below its group.",
@@ -282,6 +284,30 @@ class Notes:
         place = f" of {self._location}" if self._location else ""
         summary = f"The OME-NGFF metadata{place} break rules; they were read as well as possible."
         warnings.warn("\n".join([summary, *lines]), OmeNgffWarning, stacklevel=2)
+
+
+def objects_in(
+    parent: Mapping[str, Json], key: str, *, where: str, notes: Notes
+) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """Yield place and content of the objects in a list of a parent; what is no object is yielded as empty.
+
+    Examples
+    --------
+    >>> list(objects_in({"channels": [{"label": "a"}, 3]}, "channels", where="omero", notes=Notes("")))
+    [('omero.channels[0]', {'label': 'a'}), ('omero.channels[1]', {})]
+    """
+    items = parent.get(key)
+    if items is None:
+        return
+    if not isinstance(items, list | tuple):
+        notes.add(f"{where}.{key}", f"{describe(items)}, ignored")
+        return
+    for index, item in enumerate(items):
+        place = f"{where}.{key}[{index}]"
+        if not isinstance(item, Mapping):
+            notes.add(place, f"{describe(item)}, ignored")
+            item = {}
+        yield place, item
 
 
 def root(where: str, container: str = "") -> str:

@@ -7,24 +7,34 @@ from types import MappingProxyType
 
 from napari_ome_ngff.metadata.model import Json
 
-# What a group can be, by the key that says so, with what is told about it while only images are opened.
+# What a group can be, by the key that says so, with what is told to those who asked for one image.
 # The order matters: a plate may also carry a "bioformats2raw.layout", an image also "labels".
 COLLECTIONS: Mapping[str, tuple[type | tuple[type, ...], str]] = MappingProxyType(
     {
-        "plate": (Mapping, "This is a plate; open one of its images, such as 'A/1/0', instead."),
-        "well": (Mapping, "This is a well of a plate; open one of its images, such as '0', instead."),
-        "scene": (Mapping, "This is a scene of several images; open one of the images in it instead."),
+        "plate": (
+            Mapping,
+            "This is a plate; open it with open_ome_ngff, or read one of its images, such as 'A/1/0'.",
+        ),
+        "well": (
+            Mapping,
+            "This is a well of a plate; open it with open_ome_ngff, or read one of its images, such as '0'.",
+        ),
+        "scene": (
+            Mapping,
+            "This is a scene of several images; open it with open_ome_ngff, or read one of its images.",
+        ),
         "bioformats2raw.layout": (
             (int, float, str),
-            "This is a collection of images made by bioformats2raw; open one of them, such as '0', instead.",
+            "This is a collection of images; open it with open_ome_ngff, or read one of them, such as '0'.",
         ),
         "series": (
             (list, tuple),
-            "This group describes a collection of images; open one of the images beside it instead.",
+            "This describes a collection of images; open the group above with open_ome_ngff, or read one of "
+            "the images beside it.",
         ),
         "labels": (
             (list, tuple),
-            "This group only lists label images; open one of them, or the image above, instead.",
+            "This only lists label images; open it with open_ome_ngff, or read one of them.",
         ),
     }
 )
@@ -81,6 +91,34 @@ def collection(own: Mapping[str, Json], container: str) -> str:
 def _says_so(key: str, value: Json, container: str) -> bool:
     """Return whether a value makes a collection: somebody else's "plate" may be a number."""
     return isinstance(value, COLLECTIONS[key][0]) and bool(container or key not in _ONLY_INSIDE)
+
+
+def kind_of(attributes: Json) -> str:
+    """Return what a group is.
+
+    Parameters
+    ----------
+    attributes
+        Attributes of a Zarr group of either format.
+
+    Returns
+    -------
+    str
+        ``"image"`` (it has ``multiscales``, whatever else it has), or the key that makes it a collection:
+        ``"plate"``, ``"well"``, ``"scene"``, ``"bioformats2raw.layout"``, ``"series"`` or ``"labels"``, the
+        first of them that is there; "" if nothing in it is ours.
+
+    Examples
+    --------
+    >>> kind_of({"multiscales": [], "labels": []}), kind_of({"ome": {"plate": {}, "series": []}}), kind_of({})
+    ('image', 'plate', '')
+    """
+    found = container_of(attributes)
+    if found is None:
+        return ""
+    container, own = found
+    kind = collection(own, container)
+    return kind if kind and own.get("multiscales") is None else "image"
 
 
 def is_ome_ngff(attributes: Mapping[str, Json]) -> bool:

@@ -48,6 +48,49 @@ class ScaleTranslation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Affine:
+    """``position = matrix @ coordinates + translation``: from one coordinate system to another.
+
+    Parameters
+    ----------
+    matrix
+        One row per axis of the result, one column per axis of what it is applied to.
+    translation
+        One number per row.
+    """
+
+    matrix: tuple[tuple[float, ...], ...]
+    translation: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoordinateSystem:
+    """Named axes that positions are said in (wire name: an entry of ``coordinateSystems``)."""
+
+    name: str
+    axes: tuple[Axis, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """How an image lies in a coordinate system that is not its intrinsic one.
+
+    Parameters
+    ----------
+    system
+        The coordinate system.
+    affine
+        From the image's intrinsic system (columns: its axes) to `system` (rows: its axes).
+    problems
+        What could not be applied, one sentence each, such as a displacement field.
+    """
+
+    system: CoordinateSystem
+    affine: Affine
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Level:
     """One resolution of a multiscale (wire name: dataset). Level 0 is the finest.
 
@@ -147,6 +190,11 @@ class Multiscale:
     extra
         Keys of the entry that this package does not interpret, written back as they were; for 0.6 also the
         further ``coordinateSystems`` and the transforms to them.
+    unplaced
+        Paths of levels of which the file does not say where they lie (0.1 to 0.3, or a missing transform).
+        Their transform is the identity until :func:`placed_by_shapes` works it out.
+    affine
+        Drafts of 0.6: what the levels' transforms say beyond scale and translation, applied after them.
     """
 
     version: str
@@ -161,6 +209,8 @@ class Multiscale:
     omero_extra: Mapping[str, Json] = field(default_factory=dict)
     label_image: LabelImage | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
+    unplaced: tuple[str, ...] = ()
+    affine: Affine | None = None
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -171,3 +221,126 @@ class Multiscale:
     def channel_axis(self) -> int | None:
         """Position of the channel axis, or None if there is none."""
         return next((i for i, axis in enumerate(self.axes) if axis.type == "channel"), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquisition:
+    """One round of imaging of a plate (wire name: an entry of ``plate.acquisitions``)."""
+
+    id: int
+    name: str | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlateWell:
+    """Where a well of a plate is (wire name: an entry of ``plate.wells``).
+
+    Parameters
+    ----------
+    path
+        Path of the well's group relative to the plate, usually ``"A/1"``.
+    row, column
+        Position in the plate's `rows` and `columns`, from 0.
+    """
+
+    path: str
+    row: int
+    column: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plate:
+    """A plate of wells (wire name: ``plate``).
+
+    Parameters
+    ----------
+    version
+        OME-NGFF version that the metadata were read as.
+    name
+        The plate's name, or None.
+    rows, columns
+        Their names, in order.
+    wells
+        Those that have images, in the order of the file.
+    acquisitions
+        In the order of the file; empty if the file lists none.
+    field_count
+        Largest number of fields in a well, as the file says, or None.
+    extra
+        Keys that this package does not interpret.
+    """
+
+    version: str
+    name: str | None = None
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    wells: tuple[PlateWell, ...] = ()
+    acquisitions: tuple[Acquisition, ...] = ()
+    field_count: int | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One image of a well (wire name: an entry of ``well.images``).
+
+    Parameters
+    ----------
+    path
+        Path of the image's group relative to the well.
+    acquisition
+        The `Acquisition.id` it belongs to, or None.
+    """
+
+    path: str
+    acquisition: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Well:
+    """The images of one well (wire name: ``well``)."""
+
+    version: str
+    fields: tuple[Field, ...] = ()
+    extra: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemRef:
+    """A coordinate system as a scene names it: `path` is that of the image that defines it, or ""."""
+
+    name: str
+    path: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A transform from one coordinate system to another, not yet interpreted."""
+
+    input: SystemRef
+    output: SystemRef
+    transform: Mapping[str, Json]
+    where: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Several images and the transforms between their coordinate systems (0.6; wire name: ``scene``).
+
+    Parameters
+    ----------
+    version
+        OME-NGFF version that the metadata were read as.
+    systems
+        Those of the scene itself, in order; the first is shown by default.
+    links
+        The transforms, in the order of the file.
+    extra
+        Keys that this package does not interpret.
+    """
+
+    version: str
+    systems: tuple[CoordinateSystem, ...] = ()
+    links: tuple[Link, ...] = ()
+    extra: Mapping[str, Json] = field(default_factory=dict)

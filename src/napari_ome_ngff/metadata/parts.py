@@ -5,10 +5,11 @@ Reading is lenient and notes what breaks a rule; writing raises.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.checks import Notes, as_list, as_mapping, as_path, as_text, describe
+from napari_ome_ngff.metadata.checks import Notes, as_list, as_path, as_text, describe
 from napari_ome_ngff.metadata.model import Axis, Json, Level, Multiscale
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 
@@ -26,6 +27,8 @@ ENTRY_KEYS = frozenset(
 )
 """Keys of an entry of ``multiscales`` that one version or another gives a meaning."""
 
+MOST_AXES = 32
+"""More than any array has that numpy can hold."""
 _NO_TYPE = "custom"
 
 
@@ -41,10 +44,16 @@ def decode_axes(axes: Json, *, where: str, notes: Notes) -> tuple[Axis, ...]:
     notes
         Where to note what breaks a rule.
 
+    Returns
+    -------
+    tuple of Axis
+        Each with a name of its own: an axis without one, or with the name of another, is called after its
+        place, such as ``"dim_0"``.
+
     Raises
     ------
     MetadataError
-        If there are no axes, or one has no name or the name of another.
+        If there are no axes, or more than any array has dims.
 
     Examples
     --------
@@ -52,31 +61,49 @@ def decode_axes(axes: Json, *, where: str, notes: Notes) -> tuple[Axis, ...]:
     (Axis(name='y', type='space', unit='micrometer', extra={}), Axis(name='x', type='space', ...))
     """
     items = as_list(axes, where=where, what="a list of axes")
-    types = [item.get("type") if isinstance(item, Mapping) else None for item in items]
-    found = tuple(
-        _decode_axis(item, where=f"{where}[{index}]", notes=notes) for index, item in enumerate(items)
-    )
-    names = [axis.name for axis in found]
-    if not names or len(set(names)) < len(names):
-        # 0.4: "The values MUST be unique across all "name" fields."
+    if not 1 <= len(items) <= MOST_AXES:
         raise MetadataError(
-            "The axes of an image must have different names.",
+            "An image must have as many axes as its arrays have dimensions.",
             where=where,
-            found=describe(names),
-            expected="one axis per dimension of the arrays, each with a name of its own",
+            found=describe(items),
+            expected="2 to 5 axes",
         )
+    found: list[Axis] = []
+    for index, item in enumerate(items):
+        at = f"{where}[{index}]"
+        axis = _decode_axis(item, where=at, notes=notes)
+        # 0.4: "The values MUST be unique across all "name" fields."
+        taken = {other.name for other in found}
+        if not axis.name or axis.name in taken:
+            free = (f"{'_' * count}dim_{index}" for count in range(MOST_AXES))
+            name = next(name for name in free if name not in taken)
+            notes.add(f"{at}.name", f"{describe(axis.name)} is no name of its own, read as {name}")
+            axis = replace(axis, name=name)
+        found.append(axis)
     # Judged as the file has them: a type that was inferred here is missing there.
-    written = [kind if isinstance(kind, str) else None for kind in types]
-    if problem := axes_problem(written):
+    written = [item.get("type") if isinstance(item, Mapping) else None for item in items]
+    if problem := axes_problem([kind if isinstance(kind, str) else None for kind in written]):
         notes.add(where, f"{problem}; found {describe(written)}")
-    return found
+    return tuple(found)
 
 
 def _decode_axis(axis: Json, *, where: str, notes: Notes) -> Axis:
-    item = as_mapping(axis, where=where, what="an axis, an object with a name")
+    """Return one axis; its name is "" where there is none."""
+    if isinstance(axis, str):
+        # 0.3: the names alone
+        notes.add(where, "text, read as the name of an axis")
+        axis = {"name": axis}
+    elif not isinstance(axis, Mapping):
+        notes.add(where, f"{describe(axis)} is not an axis")
+        axis = {}
     # 0.4: "MUST contain the field "name" that gives the name for this dimension."
-    name = as_text(item.get("name"), where=f"{where}.name", what="the name of an axis")
-    kind, unit = item.get("type"), item.get("unit")
+    name = axis.get("name")
+    name = name if isinstance(name, str) else ""
+    if "unit" not in axis and isinstance(axis.get("units"), str):
+        # webknossos has written this; without it everything would be a thousand times too large or small.
+        notes.add(f"{where}.units", "read as 'unit'")
+        axis = {"unit" if key == "units" else key: value for key, value in axis.items()}
+    kind, unit = axis.get("type"), axis.get("unit")
     if unit is not None and not isinstance(unit, str):
         notes.add(f"{where}.unit", f"{describe(unit)} is not a unit, ignored")
         unit = None
@@ -84,7 +111,7 @@ def _decode_axis(axis: Json, *, where: str, notes: Notes) -> Axis:
         notes.add(f"{where}.type", f"{describe(kind)} is not a type, ignored")
         kind = None
     unit = canonical_unit(unit)
-    extra = {key: value for key, value in item.items() if key not in ("name", "type", "unit")}
+    extra = {key: value for key, value in axis.items() if key not in ("name", "type", "unit")}
     return Axis(name=name, type=kind or axis_type(name, unit), unit=unit, extra=extra)
 
 
@@ -171,47 +198,6 @@ def _encode_axis(axis: Axis, *, where: str) -> dict[str, Json]:
             )
         item["unit"] = unit
     return item | {key: value for key, value in axis.extra.items() if key not in ("name", "type", "unit")}
-
-
-def decode_path(path: Json, *, where: str, notes: Notes) -> str:
-    """Return the path of a level's array.
-
-    Raises
-    ------
-    MetadataError
-        If it is missing, or could lead out of the group.
-
-    Examples
-    --------
-    >>> decode_path(0, where="datasets[0].path", notes=Notes(""))
-    '0'
-    """
-    # Fractal has written integers.
-    if isinstance(path, int) and not isinstance(path, bool) and 0 <= path < 10**9:
-        notes.add(where, f"the number {path}, read as text")
-        return str(path)
-    return as_path(path, where=where)
-
-
-def datasets(entry: Mapping[str, Json], *, where: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    """Yield place and content of each entry of ``datasets``.
-
-    Raises
-    ------
-    MetadataError
-        If there are none, or one is not an object.
-
-    Examples
-    --------
-    >>> list(datasets({"datasets": [{"path": "0"}]}, where="multiscales[0]"))
-    [('multiscales[0].datasets[0]', {'path': '0'})]
-    """
-    place = f"{where}.datasets"
-    items = as_list(entry.get("datasets"), where=place, what="a list of datasets")
-    if not items:
-        raise MetadataError("The image has no levels.", where=place, expected="at least one dataset")
-    for index, item in enumerate(items):
-        yield f"{place}[{index}]", as_mapping(item, where=f"{place}[{index}]", what="a dataset")
 
 
 def check_levels(levels: Sequence[Level], *, where: str) -> None:

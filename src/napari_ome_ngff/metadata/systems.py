@@ -13,6 +13,9 @@ from napari_ome_ngff.metadata.checks import Notes, as_list, as_mapping, as_text,
 from napari_ome_ngff.metadata.model import Json
 from napari_ome_ngff.metadata.parts import decode_axes
 
+MOST_SYSTEMS = 1000
+"""Systems of an image, and transforms between them, that are looked at."""
+
 
 def decode_systems(systems: Json, *, where: str, notes: Notes) -> dict[str, Mapping[str, Json]]:
     """Return the usable coordinate systems by name, in order.
@@ -37,7 +40,10 @@ def decode_systems(systems: Json, *, where: str, notes: Notes) -> dict[str, Mapp
     {'lab': {'name': 'lab', 'axes': []}}
     """
     found: dict[str, Mapping[str, Json]] = {}
-    for index, item in enumerate(as_list(systems, where=where, what="a list of coordinate systems")):
+    items = as_list(systems, where=where, what="a list of coordinate systems")
+    if len(items) > MOST_SYSTEMS:
+        notes.add(where, f"{len(items)} systems, only the first {MOST_SYSTEMS} are read")
+    for index, item in enumerate(items[:MOST_SYSTEMS]):
         name = item.get("name") if isinstance(item, Mapping) else None
         # "The value MUST be a non-empty string that is unique among all entries"
         if not isinstance(name, str) or not name or name in found:
@@ -133,14 +139,20 @@ def decode_views(
     if transforms is not None and not isinstance(transforms, list | tuple):
         notes.add(where, f"{describe(transforms)}, ignored")
     views = []
-    for index, item in enumerate(transforms if isinstance(transforms, list | tuple) else ()):
-        if isinstance(item, Mapping):
-            # Some writers leave nulls in place of absent keys, which the schemas refuse.
-            views.append({key: _without_nulls(value) for key, value in item.items() if value is not None})
-            if problem := view_problem(item, system, systems):
-                notes.add(f"{where}[{index}]", f"{problem}; not applied")
-        else:
+    for index, item in enumerate(transforms[:MOST_SYSTEMS] if isinstance(transforms, list | tuple) else ()):
+        if not isinstance(item, Mapping):
             notes.add(f"{where}[{index}]", f"{describe(item)}, ignored")
+            continue
+        # Some writers leave nulls in place of absent keys, which the schemas refuse.
+        kept_item = {key: _without_nulls(value) for key, value in item.items() if value is not None}
+        for key in ("input", "output"):
+            # Drafts of 0.6 had the name alone.
+            if isinstance(kept_item.get(key), str):
+                notes.add(f"{where}[{index}].{key}", "text, read as the name of a system")
+                kept_item[key] = {"name": kept_item[key]}
+        views.append(kept_item)
+        if problem := view_problem(kept_item, system, systems):
+            notes.add(f"{where}[{index}]", problem)
     return found | ({"coordinateTransformations": views} if views else {})
 
 

@@ -53,11 +53,18 @@ _WORDS = MappingProxyType(
     | {f"{prefix}metre{plural}": f"{prefix}meter" for prefix in _PREFIXES for plural in ("", "s")}
     | {"micron": "micrometer", "microns": "micrometer", "inches": "inch", "feet": "foot"}
     | {"\u00e5ngstr\u00f6m": "angstrom", "\u00e5ngstrom": "angstrom", "\u00e5ngstr\u00f6ms": "angstrom"}
+    | {f"{prefix}sec{plural}": f"{prefix}second" for prefix in _PREFIXES if prefix for plural in ("", "s")}
     | {"secs": "second", "hrs": "hour", "mins": "minute"}
 )
 _NO_UNIT = frozenset(
     {"", "pixel", "pixels", "px", "voxel", "voxels", "dimensionless", "unitless", "none", "null"}
+    # OME-XML's word for positions that were not calibrated, and words that say nothing.
+    | {"reference frame", "unknown", "undefined", "n/a"}
 )
+# MICRO SIGN and GREEK SMALL LETTER MU look the same and both occur; ImageJ writes the escape as text, and the
+# last two are what UTF-8 looks like to those who take it for Latin-1.
+_MICRO = ("\\u00b5", "\\u00B5", "\u00c2\u00b5", "\u00ce\u00bc", "\u00b5", "\u03bc")
+_LONGEST = 100
 _TYPE_OF_NAME = MappingProxyType(
     {
         "t": "time",
@@ -91,11 +98,12 @@ def canonical_unit(unit: str | None) -> str | None:
     >>> [canonical_unit(unit) for unit in ("um", "microns", "Seconds", "px", "furlong", None)]
     ['micrometer', 'micrometer', 'second', None, 'furlong', None]
     """
-    if unit is None:
-        return None
+    if unit is None or len(unit) > _LONGEST:
+        return unit
     text = unit.strip()
-    # MICRO SIGN and GREEK SMALL LETTER MU look the same and both occur.
-    symbol = text.replace("\u00b5", "u").replace("\u03bc", "u")
+    symbol = text
+    for micro in _MICRO:
+        symbol = symbol.replace(micro, "u")
     if symbol in _SYMBOLS:
         return _SYMBOLS[symbol]
     word = text.lower()

@@ -6,26 +6,24 @@ Its entries are those of 0.5 too, which is why both directions are written here 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.checks import Notes, as_list, as_mapping, describe, plain_json, root
-from napari_ome_ngff.metadata.display import (
-    decode_label_image,
-    decode_omero,
-    encode_label_image,
-    encode_omero,
-)
-from napari_ome_ngff.metadata.model import Json, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.checks import Notes, describe, plain_json, root
+from napari_ome_ngff.metadata.display import decode_omero, encode_omero
+from napari_ome_ngff.metadata.labels import decode_label_image, encode_label_image
+from napari_ome_ngff.metadata.model import Axis, Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.parts import (
     check_levels,
-    datasets,
     decode_axes,
-    decode_path,
     decode_texts,
     encode_axes,
     encode_texts,
     unknown_keys,
 )
+from napari_ome_ngff.metadata.places import MOST_LEVELS, decode_entries, decode_levels, usable_steps
+from napari_ome_ngff.metadata.shapes import ASSUMED_AXES
 from napari_ome_ngff.metadata.transforms import (
     check_transform,
     compose,
@@ -34,8 +32,12 @@ from napari_ome_ngff.metadata.transforms import (
     identity,
 )
 
+_NO_PARAMETERS: Mapping[str, Json] = MappingProxyType({})
 
-def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, ...]:
+
+def decode(
+    attributes: Mapping[str, Json], *, where: str, parameters: Mapping[str, Json] = _NO_PARAMETERS
+) -> tuple[Multiscale, ...]:
     """Return the images that a group's attributes describe.
 
     Parameters
@@ -44,6 +46,8 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
         Attributes of the group (content of ``.zattrs``).
     where
         Path or URL of the group, for errors and warnings.
+    parameters
+        Path to content of the arrays that transforms keep their numbers in.
 
     Returns
     -------
@@ -70,11 +74,17 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
     >>> decode({"multiscales": [entry]}, where="a.zarr")[0].levels
     (Level(path='0', transform=ScaleTranslation(scale=(0.5, 0.5), translation=(0.0, 0.0))),)
     """
-    return decode_images(attributes, version="0.4", where=where, container="")
+    return decode_images(attributes, version="0.4", where=where, container="", parameters=parameters)
 
 
 def decode_images(
-    own: Mapping[str, Json], *, version: str, where: str, container: str
+    own: Mapping[str, Json],
+    *,
+    version: str,
+    where: str,
+    container: str,
+    placed: bool = True,
+    parameters: Mapping[str, Json] = _NO_PARAMETERS,
 ) -> tuple[Multiscale, ...]:
     """Return the images described with the entries of 0.4 and 0.5.
 
@@ -83,11 +93,15 @@ def decode_images(
     own
         The object that holds ``multiscales``.
     version
-        ``"0.4"`` or ``"0.5"``.
+        What to give as the images' version.
     where
         Path or URL of the group.
     container
         Key of `own` in the attributes, or "".
+    placed
+        Whether a level must say where it lies (0.4 and later).
+    parameters
+        Path to content of the arrays that transforms keep their numbers in.
 
     Raises
     ------
@@ -97,62 +111,81 @@ def decode_images(
         If a level is placed by something else than scale and translation.
     """
     notes, prefix = Notes(where), root(where, container)
-    found = []
-    for index, entry in enumerate(entries(own, prefix=prefix)):
-        place = f"{prefix}multiscales[{index}]"
-        axes = decode_axes(entry.get("axes"), where=f"{place}.axes", notes=notes)
-        ndim = len(axes)
-        levels: list[Level] = []
-        for at, dataset in datasets(entry, where=place):
-            path = decode_path(dataset.get("path"), where=f"{at}.path", notes=notes)
-            transforms = dataset.get("coordinateTransformations")
-            at = f"{at}.coordinateTransformations"
-            transform = _decode_place(transforms, first=not levels, ndim=ndim, where=at, notes=notes)
-            if transform is not None:
-                levels.append(Level(path=path, transform=transform))
-        check_levels(levels, where=f"{place}.datasets")
-        at = f"{place}.coordinateTransformations"
-        whole = _decode_whole(entry.get("coordinateTransformations"), ndim=ndim, where=at, notes=notes)
-        for level in levels:
-            check_transform(compose(level.transform, whole or identity(ndim)), ndim=ndim, where=at)
-        found.append((entry, place, axes, tuple(levels), whole))
     shown = decode_display(own, prefix=prefix, notes=notes)
-    images = tuple(
-        Multiscale(
-            version=version,
-            axes=axes,
-            levels=levels,
-            transform=whole,
-            extra=unknown_keys(entry),
-            **decode_texts(entry, where=place, notes=notes),
-            **shown,
+
+    def decode_entry(entry: Mapping[str, Json], at: str) -> Multiscale:
+        image = _decode_entry(
+            entry, version=version, where=at, placed=placed, parameters=parameters, notes=notes
         )
-        for entry, place, axes, levels, whole in found
-    )
+        return replace(image, **shown)
+
+    images = decode_entries(own, decode_entry, prefix=prefix, notes=notes)
     notes.warn()
     return images
 
 
-def entries(own: Mapping[str, Json], *, prefix: str) -> list[Mapping[str, Json]]:
-    """Return the entries of ``multiscales``.
+def _decode_entry(
+    entry: Mapping[str, Json],
+    *,
+    version: str,
+    where: str,
+    placed: bool,
+    parameters: Mapping[str, Json],
+    notes: Notes,
+) -> Multiscale:
+    axes, guessed = _decode_axes(entry, where=where, notes=notes)
+    levels, unplaced = decode_levels(
+        entry,
+        lambda dataset, _, at: _decode_place(
+            dataset, axes=axes, parameters=parameters, where=at, notes=notes
+        ),
+        ndim=len(axes),
+        where=where,
+        notes=notes,
+        placed=placed,
+    )
+    at = f"{where}.coordinateTransformations"
+    transforms = entry.get("coordinateTransformations")
+    whole = _decode_whole(transforms, axes=axes, parameters=parameters, where=at, notes=notes)
+    for level in levels:
+        check_transform(compose(level.transform, whole or identity(len(axes))), ndim=len(axes), where=at)
+    return Multiscale(
+        # Neither axes nor places: that is what 0.2 was, whose axes follow from the arrays.
+        version="0.2" if guessed and len(unplaced) == len(levels) else version,
+        axes=axes,
+        levels=levels,
+        unplaced=unplaced,
+        transform=whole,
+        extra=unknown_keys(entry),
+        **decode_texts(entry, where=where, notes=notes),
+    )
 
-    Raises
-    ------
-    MetadataError
-        If there are none, or one is not an object.
 
-    Examples
-    --------
-    >>> entries({"multiscales": [{"name": "a"}]}, prefix="ome.")
-    [{'name': 'a'}]
-    """
-    items = as_list(own.get("multiscales"), where=f"{prefix}multiscales", what="a list of images")
-    if not items:
-        raise MetadataError("The list of images is empty.", where=f"{prefix}multiscales")
-    return [
-        as_mapping(item, where=f"{prefix}multiscales[{index}]", what="the description of an image")
-        for index, item in enumerate(items)
+def _decode_axes(entry: Mapping[str, Json], *, where: str, notes: Notes) -> tuple[tuple[Axis, ...], bool]:
+    """Return the axes of an image, and whether they had to be guessed from the number of dims."""
+    axes, place = entry.get("axes"), f"{where}.axes"
+    if axes is not None and axes != []:
+        return decode_axes(axes, where=place, notes=notes), False
+    lengths = _vector_lengths(entry) or {len(ASSUMED_AXES)}
+    if len(lengths) > 1 or not 2 <= min(lengths) <= len(ASSUMED_AXES):
+        raise MetadataError("The image does not say its axes.", where=place, expected="2 to 5 axes")
+    found = ASSUMED_AXES[-min(lengths) :]
+    notes.add(place, f"missing, {', '.join(axis.name for axis in found)} assumed")
+    return found, True
+
+
+def _vector_lengths(entry: Mapping[str, Json]) -> set[int]:
+    """Return for how many axes the levels of an image are placed, as their scales and translations say."""
+    datasets = entry.get("datasets")
+    steps = [
+        step
+        for item in (datasets[:MOST_LEVELS] if isinstance(datasets, list | tuple) else ())
+        if isinstance(item, Mapping) and isinstance(item.get("coordinateTransformations"), list | tuple)
+        for step in item["coordinateTransformations"][:2]
+        if isinstance(step, Mapping)
     ]
+    vectors = [step.get(key) for step in steps for key in ("scale", "translation")]
+    return {len(vector) for vector in vectors if isinstance(vector, list | tuple)}
 
 
 def decode_display(own: Mapping[str, Json], *, prefix: str, notes: Notes) -> dict[str, Json]:
@@ -169,39 +202,40 @@ def decode_display(own: Mapping[str, Json], *, prefix: str, notes: Notes) -> dic
 
 
 def _decode_place(
-    transforms: Json, *, first: bool, ndim: int, where: str, notes: Notes
+    dataset: Mapping[str, Json],
+    *,
+    axes: tuple[Axis, ...],
+    parameters: Mapping[str, Json],
+    where: str,
+    notes: Notes,
 ) -> ScaleTranslation | None:
     """Return a dataset's transform, or None if the file does not say where this level lies."""
+    transforms, where = dataset.get("coordinateTransformations"), f"{where}.coordinateTransformations"
     # 'MUST contain the field "coordinateTransformations" ... MUST contain exactly one scale'
     if transforms is None or transforms == []:
-        return missing_place(first=first, ndim=ndim, where=where, notes=notes)
-    transform = decode_scale_translation(transforms, ndim=ndim, where=where)
+        return None
+    transforms = usable_steps(transforms, axes, parameters=parameters, where=where, notes=notes)
+    transform = decode_scale_translation(transforms, ndim=len(axes), where=where)
     kinds = [item["type"] for item in transforms]
     if kinds not in (["scale"], ["scale", "translation"]):
         notes.add(where, f"{describe(kinds)} instead of a scale, then at most one translation")
     return transform
 
 
-def missing_place(*, first: bool, ndim: int, where: str, notes: Notes) -> ScaleTranslation | None:
-    """Note that a level has no transform; return the identity for the first level, None for others.
-
-    Without a transform the finest level alone still makes an image; a coarser one would be shown too small.
-
-    Examples
-    --------
-    >>> missing_place(first=False, ndim=2, where="datasets[1]", notes=Notes("")) is None
-    True
-    """
-    notes.add(where, "missing" + (", voxels of size 1 assumed" if first else ", this level is left out"))
-    return identity(ndim) if first else None
-
-
-def _decode_whole(transforms: Json, *, ndim: int, where: str, notes: Notes) -> ScaleTranslation | None:
+def _decode_whole(
+    transforms: Json,
+    *,
+    axes: tuple[Axis, ...],
+    parameters: Mapping[str, Json],
+    where: str,
+    notes: Notes,
+) -> ScaleTranslation | None:
     """Return the multiscale's own transform; None where it changes nothing."""
     # MoBIE and SpatialData have written an empty list, and an identity.
     if transforms is None or transforms == []:
         return None
-    transform = decode_scale_translation(transforms, ndim=ndim, where=where)
+    transforms = usable_steps(transforms, axes, parameters=parameters, where=where, notes=notes)
+    transform = decode_scale_translation(transforms, ndim=len(axes), where=where)
     kinds = [item["type"] for item in transforms]
     if kinds not in (["scale"], ["scale", "translation"], ["identity"]):
         notes.add(where, f"{describe(kinds)} instead of a scale, then at most one translation")
@@ -229,7 +263,7 @@ def encode(multiscale: Multiscale) -> dict[str, Json]:
 
     Examples
     --------
-    >>> from napari_ome_ngff.metadata.model import Axis
+    >>> from napari_ome_ngff.metadata.model import Axis, Level
     >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
     >>> image = Multiscale(version="0.4", axes=axes, levels=(Level(path="0", transform=identity(2)),))
     >>> sorted(encode(image)["multiscales"][0])
@@ -250,7 +284,7 @@ def encode_entry(multiscale: Multiscale, *, where: str) -> dict[str, Json]:
 
     Examples
     --------
-    >>> from napari_ome_ngff.metadata.model import Axis
+    >>> from napari_ome_ngff.metadata.model import Axis, Level
     >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
     >>> image = Multiscale(version="0.5", axes=axes, levels=(Level(path="0", transform=identity(2)),))
     >>> sorted(encode_entry(image, where="multiscales[0]"))

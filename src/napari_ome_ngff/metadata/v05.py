@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from napari_ome_ngff.metadata.checks import as_mapping, plain_json, root
 from napari_ome_ngff.metadata.model import Json, Multiscale
 from napari_ome_ngff.metadata.v04 import decode_images, encode_display, encode_entry
 
 
-def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, ...]:
+def decode(
+    attributes: Mapping[str, Json], *, where: str, parameters: Mapping[str, Json] = MappingProxyType({})
+) -> tuple[Multiscale, ...]:
     """Return the images that a group's attributes describe.
 
     Parameters
@@ -18,6 +21,8 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
         Attributes of the group (``attributes`` in ``zarr.json``).
     where
         Path or URL of the group, for errors and warnings.
+    parameters
+        Path to content of the arrays that transforms keep their numbers in.
 
     Returns
     -------
@@ -46,7 +51,7 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
     """
     # "the OME-Zarr Metadata is stored ... under the key ome"
     own = as_mapping(attributes.get("ome"), where=f"{root(where)}ome", what="an object with OME metadata")
-    return decode_images(own, version="0.5", where=where, container="ome")
+    return decode_images(own, version="0.5", where=where, container="ome", parameters=parameters)
 
 
 def encode(multiscale: Multiscale) -> dict[str, Json]:

@@ -7,8 +7,10 @@ systems and the transforms to them are optional views; they are kept, as they ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from napari_ome_ngff.errors import MetadataError
+from napari_ome_ngff.metadata.affine import as_scale_translation
 from napari_ome_ngff.metadata.checks import (
     Notes,
     as_list,
@@ -18,17 +20,17 @@ from napari_ome_ngff.metadata.checks import (
     plain_json,
     root,
 )
-from napari_ome_ngff.metadata.model import Json, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.level_places import common_affine, decode_place
+from napari_ome_ngff.metadata.model import Affine, Json, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.parts import (
     check_levels,
-    datasets,
     decode_axes,
-    decode_path,
     decode_texts,
     encode_axes,
     encode_texts,
     unknown_keys,
 )
+from napari_ome_ngff.metadata.places import MOST_LEVELS, decode_entries, decode_levels
 from napari_ome_ngff.metadata.systems import (
     decode_systems,
     decode_views,
@@ -38,17 +40,18 @@ from napari_ome_ngff.metadata.systems import (
 )
 from napari_ome_ngff.metadata.transforms import (
     check_transform,
-    decode_scale_translation,
-    decode_transform,
     encode_transform,
+    identity,
     level_transform,
 )
-from napari_ome_ngff.metadata.v04 import decode_display, encode_display, entries, missing_place
+from napari_ome_ngff.metadata.v04 import decode_display, encode_display
 
 _SYSTEM = "physical"
 
 
-def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, ...]:
+def decode(
+    attributes: Mapping[str, Json], *, where: str, parameters: Mapping[str, Json] = MappingProxyType({})
+) -> tuple[Multiscale, ...]:
     """Return the images that a group's attributes describe.
 
     Parameters
@@ -57,12 +60,15 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
         Attributes of the group (``attributes`` in ``zarr.json``).
     where
         Path or URL of the group, for errors and warnings.
+    parameters
+        Path to values, as nested lists, of the arrays that transforms keep their numbers in.
 
     Returns
     -------
     tuple of Multiscale
         One per entry of ``ome.multiscales``, in order, each placed in its intrinsic coordinate system.
-        Further systems, the transforms to them and unknown keys are kept in `extra`, not copied.
+        Further systems, the transforms to them and unknown keys are kept in `extra`, not copied. Drafts of
+        0.6 are read too; where they place levels by more than scale and translation, `affine` has the rest.
 
     Warns
     -----
@@ -74,7 +80,7 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
     MetadataError
         If it is not clear where the voxels lie.
     UnsupportedError
-        If a level is placed by something else than scale and translation.
+        If a level is placed by a transform of an unknown type.
 
     Examples
     --------
@@ -90,105 +96,71 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
     own = as_mapping(attributes.get("ome"), where=f"{root(where)}ome", what="an object with OME metadata")
     notes, prefix = Notes(where), root(where, "ome")
     shown = decode_display(own, prefix=prefix, notes=notes)
-    images = tuple(
-        _decode_entry(entry, where=f"{prefix}multiscales[{index}]", notes=notes, shown=shown)
-        for index, entry in enumerate(entries(own, prefix=prefix))
+    images = decode_entries(
+        own,
+        lambda entry, at: _decode_entry(entry, parameters=parameters, where=at, notes=notes, shown=shown),
+        prefix=prefix,
+        notes=notes,
     )
     notes.warn()
     return images
 
 
 def _decode_entry(
-    entry: Mapping[str, Json], *, where: str, notes: Notes, shown: Mapping[str, Json]
+    entry: Mapping[str, Json],
+    *,
+    parameters: Mapping[str, Json],
+    where: str,
+    notes: Notes,
+    shown: Mapping[str, Json],
 ) -> Multiscale:
     at = f"{where}.coordinateSystems"
     systems = decode_systems(entry.get("coordinateSystems"), where=at, notes=notes)
-    placed = [(at, dataset, _single(dataset, where=at)) for at, dataset in datasets(entry, where=where)]
-    outputs = [
-        (f"{at}.coordinateTransformations[0].output", item.get("output")) for at, _, item in placed if item
-    ]
-    system = intrinsic_system(outputs, systems, where=at, notes=notes)
+    system = intrinsic_system(_outputs(entry, where=where), systems, where=at, notes=notes)
     index = next(i for i, item in enumerate(entry["coordinateSystems"]) if item is systems[system])
     axes = decode_axes(systems[system].get("axes"), where=f"{at}[{index}].axes", notes=notes)
-    levels: list[Level] = []
-    for at, dataset, item in placed:
-        path = decode_path(dataset.get("path"), where=f"{at}.path", notes=notes)
-        at = f"{at}.coordinateTransformations"
-        transform = _decode_place(item, path=path, first=not levels, ndim=len(axes), where=at, notes=notes)
-        if transform is not None:
-            levels.append(Level(path=path, transform=transform))
-    check_levels(levels, where=f"{where}.datasets")
+    places: dict[str, Affine] = {}
+
+    def place_level(dataset: Mapping[str, Json], path: str, at: str) -> ScaleTranslation | None:
+        place = decode_place(dataset, path, axes, parameters=parameters, where=at, notes=notes)
+        if place is not None:
+            places[path] = place
+        return None if place is None else as_scale_translation(place) or identity(len(axes))
+
+    levels, unplaced = decode_levels(entry, place_level, ndim=len(axes), where=where, notes=notes)
+    common: Affine | None = None
+    if any(as_scale_translation(place) is None for place in places.values()):
+        at = f"{where}.datasets"
+        common, found, odd = common_affine(places, where=at)
+        levels = tuple(Level(path=own.path, transform=found.get(own.path, own.transform)) for own in levels)
+        if odd:
+            notes.add(
+                at, f"level {describe(odd[0])} is placed otherwise than the first; placed as near as can be"
+            )
     at = f"{where}.coordinateTransformations"
     views = decode_views(systems, system, entry.get("coordinateTransformations"), where=at, notes=notes)
     return Multiscale(
         version="0.6",
         axes=axes,
-        levels=tuple(levels),
+        levels=levels,
+        unplaced=unplaced,
         system=system,
+        affine=common,
         extra=unknown_keys(entry) | views,
         **decode_texts(entry, where=where, notes=notes),
         **shown,
     )
 
 
-def _single(dataset: Mapping[str, Json], *, where: str) -> Mapping[str, Json] | None:
-    """Return a dataset's one transform, or None if it has none."""
-    where = f"{where}.coordinateTransformations"
-    transforms = dataset.get("coordinateTransformations")
-    if transforms is None or transforms == []:
-        return None
-    items = as_list(transforms, where=where, what="a list of transforms")
-    # "MUST be restricted to a single scale, identity or sequence of a scale followed by a translation"
-    if len(items) != 1:
-        raise MetadataError(
-            "In OME-NGFF 0.6 a level is placed by one transform.",
-            where=where,
-            found=f"{len(items)} transforms",
-            expected="one: a scale, an identity, or a sequence of scale and translation",
-        )
-    return as_mapping(items[0], where=f"{where}[0]", what="a transform")
-
-
-def _decode_place(
-    item: Mapping[str, Json] | None, *, path: str, first: bool, ndim: int, where: str, notes: Notes
-) -> ScaleTranslation | None:
-    """Return a dataset's transform, or None if the file does not say where this level lies."""
-    if item is None:
-        return missing_place(first=first, ndim=ndim, where=where, notes=notes)
-    source = item.get("input")
-    # "SHOULD always treat the dataset's path field as if it were equal to the value of path under input"
-    given = source.get("path") if isinstance(source, Mapping) else source
-    if given != path:
-        notes.add(f"{where}[0].input", f"{describe(given)} instead of {describe(path)}, ignored")
-    where = f"{where}[0]"
-    steps = list(_steps(item, where=where))
-    if len(steps) == 1 and steps[0] is item:
-        transform = decode_transform(item, ndim=ndim, where=where)
-    else:
-        transform = decode_scale_translation(steps, ndim=ndim, where=f"{where}.transformations")
-    kinds = [step["type"] for step in steps]
-    if kinds not in (["scale"], ["identity"], ["scale", "translation"]):
-        notes.add(where, f"{describe(kinds)} instead of a scale, then at most one translation")
-    if any(number < 0 for number in transform.scale):
-        notes.add(where, f"scale {describe(transform.scale)} is negative")
-    return transform
-
-
-def _steps(transform: Mapping[str, Json], *, where: str) -> Iterator[Json]:
-    """Yield the transforms that a sequence is made of, in order, sequences in it taken apart.
-
-    With a stack in place of recursion: a file may nest as deep as it likes.
-    """
-    stack: list[Json] = [transform]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping) and item.get("type") == "sequence":
-            parts = as_list(
-                item.get("transformations"), where=f"{where}.transformations", what="a list of transforms"
-            )
-            stack.extend(reversed(parts))
-        else:
-            yield item
+def _outputs(entry: Mapping[str, Json], *, where: str) -> Iterator[tuple[str, Json]]:
+    """Yield place and value of each level's ``output``."""
+    items = as_list(entry.get("datasets"), where=f"{where}.datasets", what="a list of datasets")
+    for index, item in enumerate(items[:MOST_LEVELS]):
+        transforms = item.get("coordinateTransformations") if isinstance(item, Mapping) else None
+        first = transforms[0] if isinstance(transforms, list | tuple) and transforms else None
+        if isinstance(first, Mapping):
+            place = f"{where}.datasets[{index}].coordinateTransformations[0].output"
+            yield place, first.get("output")
 
 
 def encode(multiscale: Multiscale) -> dict[str, Json]:
@@ -221,6 +193,13 @@ def encode(multiscale: Multiscale) -> dict[str, Json]:
     'physical'
     """
     where = "ome.multiscales[0]"
+    if multiscale.affine is not None:
+        # "MUST be restricted to a single scale, identity or sequence of a scale followed by a translation"
+        raise MetadataError(
+            "Levels that are placed by more than scale and translation cannot be written.",
+            where=f"{where}.datasets",
+            hint="Resample the image, or leave out its affine.",
+        )
     system = _SYSTEM if multiscale.system is None else multiscale.system
     as_text(system, where=f"{where}.coordinateSystems[0].name", what="the name of a coordinate system")
     check_levels(multiscale.levels, where=f"{where}.datasets")

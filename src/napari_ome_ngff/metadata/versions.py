@@ -14,12 +14,13 @@ from types import MappingProxyType
 from napari_ome_ngff.errors import (
     MetadataError,
     NotOmeNgffError,
+    OmeNgffError,
     OmeNgffWarning,
     OptionError,
     UnsupportedError,
 )
-from napari_ome_ngff.metadata import v04, v05, v06
-from napari_ome_ngff.metadata.checks import Notes, as_mapping, as_path, describe, root
+from napari_ome_ngff.metadata import legacy, v04, v05, v06
+from napari_ome_ngff.metadata.checks import as_mapping, as_path, describe, root
 from napari_ome_ngff.metadata.group import (
     COLLECTIONS,
     collection,
@@ -28,6 +29,7 @@ from napari_ome_ngff.metadata.group import (
     is_ome_ngff,
     merge_attributes,
 )
+from napari_ome_ngff.metadata.labels import decode_labels
 from napari_ome_ngff.metadata.model import Json, Multiscale
 
 __all__ = [
@@ -78,11 +80,15 @@ VERSIONS: Mapping[str, Version] = MappingProxyType(
 )
 """The versions that are read and written, by name."""
 
-_REFUSED = frozenset({"0.1", "0.2", "0.3", "0.6.dev", "0.9"})
-"""Not to be guessed at: from before axes had units, drafts of 0.6, and the preview of 1.0."""
+_NO_PARAMETERS: Mapping[str, Json] = MappingProxyType({})
+_LEGACY = ("0.1", "0.2", "0.3")
+_PREVIEW = "0.9"
+"""What comes after 0.6: axes in any order and number (RFC-3), otherwise as in 0.6."""
 
 
-def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, ...]:
+def decode(
+    attributes: Mapping[str, Json], *, where: str, parameters: Mapping[str, Json] = _NO_PARAMETERS
+) -> tuple[Multiscale, ...]:
     """Return the images that a group's attributes describe, whatever their version.
 
     Parameters
@@ -91,11 +97,14 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
         Attributes of a Zarr group of either format.
     where
         Path or URL of the group, for errors and warnings.
+    parameters
+        Path to content of the arrays that transforms keep their numbers in, as far as they are known.
 
     Returns
     -------
     tuple of Multiscale
-        One per entry of ``multiscales``, in order.
+        One per entry of ``multiscales``, in order. Each has at least two axes and one level, and perhaps
+        levels that are still to be placed by their sizes (`unplaced`).
 
     Warns
     -----
@@ -109,7 +118,7 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
     MetadataError
         If it is not clear where the voxels lie.
     UnsupportedError
-        If it is no image, or an image of a version or kind that cannot be shown.
+        If it is no image, or an image of a kind that cannot be shown.
 
     Examples
     --------
@@ -121,64 +130,68 @@ def decode(attributes: Mapping[str, Json], *, where: str) -> tuple[Multiscale, .
     """
     found = container_of(as_mapping(attributes, where=where, what="the attributes of a group"))
     if found is None:
-        if any(
-            isinstance(own, Mapping) and "image-label" in own for own in (attributes, attributes.get("ome"))
-        ):
-            # 0.4: "image-label groups MUST also contain multiscales metadata"
-            raise MetadataError("This label image does not say where its arrays are.", where=where)
-        raise NotOmeNgffError(
-            "This group holds no OME-NGFF image.",
-            where=where,
-            found=describe(attributes),
-            hint="Open a group whose attributes have 'multiscales'.",
-        )
+        raise _nothing_there(attributes, where)
     container, own = found
     if own.get("multiscales") is None and (kind := collection(own, container)):
         raise UnsupportedError(COLLECTIONS[kind][1], where=where, found=f"the attribute {kind!r}")
-    version = _detect(own, container, where=where)
-    if version.container != container:
-        _warn(f"OME-NGFF {version.name} metadata are not where they should be.", where)
-    return version.decode({"ome": own} if version.container else own, where=where)
+    name = _detect(own, container, where=where)
+    home = "" if name in _LEGACY else VERSIONS[name].container
+    if home != container:
+        _warn(f"OME-NGFF {name} metadata are not where they should be.", where)
+    if name in _LEGACY:
+        return legacy.decode(own, version=name, where=where, container=container)
+    return VERSIONS[name].decode({"ome": own} if home else own, where=where, parameters=parameters)
 
 
-def _detect(own: Mapping[str, Json], container: str, *, where: str) -> Version:
-    """Return the version to read as: the one that the metadata name, or that they look like."""
+def _nothing_there(attributes: Mapping[str, Json], where: str) -> OmeNgffError:
+    if any(isinstance(own, Mapping) and "image-label" in own for own in (attributes, attributes.get("ome"))):
+        # 0.4: "image-label groups MUST also contain multiscales metadata"
+        return MetadataError("This label image does not say where its arrays are.", where=where)
+    return NotOmeNgffError(
+        "This group holds no OME-NGFF image.",
+        where=where,
+        found=describe(attributes),
+        hint="Open a group whose attributes have 'multiscales'.",
+    )
+
+
+def _detect(own: Mapping[str, Json], container: str, *, where: str) -> str:
+    """Return the version to read as: the one that the metadata name, unless their form is another's."""
     images = own.get("multiscales")
     first = images[0] if isinstance(images, list | tuple) and images else None
     entry = first if isinstance(first, Mapping) else {}
     tag = own.get("version") if container else entry.get("version")
     if tag is None:
-        tag = entry.get("version")
-    looks_like = _looks_like(entry, container)
+        tag = entry.get("version") if container else own.get("version")
+    form = _looks_like(entry, container)
     if tag is None:
         if container:
             # 0.5: "The OME-Zarr Metadata MUST contain the version"; 0.4 only has a SHOULD.
-            _warn(f"The metadata do not say their OME-NGFF version; read as {looks_like}.", where)
-        tag = looks_like
+            _warn(f"The metadata do not say their OME-NGFF version; read as {form}.", where)
+        return form
     name = _release(tag)
-    if name not in VERSIONS and name not in _REFUSED:
-        _warn(f"{describe(tag)} is no known version of OME-NGFF; read as {looks_like}.", where)
-        tag = name = looks_like
-    if name in _REFUSED:
-        raise UnsupportedError(
-            f"Images in OME-NGFF {tag[:20]} cannot be opened.",
-            where=where,
-            expected=f"version {', '.join(VERSIONS)}",
-            hint="Convert it with a tool that knows this version, such as ngff-zarr.",
-        )
-    return VERSIONS[name]
+    if name == _PREVIEW:
+        _warn(f"OME-NGFF {tag[:20]} is a preview that may still change; read as {form}.", where)
+        return form
+    if name not in VERSIONS and name not in _LEGACY:
+        _warn(f"{describe(tag)} is no known version of OME-NGFF; read as {form}.", where)
+        return form
+    # 0.6 has coordinate systems in place of axes, which is what tells it from all others.
+    if (name == "0.6") != (form == "0.6") and ("axes" in entry) == (name == "0.6"):
+        _warn(f"The metadata say version {describe(tag)}, but have the form of {form}; read as that.", where)
+        return form
+    return name
 
 
 def _release(tag: Json) -> str:
     """Return the release that a version tag leads to or belongs to, or "" if it is none of a release.
 
-    For example ``"0.4-dev-spatialdata"``, ``"0.5.2"`` and ``"0.6rc0"``. The drafts of 0.6 before rc0 are not
-    read as 0.6: they had another form.
+    For example ``"0.4-dev-spatialdata"``, ``"0.5.2"``, ``"0.6.dev1"`` and ``"0.6rc0"``.
     """
-    found = re.match(r"(\d{1,3}\.\d{1,3})(\.?dev)?", tag) if isinstance(tag, str) else None
+    found = re.match(r"v?(\d{1,3}\.\d{1,3})(?!\d)", tag.strip()) if isinstance(tag, str) else None
     if found is None:
         return ""
-    return "0.6.dev" if found[0].startswith(("0.6.dev", "0.6dev")) else found[1]
+    return found[1]
 
 
 def _looks_like(entry: Mapping[str, Json], container: str) -> str:
@@ -248,49 +261,22 @@ def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
     >>> encode(image, "0.5")["ome"]["version"]
     '0.5'
     """
-    return check_version(version).encode(multiscale)
-
-
-def decode_labels(attributes: Mapping[str, Json], *, where: str = "") -> tuple[str, ...]:
-    """Return the names of the label images that a ``labels`` group lists.
-
-    Parameters
-    ----------
-    attributes
-        Attributes of the group, of any version.
-    where
-        Path or URL of the group, for warnings.
-
-    Returns
-    -------
-    tuple of str
-        Paths relative to the group, each once, in order; empty if nothing usable is listed.
-
-    Warns
-    -----
-    OmeNgffWarning
-        If something that is listed cannot be a path.
-
-    Examples
-    --------
-    >>> decode_labels({"ome": {"labels": ["cells", "nuclei"]}})
-    ('cells', 'nuclei')
-    """
-    own = attributes.get("ome")
-    container, holder = ("ome", own) if isinstance(own, Mapping) and "labels" in own else ("", attributes)
-    listed = holder.get("labels")
-    notes, place = Notes(where), f"{root(where, container)}labels"
-    if listed is not None and not isinstance(listed, list | tuple):
-        notes.add(place, f"{describe(listed)}, ignored")
-    names: dict[str, None] = {}
-    for index, item in enumerate(listed if isinstance(listed, list | tuple) else ()):
-        number = isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 10**9
-        try:
-            names[as_path(str(item) if number else item, where=place, what="label image")] = None
-        except MetadataError:
-            notes.add(f"{place}[{index}]", f"{describe(item)} is not a path, ignored")
-    notes.warn()
-    return tuple(names)
+    known = check_version(version)
+    if multiscale.unplaced:
+        raise MetadataError(
+            "It is not known where all levels of the image lie.",
+            where="multiscales[0].datasets",
+            found=describe(multiscale.unplaced),
+            hint="Place them by their sizes: metadata.shapes.placed_by_shapes.",
+        )
+    if multiscale.affine is not None:
+        # 0.4 to 0.6 place a level by "scale and translation" only.
+        raise MetadataError(
+            "Levels that are rotated or sheared cannot be written.",
+            where="multiscales[0].datasets",
+            hint="Resample the image, or leave out its affine.",
+        )
+    return known.encode(multiscale)
 
 
 def encode_labels(names: Iterable[str], version: str) -> dict[str, Json]:

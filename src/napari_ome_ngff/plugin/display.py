@@ -98,8 +98,52 @@ def window_limits(window: Window | None) -> Limits | None:
     """
     if window is None or window.start is None or window.end is None:
         return None
-    start, end = float(window.start), float(window.end)
-    return (start, end) if math.isfinite(start) and math.isfinite(end) and start < end else None
+    return usable_limits(window.start, window.end)
+
+
+def usable_limits(low: float, high: float) -> Limits | None:
+    """Return limits that differ in the single precision that graphics cards count in, or None.
+
+    Examples
+    --------
+    >>> usable_limits(0, 255), usable_limits(2**24, 2**24 + 1), usable_limits(0, 1e300)
+    ((0.0, 255.0), None, None)
+    """
+    with np.errstate(over="ignore"):
+        start, end = np.float32(low), np.float32(high)
+        fits = bool(np.isfinite(start) and np.isfinite(end) and np.isfinite(end - start) and start < end)
+    return (float(low), float(high)) if fits else None
+
+
+def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) -> Limits:
+    """Return the ends of the contrast slider, which enclose the limits.
+
+    Parameters
+    ----------
+    window
+        Of the channel: its ``min`` and ``max`` are the ends, if it has them.
+    limits
+        Contrast limits in use.
+    dtype
+        Of the data: the range of types of one or two bytes. What larger types can hold says nothing about
+        what they do hold; there the slider reaches as far beyond the limits as they are apart.
+
+    Examples
+    --------
+    >>> slider_range(Window(min=0, max=4095), (10.0, 200.0), np.dtype("uint16"))
+    (0.0, 4095.0)
+    >>> slider_range(None, (10.0, 200.0), np.dtype("uint16")), slider_range(None, (1.0, 3.0), np.dtype("f4"))
+    ((0.0, 65535.0), (0.0, 5.0))
+    """
+    low, high = limits
+    given = None if window is None or window.min is None or window.max is None else (window.min, window.max)
+    ends = None if given is None else usable_limits(*given)
+    if ends is None and dtype.kind in "iu" and dtype.itemsize <= 2:
+        ends = dtype_limits(dtype)
+    if ends is None:
+        floor = 0.0 if low >= 0 else low - (high - low)
+        ends = usable_limits(max(floor, low - (high - low)), high + (high - low)) or limits
+    return min(ends[0], low), max(ends[1], high)
 
 
 def window_of(limits: object, dtype: np.dtype[Any], known: Window | None) -> Window:

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Multiscale
+from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.plugin.arrays import Placement, lazy, to_dataarray
 from napari_ome_ngff.plugin.display import color_of, colormap_for, rgb_channels, window_of
 from napari_ome_ngff.plugin.label_display import colors_of, properties_of
@@ -92,7 +93,8 @@ def from_layers(
 def file_version(layers: Iterable[LayerData]) -> str | None:
     """Return the OME-NGFF version of the one file that all layers come from, or None.
 
-    Layers that are not saved do not count.
+    Layers that are not saved do not count. Of a version that is not written, the oldest that is, 0.4, is the
+    nearest.
 
     Examples
     --------
@@ -102,7 +104,7 @@ def file_version(layers: Iterable[LayerData]) -> str | None:
     origins = [origin_of(meta) for _, meta, kind in layers if kind in SAVED_KINDS]
     found = {(origin["image"], origin["multiscale"].version) if origin else None for origin in origins}
     only = found.pop() if len(found) == 1 else None
-    return None if only is None else only[1]
+    return None if only is None else only[1] if only[1] in VERSIONS else min(VERSIONS)
 
 
 def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleSource:

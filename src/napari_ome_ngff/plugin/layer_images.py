@@ -14,7 +14,7 @@ from napari_ome_ngff.metadata.model import Axis
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.arrays import Placement, as_numbers
-from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
+from napari_ome_ngff.plugin.origin import LayerData, Origin, as_in_file
 
 DEFAULT_DIMS = ("t", "c", "z", "y", "x")
 """Names for dimensions that the user gave none, by position from the right; time before channel."""
@@ -98,14 +98,15 @@ def layer_image(layer: LayerData) -> LayerImage:
     """
     data, meta, kind = layer
     name = str(meta.get("name") or kind)
-    levels = _levels(data, meta)
+    meta, origin = as_in_file(meta)
+    name = name if origin is None else name.removeprefix(origin["prefix"])
+    levels = _levels(data, meta, origin)
     rgb = kind == "image" and bool(meta.get("rgb"))
     ndim = len(levels[0].shape) - rgb
     _check_pixels(name, kind, np.dtype(levels[0].dtype), ndim)
     scale, translate = _placement(name, meta, ndim)
     units = _texts(meta.get("units"), ndim, "pixel")
     labels = _texts(meta.get("axis_labels"), ndim, "")
-    origin = origin_of(meta)
     inserted = [] if origin is None else _inserted(origin, labels)
     if origin is not None and len(origin["dims"]) + len(inserted) != ndim:
         origin, inserted = None, []  # made from what was opened, but something else: a projection, a slice
@@ -132,11 +133,13 @@ def layer_image(layer: LayerData) -> LayerImage:
     return replace(image, placements=_placements(image, (tuple(scale), tuple(translate))))
 
 
-def _levels(data: Any, meta: Mapping[str, Any]) -> list[Any]:
+def _levels(data: Any, meta: Mapping[str, Any], origin: Origin | None) -> list[Any]:
     many = meta.get("multiscale")
     if many is None:
         many = isinstance(data, list | tuple)
     levels = list(data) if many else [data]
+    if origin is not None and len(levels) == len(origin["paths"]) + origin["added"]:
+        levels = levels[: len(origin["paths"])]  # the others are for display only
     return [
         level if hasattr(level, "shape") and hasattr(level, "dtype") else np.asarray(level)
         for level in levels

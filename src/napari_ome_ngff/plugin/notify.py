@@ -1,12 +1,40 @@
-"""Tell the user something: in napari's window where there is one, else by Python's own means."""
+"""Tell the user something: in napari's window where there is one, else by Python's own means.
+
+napari shows a notification by Qt's event loop, whatever thread it comes from
+(``NapariQtNotification.show_notification`` is decorated with ``ensure_main_thread``).
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
+import threading
+import time
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import OmeNgffWarning
+from napari_ome_ngff.storage.location import group_location
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.storage.failures import Failure
+
+BUNDLE_SECONDS = 0.5
+"""How long to wait for failures of other arrays before the user is told."""
+
+QUIET_SECONDS = 10.0
+"""How long to wait before the user is told again."""
+
+AGAIN_SECONDS = 300.0
+"""How long failures of the same image, such as those of its other levels, are not told again."""
+
+SHOW_MILLISECONDS, SHOW_TRIES = 100, 100
+"""How often to look whether the window is there, and how many times."""
+
+MAX_NAMED = 5
+"""How many of them are named."""
 
 _log = logging.getLogger("napari_ome_ngff")
 
@@ -28,7 +56,7 @@ def warn(message: str) -> None:
     if has_window():
         from napari.utils.notifications import show_warning
 
-        show_warning(message)
+        _once_visible(show_warning, message)
     else:
         warnings.warn(message, OmeNgffWarning, stacklevel=2)
 
@@ -38,6 +66,101 @@ def inform(message: str) -> None:
     if has_window():
         from napari.utils.notifications import show_info
 
-        show_info(message)
+        _once_visible(show_info, message)
     else:
         _log.info(message)
+
+
+class FailureNotes:
+    """Tells the user of chunks that could not be read: those that fail together in one notification.
+
+    :class:`napari_ome_ngff.storage.failures.Failures` tells of each array once. But the levels of an image
+    are arrays, and a plate on a server that went away has thousands of them.
+
+    Parameters
+    ----------
+    seconds
+        How long to wait for further ones after the first.
+    """
+
+    def __init__(self, seconds: float = BUNDLE_SECONDS) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._waiting: list[Failure] = []
+        self._told: dict[str, float] = {}
+        self._quiet_until = 0.0
+
+    def __call__(self, failure: Failure) -> None:
+        """Take note; called in whatever thread reads."""
+        now = time.monotonic()
+        image = group_location(failure.location).rpartition("/")[0]
+        with self._lock:
+            self._told = {one: until for one, until in self._told.items() if until > now}
+            if image in self._told:
+                _log.info("%s", failure.error)
+                return
+            self._told[image] = now + AGAIN_SECONDS
+            self._waiting.append(failure)
+            first = len(self._waiting) == 1
+        if first:
+            timer = threading.Timer(max(self._seconds, self._quiet_until - now), self._tell)
+            timer.daemon = True
+            timer.start()
+
+    def _tell(self) -> None:
+        with self._lock:
+            failures, self._waiting = self._waiting, []
+            self._quiet_until = time.monotonic() + QUIET_SECONDS
+        message = failure_text(failures)
+        if has_window():
+            warn(message)
+        else:  # a Python warning in a thread of its own reaches nobody
+            _log.warning("%s", message)
+
+
+def failure_text(failures: list[Failure]) -> str:
+    """Say what could not be read: the first line in one sentence, which is all that a toast shows.
+
+    Examples
+    --------
+    >>> from napari_ome_ngff.errors import StorageError
+    >>> from napari_ome_ngff.storage.failures import Failure
+    >>> error = StorageError("Chunk c/0/1 could not be read.", where="a.zarr/0")
+    >>> first = Failure(location="a.zarr/0", error=error, chunks=1)
+    >>> second = Failure(location="a.zarr/1", error=error, chunks=1)
+    >>> print(failure_text([first, second]))
+    Chunk c/0/1 could not be read.
+    Where: a.zarr/0
+    The same in 1 more: a.zarr/1
+    """
+    text = str(failures[0].error)
+    others = list(dict.fromkeys(failure.location for failure in failures[1:]))
+    if others:
+        more = "" if len(others) <= MAX_NAMED else " ..."
+        text += f"\nThe same in {len(others)} more: {', '.join(others[:MAX_NAMED])}{more}"
+    return text
+
+
+@functools.cache
+def watch_failures() -> None:
+    """Tell the user from now on of chunks that could not be read. Calling it again does nothing."""
+    from napari_ome_ngff.storage.failures import shared_failures
+
+    shared_failures().subscribe(FailureNotes())
+
+
+def _once_visible(show: Callable[[str], None], message: str, tries: int = SHOW_TRIES) -> None:
+    """Wait for the window if it is still to come: started with a path, napari opens that first.
+
+    What is told to a hidden window is never shown (``NapariQtNotification.show_notification``).
+    """
+    from napari.viewer import current_viewer
+
+    viewer = current_viewer()
+    hidden = viewer is not None and not viewer.window._qt_window.isVisible()
+    if hidden and tries and threading.current_thread() is threading.main_thread():
+        from qtpy.QtCore import QTimer
+
+        QTimer.singleShot(SHOW_MILLISECONDS, lambda: _once_visible(show, message, tries - 1))
+    elif viewer is not None:
+        show(message)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
+import numpy as np
+
 from napari_ome_ngff.metadata.model import Json, Multiscale
 
 METADATA_KEY = "ome_ngff"
@@ -24,11 +26,16 @@ class Origin(TypedDict):
     Parameters
     ----------
     location
-        Path or URL of the multiscale's group.
+        Path or URL of the multiscale's group; of the plate or well for a mosaic of its fields.
     image
-        Path or URL of the image; the same for all layers of one image, its label images included.
+        What all layers of one image have in common, its label images included: path or URL of the image,
+        with ``#`` and a name where several images are made from one group.
+    prefix
+        What was put before the layer's name to tell it from those of other images; "" for nothing.
+    kind
+        ``"image"``, or what the image is a part of: ``"plate"``, ``"well"``, ``"scene"``, ``"collection"``.
     multiscale
-        What the file says.
+        What the file says; of a mosaic, what its fields say.
     channel
         Index along the multiscale's channel axis, or None if the layer is not one of its channels.
     label
@@ -40,15 +47,30 @@ class Origin(TypedDict):
     units
         Units of the layer's dimensions exactly as in the file: napari may be unable to say them.
     shapes
-        Shape of each level of the layer, finest first.
+        Shape of each level of the layer that the file has, finest first.
     paths
         Path of each level in the group, finest first.
+    added
+        How many further levels the layer has that are not in the file: they are for display in 3D.
     inserted
-        Dimensions that the file does not have: a label image without z over an image with z has one.
+        Labels of the layer's axes that the file does not have: a label image without z over an image with z
+        has one.
+    system
+        Name of the coordinate system in which the layer was opened, or None for the image's own.
+    placing
+        Given if the layer is not where `dims`, `units` and `multiscale` say: the arguments that place it, as
+        it was opened (``"opened"``) and as it lies in the image's own system (``"file"``).
+    tiles
+        For a mosaic, its fields: the values of :class:`napari_ome_ngff.image.Tile` in the order there (well,
+        field, location, row, column, y, x, height, width).
+    range
+        Ends of the contrast slider; None for labels and RGB.
     """
 
     location: str
     image: str
+    prefix: str
+    kind: str
     multiscale: Multiscale
     channel: int | None
     label: str | None
@@ -57,7 +79,12 @@ class Origin(TypedDict):
     units: tuple[str | None, ...]
     shapes: tuple[tuple[int, ...], ...]
     paths: tuple[str, ...]
+    added: int
     inserted: tuple[str, ...]
+    system: str | None
+    placing: Mapping[str, Mapping[str, Any]] | None
+    tiles: tuple[tuple[Any, ...], ...]
+    range: tuple[float, float] | None
 
 
 def origin_of(meta: Mapping[str, Any]) -> Origin | None:
@@ -77,3 +104,44 @@ def origin_of(meta: Mapping[str, Any]) -> Origin | None:
     if not isinstance(origin["multiscale"], Multiscale):
         return None
     return cast("Origin", dict(origin))
+
+
+def as_in_file(meta: Mapping[str, Any]) -> tuple[dict[str, Any], Origin | None]:
+    """Return a layer's arguments in its image's own coordinate system, and its origin.
+
+    Parameters
+    ----------
+    meta
+        Keyword arguments of the layer.
+
+    Returns
+    -------
+    tuple
+        If the layer was opened in another coordinate system and is still where it was, what places it becomes
+        what places it in the file. If it was moved since, it has left its file: there is no origin, and the
+        layer is saved as it is shown.
+
+    Examples
+    --------
+    >>> as_in_file({"name": "cells"})
+    ({'name': 'cells'}, None)
+    """
+    origin = origin_of(meta)
+    if origin is None or origin["placing"] is None:
+        return dict(meta), origin
+    opened, file = origin["placing"]["opened"], origin["placing"]["file"]
+    ndim = len(opened["scale"])
+    same = (
+        len(np.atleast_1d(meta.get("scale", ()))) == ndim
+        and np.allclose(meta["scale"], opened["scale"], rtol=1e-12, atol=0)
+        and np.allclose(meta.get("translate", (0.0,) * ndim), opened["translate"], rtol=1e-12, atol=1e-12)
+        and _same_affine(meta.get("affine"), opened.get("affine"), ndim)
+    )
+    if not same:
+        return {key: value for key, value in meta.items() if key != "metadata"}, None
+    return {**meta, **file, "affine": None}, origin
+
+
+def _same_affine(found: Any, opened: Any, ndim: int) -> bool:
+    one, other = (np.eye(ndim + 1) if x is None else np.asarray(x, dtype=float) for x in (found, opened))
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-12, atol=1e-12)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.plugin import notify
-from napari_ome_ngff.plugin.origin import LayerData
+from napari_ome_ngff.plugin.notify import watch_failures
+from napari_ome_ngff.plugin.preferences import follow
 from napari_ome_ngff.storage.location import group_location, is_url, looks_like_ome_ngff
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.image import Collection, Image
+    from napari_ome_ngff.plugin.origin import LayerData
+
+AT_ONCE = 8
+"""Images of a collection whose contrast is looked at at the same time."""
+
+BROWSE = "Plugins > OME-NGFF > Browse OME-NGFF plate or collection"
+"""Where the menu has the table of wells, fields and images."""
 
 Path = str | os.PathLike[str]
 _SUFFIXES = (".ome.zarr", ".zarr", ".ozx", ".zarr.zip", ".zip")
@@ -20,7 +32,7 @@ _SUFFIXES = (".ome.zarr", ".zarr", ".ozx", ".zarr.zip", ".zip")
 def get_reader(path: Path | Sequence[Path]) -> Callable[[Path | Sequence[Path]], list[LayerData]] | None:
     """Return what reads a path, or None if there is no OME-NGFF.
 
-    napari asks for every folder that is opened: this looks at two small files at most, and at no network.
+    napari asks for every folder that is opened: this looks at a few small files at most, and at no network.
 
     Parameters
     ----------
@@ -35,7 +47,7 @@ def get_reader(path: Path | Sequence[Path]) -> Callable[[Path | Sequence[Path]],
     True
     """
     paths = _paths(path)
-    return read_layers if paths and all(map(_is_ours, paths)) else None
+    return read_layers if paths and all(map(looks_like_ome_ngff, paths)) else None
 
 
 def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
@@ -58,7 +70,15 @@ def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
     OmeNgffError
         If it cannot be opened or shown: the first line says why.
     """
-    return [layer for one in _paths(path) for layer in _read(one)]
+    # Imported here, as all that is heavy: napari imports this module when it asks whose a folder is.
+    from napari_ome_ngff.plugin.attach import attach
+
+    layers = [layer for one in _paths(path) for layer in _read(one)]
+    attach(layers)
+    watch_failures()
+    if "napari" in sys.modules:
+        follow()
+    return layers
 
 
 def image_name(path: str) -> str:
@@ -80,31 +100,47 @@ def image_name(path: str) -> str:
     return name or "image"
 
 
-def _is_ours(path: str) -> bool:
-    if looks_like_ome_ngff(path):
-        return True
-    # Label images without an image: the group that holds their group has nothing to say.
-    labels = os.path.join(group_location(path), "labels")
-    return not is_url(path) and os.path.isdir(labels) and looks_like_ome_ngff(labels)
-
-
 def _paths(path: Path | Sequence[Path]) -> list[str]:
     return [os.fspath(one) for one in ([path] if isinstance(path, str | os.PathLike) else path)]
 
 
 def _read(path: str) -> list[LayerData]:
-    # Imported here: napari imports this module when it asks whose a folder is.
-    from napari_ome_ngff.plugin.contrast import estimate_limits
     from napari_ome_ngff.plugin.to_layers import to_layers
     from napari_ome_ngff.read import open_ome_ngff
     from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OmeNgffWarning)
-        image = open_ome_ngff(path, array_wrapper=DaskArrayWrapper())
-        layers = to_layers(image, image_name(path), limits=estimate_limits(image))
+        # napari leaves the previous plane on the screen where a chunk cannot be read: it is filled instead.
+        opened = open_ome_ngff(path, array_wrapper=DaskArrayWrapper(missing="fill"))
+        layers = to_layers(opened, image_name(path), limits=_limits(opened))
     _report(caught)
+    _hint(opened)
     return layers
+
+
+def _limits(opened: Image | Collection) -> Any:
+    """Estimate contrast where the file says none, of all images at once and within one limit of bytes."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from napari_ome_ngff.image import Image
+    from napari_ome_ngff.plugin.contrast import READ_AT_MOST, estimate_limits
+
+    if isinstance(opened, Image):
+        return estimate_limits(opened)
+    share = READ_AT_MOST // max(1, len(opened.images))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda image: estimate_limits(image, nbytes=share), opened.images.values())
+        return dict(zip(opened.images, found, strict=True))
+
+
+def _hint(opened: Image | Collection) -> None:
+    """Say how to find one's way in what consists of many parts."""
+    plate = getattr(opened, "plate", None)
+    count = len(getattr(opened, "images", ()))
+    what = f"a plate of {len(plate.wells)} wells" if plate is not None else f"{count} images"
+    if plate is not None or count > 1:
+        notify.inform(f"Opened {what}. {BROWSE} lists them.")
 
 
 def _report(caught: Sequence[Any]) -> None:

@@ -41,6 +41,7 @@ def open_cells() -> list[LayerData]:
     import zarr
 
     from napari_ome_ngff.metadata.model import Channel, LabelImage, Window
+    from napari_ome_ngff.plugin.attach import attach
     from napari_ome_ngff.plugin.to_layers import to_layers
     from napari_ome_ngff.pyramid.write import MultiscaleSource, write_hierarchy
     from napari_ome_ngff.read import open_ome_ngff
@@ -76,7 +77,9 @@ def open_cells() -> list[LayerData]:
     )
     for _ in steps:
         pass
-    return to_layers(open_ome_ngff(store, array_wrapper=DaskArrayWrapper()), "cells")
+    layers = to_layers(open_ome_ngff(store, array_wrapper=DaskArrayWrapper()), "cells")
+    attach(layers)
+    return layers
 
 
 def make_cells() -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.float64]]:

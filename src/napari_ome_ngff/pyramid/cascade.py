@@ -9,11 +9,12 @@ chunk or shard is written by one task, once.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,27 @@ from napari_ome_ngff.pyramid.sources import load, load_into, part_of, split_for_
 from napari_ome_ngff.pyramid.units import UnitWriter, write_units
 
 
+class Scratch:
+    """Memory of each thread that is used again for every block: fresh memory costs a fault for every page."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Scratch, ()
+
+    def contiguous(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the same values one after the other in memory; valid until this thread asks again."""
+        if values.flags.c_contiguous:
+            return values
+        memory = getattr(self._local, "memory", None)
+        if memory is None or memory.nbytes < values.nbytes:
+            memory = self._local.memory = np.empty(values.nbytes, np.uint8)
+        copy = memory[: values.nbytes].view(values.dtype).reshape(values.shape)
+        np.copyto(copy, values)
+        return copy
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What every task of one pass needs to know; small, and sent to other processes with each task."""
@@ -37,6 +59,7 @@ class Job:
     factors: tuple[tuple[int, ...], ...]
     method: str
     where: str
+    scratch: Scratch = field(default_factory=Scratch)
 
 
 class Done(NamedTuple):
@@ -84,7 +107,7 @@ def cascade(job: Job, level: int, region: Box, data: Any) -> tuple[Done, Piece |
     done = Done(count_boxes(shape_of(region), job.blocks[0]) if level == 0 else 0, 0)
     while True:
         with failing("Writing failed", job.where):
-            values = np.ascontiguousarray(values)
+            values = job.scratch.contiguous(values)
             write_units(job.writers[level], region, values)
         done = Done(done.blocks, done.nbytes + values.nbytes)
         level += 1

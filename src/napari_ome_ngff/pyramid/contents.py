@@ -33,7 +33,31 @@ def group_documents(prepared: tuple[Prepared, ...], version: str, old: zarr.Grou
     MetadataError
         If the specification forbids something (the message names the rule), or an attribute is no JSON.
     """
-    attributes = _attributes(prepared, version, old)
+    return _documents(_attributes(prepared, version, old), version)
+
+
+def label_documents(
+    prepared: tuple[Prepared, ...], version: str, old: zarr.Group | None, known: tuple[str, ...]
+) -> dict[str, bytes]:
+    """The same for the group ``labels`` of an image: new label images beside those that are known there.
+
+    Raises
+    ------
+    MetadataError
+        As for :func:`group_documents`.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    names = [one.plan.path for one in prepared]
+    for one in prepared:
+        _describe_image(found, one, version, old)
+    listing = _old_attributes(old, "")
+    kept = [name for name in known if name not in names]
+    return _documents(
+        {**found, "": merge_attributes(listing, encode_labels([*kept, *names], version))}, version
+    )
+
+
+def _documents(attributes: Mapping[str, Mapping[str, Any]], version: str) -> dict[str, bytes]:
     documents: dict[str, Any] = {}
     for path in sorted(attributes, key=lambda path: (-path.count("/") if path else 1, path)):
         if check_version(version).zarr_format == 3:
@@ -62,20 +86,48 @@ def _attributes(
     found: dict[str, Mapping[str, Any]] = {"": outermost}
     names = []
     for one in prepared:
-        path = one.plan.path
-        kept = {**_old_attributes(old, path), **one.attributes}
-        found[path] = merge_attributes(kept, encode(one.multiscale, version))
-        if path.startswith("labels/"):
-            names.append(path.removeprefix("labels/"))
-        for level in one.plan.levels:
-            inner = join_paths(path, level.path).split("/")
-            for n in range(1, len(inner)):
-                found.setdefault("/".join(inner[:n]), {})
+        _describe_image(found, one, version, old)
+        if one.plan.path.startswith("labels/"):
+            names.append(one.plan.path.removeprefix("labels/"))
     if names:
         listing = _old_attributes(old, "labels")
         known = [name for name in decode_labels(listing) if name not in names]
         found["labels"] = merge_attributes(listing, encode_labels([*known, *names], version))
     return found
+
+
+def _describe_image(
+    found: dict[str, Mapping[str, Any]], one: Prepared, version: str, old: zarr.Group | None
+) -> None:
+    """Add the attributes of one image's group, and of the groups between it and its levels."""
+    path = one.plan.path
+    kept = {**_old_attributes(old, path), **one.attributes}
+    found[path] = merge_attributes(kept, encode(one.multiscale, version))
+    for level in one.plan.levels:
+        inner = join_paths(path, level.path).split("/")
+        for n in range(1, len(inner)):
+            found.setdefault("/".join(inner[:n]), {})
+
+
+def replaced_labels(prepared: tuple[Prepared, ...], old: zarr.Group | None, version: str) -> tuple[str, ...]:
+    """Paths in the old group ``labels`` that end with it: the arrays of label images that are written again.
+
+    Raises
+    ------
+    TargetError
+        If something else in it is in the other Zarr format, so that it could not be kept.
+    """
+    import zarr
+
+    replaced: list[str] = []
+    for name in (one.plan.path for one in prepared):
+        node = None if old is None else old.get(name)
+        if isinstance(node, zarr.Group):
+            replaced += [join_paths(name, level) for level in level_paths(node)]
+    if old is not None:
+        written = {path for one in prepared for path in (one.plan.path, one.plan.path.split("/")[0])}
+        check_keepable(old, [*replaced, *written], check_version(version).zarr_format)
+    return tuple(replaced)
 
 
 def replaced_members(prepared: tuple[Prepared, ...], old: zarr.Group, version: str) -> tuple[str, ...]:
@@ -88,7 +140,8 @@ def replaced_members(prepared: tuple[Prepared, ...], old: zarr.Group, version: s
     """
     import zarr
 
-    replaced = list(level_paths(old))
+    # Label images alone leave the image that they lie on as it is.
+    replaced = list(level_paths(old)) if any(not one.plan.path for one in prepared) else []
     for path in (one.plan.path for one in prepared if one.plan.path):
         node = old.get(path)
         if isinstance(node, zarr.Group):

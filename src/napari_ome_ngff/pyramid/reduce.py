@@ -164,23 +164,27 @@ def _mean_pairs(block: Array, factors: Sequence[int], result: Array) -> None:
     """Unsigned integers, factor 2 along the last axis: a pair of neighbours is read as one wide integer.
 
     Its halves are the two voxels, whatever the byte order, so that the sum of pairs needs neither a stride
-    nor a conversion.
+    nor a conversion. Where the largest value leaves room for it (cameras give 12 or 14 of 16 bits), planes
+    and rows are summed before that, as narrow as they are: half the bytes, and nothing is taken apart twice.
     """
     bits = 8 * block.dtype.itemsize
     wide = _TWICE_AS_WIDE[block.dtype.itemsize]
+    rows, count = (*factors[:-1], 1), math.prod(factors)
+    if int(block.max()) * (count // 2) < 2**bits:
+        block, rows = _summed(block, rows), (1,) * block.ndim
     if block.strides[-1] != block.dtype.itemsize or any(s % (bits // 4) for s in block.strides[:-1]):
         block = np.ascontiguousarray(block)
     pairs: Array = block.view(wide)
     total: Array | None = None
     # Plane by plane: what is worked on at once is half as large as when whole windows are.
-    for first in itertools.product(*(range(factor) for factor in factors[:-2])):
-        plane = pairs[tuple(slice(i, None, f) for i, f in zip(first, factors[:-2], strict=True))]
+    for first in itertools.product(*(range(factor) for factor in rows[:-2])):
+        plane = pairs[tuple(slice(i, None, f) for i, f in zip(first, rows[:-2], strict=True))]
         sums = plane & wide(2**bits - 1)
         sums += plane >> wide(bits)
         total = sums if total is None else np.add(total, sums, out=total)
     assert total is not None
-    rows = (1,) * (block.ndim - 2) + (*factors[-2:-1], 1)
-    result[...] = _divided(_summed(total, rows[-block.ndim :]), math.prod(factors))
+    lines = (1,) * (block.ndim - 2) + (*rows[-2:-1], 1)
+    result[...] = _divided(_summed(total, lines[-block.ndim :]), count)
 
 
 def _mean_int(block: Array, factors: Sequence[int], result: Array) -> None:

@@ -14,6 +14,7 @@ from napari_ome_ngff.pyramid.contents import join_paths
 from napari_ome_ngff.pyramid.model import Options, WritePlan
 from napari_ome_ngff.pyramid.prepare import Prepared
 from napari_ome_ngff.pyramid.units import UnitWriter, unit_writer
+from napari_ome_ngff.pyramid.verify import verify_pass
 from napari_ome_ngff.storage.replace import Staged, staged
 
 if TYPE_CHECKING:
@@ -56,13 +57,13 @@ class Save:
     executor: Executor | None
     overwrite: bool
     obsolete: tuple[str, ...]
+    verify: bool
 
 
 def run_save(save: Save) -> Generator[Progress, None, None]:
     """Write what was prepared: nothing before the first ``next``; closed early, it leaves nothing."""
-    total = Progress(
-        blocks_done=0, blocks_total=save.plan.n_tasks + 1, bytes_done=0, bytes_total=save.plan.nbytes
-    )
+    blocks = save.plan.n_tasks * (2 if save.verify else 1) + 1
+    total = Progress(blocks_done=0, blocks_total=blocks, bytes_done=0, bytes_total=save.plan.nbytes)
     done = total
     with ExitStack() as stack:
         part = stack.enter_context(
@@ -84,16 +85,35 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
         yield total
         for prepared in save.prepared:
             for step in _write_multiscale(prepared, writers, executor, where):
-                done = replace(
-                    done,
-                    blocks_done=done.blocks_done + step.blocks,
-                    bytes_done=done.bytes_done + step.nbytes,
-                    message=f"Writing {prepared.plan.name}",
-                )
+                done = _after(done, step, f"Writing {prepared.plan.name}")
+                yield done
+        _close(writers.values())
+        for prepared in save.prepared if save.verify else ():
+            for step in _verify_multiscale(prepared, writers, executor, where):
+                done = _after(done, step, f"Verifying {prepared.plan.name}")
                 yield done
         with failing("The metadata could not be written", where):
             _write_documents(part, save.documents)
     yield replace(done, blocks_done=done.blocks_total, message="Written")
+
+
+def _after(done: Progress, step: Done, message: str) -> Progress:
+    return replace(
+        done,
+        blocks_done=done.blocks_done + step.blocks,
+        bytes_done=done.bytes_done + step.nbytes,
+        message=message,
+    )
+
+
+def _verify_multiscale(
+    prepared: Prepared, writers: Mapping[str, UnitWriter], executor: Executor, where: str
+) -> Iterator[Done]:
+    plan = prepared.plan
+    place = join_paths(where, plan.path)
+    for level, work, cut, source in zip(plan.levels, plan.passes, plan.cuts, prepared.inputs, strict=False):
+        array = writers[join_paths(plan.path, level.path)].array
+        yield from verify_pass(work, cut, array, source.variable, executor, place)
 
 
 def _write_multiscale(

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MultiscaleSource", "Progress", "plan_hierarchy", "write_hierarchy", "write_multiscale_group"]
 
-_MEMORY_LIMIT = 256 * 2**20
+MEMORY_LIMIT = 256 * 2**20
+"""Bytes that the engine's buffers may take, unless something else is asked for."""
 
 
 def write_multiscale_group(
@@ -43,9 +44,10 @@ def write_multiscale_group(
     compressor: object = DEFAULT_COMPRESSOR,
     fill_value: object = 0,
     executor: Executor | None = None,
-    memory_limit: int = _MEMORY_LIMIT,
+    memory_limit: int = MEMORY_LIMIT,
     transform_precision: int | None = None,
     overwrite: bool = False,
+    verify: bool = False,
     name: str | None = None,
     channels: tuple[Channel, ...] = (),
     label_image: LabelImage | None = None,
@@ -95,6 +97,8 @@ def write_multiscale_group(
         Decimal places to round scales and translations to; None: exact.
     overwrite
         Replace an OME-NGFF image that is there. What is not ours is kept: attributes and members of others.
+    verify
+        Read level 0 back before it is published, and compare it with the source, which is read twice then.
     name, channels, label_image
         See :class:`MultiscaleSource`.
     labels
@@ -151,6 +155,7 @@ def write_multiscale_group(
         memory_limit=memory_limit,
         transform_precision=transform_precision,
         overwrite=overwrite,
+        verify=verify,
     )
 
 
@@ -162,7 +167,7 @@ def plan_hierarchy(
     shards: Shards = None,
     compressor: object = DEFAULT_COMPRESSOR,
     fill_value: object = 0,
-    memory_limit: int = _MEMORY_LIMIT,
+    memory_limit: int = MEMORY_LIMIT,
     transform_precision: int | None = None,
     workers: int | None = None,
 ) -> WritePlan:
@@ -198,7 +203,7 @@ def plan_hierarchy(
     )
     prepared = prepare(sources, options, transform_precision=transform_precision)
     array_specs(prepared, options, compressor, fill_value)
-    return _plan(prepared, options)
+    return plan_of(prepared, options)
 
 
 def write_hierarchy(
@@ -212,9 +217,10 @@ def write_hierarchy(
     compressor: object = DEFAULT_COMPRESSOR,
     fill_value: object = 0,
     executor: Executor | None = None,
-    memory_limit: int = _MEMORY_LIMIT,
+    memory_limit: int = MEMORY_LIMIT,
     transform_precision: int | None = None,
     overwrite: bool = False,
+    verify: bool = False,
 ) -> Generator[Progress, None, None]:
     """Write an image and label images, each described by a :class:`MultiscaleSource`.
 
@@ -224,7 +230,7 @@ def write_hierarchy(
         Path in the hierarchy, ``""`` for the image or ``"labels/<name>"``, to what is written there.
     store, path, ngff_version, chunks, shards, compressor, fill_value
         As for :func:`write_multiscale_group`.
-    executor, memory_limit, transform_precision, overwrite
+    executor, memory_limit, transform_precision, overwrite, verify
         As for :func:`write_multiscale_group`.
 
     Returns
@@ -248,15 +254,8 @@ def write_hierarchy(
     >>> zarr.open_group(store, mode="r")["labels"].attrs["ome"]["labels"]
     ['all']
     """
-    threads = executor is None or isinstance(executor, ThreadPoolExecutor)
-    options = Options(
-        version=check_version(ngff_version).name,
-        chunks=chunks,
-        shards=shards,
-        workers=getattr(executor, "_max_workers", None) or _processors(),
-        memory_limit=memory_limit,
-        shared_memory=threads,
-        append_shards=threads and _is_local(store) and can_append(),
+    options = options_for(
+        store, ngff_version, chunks=chunks, shards=shards, executor=executor, memory_limit=memory_limit
     )
     prepared = prepare(sources, options, transform_precision=transform_precision)
     specs = array_specs(prepared, options, compressor, fill_value)
@@ -266,18 +265,42 @@ def write_hierarchy(
         store=store,
         path=path,
         options=options,
-        plan=_plan(prepared, options),
+        plan=plan_of(prepared, options),
         prepared=prepared,
         specs=specs,
         documents=group_documents(prepared, options.version, old),
         executor=executor,
         overwrite=overwrite,
         obsolete=() if old is None else replaced_members(prepared, old, options.version),
+        verify=verify,
     )
     return run_save(save)
 
 
-def _plan(prepared: tuple[Prepared, ...], options: Options) -> WritePlan:
+def options_for(
+    store: Store | str | PathLike[str],
+    version: str,
+    *,
+    chunks: Chunks,
+    shards: Shards,
+    executor: Executor | None,
+    memory_limit: int,
+) -> Options:
+    """Return the options of a save, and what follows for it from the store and the executor."""
+    threads = executor is None or isinstance(executor, ThreadPoolExecutor)
+    return Options(
+        version=check_version(version).name,
+        chunks=chunks,
+        shards=shards,
+        workers=getattr(executor, "_max_workers", None) or _processors(),
+        memory_limit=memory_limit,
+        shared_memory=threads,
+        append_shards=threads and _is_local(store) and can_append(),
+    )
+
+
+def plan_of(prepared: tuple[Prepared, ...], options: Options) -> WritePlan:
+    """Return the plan of everything that one save writes."""
     return WritePlan(
         version=options.version,
         multiscales=tuple(one.plan for one in prepared),

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.storage.lazy import Blocks, lazy_array, token, unit_of
-from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.source import ChunkedSource
+from napari_ome_ngff.storage.lazy import Blocks, Source, lazy_array, token
+from napari_ome_ngff.storage.source import ChunkedSource, Missing
 from napari_ome_ngff.storage.stamps import fingerprint, state
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ class DaskArrayWrapperConfig(TypedDict, total=False):
     meta: Any
     inline_array: bool
     naming: Literal["auto", "array_url"]
+    missing: Literal["raise", "fill"]
 
 
 class ZarrArrayWrapperSpec(TypedDict):
@@ -114,11 +114,15 @@ class DaskArrayWrapper(BaseArrayWrapper):
     naming
         "auto" gives each dask array a name of its own; "array_url" names it after the array's URL and state:
         the same name for the same state, another one when the array was written again.
+    missing
+        "raise" an error when a chunk cannot be read, or "fill" its place with the fill value, note it in
+        ``storage.failures.shared_failures()`` and try it again after some seconds: for viewers. Who computes
+        with the values must not mistake such places for data.
 
     Raises
     ------
     OptionError
-        If `naming` is none of these.
+        If `naming` or `missing` is none of these.
 
     Examples
     --------
@@ -135,8 +139,15 @@ class DaskArrayWrapper(BaseArrayWrapper):
     meta: Any = None
     inline_array: bool = True
     naming: Literal["auto", "array_url"] = "auto"
+    missing: Missing = "raise"
 
     def __post_init__(self) -> None:
+        if self.missing not in ("raise", "fill"):
+            raise OptionError(
+                "This way to treat missing chunks does not exist.",
+                found=repr(self.missing),
+                expected='"raise" or "fill"',
+            )
         if self.naming not in ("auto", "array_url"):
             raise OptionError(
                 "This naming of dask arrays does not exist.",
@@ -162,9 +173,32 @@ class DaskArrayWrapper(BaseArrayWrapper):
         OptionError
             If the chunks do not fit the array.
         """
-        source = ChunkedSource(data)
-        name = f"ome-ngff-{uuid.uuid4().hex}" if self.naming == "auto" else _name_by_url(source)
-        blocks = None if self.chunks == "auto" else _normalize(self.chunks, data)
+        return self.wrap_source(ChunkedSource(data, missing=self.missing))
+
+    def wrap_source(self, source: Source) -> dask.array.Array:
+        """Wrap anything that can be read by indexing, such as many arrays side by side.
+
+        Parameters
+        ----------
+        source
+            What is read. Whether it raises or fills where it cannot be read is its own affair.
+
+        Returns
+        -------
+        dask.array.Array
+            With the same shape and dtype.
+
+        Raises
+        ------
+        OptionError
+            If the chunks do not fit.
+        """
+        name = f"ome-ngff-{uuid.uuid4().hex}"
+        if self.naming == "array_url" and isinstance(source, ChunkedSource):
+            name = _name_by_url(source)
+        if self.missing == "fill":
+            name = f"{name}-fill"
+        blocks = None if self.chunks == "auto" else _normalize(self.chunks, source)
         if blocks is not None:
             name = f"{name}-{token(blocks)}"
         return lazy_array(source, name=name, blocks=blocks, inline_array=self.inline_array, meta=self.meta)
@@ -211,22 +245,26 @@ def resolve_wrapper(wrapper: BaseArrayWrapper | ArrayWrapperSpec) -> BaseArrayWr
         ) from error
 
 
-def _normalize(chunks: Chunks, array: zarr.Array[Any]) -> Blocks:
+def _normalize(chunks: Chunks, source: Source) -> Blocks:
     from dask.array.core import normalize_chunks
 
     try:
         return cast(
             "Blocks",
             normalize_chunks(  # type: ignore[no-untyped-call]
-                chunks, shape=array.shape, dtype=array.dtype, previous_chunks=unit_of(array)
+                chunks, shape=source.shape, dtype=source.dtype, previous_chunks=_units(source)
             ),
         )
     except (ValueError, TypeError, NotImplementedError) as error:
         raise OptionError(
             "These chunks do not fit the array.",
-            where=location_of(array),
-            found=f"chunks={chunks!r} for shape {array.shape}: {error}",
+            where=min(source.locations, default=""),
+            found=f"chunks={chunks!r} for shape {source.shape}: {error}",
         ) from error
+
+
+def _units(source: Source) -> tuple[int, ...]:
+    return tuple(n for axis, n in zip(source.axes, source.unit, strict=True) if isinstance(axis, range))
 
 
 def _name_by_url(source: ChunkedSource) -> str:

@@ -1,4 +1,8 @@
-"""Dask arrays over a source: large blocks, and slices that are pushed down to the source at once."""
+"""Dask arrays over a source: large blocks, and slices that are pushed down to the source at once.
+
+What a source is says `Source`: one Zarr array (`storage.source.ChunkedSource`), or many side by side (the
+fields of a plate). What is made here does not depend on how many chunks or arrays lie below.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from napari_ome_ngff.storage.selection import Axis, is_basic, pieces
-from napari_ome_ngff.storage.source import ChunkedSource
 
 if TYPE_CHECKING:
     import dask.array
-    import zarr
 
 Blocks = tuple[tuple[int, ...], ...]
 """Lengths of the blocks along each axis."""
@@ -38,11 +40,60 @@ whole planes it would load the plane around a small tile.
 _MAX_BLOCKS = 4096  # along an axis; above it blocks grow, since dask lists their lengths
 
 
+class Source(Protocol):
+    """What a lazy array reads from: an array of any kind, or a part of one, that is read by indexing.
+
+    A source is never changed, may be read by several threads at once, and is pickled without what it read.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the part that is taken."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        ...
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes that are left, ``len(shape)``."""
+        ...
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What is taken along each axis of the whole: a position (the axis is dropped) or a range."""
+        ...
+
+    @property
+    def unit(self) -> tuple[int, ...]:
+        """Shape of what is read as one, such as a chunk: one length per axis of the whole, 1 at least."""
+        ...
+
+    @property
+    def locations(self) -> frozenset[str]:
+        """Paths or URLs of all arrays that values may come from: what a save must not destroy first."""
+        ...
+
+    def view(self, index: object) -> Source:
+        """Take a part with integers, slices and an ellipsis, without reading anything."""
+        ...
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a part, into memory of the caller's own."""
+        ...
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        """Read everything."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Origin:
     """How one of our dask arrays was made."""
 
-    source: ChunkedSource
+    source: Source
     planned: bool
     inline_array: bool
     meta: Any
@@ -100,7 +151,7 @@ def plan_blocks(
 
 
 def lazy_array(
-    source: ChunkedSource, *, name: str, blocks: Blocks | None, inline_array: bool, meta: Any
+    source: Source, *, name: str, blocks: Blocks | None, inline_array: bool, meta: Any
 ) -> dask.array.Array:
     """Return a dask array that reads from a source.
 
@@ -127,6 +178,7 @@ def lazy_array(
     Examples
     --------
     >>> import zarr
+    >>> from napari_ome_ngff.storage.source import ChunkedSource
     >>> source = ChunkedSource(zarr.create_array({}, shape=(9, 9), chunks=(3, 3), dtype="uint8"))
     >>> lazy = lazy_array(source, name="nine", blocks=((3, 3, 3), (9,)), inline_array=True, meta=None)
     >>> lazy[2:5].chunks
@@ -136,8 +188,7 @@ def lazy_array(
 
     planned = blocks is None
     if blocks is None:
-        unit = unit_of(source.array)
-        blocks = plan_blocks(source.axes, unit, source.dtype.itemsize)
+        blocks = plan_blocks(source.axes, source.unit, source.dtype.itemsize)
     plain = dask.array.from_array(  # type: ignore[no-untyped-call]
         source,
         chunks=blocks,
@@ -190,31 +241,6 @@ def cut_blocks(blocks: Blocks, whole: Sequence[Axis], part: Sequence[Axis]) -> B
         counts = [n for n in counts if n]
         result.append(tuple(counts if step > 0 else counts[::-1]) or (0,))
     return tuple(result)
-
-
-def unit_of(array: zarr.Array[Any]) -> tuple[int, ...]:
-    """Return the shape that blocks are multiples of: shards where they are short, else chunks.
-
-    Parameters
-    ----------
-    array
-        The array.
-
-    Returns
-    -------
-    tuple of int
-        One length per axis.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> unit_of(zarr.create_array({}, shape=(8, 8), chunks=(2, 2), shards=(4, 4), dtype="uint8"))
-    (4, 4)
-    """
-    shards = array.shards
-    if shards is not None and max(shards) <= BLOCK_EDGE:
-        return tuple(shards)
-    return tuple(max(1, n) for n in array.chunks)
 
 
 def token(thing: object) -> str:

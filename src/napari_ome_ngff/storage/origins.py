@@ -43,8 +43,8 @@ def lazy_locations(data: object) -> frozenset[str]:
     ----------
     data
         numpy, dask, xarray or Zarr arrays, sources of this package, napari's ``MultiScaleData``, or lists,
-        tuples and dicts of such. What a dask graph or a lazily indexed xarray array holds is searched,
-        closures and partial functions included.
+        tuples and dicts of such. A source says its `locations` itself; what a dask graph or a lazily indexed
+        xarray array holds is searched, closures and partial functions included.
 
     Returns
     -------
@@ -75,7 +75,9 @@ def lazy_locations(data: object) -> frozenset[str]:
         if isinstance(thing, _CLOSED) or id(thing) in seen:
             continue
         seen.add(id(thing))
-        if isinstance(thing, zarr.Array | zarr.Group):
+        if (named := _named(thing)) is not None:
+            found |= named
+        elif isinstance(thing, zarr.Array | zarr.Group):
             found.add(location_of(thing))
         elif isinstance(thing, AsyncArray | AsyncGroup):
             root, path = store_location(thing.store_path.store), thing.store_path.path
@@ -85,6 +87,14 @@ def lazy_locations(data: object) -> frozenset[str]:
         else:
             pending.extend(_held(thing))
     return frozenset(found)
+
+
+def _named(thing: Any) -> frozenset[str] | None:
+    """Return the locations that a source of ours says itself: it may not have opened its arrays yet."""
+    if not isinstance(getattr(type(thing), "locations", None), property):
+        return None
+    locations = thing.locations
+    return locations if isinstance(locations, frozenset) else None
 
 
 def _held(thing: Any) -> Iterable[Any]:

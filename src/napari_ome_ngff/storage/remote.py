@@ -5,13 +5,17 @@ This module imports zarr at its top and is imported only when a URL is opened.
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from zarr.storage import ObjectStore
 
-from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
+from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.storage.answers import explain, first_line
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
@@ -27,16 +31,36 @@ _METADATA = frozenset({"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata
 _CREDENTIALS = {
     "s3": ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
     "gs": ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY", "GOOGLE_APPLICATION_CREDENTIALS"),
-    "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_KEY", "AZURE_CLIENT_SECRET"),
+    "az": (
+        "AZURE_STORAGE_ACCOUNT_KEY",
+        "AZURE_STORAGE_ACCESS_KEY",
+        "AZURE_STORAGE_SAS_KEY",
+        "AZURE_STORAGE_SAS_TOKEN",
+        "AZURE_STORAGE_TOKEN",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_FEDERATED_TOKEN_FILE",
+    ),
 }
-_PATIENCE = timedelta(seconds=20)
+# Four more attempts within about two seconds; a server that needs longer is down.
+_CLIENT = {"allow_http": True, "timeout": "60s", "connect_timeout": "5s"}
+_RETRIES = {
+    "max_retries": 4,
+    "retry_timeout": timedelta(seconds=15),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
+}
+_FRESH = 10.0  # seconds in which a server that just answered is taken to do so still
+_PAGES = (b"<!doctype html", b"<html")
 
 
 class RemoteStore(_ObjectStore):
-    """An object store that takes a refused metadata document for a missing one.
+    """An object store whose server may answer in other ways than 404 for what is not there.
 
-    Servers that list nothing answer 403 for what does not exist, and Zarr asks for documents that need not
-    exist (``zarr.json`` of a Zarr v2 group). Chunks are not treated so: a refused chunk is an error.
+    - Buckets that may be read but not listed answer 403 for what does not exist, and Zarr asks for what need
+      not exist: documents of the other format, chunks that hold only the fill value. So a refused document
+      is a missing one; and so is a refused chunk, as long as a document that could be read before can still
+      be read. Where access has ended (a signature has expired), a refused chunk is an error.
+    - Servers of web applications answer their page, with 200, for what does not exist: a page is nothing.
+    - Simple servers send no parts of files: then the part is cut out of the whole.
 
     Parameters
     ----------
@@ -44,36 +68,91 @@ class RemoteStore(_ObjectStore):
         The obstore store.
     read_only
         Whether writing is refused.
+
+    Attributes
+    ----------
+    refused : str
+        The last refusal, for the message when nothing else was found.
+    page : bool
+        Whether a page was answered.
     """
 
     def __init__(self, store: Any, *, read_only: bool = False) -> None:
         super().__init__(store, read_only=read_only)
-        self.refused: str = ""  # the last answer of the kind, for the message when nothing else was found
+        self.refused = ""
+        self.page = False
+        self._proof = ""  # a document that could be read, and when
+        self._proven = -math.inf
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Return the bytes of one key, or None where there is nothing (or it is refused metadata)."""
-        from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+        """Return the bytes of one key, or None where there is nothing, whatever the server calls that."""
+        from obstore.exceptions import NotSupportedError, PermissionDeniedError, UnauthenticatedError
 
+        is_document = key.rpartition("/")[2] in _METADATA
         try:
-            return await super().get(key, prototype, byte_range)
+            found = await super().get(key, prototype, byte_range)
+        except NotSupportedError:
+            whole = await super().get(key, prototype)
+            return whole if whole is None or byte_range is None else _part(whole, byte_range)
         except (PermissionDeniedError, UnauthenticatedError) as error:
-            if key.rpartition("/")[2] not in _METADATA:
+            if not is_document and not await self._can_read(prototype):
                 raise
-            self.refused = _first_line(error)
+            self.refused = first_line(error)
             return None
+        if found is None or self._is_page(found):
+            return None
+        if is_document:
+            self._proof, self._proven = key, time.monotonic()
+        return found
+
+    async def _can_read(self, prototype: BufferPrototype) -> bool:
+        """Tell whether a document that could be read can be read still."""
+        if self._proof and time.monotonic() - self._proven > _FRESH:
+            try:
+                found = await super().get(self._proof, prototype)
+            except Exception:  # noqa: BLE001 (whatever it is: no)
+                return False
+            if found is None:
+                return False
+            self._proven = time.monotonic()
+        return bool(self._proof)
+
+    def _is_page(self, found: Buffer) -> bool:
+        is_page = found[:64].to_bytes().lstrip().lower().startswith(_PAGES)
+        self.page |= is_page
+        return is_page
+
+    def __str__(self) -> str:
+        return remote_location(self.store)  # obstore's own text panics for some stores, and shows signatures
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return {**super().__getstate__(), "_proven": -math.inf}  # another machine has another clock
 
 
-def remote_stores(url: str, environment: dict[str, str]) -> list[RemoteStore]:
+def _part(whole: Buffer, part: ByteRequest) -> Buffer:
+    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
+
+    if isinstance(part, RangeByteRequest):
+        return whole[part.start : part.end]
+    if isinstance(part, OffsetByteRequest):
+        return whole[part.offset :]
+    return whole[max(0, len(whole) - part.suffix) :]
+
+
+def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]:
     """Return the stores to try for a URL, in order: without signing in, then with the credentials at hand.
 
     Parameters
     ----------
     url
-        ``http(s)://``, ``s3://``, ``gs://`` or ``az://`` address of a group.
+        ``http(s)://``, ``s3://``, ``gs://`` or ``az://`` address of a group. A query (a signature) is sent
+        with every request.
     environment
-        The environment variables; obstore reads the same ones (``AWS_ENDPOINT_URL``, ``AWS_REGION``, ...).
+        The environment variables. Those that obstore reads are the usual ones: ``AWS_ENDPOINT_URL``,
+        ``AWS_ENDPOINT_URL_S3``, ``AWS_REGION``, ``GOOGLE_BASE_URL``, ``AZURE_STORAGE_ACCOUNT_NAME``,
+        ``AZURE_STORAGE_ENDPOINT``; here also ``STORAGE_EMULATOR_HOST``.
 
     Returns
     -------
@@ -87,6 +166,7 @@ def remote_stores(url: str, environment: dict[str, str]) -> list[RemoteStore]:
     """
     try:
         import obstore.store as stores
+        from obstore.exceptions import BaseError
     except ImportError as error:
         raise StorageError(
             "Opening web addresses needs the package obstore.",
@@ -95,26 +175,50 @@ def remote_stores(url: str, environment: dict[str, str]) -> list[RemoteStore]:
         ) from error
 
     scheme = urlsplit(url).scheme.lower()
-    client: Any = {"allow_http": True, "timeout": "60s", "connect_timeout": "10s"}
-    retries: Any = {"max_retries": 3, "retry_timeout": _PATIENCE}
-    if scheme in ("http", "https"):
-        store = stores.HTTPStore.from_url(url, client_options=client, retry_config=retries)
-        return [RemoteStore(store, read_only=True)]
-    kinds: dict[str, Any] = {"s3": stores.S3Store, "gs": stores.GCSStore, "az": stores.AzureStore}
+    kinds: dict[str, Any] = {
+        "http": stores.HTTPStore,
+        "https": stores.HTTPStore,
+        "s3": stores.S3Store,
+        "gs": stores.GCSStore,
+        "az": stores.AzureStore,
+    }
     if scheme not in kinds:
         raise StorageError(
             f"Addresses that start with {scheme}:// cannot be opened.",
             where=url,
             expected="a folder, a .zip or .ozx file, or an http, https, s3, gs or az address",
         )
-    signed = any(environment.get(name) for name in _CREDENTIALS[scheme])
-    return [
-        RemoteStore(
-            kinds[scheme].from_url(url, client_options=client, retry_config=retries, **options),
-            read_only=True,
+    if urlsplit(url).path.lower().endswith((".ozx", ".zip")):
+        raise StorageError(
+            "Zip files on servers cannot be opened.", where=url, hint="Download it and open the file."
         )
-        for options in ([{"skip_signature": True}, {}] if signed else [{"skip_signature": True}])
-    ]
+    signed = any(environment.get(name) for name in _CREDENTIALS.get(scheme, ()))
+    ways = [{}] if scheme.startswith("http") else [{"skip_signature": True}, {}][: 1 + signed]
+    try:
+        return [
+            RemoteStore(
+                kinds[scheme].from_url(
+                    url.replace("#", "%23"),  # a fragment would never reach the server: it is part of a name
+                    client_options=_CLIENT,
+                    retry_config=_RETRIES,
+                    **_settings(scheme, environment),
+                    **way,
+                ),
+                read_only=True,
+            )
+            for way in ways
+        ]
+    except (BaseError, ValueError) as error:
+        raise explain(error, url) from error
+
+
+def _settings(scheme: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return settings of the environment that obstore does not read itself, or not well."""
+    if scheme == "gs" and (host := environment.get("STORAGE_EMULATOR_HOST")):
+        return {"base_url": host if "://" in host else f"http://{host}"}
+    if scheme == "az" and (name := environment.get("AZURE_STORAGE_ACCOUNT_NAME")):
+        return {"account_name": name}
+    return {}
 
 
 def remote_location(store: Any) -> str:
@@ -128,11 +232,12 @@ def remote_location(store: Any) -> str:
     Returns
     -------
     str
-        The URL without a slash at its end.
+        The URL without a slash at its end, and without its query: that may be a signature.
     """
     kind = type(store).__name__
     if kind == "HTTPStore":
-        return str(store.url).rstrip("/")
+        parts = urlsplit(str(store.url))
+        return parts._replace(query="", fragment="").geturl().rstrip("/")
     if kind == "LocalStore":
         return str(store.prefix or "/")
     config = dict(getattr(store, "config", None) or {})
@@ -171,69 +276,3 @@ def remote_parent(store: Any) -> Any | None:
     if not prefix or not hasattr(store, "config"):
         return None
     return type(store)(config=store.config, prefix=prefix.rpartition("/")[0] or None, **options)
-
-
-def explain(error: BaseException, url: str) -> OmeNgffError:
-    """Return one clear sentence for what a server or the network answered.
-
-    Parameters
-    ----------
-    error
-        What obstore or zarr raised.
-    url
-        The address that was asked for.
-
-    Returns
-    -------
-    OmeNgffError
-        To be raised by the caller ``from error``.
-    """
-    text, kind, host = str(error), type(error).__name__, urlsplit(url).netloc
-    if kind in ("PermissionDeniedError", "UnauthenticatedError"):
-        return refused(url, _first_line(error))
-    for sign, summary, hint in (
-        ("dns error", f"There is no server called {host}.", "Check the address and the network connection."),
-        ("onnection refused", f"The server {host} does not answer.", "Check the address and its port."),
-        ("imed out", f"The server {host} did not answer in time.", "Try again later."),
-        ("TimedOut", f"The server {host} did not answer in time.", "Try again later."),
-        ("certificate", f"The certificate of {host} is not trusted.", ""),
-        ("301 Moved", "The bucket is in another region.", "Set the environment variable AWS_REGION."),
-    ):
-        if sign in text:
-            return StorageError(summary, where=url, found=_first_line(error), hint=hint)
-    if isinstance(error, ValueError | TypeError | KeyError):
-        return NotOmeNgffError(
-            "What the server sends is not Zarr metadata.",
-            where=url,
-            found=f"{kind}: {_first_line(error)}",
-            hint="The address of an OME-NGFF image usually ends with .zarr; a web page about it does not.",
-        )
-    return StorageError("The address could not be read.", where=url, found=f"{kind}: {_first_line(error)}")
-
-
-def refused(url: str, found: str) -> StorageError:
-    """Return the error for an answer 401 or 403.
-
-    Parameters
-    ----------
-    url
-        The address that was asked for.
-    found
-        What the server said.
-
-    Returns
-    -------
-    StorageError
-        To be raised by the caller.
-    """
-    return StorageError(
-        "The server refuses access (401 or 403).",
-        where=url,
-        found=found,
-        hint="Check the address; for private data set the storage's usual environment variables"
-        " (AWS_ACCESS_KEY_ID and so on).",
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -2,7 +2,7 @@
 
 A viewer asks for a plane, then for the next one, then for the first again. Zarr decodes every chunk that a
 request cuts, each time; here a chunk is decoded once as long as the shared cache has room. All chunks that
-are missing for a request are read in one call where they lie together, so that they are fetched concurrently.
+are missing for a request are fetched at once.
 """
 
 from __future__ import annotations
@@ -10,22 +10,30 @@ from __future__ import annotations
 import itertools
 import math
 import uuid
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.storage.cache import ChunkCache, shared_cache
+from napari_ome_ngff.storage.chunks import ChunkReader
+from napari_ome_ngff.storage.failures import Chunk, Failures, shared_failures
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.origins import lazy_locations
-from napari_ome_ngff.storage.selection import Axis, Pick, boxes, compose, cut, whole
-from napari_ome_ngff.storage.stamps import Position, fingerprint, stamper, stored_position
+from napari_ome_ngff.storage.selection import Axis, Pick, compose, cut, whole
+from napari_ome_ngff.storage.stamps import Position
 
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["ChunkedSource", "lazy_locations"]
+__all__ = ["ChunkedSource", "Missing", "lazy_locations"]
+
+LONGEST_SHARD = 512
+"""Shards that are longer along any axis are not read as one: a tile would read the plane around it."""
+
+Missing = Literal["raise", "fill"]
+"""What a chunk that cannot be read does: raise an error, or show as fill value."""
 
 
 class ChunkedSource:
@@ -39,6 +47,13 @@ class ChunkedSource:
         What to take along each axis: an integer (the axis is dropped) or a range. By default everything.
     cache
         Where decoded chunks are kept; by default the cache that all sources of the process share.
+    missing
+        "raise" an error when a chunk cannot be read, or "fill" its place with the fill value, note it in
+        `failures` and leave it alone for some seconds.
+    failures
+        Where such chunks are noted; by default the record that all sources of the process share.
+    opening
+        What users are told of once, if several sources belong together; by default this source alone.
 
     Attributes
     ----------
@@ -70,13 +85,18 @@ class ChunkedSource:
         *,
         view: tuple[Axis, ...] | None = None,
         cache: ChunkCache | None = None,
+        missing: Missing = "raise",
+        failures: Failures | None = None,
+        opening: str | None = None,
     ) -> None:
         self.array = array
         self._view = whole(array.shape) if view is None else view
         self._cache = shared_cache() if cache is None else cache
-        self._grid = tuple(max(1, n) for n in array.chunks)
-        alone = uuid.uuid4().hex if stamper(array) is None else None
-        self._identity = (location_of(array), fingerprint(array), alone)
+        self._missing: Missing = missing
+        self._failures = shared_failures() if failures is None else failures
+        self._opening = opening or uuid.uuid4().hex  # its views share it
+        self._reader = ChunkReader(array, cache=self._cache)
+        self._grid = self._reader.grid
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -106,6 +126,17 @@ class ChunkedSource:
     def axes(self) -> tuple[Axis, ...]:
         """What is taken along each axis of the array."""
         return self._view
+
+    @property
+    def unit(self) -> tuple[int, ...]:
+        """Shape that requests should be multiples of: shards where they are short, else chunks."""
+        shards = self.array.shards
+        return tuple(shards) if shards is not None and max(shards) <= LONGEST_SHARD else self._grid
+
+    @property
+    def locations(self) -> frozenset[str]:
+        """The location of the array, alone."""
+        return frozenset((self.location,))
 
     @property
     def location(self) -> str:
@@ -157,15 +188,16 @@ class ChunkedSource:
         IndexError
             If the index is out of bounds or of a kind that is not supported.
         StorageError
-            If a chunk cannot be read; it is named.
+            If a chunk cannot be read, unless such chunks are to be filled; it is named.
         """
         taken = compose(self._view, index)
         picks = [range(axis, axis + 1) if isinstance(axis, int) else axis for axis in taken]
         shape = tuple(len(axis) for axis in taken if not isinstance(axis, int))
         if 0 in shape:
             return np.empty(shape, self.dtype)
-        read = self._read_cached if self._worth_keeping(picks) else self._read_direct
-        values = read(picks).reshape(shape)
+        keep = self._worth_keeping(picks)
+        whole_pass = not keep and self._reader.format is None
+        values = (self._read_by_zarr(picks) if whole_pass else self._read(picks, keep)).reshape(shape)
         return values if shape or index == () or index is Ellipsis else values[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -180,10 +212,10 @@ class ChunkedSource:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tasks may run in other processes: there the cache is that of the process.
-        return _rebuild, (self.array, self._view)
+        return _rebuild, (self.array, self._view, self._missing)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return (*self._identity, str(self._view))
+        return (self._reader.identity, str(self._view), self._missing)
 
     def _worth_keeping(self, picks: Sequence[Pick]) -> bool:
         """Tell whether decoded chunks of a request should go through the cache.
@@ -199,7 +231,7 @@ class ChunkedSource:
         limit = self._cache.max_bytes / max(1, self.dtype.itemsize)
         return decoded <= limit / 8 or (decoded <= limit and wanted * 2 < decoded)
 
-    def _read_direct(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
+    def _read_by_zarr(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
         """Read as Zarr does, past the cache."""
         ordered = tuple(p[::-1] if isinstance(p, range) and p.step < 0 else p for p in picks)
         flips = tuple(slice(None, None, -1 if a is not b else 1) for a, b in zip(picks, ordered, strict=True))
@@ -207,103 +239,103 @@ class ChunkedSource:
         fancy = any(isinstance(p, np.ndarray) for p in picks)
         try:
             values = self.array.oindex[slices] if fancy else self.array[slices]
-        except Exception as error:  # codecs and stores raise whatever they like
-            grids = [[n for n, _, _ in cut(p, c)] for p, c in zip(picks, self._grid, strict=True)]
-            for position in itertools.product(*grids):
-                self._read_chunk(position)
-            raise self._failure("a part of it", error) from error
+        except Exception:  # noqa: BLE001 (anything; now we look which chunk it was)
+            return self._read(picks, keep=False)
         return np.asarray(values).reshape([len(p) for p in picks])[flips]
 
-    def _read_cached(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
+    def _read(self, picks: Sequence[Pick], keep: bool) -> np.ndarray[Any, Any]:
         """Put a result together from chunks: those in the cache, and those read now."""
-        cuts = [cut(pick, chunk) for pick, chunk in zip(picks, self._grid, strict=True)]
-        positions = list(itertools.product(*([number for number, _, _ in parts] for parts in cuts)))
-        stamp = stamper(self.array)
-        stamps = [None if stamp is None else stamp(position) for position in positions]
-        wanted = [((self._identity, p), stamp) for p, stamp in zip(positions, stamps, strict=True)]
-        found = self._cache.get(wanted)
-        missing = {p for p, chunk in zip(positions, found, strict=True) if chunk is None}
-        decoded = self._decode(missing)
-        self._cache.put(
-            (key, stamp, decoded[p])
-            for (key, stamp), p in zip(wanted, positions, strict=True)
-            if p in missing
-        )
-        values = np.empty([len(pick) for pick in picks], self.dtype)
-        fancy = any(isinstance(pick, np.ndarray) for pick in picks)
-        for chunk, position, parts in zip(found, positions, itertools.product(*cuts), strict=True):
-            inside, outside = tuple(p[1] for p in parts), tuple(p[2] for p in parts)
-            if fancy:
-                inside, outside = _outer(inside), _outer(outside)
-            values[outside] = (decoded[position] if chunk is None else chunk)[inside]
-        return values
+        result = _Result(picks, self._grid, self.dtype)
+        chunks = {position: self._chunk(position, keep) for position in result.parts}
+        todo = list(chunks)
+        if keep:
+            found = self._cache.get(list(chunks.values()))
+            for position, chunk in zip(chunks, found, strict=True):
+                if chunk is not None:
+                    result.put(position, chunk)
+            todo = [position for position, chunk in zip(chunks, found, strict=True) if chunk is None]
+        if self._missing == "fill":
+            waiting = self._failures.waiting([chunks[position] for position in todo])
+            result.fill(itertools.compress(todo, waiting), self._fill_value())
+            todo = [position for position, later in zip(todo, waiting, strict=True) if not later]
+        fresh: list[tuple[Hashable, object, np.ndarray[Any, Any]]] = []
+        failed: dict[Position, Exception] = {}
 
-    def _decode(self, missing: set[Position]) -> dict[Position, np.ndarray[Any, Any]]:
-        """Read chunks that are not in the cache, in as few calls as possible."""
-        todo = boxes(missing) if missing else []
-        if len(todo) > 1:
-            from concurrent.futures import ThreadPoolExecutor
+        def take(position: Position, chunk: np.ndarray[Any, Any] | Exception) -> None:
+            if isinstance(chunk, Exception):
+                failed[position] = chunk
+                return
+            result.put(position, chunk)  # in the thread that has just decoded it
+            if keep:
+                fresh.append((*chunks[position], chunk))
 
-            with ThreadPoolExecutor(min(8, len(todo))) as pool:
-                done = list(pool.map(lambda box: self._decode_box(*box), todo))
-        else:
-            done = [self._decode_box(*box) for box in todo]
-        return {position: chunk for part in done for position, chunk in part.items() if position in missing}
+        if todo:
+            self._reader.read(todo, take)
+        self._cache.put(fresh)
+        if self._missing == "fill":
+            self._failures.recovered([chunks[position][0] for position in todo if position not in failed])
+        if failed:
+            self._on_failure(failed, result, chunks)
+        return result.values
 
-    def _decode_box(self, low: Position, high: Position) -> dict[Position, np.ndarray[Any, Any]]:
-        """Read a box of neighbouring chunks in one call, each chunk in memory of its own."""
-        from napari_ome_ngff.storage.scatter import read_pieces
+    def _on_failure(
+        self, failed: Mapping[Position, Exception], result: _Result, chunks: Mapping[Position, Chunk]
+    ) -> None:
+        position = min(failed)
+        error = self._error(self._reader.name(position), failed[position])
+        if self._missing == "raise":
+            raise error from failed[position]
+        result.fill(failed, self._fill_value())
+        self._failures.report(self._opening, self.location, [chunks[p] for p in sorted(failed)], error)
 
-        region = self._region(low, high)
-        try:
-            pieces = read_pieces(self.array, region)
-        except Exception as error:  # codecs and stores raise whatever they like
-            if low == high:
-                raise self._failure(f"chunk {self._key(low)}", error) from error
-            positions = itertools.product(*(range(a, b + 1) for a, b in zip(low, high, strict=True)))
-            return {position: self._read_chunk(position) for position in positions}
-        decoded = {}
-        for where, values in pieces:  # one chunk each, or those of a shard
-            corner = [s.start + p.start for s, p in zip(region, where, strict=True)]
-            ends = [s.start + p.stop for s, p in zip(region, where, strict=True)]
-            numbers = [range(a // n, -(-b // n)) for a, b, n in zip(corner, ends, self._grid, strict=True)]
-            for position in itertools.product(*numbers):
-                own = self._region(position, position)
-                inside: Any = tuple(slice(s.start - a, s.stop - a) for s, a in zip(own, corner, strict=True))
-                decoded[position] = _own(values[(*inside, ...)])
-        return decoded
+    def _chunk(self, position: Position, keep: bool) -> Chunk:
+        """Return under which name and state a chunk is remembered, if it will be."""
+        remembered = keep or self._missing == "fill"
+        return (self._reader.identity, position), self._reader.stamp(position) if remembered else None
 
-    def _read_chunk(self, position: Position) -> np.ndarray[Any, Any]:
-        return self._decode_box(position, position)[position]
+    def _fill_value(self) -> Any:
+        value = self.array.fill_value
+        return 0 if value is None else value
 
-    def _region(self, low: Position, high: Position) -> tuple[slice, ...]:
-        return tuple(
-            slice(a * chunk, min((b + 1) * chunk, n))
-            for a, b, chunk, n in zip(low, high, self._grid, self.array.shape, strict=True)
-        )
-
-    def _key(self, position: Position) -> str:
-        return str(self.array.metadata.encode_chunk_key(stored_position(self.array, self._grid, position)))
-
-    def _failure(self, what: str, error: Exception) -> StorageError:
+    def _error(self, name: str, error: Exception) -> StorageError:
+        shown = self._missing == "fill"
         return StorageError(
-            f"The image could not be read: {what} is damaged or out of reach.",
+            f"Chunk {name} could not be read" + (" and is shown as empty." if shown else "."),
             where=self.location,
             found=(f"{type(error).__name__}: {error}".splitlines() or [""])[0][:300],
             hint="If the file was copied, compare it with the original; if it is remote, try again.",
         )
 
 
-def _rebuild(array: zarr.Array[Any], view: tuple[Axis, ...]) -> ChunkedSource:
-    return ChunkedSource(array, view=view)
+class _Result:
+    """What a request gives, while its chunks come in."""
+
+    def __init__(self, picks: Sequence[Pick], grid: Sequence[int], dtype: np.dtype[Any]) -> None:
+        self.values = np.empty([len(pick) for pick in picks], dtype)
+        cuts = [cut(pick, chunk) for pick, chunk in zip(picks, grid, strict=True)]
+        numbers = itertools.product(*([number for number, _, _ in axis] for axis in cuts))
+        self.parts = dict(zip(numbers, itertools.product(*cuts), strict=True))
+        self._fancy = any(isinstance(pick, np.ndarray) for pick in picks)
+
+    def put(self, position: Position, chunk: np.ndarray[Any, Any]) -> None:
+        """Copy what is wanted of a chunk to its place. Several threads may do so at once."""
+        inside = tuple(axis[1] for axis in self.parts[position])
+        if self._fancy:
+            inside = _outer(inside)
+        self.values[self._outside(position)] = chunk[inside]
+
+    def fill(self, positions: Iterable[Position], value: Any) -> None:
+        """Set the places of chunks to one value."""
+        for position in positions:
+            self.values[self._outside(position)] = value
+
+    def _outside(self, position: Position) -> tuple[Any, ...]:
+        outside = tuple(axis[2] for axis in self.parts[position])
+        return _outer(outside) if self._fancy else outside
 
 
-def _own(chunk: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return a chunk that keeps no more memory alive than its own."""
-    base = chunk
-    while isinstance(base.base, np.ndarray):
-        base = base.base
-    return chunk if base.nbytes <= chunk.nbytes else chunk.copy()
+def _rebuild(array: zarr.Array[Any], view: tuple[Axis, ...], missing: Missing) -> ChunkedSource:
+    return ChunkedSource(array, view=view, missing=missing)
 
 
 def _outer(parts: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,0 +1,93 @@
+"""What is left out of many things that are opened together: told of once for all that is alike."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
+
+_MOST_NAMES = 5  # in a warning
+
+
+class LeftOut:
+    """Names of what is left out, by reason.
+
+    Parameters
+    ----------
+    location
+        Path or URL of the group that all of them are in.
+
+    Examples
+    --------
+    >>> left = LeftOut("/data/plate.zarr")
+    >>> left.add("wells are not there", "A/1", "A/2")
+    >>> left.error("There is nothing.").found
+    '2 wells are not there (A/1, A/2)'
+    """
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+        self._names: dict[str, list[str]] = {}
+        self._first: OmeNgffError | None = None
+
+    def add(self, reason: str, *names: str) -> None:
+        """Note what is left out for a reason, which is said of several: "fields are not there"."""
+        self._names.setdefault(reason, []).extend(names)
+
+    def failed(self, what: str, name: str, error: OmeNgffError) -> None:
+        """Note what is left out because of an error; `what` are several of its kind, such as "fields"."""
+        self._first = self._first or error
+        self.add(f"{what} are left out: {error.summary}", name)
+
+    def warn(self) -> None:
+        """Warn, once for each reason."""
+        for line in self._lines():
+            warnings.warn(f"{line}\nWhere: {self._location}", OmeNgffWarning, stacklevel=4)
+
+    def error(self, summary: str) -> OmeNgffError:
+        """Return the error for when nothing is left: the first that there was, or one that says all."""
+        return self._first or MetadataError(
+            summary,
+            where=self._location,
+            found="; ".join(self._lines()) or "nothing is listed",
+            hint="It is empty or incomplete: compare it with the original.",
+        )
+
+    def _lines(self) -> Iterator[str]:
+        for reason, names in self._names.items():
+            shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+            yield f"{len(names)} {reason} ({shown})"
+
+
+@contextmanager
+def told_once(location: str) -> Iterator[None]:
+    """Turn the warnings of many things into one: they usually have the same faults.
+
+    Parameters
+    ----------
+    location
+        Path or URL of the group that all of them are in.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as heard:
+    ...     warnings.simplefilter("always")
+    ...     with told_once("/data/plate.zarr"):
+    ...         for name in "abc":
+    ...             warnings.warn(f"{name} has no version.", OmeNgffWarning)
+    >>> print(heard[0].message)
+    a has no version.
+    (and 2 more like this in /data/plate.zarr)
+    """
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        yield
+    ours = [item for item in heard if issubclass(item.category, OmeNgffWarning)]
+    for item in heard:
+        if not issubclass(item.category, OmeNgffWarning):
+            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
+    if ours:
+        more = f"\n(and {len(ours) - 1} more like this in {location})" if len(ours) > 1 else ""
+        warnings.warn(f"{ours[0].message}{more}", OmeNgffWarning, stacklevel=4)

@@ -1,0 +1,120 @@
+"""Whether napari opens ``.zarr`` with this plugin without asking: commands, and an entry in the Preferences.
+
+napari asks for a reader for each ``.zarr`` anew: what its dialog remembers is the path of one folder. It asks
+no more once two patterns are among its own settings, and only these are written here, so that
+Preferences > Plugins shows them and can take them away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.plugin import notify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PLUGIN = "napari-ome-ngff"
+PATTERNS = ("*.zarr", "*.zarr/")
+"""napari compares URLs and files with the first; folders, to which it appends a slash, with the second."""
+
+WITHOUT_ASKING = "OME-NGFF, without asking"
+ASK = "ask"
+AS_SET = "as set under Plugins"
+"""The choices of the Preferences entry, as in the manifest. The last is the default and changes nothing."""
+
+
+def make_default() -> None:
+    """Command: open ``.zarr`` folders and URLs with this plugin from now on, without a question."""
+    before = _associations()
+    others = sorted({before[pattern] for pattern in PATTERNS if before.get(pattern, PLUGIN) != PLUGIN})
+    _associate(with_default(before))
+    _leave_it_to_the_commands()
+    instead = f" (so far: {', '.join(others)})" if others else ""
+    notify.inform(
+        f"napari opens .zarr with OME-NGFF from now on{instead}, and asks no more. "
+        "To undo it: File > IO Utilities > Ask again before opening .zarr with OME-NGFF."
+    )
+
+
+def ask_again() -> None:
+    """Command: let napari ask for the reader of ``.zarr`` again."""
+    _associate(without_default(_associations()))
+    _leave_it_to_the_commands()
+    notify.inform("napari asks again which reader is to open .zarr.")
+
+
+def with_default(associations: Mapping[str, str]) -> dict[str, str]:
+    """Return napari's associations of patterns with readers, with ours for ``.zarr``.
+
+    Examples
+    --------
+    >>> with_default({"*.tif": "other"})
+    {'*.tif': 'other', '*.zarr': 'napari-ome-ngff', '*.zarr/': 'napari-ome-ngff'}
+    """
+    return {**associations, **dict.fromkeys(PATTERNS, PLUGIN)}
+
+
+def without_default(associations: Mapping[str, str]) -> dict[str, str]:
+    """Return the associations without ours for ``.zarr``; those with other readers stay.
+
+    Examples
+    --------
+    >>> without_default({"*.zarr": "napari-ome-ngff", "*.zarr/": "other"})
+    {'*.zarr/': 'other'}
+    """
+    ours = {pattern for pattern in PATTERNS if associations.get(pattern) == PLUGIN}
+    return {pattern: plugin for pattern, plugin in associations.items() if pattern not in ours}
+
+
+def follow() -> None:
+    """Do what the Preferences entry says, now and whenever it changes.
+
+    Called when the plugin opens something: napari loads no plugin before it is used, so that a choice made
+    before takes effect with the first image, after one last question.
+    """
+    opening = _opening()
+    if opening is not None:
+        opening.events.zarr_reader.connect(_on_choice)  # connected once, however often this runs
+        _apply(opening.zarr_reader)
+
+
+def _on_choice(event: Any) -> None:
+    _apply(event.value)
+
+
+def _apply(choice: str) -> None:
+    if choice == WITHOUT_ASKING:
+        _associate(with_default(_associations()))
+    elif choice == ASK:
+        _associate(without_default(_associations()))
+
+
+def _associations() -> dict[str, str]:
+    from napari.settings import get_settings
+
+    return dict(get_settings().plugins.extension2reader)
+
+
+def _associate(associations: dict[str, str]) -> None:
+    from napari.settings import get_settings
+
+    plugins = get_settings().plugins
+    if associations != plugins.extension2reader:
+        plugins.extension2reader = associations  # saved by napari
+
+
+def _leave_it_to_the_commands() -> None:
+    """Let the Preferences entry say nothing: it would undo at the next opening what a command has done."""
+    if (opening := _opening()) is not None:
+        opening.zarr_reader = AS_SET
+
+
+def _opening() -> Any:
+    """Return the settings of this plugin; None if napari does not know it or them (napari 0.8)."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        return getattr(get_plugin_settings(PLUGIN), "opening", None)
+    except (ImportError, KeyError):
+        return None
