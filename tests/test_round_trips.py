@@ -42,12 +42,15 @@ def multiscale(levels: int, dims: str) -> dict[str, Any]:
     return {"multiscales": [{"version": "0.4", "axes": axes, "datasets": datasets}]}
 
 
-def make_image(folder: Path, zarr_format: Any, *, levels: int, channels: int, labels: int) -> None:
-    """An image as large as its number of levels asks for, with display settings, without pixels."""
+def make_image(
+    folder: Path, zarr_format: Any, *, levels: int, channels: int, labels: int, contrast: bool = True
+) -> None:
+    """An image as large as its number of levels asks for, without pixels, its contrast given or not."""
     windows = [{"window": {"min": 0, "max": 9, "start": 0, "end": 9}, "color": "FFFFFF"}] * channels
     side = 8 << levels
     for path, dims in {"": "cyx", **{f"labels/label{n}": "yx" for n in range(labels)}}.items():
-        own = multiscale(levels, dims) | ({"image-label": {}} if path else {"omero": {"channels": windows}})
+        shown = {"image-label": {}} if path else {"omero": {"channels": windows}} if contrast else {}
+        own = multiscale(levels, dims) | shown
         group = zarr.create_group(
             folder / path,
             zarr_format=zarr_format,

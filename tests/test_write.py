@@ -465,7 +465,7 @@ def test_closing_early_leaves_nothing(store: Any, steps: int, shards: Any) -> No
         assert step.blocks_done < step.blocks_total
     progress.close()
     assert what_is_there(store) == before
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ome-ngff")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ome-ngff-write")]
 
 
 def test_nothing_happens_before_the_first_step(store: Any) -> None:

@@ -424,6 +424,7 @@ def test_in_a_window_messages_are_notifications(viewer: Any, tmp_path: Path) -> 
 
     viewer.add_image(np.zeros((8, 8)), name="a")
     viewer.add_points([[0, 0]], name="spots")
+    viewer.window._qt_window.show()  # what is told to a hidden window waits until it is seen
     count = len(notification_manager.records)
     viewer.layers.save(str(tmp_path / "a.ome.zarr"), plugin=NAME)
     told = [(str(r.severity), r.message) for r in notification_manager.records[count:]]

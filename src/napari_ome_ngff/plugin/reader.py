@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from napari_ome_ngff.image import Collection, Image
     from napari_ome_ngff.plugin.origin import LayerData
 
-AT_ONCE = 8
-"""Images of a collection whose contrast is looked at at the same time."""
-
 BROWSE = "Plugins > OME-NGFF > Browse OME-NGFF plate or collection"
 """Where the menu has the table of wells, fields and images."""
 
@@ -105,6 +102,7 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
 
 
 def _read(path: str) -> list[LayerData]:
+    from napari_ome_ngff.plugin.contrast import estimate_limits
     from napari_ome_ngff.plugin.to_layers import to_layers
     from napari_ome_ngff.read import open_ome_ngff
     from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
@@ -113,25 +111,10 @@ def _read(path: str) -> list[LayerData]:
         warnings.simplefilter("always", OmeNgffWarning)
         # napari leaves the previous plane on the screen where a chunk cannot be read: it is filled instead.
         opened = open_ome_ngff(path, array_wrapper=DaskArrayWrapper(missing="fill"))
-        layers = to_layers(opened, image_name(path), limits=_limits(opened))
+        layers = to_layers(opened, image_name(path), limits=estimate_limits(opened))
     _report(caught)
     _hint(opened)
     return layers
-
-
-def _limits(opened: Image | Collection) -> Any:
-    """Estimate contrast where the file says none, of all images at once and within one limit of bytes."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from napari_ome_ngff.image import Image
-    from napari_ome_ngff.plugin.contrast import READ_AT_MOST, estimate_limits
-
-    if isinstance(opened, Image):
-        return estimate_limits(opened)
-    share = READ_AT_MOST // max(1, len(opened.images))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = pool.map(lambda image: estimate_limits(image, nbytes=share), opened.images.values())
-        return dict(zip(opened.images, found, strict=True))
 
 
 def _hint(opened: Image | Collection) -> None:

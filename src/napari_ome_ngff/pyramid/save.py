@@ -71,7 +71,7 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
         )
         where = part.final
         executor = save.executor or stack.enter_context(
-            ThreadPoolExecutor(save.options.workers, thread_name_prefix="ome-ngff")
+            ThreadPoolExecutor(save.options.workers, thread_name_prefix="ome-ngff-write")
         )
         with failing("The arrays could not be created", where):
             writers = {
