@@ -125,24 +125,28 @@ def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) ->
     limits
         Contrast limits in use.
     dtype
-        Of the data: the range of types of one or two bytes. What larger types can hold says nothing about
-        what they do hold; there the slider reaches as far beyond the limits as they are apart.
+        Of the data: the range of types of one byte. What larger types can hold says nothing about what they
+        do hold, and a slider from 0 to 65535 cannot be set to 120: there it reaches three times as far above
+        the limits as they are apart, since fine levels are brighter than the coarse one that they come from.
 
     Examples
     --------
     >>> slider_range(Window(min=0, max=4095), (10.0, 200.0), np.dtype("uint16"))
     (0.0, 4095.0)
     >>> slider_range(None, (10.0, 200.0), np.dtype("uint16")), slider_range(None, (1.0, 3.0), np.dtype("f4"))
-    ((0.0, 65535.0), (0.0, 5.0))
+    ((0.0, 770.0), (0.0, 9.0))
     """
     low, high = limits
     given = None if window is None or window.min is None or window.max is None else (window.min, window.max)
     ends = None if given is None else usable_limits(*given)
-    if ends is None and dtype.kind in "iu" and dtype.itemsize <= 2:
+    if ends is None and dtype.kind in "iu" and dtype.itemsize == 1:
         ends = dtype_limits(dtype)
     if ends is None:
         floor = 0.0 if low >= 0 else low - (high - low)
-        ends = usable_limits(max(floor, low - (high - low)), high + (high - low)) or limits
+        top = high + 3 * (high - low)
+        if dtype.kind in "iu":
+            top = min(top, float(np.iinfo(dtype).max))
+        ends = usable_limits(max(floor, low - (high - low)), top) or limits
     return min(ends[0], low), max(ends[1], high)
 
 
