@@ -452,3 +452,18 @@ def test_hierarchies_say_where_they_are(tmp_path: Path) -> None:
         repr(open_hierarchy(tmp_path / "a.zarr").below("labels")) == f"<Hierarchy {tmp_path}/a.zarr/labels>"
     )
     assert isinstance(open_hierarchy(tmp_path / "a.zarr").below("labels"), Hierarchy)
+
+
+def test_arrays_described_in_the_same_words_are_still_two_arrays(tmp_path: Path) -> None:
+    """What is known of one is used for the other; their places and pixels are their own."""
+    for name, value in (("a", 1), ("b", 2)):
+        array = zarr.create_array(tmp_path, name=name, shape=(4,), dtype="uint8")
+        array[:] = value
+    hierarchy = open_hierarchy(tmp_path)
+    hierarchy.fetch(["a", "b"])
+    one, other = hierarchy.array("a"), hierarchy.array("b")
+    assert one is not None
+    assert other is not None
+    assert (one.path, other.path) == ("a", "b")
+    assert one.metadata is other.metadata
+    assert (one[0], other[0]) == (1, 2)

@@ -35,7 +35,11 @@ def modules_in_the_picture() -> tuple[str, ...]:
 ORDER = modules_in_the_picture()
 """A total order: a module imports only from modules to its left."""
 
-STRANGERS = ({"metadata", "storage"}, {"read", "create"}, {"read", "pyramid"})
+READING = ("image", "levels", "mosaic", "plate", "scene", "collection", "read")
+STRANGERS = (
+    {"metadata", "storage"},
+    *({one, other} for one in READING for other in ("create", "pyramid")),
+)
 """Pairs of rooms that do not know each other, whatever their order."""
 
 WINDOW = {"napari", "npe2", "app_model", "magicgui", "qtpy", "superqt", "PyQt6", "PySide6", "pint"}

@@ -149,7 +149,12 @@ class Hierarchy:
             attributes = nodes.attributes_of(document, where=where)
         else:
             attributes = self._known(full, ".zattrs") or {}
-        return nodes.build_array(self.store, full, document, attributes, where=where)
+        # Equal documents of one round trip are one object: hundreds of fields differ in their place alone.
+        known = self._table.arrays.get(id(document)) if not attributes else None
+        array = nodes.build_array(self.store, full, document, attributes, where=where, alike=known)
+        if not attributes:
+            self._table.arrays[id(document)] = array
+        return array
 
     def shape(self, path: str) -> tuple[int, ...] | None:
         """Return the shape of an array, without building it.

@@ -209,7 +209,13 @@ def shape_of(document: Document, *, where: str) -> tuple[int, ...]:
 
 
 def build_array(
-    store: Store, path: str, document: Document, attributes: Mapping[str, Any], *, where: str
+    store: Store,
+    path: str,
+    document: Document,
+    attributes: Mapping[str, Any],
+    *,
+    where: str,
+    alike: zarr.Array[Any] | None = None,
 ) -> zarr.Array[Any]:
     """Return the Zarr array that a document describes, without asking the store for anything.
 
@@ -223,6 +229,8 @@ def build_array(
         The array's attributes.
     where
         Path or URL of the array.
+    alike
+        An array that was made from the same document and attributes: what it knows is used again.
 
     Returns
     -------
@@ -237,6 +245,8 @@ def build_array(
     import zarr
     from zarr.storage import StorePath
 
+    if alike is not None:
+        return zarr.Array(zarr.AsyncArray(metadata=alike.metadata, store_path=StorePath(store, path)))
     shape_of(document, where=where)
     own = {key: value for key, value in document.items() if key != "attributes"}
     try:

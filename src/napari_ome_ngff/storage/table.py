@@ -35,6 +35,8 @@ class Table:
         2 or 3: which documents are asked for.
     documents : dict
         Key to the document, to None where there is nothing, or to the error that came instead.
+    arrays : dict
+        Identity of an array's document to an array that was made from it.
 
     Examples
     --------
@@ -49,6 +51,7 @@ class Table:
         self.store = store
         self.zarr_format = 3
         self.documents: dict[str, nodes.Document | OmeNgffError | None] = {}
+        self.arrays: dict[int, zarr.Array[Any]] = {}
 
     def fetch(self, keys: Iterable[str]) -> None:
         """Fetch, in one round trip, those documents that are not known yet.
