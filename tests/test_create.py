@@ -12,7 +12,6 @@ import zarr
 import zarr.codecs
 
 from napari_ome_ngff import (
-    DEFAULT_COMPRESSOR,
     CoordinateError,
     DaskArrayWrapper,
     MetadataError,
@@ -31,8 +30,18 @@ def square(size: int = 8, dtype: str = "uint8") -> xarray.DataArray:
     return xarray.DataArray(data, dims=("y", "x"))
 
 
-def test_default_compressor_is_zstd_level_3() -> None:
-    assert DEFAULT_COMPRESSOR == numcodecs.Zstd(level=3)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_default_compressor_and_its_block_size_are_in_the_metadata(version: str) -> None:
+    group = create_multiscale_group(
+        store=zarr.storage.MemoryStore(), arrays={"s0": square(dtype="uint16")}, ngff_version=version
+    )
+    about = group["s0"].metadata.to_dict()
+    if version == "0.4":
+        expected = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 1, "blocksize": 2**20}
+        assert about["compressor"] == expected
+    else:
+        settings = {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "typesize": 2, "blocksize": 2**20}
+        assert about["codecs"][1] == {"name": "blosc", "configuration": settings}
 
 
 @pytest.mark.parametrize(("version", "zarr_format"), [("0.4", 2), ("0.5", 3), ("0.6", 3)])

@@ -211,6 +211,26 @@ def test_label_images_get_no_new_labels_and_as_many_levels_as_the_image(store: A
     assert cells.multiscale.name == "sample"
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
+def test_images_are_shuffled_and_label_images_are_not_unless_a_codec_is_given(
+    store: Any, version: str
+) -> None:
+    labels = {"cells": MultiscaleSource(image=image())}
+    write(store, image(), ngff_version=version, labels=labels, levels=2)
+    root = zarr.open_group(store, mode="r")
+    for path, shuffle in {"0": 1, "1": 1, "labels/cells/0": 0, "labels/cells/1": 0}.items():
+        (codec,) = root[path].compressors
+        about = codec.to_dict() if version != "0.4" else {"configuration": codec.get_config()}
+        configuration = about["configuration"]
+        assert (configuration["cname"], configuration["clevel"]) == ("zstd", 1)
+        assert configuration["blocksize"] == 2**20
+        assert configuration["shuffle"] == (
+            shuffle if version == "0.4" else ["noshuffle", "shuffle"][shuffle]
+        )
+    write(store, image(), ngff_version=version, labels=labels, compressor=None, overwrite=True)
+    assert zarr.open_group(store, mode="r")["labels/cells/0"].compressors == ()
+
+
 def test_labels_are_not_averaged_and_are_whole_numbers(store: Any) -> None:
     for source in (
         MultiscaleSource(image=image(), method="mean"),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_ome_ngff.create import (
-        DEFAULT_COMPRESSOR,
         create_multiscale_group,
         model_multiscale_group,
     )
@@ -56,7 +55,7 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "create": ("DEFAULT_COMPRESSOR", "create_multiscale_group", "model_multiscale_group"),
+    "create": ("create_multiscale_group", "model_multiscale_group"),
     "errors": (
         "CancelledError",
         "CoordinateError",
@@ -87,7 +86,6 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
-    "DEFAULT_COMPRESSOR",
     "Axis",
     "BaseArrayWrapper",
     "CancelledError",

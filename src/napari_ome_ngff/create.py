@@ -11,15 +11,13 @@ from itertools import pairwise
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
-import numcodecs
-
 from napari_ome_ngff.channels import channels_of
 from napari_ome_ngff.coordinates import from_coordinates
 from napari_ome_ngff.errors import MetadataError, OptionError, TargetError
 from napari_ome_ngff.existing import check_keepable, level_paths
 from napari_ome_ngff.metadata.model import Level, Multiscale
 from napari_ome_ngff.metadata.versions import check_version, encode, merge_attributes
-from napari_ome_ngff.storage.array_spec import array_spec, auto_chunks, clip_chunks
+from napari_ome_ngff.storage.array_spec import array_spec, auto_chunks, choose_compressor, clip_chunks
 from napari_ome_ngff.storage.location import is_within, location_of
 from napari_ome_ngff.storage.origins import lazy_locations
 from napari_ome_ngff.storage.replace import open_existing, staged
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
 
 NgffVersion = Literal["0.4", "0.5", "0.6"]
 Chunks = Literal["auto"] | tuple[int, ...] | tuple[tuple[int, ...], ...]
-
-DEFAULT_COMPRESSOR = numcodecs.Zstd(level=3)
-"""Zstandard at level 3, as numcodecs says it; mapped to its Zarr v3 counterpart for 0.5 and 0.6."""
 
 
 def model_multiscale(
@@ -116,7 +111,7 @@ def model_multiscale_group(
     transform_precision: int | None = None,
     ngff_version: NgffVersion = "0.4",
     chunks: Chunks = "auto",
-    compressor: object = DEFAULT_COMPRESSOR,
+    compressor: object = "auto",
     fill_value: object = 0,
 ) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
     """Model the Zarr group that holds these levels as an OME-NGFF image. No IO.
@@ -134,8 +129,8 @@ def model_multiscale_group(
         ``"auto"`` (1 to 4 MiB, see :func:`napari_ome_ngff.storage.array_spec.auto_chunks`), one shape for
         all levels, or one per level.
     compressor
-        A numcodecs codec or None. For 0.5 and 0.6 Zstd, Blosc and GZip are mapped to their Zarr v3
-        counterparts.
+        ``"auto"`` (blosc-zstd, see :func:`napari_ome_ngff.storage.array_spec.choose_compressor`), a numcodecs
+        codec or None. For 0.5 and 0.6 Zstd, Blosc and GZip are mapped to their Zarr v3 counterparts.
     fill_value
         What chunks that were never written hold.
 
@@ -169,7 +164,7 @@ def model_multiscale_group(
             shape=array.shape,
             dtype=array.dtype,
             chunks=level_chunks[path],
-            compressor=compressor,
+            compressor=choose_compressor(compressor),
             fill_value=fill_value,
             dims=multiscale.dims,
             zarr_format=version.zarr_format,
@@ -238,7 +233,7 @@ def create_multiscale_group(
     transform_precision: int | None = None,
     ngff_version: NgffVersion = "0.4",
     chunks: Chunks = "auto",
-    compressor: object = DEFAULT_COMPRESSOR,
+    compressor: object = "auto",
     fill_value: object = 0,
     overwrite: bool = False,
 ) -> zarr.Group:

@@ -86,8 +86,8 @@ def make_fields() -> Fields:
         compressor=ComboBox(
             label="Compression",
             choices=list(COMPRESSORS),
-            tooltip="None of them loses anything. zstd: small and fast, read everywhere. blosc: faster. "
-            "gzip: for very old tools. none: fastest to write, largest.",
+            tooltip="None of them loses anything. auto: blosc with zstd, small and fastest. "
+            "zstd: slower. gzip: for tools that know neither. none: largest.",
         ),
         overwrite=CheckBox(
             text="Replace an image that is there",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 After = Literal["keep", "add", "swap"]
 """What becomes of the layers when the image is written: left alone, joined by or exchanged for the result."""
 
-COMPRESSORS = ("zstd", "blosc", "gzip", "none")
+COMPRESSORS = ("auto", "zstd", "gzip", "none")
 IMAGE_METHODS = ("mean", "nearest")
 LABEL_METHODS = ("mode", "nearest")
 REPORT_EVERY = 0.05
@@ -55,7 +55,7 @@ class Form:
     shards
         ``"none"`` or ``"auto"``.
     compressor
-        One of ``"zstd"``, ``"blosc"``, ``"gzip"``, ``"none"``.
+        One of ``"auto"``, ``"zstd"``, ``"gzip"``, ``"none"``.
     overwrite
         Whether an image at the target may be replaced.
     after
@@ -69,7 +69,7 @@ class Form:
     levels: str = "auto"
     chunks: str = "auto"
     shards: str = "none"
-    compressor: str = "zstd"
+    compressor: str = "auto"
     overwrite: bool = False
     after: str = "keep"
 
@@ -178,7 +178,7 @@ def _with_options(request: Request, source: MultiscaleSource) -> MultiscaleSourc
 
 
 def codec(name: str) -> Any:
-    """Make the numcodecs codec of a compressor's name; None for ``"none"``.
+    """Make the numcodecs codec of a compressor's name; ``"auto"`` is left to the library, and None is none.
 
     Raises
     ------
@@ -194,8 +194,8 @@ def codec(name: str) -> Any:
 
     _choice("Compression", name, COMPRESSORS)
     made: dict[str, Any] = {
+        "auto": lambda: "auto",
         "zstd": lambda: numcodecs.Zstd(level=3),
-        "blosc": lambda: numcodecs.Blosc(cname="zstd", clevel=3, shuffle=numcodecs.Blosc.SHUFFLE),
         "gzip": lambda: numcodecs.GZip(level=5),
         "none": lambda: None,
     }

@@ -17,7 +17,7 @@ from napari_ome_ngff.metadata.versions import (
 )
 from napari_ome_ngff.pyramid.model import Options
 from napari_ome_ngff.pyramid.prepare import Prepared
-from napari_ome_ngff.storage.array_spec import array_spec
+from napari_ome_ngff.storage.array_spec import array_spec, choose_compressor
 
 if TYPE_CHECKING:
     import zarr
@@ -178,7 +178,7 @@ def array_specs(
             dtype=one.plan.dtype,
             chunks=level.chunks,
             shards=level.shards,
-            compressor=compressor,
+            compressor=choose_compressor(compressor, labels=one.multiscale.label_image is not None),
             fill_value=fill_value,
             dims=one.plan.dims,
             zarr_format=zarr_format,

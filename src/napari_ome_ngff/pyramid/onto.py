@@ -8,7 +8,6 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.create import DEFAULT_COMPRESSOR
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.metadata.model import LabelImage
 from napari_ome_ngff.metadata.versions import VERSIONS, decode, decode_labels
@@ -33,7 +32,7 @@ def write_labels(
     labels: Mapping[str, MultiscaleSource],
     chunks: Chunks = "auto",
     shards: Shards = None,
-    compressor: object = DEFAULT_COMPRESSOR,
+    compressor: object = "auto",
     executor: Executor | None = None,
     memory_limit: int = MEMORY_LIMIT,
     transform_precision: int | None = None,

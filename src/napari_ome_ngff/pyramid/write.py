@@ -8,7 +8,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.create import DEFAULT_COMPRESSOR
 from napari_ome_ngff.metadata.model import Channel, LabelImage
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.pyramid.contents import array_specs, group_documents, replaced_members
@@ -41,7 +40,7 @@ def write_multiscale_group(
     factors: Factors = None,
     chunks: Chunks = "auto",
     shards: Shards = None,
-    compressor: object = DEFAULT_COMPRESSOR,
+    compressor: object = "auto",
     fill_value: object = 0,
     executor: Executor | None = None,
     memory_limit: int = MEMORY_LIMIT,
@@ -85,7 +84,8 @@ def write_multiscale_group(
     shards
         None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4.
     compressor
-        A numcodecs codec or None.
+        ``"auto"``: blosc-zstd, small and fast, with shuffled bytes for images and without for label images; or
+        a numcodecs codec, or None.
     fill_value
         What chunks hold that are not stored, because every voxel is this value.
     executor
@@ -165,7 +165,7 @@ def plan_hierarchy(
     ngff_version: str = "0.5",
     chunks: Chunks = "auto",
     shards: Shards = None,
-    compressor: object = DEFAULT_COMPRESSOR,
+    compressor: object = "auto",
     fill_value: object = 0,
     memory_limit: int = MEMORY_LIMIT,
     transform_precision: int | None = None,
@@ -214,7 +214,7 @@ def write_hierarchy(
     ngff_version: str = "0.5",
     chunks: Chunks = "auto",
     shards: Shards = None,
-    compressor: object = DEFAULT_COMPRESSOR,
+    compressor: object = "auto",
     fill_value: object = 0,
     executor: Executor | None = None,
     memory_limit: int = MEMORY_LIMIT,
