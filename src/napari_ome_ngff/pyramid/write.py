@@ -84,8 +84,8 @@ def write_multiscale_group(
     shards
         None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4.
     compressor
-        ``"auto"``: blosc-zstd, small and fast, with shuffled bytes for images and without for label images; or
-        a numcodecs codec, or None.
+        ``"auto"``: blosc-zstd, small and fast, with shuffled bytes for images and without for label images.
+        Or a numcodecs codec, or None.
     fill_value
         What chunks hold that are not stored, because every voxel is this value.
     executor
