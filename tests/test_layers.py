@@ -25,10 +25,18 @@ from napari_ome_ngff.metadata.model import (
 )
 from napari_ome_ngff.plugin.display import color_of, colormap_for, window_limits, window_of
 from napari_ome_ngff.plugin.label_display import colors_of, direct_colors, features_table, properties_of
-from napari_ome_ngff.plugin.layers import METADATA_KEY, LayerData, file_version, from_layers, to_layers
+from napari_ome_ngff.plugin.layers import (
+    METADATA_KEY,
+    LayerData,
+    file_version,
+    from_layers,
+    targets_of,
+    to_layers,
+)
 from napari_ome_ngff.plugin.layout import MAX_CHANNEL_LAYERS
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.to_layers import MANY_LAYERS
+from napari_ome_ngff.pyramid.model import MultiscaleSource
 
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
@@ -83,6 +91,15 @@ def as_saved(layers: list[LayerData]) -> list[LayerData]:
             meta["colormap"] = {"name": "x", "colors": np.array([[0, 0, 0, 1], [*rgb, 1]])}
         saved.append((data, meta, kind))
     return saved
+
+
+def one_image(
+    layers: list[LayerData], name: str | None = None
+) -> tuple[dict[str, MultiscaleSource], list[str]]:
+    """What is written of layers that belong together."""
+    bundles, messages = from_layers(layers, name=name)
+    assert len(bundles) == 1
+    return targets_of(bundles, "a.ome.zarr")["a.ome.zarr"], messages
 
 
 def placed(array: xarray.DataArray) -> dict[str, tuple[float, float]]:
@@ -253,7 +270,7 @@ def test_colours_that_napari_cannot_show_are_named_and_kept(monkeypatch: pytest.
     with pytest.warns(OmeNgffWarning, match="numba"):
         layers = to_layers(make_image("yx", dtype="uint32", label_image=LabelImage(colors=colors)))
     assert "colormap" not in layers[0][1]
-    sources, _ = from_layers(as_saved(layers))
+    sources, _ = one_image(as_saved(layers))
     assert sources[""].label_image is not None
     assert sources[""].label_image.colors == colors
 
@@ -278,7 +295,7 @@ def test_the_channel_of_a_label_image_is_taken_out_and_put_back() -> None:
     label = make_image("cyx", dtype="uint8", sizes=SIZES | {"c": 1}, label_image=LabelImage())
     layers = to_layers(make_image("cyx", labels={"cells": label}))
     assert layers[-1][0][0].shape == (8, 6)
-    sources, _ = from_layers(as_saved(layers))
+    sources, _ = one_image(as_saved(layers))
     assert sources["labels/cells"].arrays["s0"].dims == ("c", "y", "x")
 
 
@@ -309,7 +326,7 @@ def test_labels_may_have_axes_that_the_image_lacks_and_spell_them_differently() 
     assert data[0].shape == (2, 1, 8, 6)
     assert meta["axis_labels"] == ("T", "z", "y", "x")
     assert meta["units"] == ("pixel", "micrometer", "micrometer", "micrometer")
-    sources, _ = from_layers(as_saved([(data, meta, "labels")]))
+    sources, _ = one_image(as_saved([(data, meta, "labels")]))
     assert sources[""].arrays["s0"].sizes == {"T": 2, "y": 8, "x": 6}
 
 
@@ -417,7 +434,7 @@ def test_a_mosaic_knows_its_fields_and_is_saved_as_an_image_of_its_own() -> None
     assert [origin["image"] for origin in origins] == ["/data/all.zarr#day1"] * 6 + [
         "/data/all.zarr#day2"
     ] * 3
-    sources, messages = from_layers(as_saved(layers[:6]))
+    sources, messages = one_image(as_saved(layers[:6]))
     assert (list(sources), messages) == (["", "labels/cells"], [])
     assert sources[""].arrays["s0"].dims == ("c", "y", "x")
     assert [channel.label for channel in sources[""].channels] == [f"channel {i}" for i in range(3)]
@@ -440,7 +457,7 @@ def test_an_unchanged_image_is_saved_as_it_was(dims: str, levels: int) -> None:
         for i, color in enumerate(["FF0000", "12AB34", "FFFFFF"][: 3 if "c" in dims else 1])
     )
     image = make_image(dims, levels=levels, channels=channels, name="cells", omero_extra={"id": 7})
-    sources, messages = from_layers(as_saved(to_layers(image)), name="other")
+    sources, messages = one_image(as_saved(to_layers(image)), name="other")
     assert messages == []
     (source,) = sources.values()
     assert source.name == "cells"
@@ -474,7 +491,7 @@ def test_labels_are_saved_as_they_were() -> None:
     )
     label = make_image("tyx", dtype="uint8", label_image=label_image, units={})
     image = make_image("tzyx", labels={"cells": label})
-    sources, messages = from_layers(as_saved(to_layers(image)))
+    sources, messages = one_image(as_saved(to_layers(image)))
     assert messages == []
     source = sources["labels/cells"]
     assert source.label_image == label_image
@@ -499,7 +516,7 @@ def test_levels_move_with_the_layer(factor: float, shift: float, size: int, leve
         "scale": [factor * s for s in meta["scale"]],
         "translate": [factor * t + shift for t in meta["translate"]],
     }
-    sources, _ = from_layers([(data, moved, kind)])
+    sources, _ = one_image([(data, moved, kind)])
     for level, array in enumerate(sources[""].arrays.values()):
         scale, start = placed(array)["y"]
         assert scale == pytest.approx(factor * STEPS["y"] * 2**level)
@@ -509,7 +526,7 @@ def test_levels_move_with_the_layer(factor: float, shift: float, size: int, leve
 
 def test_levels_of_unknown_origin_are_placed_as_napari_shows_them() -> None:
     levels = [np.zeros((250, 100)), np.zeros((31, 50))]
-    sources, _ = from_layers([(levels, {"multiscale": True, "scale": [2, 3], "translate": [10, 0]}, "image")])
+    sources, _ = one_image([(levels, {"multiscale": True, "scale": [2, 3], "translate": [10, 0]}, "image")])
     fine, coarse = (placed(array) for array in sources[""].arrays.values())
     for dim, size in (("y", (250, 31)), ("x", (100, 50))):
         edges = [
@@ -531,7 +548,7 @@ def test_equal_layers_become_channels_in_their_order() -> None:
         plain("b", colormap="red", contrast_limits=[1, 5], visible=False),
         plain("a", colormap={"colors": [[0, 0, 0, 1], [0, 1, 0, 1]]}, contrast_limits=(0, 300)),
     ]
-    sources, messages = from_layers(layers, name="both")
+    sources, messages = one_image(layers, name="both")
     source = sources[""]
     assert (list(sources), messages, source.name, source.method) == ([""], [], "both", "mean")
     assert source.image.dims == ("c", "z", "y", "x")
@@ -545,41 +562,24 @@ def test_equal_layers_become_channels_in_their_order() -> None:
 
 def test_time_stays_before_the_new_channel_axis() -> None:
     layers = [plain("a", (2, 4, 8, 8)), plain("b", (2, 4, 8, 8))]
-    assert from_layers(layers)[0][""].image.dims == ("t", "c", "z", "y", "x")
+    assert one_image(layers)[0][""].image.dims == ("t", "c", "z", "y", "x")
 
 
 def test_stacking_numpy_layers_copies_nothing() -> None:
     one = np.zeros((16, 2048, 1024), "uint8")
-    sources, _ = from_layers([(one, {"name": "a"}, "image"), (one, {"name": "b"}, "image")])
+    sources, _ = one_image([(one, {"name": "a"}, "image"), (one, {"name": "b"}, "image")])
     one[3, 5, 7] = 9
     stack = sources[""].image
     assert stack.chunks is not None
     assert stack.isel(c=1, z=3, y=5, x=7).values == 9
 
 
-@pytest.mark.parametrize(
-    ("other", "what"),
-    [
-        (plain("b", (4, 8, 9)), "size"),
-        (plain("b", (8, 8)), "axes"),
-        (plain("b", dtype="uint16"), "data type"),
-        (plain("b", scale=[1, 1, 2]), "scale"),
-        (plain("b", translate=[0, 0, 1]), "translate"),
-        (plain("b", units=("micrometer",) * 3), "units"),
-        (plain("b", (4, 8, 8, 3), rgb=True), "RGB"),
-    ],
-)
-def test_layers_that_differ_are_named(other: LayerData, what: str) -> None:
-    with pytest.raises(UnsupportedError, match=f"'a' and 'b' do not belong to one image: {what}"):
-        from_layers([plain("a"), other])
-
-
 def test_some_channels_of_a_file_are_saved_in_the_order_of_the_file() -> None:
     layers = as_saved(to_layers(make_image(channels=tuple(Channel(label=x) for x in "abc"))))
-    sources, _ = from_layers([layers[2], layers[0]])
+    sources, _ = one_image([layers[2], layers[0]])
     assert [channel.label for channel in sources[""].channels] == ["a", "c"]
     assert sources[""].arrays["s0"].sizes["c"] == 2
-    (alone,) = from_layers([layers[1]])[0].values()
+    (alone,) = one_image([layers[1]])[0].values()
     assert alone.arrays["s0"].dims == ("c", "z", "y", "x")
 
 
@@ -588,7 +588,7 @@ def test_a_new_layer_joins_the_channels_that_it_was_made_from() -> None:
     layers = as_saved(to_layers(image))
     new = {key: layers[0][1][key] for key in ("scale", "translate", "units", "axis_labels")}
     layers.append((np.asarray(layers[0][0]) // 2, new | {"name": "smooth"}, "image"))
-    sources, _ = from_layers(layers)
+    sources, _ = one_image(layers)
     assert sources[""].image.sizes["c"] == 4
     assert sources[""].channels[3].label == "smooth"
     assert file_version(layers) is None
@@ -599,45 +599,45 @@ def test_a_projection_of_what_was_opened_is_a_new_image() -> None:
     flat = meta | {"scale": meta["scale"][1:], "translate": meta["translate"][1:]}
     flat |= {"units": meta["units"][1:], "axis_labels": meta["axis_labels"][1:], "rotate": None}
     flat |= {"affine": None, "shear": None}
-    (source,) = from_layers([(np.asarray(data).max(0), flat, kind)])[0].values()
+    (source,) = one_image([(np.asarray(data).max(0), flat, kind)])[0].values()
     assert source.image.dims == ("y", "x")
     assert source.multiscale is None
 
 
 def test_rgb_opens_as_rgb_again() -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (4, 8, 8, 3), dtype="uint8")
-    (source,) = from_layers([(pixels, {"name": "photo", "rgb": True}, "image")])[0].values()
+    (source,) = one_image([(pixels, {"name": "photo", "rgb": True}, "image")])[0].values()
     assert source.image.dims == ("c", "z", "y", "x")
     assert [c.label for c in source.channels] == ["red", "green", "blue"]
     noun = make_image("czyx", channels=source.channels).multiscale
     ((data, meta, _),) = to_layers(Image(location="", multiscale=noun, arrays={"s0": source.image}))
     assert meta["rgb"] is True
     np.testing.assert_array_equal(data, pixels)
-    (again,) = from_layers([(data, meta, "image")])[0].values()
+    (again,) = one_image([(data, meta, "image")])[0].values()
     assert again.image.dims == ("c", "z", "y", "x")
 
 
 def test_labels_alone_are_the_image_and_several_share_a_group() -> None:
     labels = (np.ones((8, 8), "int32"), {"name": "my cells/1"}, "labels")
-    sources, _ = from_layers([labels])
+    sources, _ = one_image([labels])
     assert list(sources) == [""]
     assert sources[""].label_image is not None
     assert sources[""].name == "my cells/1"
-    assert list(from_layers([labels, labels])[0]) == ["labels/my_cells_1", "labels/my_cells_1-2"]
+    assert list(one_image([labels, labels])[0]) == ["labels/my_cells_1", "labels/my_cells_1-2"]
 
 
 def test_masks_become_numbers() -> None:
-    sources, messages = from_layers([(np.eye(4, dtype=bool), {"name": "mask"}, "labels")])
+    sources, messages = one_image([(np.eye(4, dtype=bool), {"name": "mask"}, "labels")])
     assert sources[""].image.dtype == np.uint8
     assert "0 and 1" in messages[0]
 
 
 def test_other_layers_are_named() -> None:
     points = (np.zeros((3, 2)), {"name": "spots"}, "points")
-    _, messages = from_layers([plain("a"), points])
+    _, messages = one_image([plain("a"), points])
     assert messages == ["Points layer 'spots' was not saved: OME-NGFF holds images and label images only."]
     with pytest.raises(UnsupportedError, match="nothing here"):
-        from_layers([points])
+        one_image([points])
 
 
 @pytest.mark.parametrize(
@@ -655,20 +655,20 @@ def test_other_layers_are_named() -> None:
 )
 def test_what_cannot_be_said_is_refused_with_the_layers_name(layer: LayerData, words: str) -> None:
     with pytest.raises(UnsupportedError, match=words):
-        from_layers([layer])
+        one_image([layer])
 
 
 @pytest.mark.parametrize("meta", [{"scale": [0, 1]}, {"scale": [np.nan, 1]}, {"translate": [np.inf, 0]}])
 def test_unusable_placement_is_refused(meta: dict[str, Any]) -> None:
     with pytest.raises(MetadataError, match="'a' has no usable placement"):
-        from_layers([plain("a", (4, 4), **meta)])
+        one_image([plain("a", (4, 4), **meta)])
 
 
 def test_an_affine_that_only_scales_and_moves_is_kept() -> None:
     affine = np.diag([2.0, 3.0, 1.0])
     affine[:2, -1] = 10, 20
     layer = plain("a", (4, 4), scale=[0.5, 1], translate=[1, 1], affine=affine)
-    assert placed(from_layers([layer])[0][""].image) == {"y": (1.0, 12.0), "x": (3.0, 23.0)}
+    assert placed(one_image([layer])[0][""].image) == {"y": (1.0, 12.0), "x": (3.0, 23.0)}
 
 
 @pytest.mark.parametrize(
@@ -685,13 +685,13 @@ def test_an_affine_that_only_scales_and_moves_is_kept() -> None:
 def test_axes_without_names_are_named_by_position(
     ndim: int, labels: tuple[str, ...] | None, dims: str
 ) -> None:
-    (source,) = from_layers([plain("a", (2,) * ndim, axis_labels=labels)])[0].values()
+    (source,) = one_image([plain("a", (2,) * ndim, axis_labels=labels)])[0].values()
     assert "".join(source.image.dims) == dims
     assert [source.image.coords[d].attrs["type"] for d in dims] == [TYPES[d] for d in dims]
 
 
 def test_units_are_spelled_as_the_specification_does() -> None:
-    (source,) = from_layers([plain("a", (2, 4, 4), units=("s", "µm", "pixel"), axis_labels=tuple("tyx"))])[
+    (source,) = one_image([plain("a", (2, 4, 4), units=("s", "µm", "pixel"), axis_labels=tuple("tyx"))])[
         0
     ].values()
     found = {dim: source.image.coords[dim].attrs.get("units") for dim in "tyx"}
@@ -700,7 +700,7 @@ def test_units_are_spelled_as_the_specification_does() -> None:
 
 def test_a_unit_that_the_specification_does_not_list_is_left_out_and_named() -> None:
     image = make_image("yx", units={"y": "a.u.", "x": "micrometer"})
-    sources, messages = from_layers(as_saved(to_layers(image)))
+    sources, messages = one_image(as_saved(to_layers(image)))
     assert "units" not in sources[""].arrays["s0"].coords["y"].attrs
     assert len(messages) == 1
     assert "'a.u.'" in messages[0]
@@ -711,7 +711,7 @@ def test_contrast_that_cannot_be_used_becomes_the_range_of_the_type(limits: obje
     assert window_of(limits, np.dtype("uint8"), None) == Window(start=0.0, end=255.0, min=0.0, max=255.0)
 
 
-def test_file_version_needs_one_file() -> None:
+def test_the_version_of_files_is_kept_if_they_agree() -> None:
     one, other = make_image(version="0.4"), make_image(version="0.4", location="/data/other.zarr")
     label = make_image("yx", dtype="uint8", version="0.4", label_image=LabelImage())
     both = to_layers(make_image(version="0.4", labels={"cells": label}))
@@ -719,14 +719,16 @@ def test_file_version_needs_one_file() -> None:
     old = replace(one, multiscale=replace(one.multiscale, version="0.1"))
     assert file_version(to_layers(old)) == "0.4", "0.1 is not written"
     assert file_version(both) == "0.4"
-    assert file_version(to_layers(one) + to_layers(other)) is None
+    assert file_version(to_layers(one) + to_layers(other)) == "0.4"
+    new = replace(other, multiscale=replace(other.multiscale, version="0.5"))
+    assert file_version(to_layers(one) + to_layers(new)) is None
     assert file_version([*to_layers(one), plain("new")]) is None
     assert file_version([*to_layers(one), (np.zeros((1, 2)), {}, "points")]) == "0.4"
 
 
 @pytest.mark.parametrize("junk", [None, "x", {}, {"multiscale": 3}, {"location": ""}])
 def test_foreign_metadata_are_no_obstacle(junk: object) -> None:
-    (source,) = from_layers([plain("a", metadata={METADATA_KEY: junk})])[0].values()
+    (source,) = one_image([plain("a", metadata={METADATA_KEY: junk})])[0].values()
     assert source.multiscale is None
 
 

@@ -30,10 +30,10 @@ from napari_ome_ngff.metadata.model import (
     ScaleTranslation,
     View,
 )
-from napari_ome_ngff.plugin.layers import METADATA_KEY, LayerData, from_layers, to_layers
+from napari_ome_ngff.plugin.layers import METADATA_KEY, LayerData, to_layers
 from napari_ome_ngff.plugin.layout import MAX_CHANNEL_LAYERS
 
-from .test_layers import SIZES, STARTS, STEPS, as_saved, make_image
+from .test_layers import SIZES, STARTS, STEPS, as_saved, make_image, one_image
 
 UNIT = {"space": "micrometer", "time": "second"}
 SYSTEM = "world"
@@ -235,7 +235,7 @@ def test_what_only_scales_moves_and_exchanges_needs_no_matrix(image: Image) -> N
 @settings(deadline=None, max_examples=25)
 @given(viewed())
 def test_a_layer_in_another_system_is_saved_as_it_was(image: Image) -> None:
-    sources, messages = from_layers(as_saved(to_layers(image)))
+    sources, messages = one_image(as_saved(to_layers(image)))
     assert messages == []
     (source,) = sources.values()
     noun = image.multiscale
@@ -253,7 +253,7 @@ def test_a_layer_that_was_moved_in_another_system_is_saved_as_it_is_shown() -> N
     image = in_system(an_image(axes_of("yx"), [2, 3], place), axes_of("yx"), np.diag([10, 10]), [5, 5])
     ((data, meta, kind),) = to_layers(image)
     assert (meta["scale"], meta["translate"]) == ((20.0, 30.0), (5.0, 5.0))
-    (source,) = from_layers([(data, meta | {"translate": (6.0, 5.0)}, kind)])[0].values()
+    (source,) = one_image([(data, meta | {"translate": (6.0, 5.0)}, kind)])[0].values()
     assert source.multiscale is None
     assert source.image.coords["y"].values.tolist() == [6.0, 26.0]
 
@@ -286,7 +286,7 @@ def test_systems_with_other_axes(own: str, system: str, matrix: Any, labels: str
     for layer in check(image):
         assert "".join(layer[1]["axis_labels"]) == labels
     saved = as_saved(to_layers(image))
-    (source,) = from_layers(saved)[0].values()
+    (source,) = one_image(saved)[0].values()
     assert source.image.dims == tuple(own)
 
 
@@ -319,7 +319,7 @@ def test_what_levels_say_beyond_scale_and_translation_counts_too() -> None:
     assert found[3] == pytest.approx({"y": 0.8 * 2 - 0.6 * 2 + 3, "x": 0.6 * 2 + 0.8 * 2})
     assert meta["affine"].shape == (3, 3)
     with pytest.raises(UnsupportedError, match="affine"):
-        from_layers([to_layers(image)[0]])
+        one_image([to_layers(image)[0]])
 
 
 # Label images in another system

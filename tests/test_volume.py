@@ -16,11 +16,11 @@ from napari.components import ViewerModel
 from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.image import Image
 from napari_ome_ngff.metadata.model import LabelImage, ScaleTranslation
-from napari_ome_ngff.plugin.layers import METADATA_KEY, from_layers, to_layers
+from napari_ome_ngff.plugin.layers import METADATA_KEY, to_layers
 from napari_ome_ngff.plugin.volume import LONGEST, VOLUME_BYTES, misfits, strides, with_volume
 from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
 
-from .test_layers import as_saved, make_image
+from .test_layers import as_saved, make_image, one_image
 
 
 def blank(*shape: int, dtype: str = "uint8") -> np.ndarray:
@@ -122,7 +122,7 @@ def test_an_added_level_is_shown_but_not_saved() -> None:
     for data, meta, _ in layers:
         assert [level.shape for level in data] == [(3000, 8, 8), (3000, 4, 4), (1500, 4, 4)]
         assert meta["metadata"][METADATA_KEY]["added"] == 1
-    (source,) = from_layers(as_saved(layers))[0].values()
+    (source,) = one_image(as_saved(layers))[0].values()
     assert [array.shape for array in source.arrays.values()] == [(2, 3000, 8, 8), (2, 3000, 4, 4)]
     assert source.multiscale.levels == image.multiscale.levels
 

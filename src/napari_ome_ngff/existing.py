@@ -79,3 +79,23 @@ def check_keepable(group: zarr.Group, replaced: Collection[str], zarr_format: in
             found=f"Zarr v{group.metadata.zarr_format} members of the image that would be replaced",
             hint="Write to another place, or in the version that is there.",
         )
+
+
+def several_replace_nothing(where: str) -> TargetError:
+    """Return the error for several images that would be written where there is something.
+
+    Parameters
+    ----------
+    where
+        Path or URL.
+
+    Returns
+    -------
+    TargetError
+        To be raised by the caller.
+    """
+    return TargetError(
+        "Several images never replace what is there.",
+        where=where,
+        hint="Choose a name that is not taken, or save each image on its own.",
+    )

@@ -12,47 +12,53 @@ from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.plugin.arrays import Placement, lazy, to_dataarray
+from napari_ome_ngff.plugin.bundles import Bundle, targets_of
 from napari_ome_ngff.plugin.display import color_of, colormap_for, rgb_channels, window_of
+from napari_ome_ngff.plugin.grouping import Group, group_layers, lead
 from napari_ome_ngff.plugin.label_display import colors_of, properties_of
 from napari_ome_ngff.plugin.layer_images import LayerImage, layer_image
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
+from napari_ome_ngff.plugin.target import SUFFIXES
 
 if TYPE_CHECKING:
     from xarray import DataArray
 
     from napari_ome_ngff.pyramid.model import MultiscaleSource
 
+__all__ = ["SAVED_KINDS", "Bundle", "file_version", "from_layers", "targets_of"]
+
 SAVED_KINDS = ("image", "labels")
 
 
 def from_layers(
     layers: Sequence[LayerData], *, name: str | None = None
-) -> tuple[dict[str, MultiscaleSource], list[str]]:
-    """Translate layers into one image with its label images, ready to be written.
+) -> tuple[tuple[Bundle, ...], list[str]]:
+    """Translate layers into images with their label images, ready to be written.
 
-    Image layers that belong together become channels of one image. Labels layers become ``labels/<name>``;
-    a Labels layer that is alone becomes the image itself. A layer with levels keeps them.
+    Image layers that belong together become channels of one image. Labels layers become ``labels/<name>`` of
+    the image that they lie on. A layer with levels keeps them. See
+    :func:`napari_ome_ngff.plugin.grouping.group_layers` for what belongs together.
 
     Parameters
     ----------
     layers
         Data, attributes and type of each layer, bottom first, as napari hands them to a writer.
     name
-        Name of the image, if it was not opened from a file that names it; by default the first layer's.
+        Name of the image, if there is but one, and it was not opened from a file that names it; by default
+        the first layer's.
 
     Returns
     -------
-    dict
-        Path in the hierarchy (``""``, ``"labels/cells"``) to what is written there.
+    tuple of Bundle
+        At least one; :func:`targets_of` says where each is written.
     list of str
-        What the user should know: layers that are not saved, and why.
+        What the user should know: layers that are not saved, and why; images that are different, and why.
 
     Raises
     ------
     UnsupportedError
-        If there is nothing to save, if Image layers do not belong together, or if a layer cannot be said in
-        OME-NGFF: the layers and what differs are named.
+        If there is nothing to save, or if a layer cannot be said in OME-NGFF: the layer is named.
     MetadataError
         If a layer has no usable placement.
 
@@ -60,9 +66,9 @@ def from_layers(
     --------
     >>> import numpy as np
     >>> pixels = np.zeros((8, 8), "uint8")
-    >>> sources, messages = from_layers([(pixels, {"name": "cells"}, "image"), (pixels, {}, "labels")])
-    >>> list(sources), messages
-    (['', 'labels/labels'], [])
+    >>> bundles, messages = from_layers([(pixels, {"name": "cells"}, "image"), (pixels, {}, "labels")])
+    >>> [(bundle.name, list(bundle.sources)) for bundle in bundles], messages
+    ([('cells', ['', 'labels/labels'])], [])
     """
     messages = [
         f"{kind.capitalize()} layer {meta.get('name', kind)!r} was not saved: "
@@ -78,20 +84,22 @@ def from_layers(
             expected="Image or Labels layers",
         )
     messages += [message for image in found for message in image.messages]
-    images = [image for image in found if image.kind == "image"]
-    labels = _label_groups([image for image in found if image.kind == "labels"])
+    groups, told = group_layers(found)
+    return tuple(_bundle(group, name if len(groups) == 1 else None) for group in groups), messages + told
+
+
+def _bundle(group: Group, name: str | None) -> Bundle:
     sources: dict[str, MultiscaleSource] = {}
-    if images:
-        sources[""] = _image_source(images, name)
-    elif len(labels) == 1:
-        return {"": _label_source(labels[0], None)}, messages
-    for path, group in zip(unique_names(map(_label_path, labels)), labels, strict=True):
-        sources[f"labels/{path}"] = _label_source(group, "../../" if images else None)
-    return sources, messages
+    if group.images:
+        sources[""] = _image_source(group.images, name)
+    for path, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
+        sources[f"labels/{path}"] = _label_source(layers, "../../" if group.images else None)
+    title = next(iter(sources.values())).name
+    return Bundle(name=title or "image", sources=sources)
 
 
 def file_version(layers: Iterable[LayerData]) -> str | None:
-    """Return the OME-NGFF version of the one file that all layers come from, or None.
+    """Return the OME-NGFF version that all layers were opened from, or None.
 
     Layers that are not saved do not count. Of a version that is not written, the oldest that is, 0.4, is the
     nearest.
@@ -102,18 +110,17 @@ def file_version(layers: Iterable[LayerData]) -> str | None:
     True
     """
     origins = [origin_of(meta) for _, meta, kind in layers if kind in SAVED_KINDS]
-    found = {(origin["image"], origin["multiscale"].version) if origin else None for origin in origins}
+    found = {origin["multiscale"].version if origin else None for origin in origins}
     only = found.pop() if len(found) == 1 else None
-    return None if only is None else only[1] if only[1] in VERSIONS else min(VERSIONS)
+    return None if only is None else only if only in VERSIONS else min(VERSIONS)
 
 
 def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleSource:
     """One image from the Image layers: they are its channels."""
     from napari_ome_ngff.pyramid.model import MultiscaleSource
 
-    _check_together(images)
-    first = images[0]
-    origin = _shared_origin(images)
+    first = lead(images)
+    origin = first.origin
     multiscale = None if origin is None else origin["multiscale"]
     if origin is not None and all(image.origin and image.origin["channel"] is not None for image in images):
         images = sorted(images, key=_channel_index)
@@ -122,52 +129,19 @@ def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleS
     return MultiscaleSource(
         **_pixels(images, _channel_name(images, multiscale)),
         method="mean",
-        name=known or name or first.name,
+        name=known or name or _file_name(origin) or first.name,
         channels=channels,
         multiscale=_renamed(multiscale, first, channels=channels),
         attributes={} if origin is None else origin["attributes"],
     )
 
 
-def _check_together(images: Sequence[LayerImage]) -> None:
-    """Image layers are channels of one image if nothing but their pixels and colours differ."""
-    first = images[0]
-    for other in images[1:]:
-        differences = [
-            f"{what}: {_say(a)} and {_say(b)}"
-            for what, a, b in (
-                ("RGB", first.rgb, other.rgb),
-                ("axes", first.dims, other.dims),
-                ("size", first.shapes[0], other.shapes[0]),
-                ("data type", str(first.dtype), str(other.dtype)),
-                ("scale", first.placements[0][0], other.placements[0][0]),
-                ("translate", first.placements[0][1], other.placements[0][1]),
-                ("units", [axis.unit for axis in first.axes], [axis.unit for axis in other.axes]),
-            )
-            if a != b
-        ]
-        if not differences and (first.rgb or "channel" in [axis.type for axis in first.axes]):
-            differences = ["each of them has channels of its own"]
-        if differences:
-            raise UnsupportedError(
-                f"Layers {first.name!r} and {other.name!r} do not belong to one image: {differences[0]}.",
-                found="; ".join(differences),
-                expected="Image layers that differ in nothing but pixels and colours: they become channels",
-                hint="Select the layers of one image, and save each image on its own.",
-            )
-
-
-def _say(value: Any) -> str:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "(" + ", ".join(f"{x:g}" if isinstance(x, float) else str(x or "none") for x in value) + ")"
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-
-
-def _shared_origin(images: Iterable[LayerImage]) -> Origin | None:
-    """Return the origin of layers of one image; others among them that have none are its new channels."""
-    origins = [image.origin for image in images if image.origin is not None]
-    same = {(origin["image"], origin["label"]) for origin in origins}
-    return origins[0] if len(same) == 1 else None
+def _file_name(origin: Origin | None) -> str | None:
+    """Name of the file or group that an image was opened from, if it has channels with names of their own."""
+    if origin is None or origin["channel"] is None:
+        return None
+    name = origin["location"].replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name) or None
 
 
 def _channel_index(image: LayerImage) -> int:
@@ -187,7 +161,7 @@ def _channel_name(images: Sequence[LayerImage], multiscale: Multiscale | None) -
 
 def _pixels(images: Sequence[LayerImage], channel: str | None) -> dict[str, Any]:
     """``{"image": ...}`` for pixels that still need levels, ``{"arrays": ...}`` for levels that are there."""
-    first = images[0]
+    first = lead(images)
     shared = all(image.shapes == first.shapes and image.placements == first.placements for image in images)
     count = len(first.levels) if shared else 1
     levels = [
@@ -268,20 +242,6 @@ def _channel(image: LayerImage, index: int, count: int) -> Channel:
         window=window_of(image.meta.get("contrast_limits"), image.dtype, known.window),
         active=bool(image.meta.get("visible", True)),
     )
-
-
-def _label_groups(images: Sequence[LayerImage]) -> list[list[LayerImage]]:
-    """Labels layers by label image: one each, but those that were its channels are together again."""
-    groups: dict[object, list[LayerImage]] = {}
-    for index, image in enumerate(images):
-        origin = image.origin
-        key: object = index
-        if origin is not None and origin["channel"] is not None:
-            key = (origin["location"], image.shapes, image.placements)
-            if any(o.origin and o.origin["channel"] == origin["channel"] for o in groups.get(key, [])):
-                key = index  # a copy of the layer
-        groups.setdefault(key, []).append(image)
-    return list(groups.values())
 
 
 def _label_path(group: Sequence[LayerImage]) -> str:

@@ -1,4 +1,4 @@
-"""Names of label images: paths in the hierarchy that every file system and server can spell."""
+"""Names of images and label images: paths in the hierarchy that every file system and server can spell."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable
 
 
-def safe_name(name: str) -> str:
+def safe_name(name: str, otherwise: str = "labels") -> str:
     """Return a layer's name as the name of a Zarr node: letters, digits, ``-``, ``_`` and single dots.
+
+    Where nothing of the name can stay, it is `otherwise`.
 
     Zarr v3, "Node names": not empty, no ``/``, not only dots, not starting with ``__``.
 
@@ -17,7 +19,7 @@ def safe_name(name: str) -> str:
     ('my_cells_v2', 'x', 'labels')
     """
     words = re.sub(r"[^\w.-]+", "_", name)
-    return re.sub(r"\.{2,}", ".", words).strip("._-") or "labels"
+    return re.sub(r"\.{2,}", ".", words).strip("._-") or otherwise
 
 
 def unique_names(names: Iterable[str]) -> list[str]:

@@ -254,7 +254,7 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
     layers
         ``(data, attributes, type)`` of each layer, in the order of the layer list.
     """
-    from napari_ome_ngff.plugin.from_layers import from_layers
+    from napari_ome_ngff.plugin.from_layers import from_layers, targets_of
     from napari_ome_ngff.plugin.reader import image_name
 
     notes: tuple[str, ...] = ()
@@ -263,7 +263,8 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
         if not layers:
             raise OptionError("There is nothing to write yet.", hint="Open an image, or select layers.")
         request = resolve(form)
-        sources, messages = from_layers(layers, name=image_name(request.target))
+        bundles, messages = from_layers(layers, name=image_name(request.target))
+        sources = targets_of(bundles, request.target)[request.target]
         notes = tuple(messages)
         planned = plan_of(request, sources)
         _check_free(request)

@@ -46,13 +46,14 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     OmeNgffError
         If the pixels could not be read or written; nothing was left behind.
     """
-    from napari_ome_ngff.plugin.from_layers import file_version, from_layers
+    from napari_ome_ngff.plugin.from_layers import file_version, from_layers, targets_of
     from napari_ome_ngff.plugin.progress import run_steps
     from napari_ome_ngff.plugin.reader import image_name
     from napari_ome_ngff.pyramid.write import write_hierarchy
 
     target = target_path(path)
-    sources, messages = from_layers(layer_data, name=image_name(target))
+    bundles, messages = from_layers(layer_data, name=image_name(target))
+    sources = targets_of(bundles, target)[target]
     _refuse_what_is_shown(target, sources)
     sizes: list[int] = []
 

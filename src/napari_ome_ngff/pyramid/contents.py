@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.existing import check_keepable, level_paths
+from napari_ome_ngff.metadata.series import encode_series
 from napari_ome_ngff.metadata.versions import (
     check_version,
     decode_labels,
@@ -15,7 +16,7 @@ from napari_ome_ngff.metadata.versions import (
     encode_labels,
     merge_attributes,
 )
-from napari_ome_ngff.pyramid.model import Options
+from napari_ome_ngff.pyramid.model import Options, split_path
 from napari_ome_ngff.pyramid.prepare import Prepared
 from napari_ome_ngff.storage.array_spec import array_spec, choose_compressor
 
@@ -84,16 +85,26 @@ def _attributes(
         # 0.5: the version is in every group of the hierarchy, also in one that only holds label images.
         outermost = {**outermost, container: {"version": version}}
     found: dict[str, Mapping[str, Any]] = {"": outermost}
-    names = []
+    labels: dict[str, list[str]] = {}
     for one in prepared:
         _describe_image(found, one, version, old)
-        if one.plan.path.startswith("labels/"):
-            names.append(one.plan.path.removeprefix("labels/"))
-    if names:
-        listing = _old_attributes(old, "labels")
+        image, label = split_path(one.plan.path)
+        if label is not None:
+            labels.setdefault(image, []).append(label)
+    for image, names in labels.items():
+        path = join_paths(image, "labels")
+        listing = _old_attributes(old, path)
         known = [name for name in decode_labels(listing) if name not in names]
-        found["labels"] = merge_attributes(listing, encode_labels([*known, *names], version))
+        found[path] = merge_attributes(listing, encode_labels([*known, *names], version))
+    if series := series_of(prepared):
+        found |= encode_series(series, version)
     return found
+
+
+def series_of(prepared: tuple[Prepared, ...]) -> tuple[str, ...]:
+    """Paths of the images of a collection; empty if there is one image, at the root of the hierarchy."""
+    images = dict.fromkeys(split_path(one.plan.path)[0] for one in prepared)
+    return tuple(path for path in images if path)
 
 
 def _describe_image(

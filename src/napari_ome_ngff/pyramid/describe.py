@@ -22,7 +22,7 @@ from napari_ome_ngff.metadata.model import (
     Window,
 )
 from napari_ome_ngff.metadata.transforms import compose, invert, level_transform
-from napari_ome_ngff.pyramid.model import MultiscalePlan, MultiscaleSource
+from napari_ome_ngff.pyramid.model import MultiscalePlan, MultiscaleSource, split_path
 
 _SAME_PLACE = 1e-6  # of a voxel
 
@@ -54,8 +54,8 @@ def describe(
     label_image = source.label_image or (base.label_image if base else None)
     if is_label_image(plan.path, source):
         label_image = label_image or LabelImage()
-        if label_image.source is None and plan.path.startswith("labels/"):
-            label_image = replace(label_image, source="../" * len(plan.path.split("/")))
+        if label_image.source is None and (label := split_path(plan.path)[1]):
+            label_image = replace(label_image, source=source_path(label))
     channels = source.channels or (base.channels if base else ())
     channels = channels or (() if label_image else model.channels)
     return Multiscale(
@@ -177,4 +177,17 @@ def is_label_image(path: str, source: MultiscaleSource) -> bool:
     >>> is_label_image("labels/cells", MultiscaleSource()), is_label_image("", MultiscaleSource())
     (True, False)
     """
-    return source.label_image is not None or path.startswith("labels/")
+    return source.label_image is not None or split_path(path)[1] is not None
+
+
+def source_path(label: str) -> str:
+    """Return the path from a label image to the image that it lies on.
+
+    0.4, "image-label": source "gives the path to the image", from "labels/<name>" upwards.
+
+    Examples
+    --------
+    >>> source_path("cells")
+    '../../'
+    """
+    return "../" * (len(label.split("/")) + 1)

@@ -59,6 +59,18 @@ class MultiscaleSource:
     attributes: Mapping[str, Json] = field(default_factory=dict)
 
 
+def split_path(path: str) -> tuple[str, str | None]:
+    """Return the path of an image and the name of the label image on it; None for the image itself.
+
+    Examples
+    --------
+    >>> split_path(""), split_path("labels/cells"), split_path("0"), split_path("0/labels/cells")
+    (('', None), ('', 'cells'), ('0', None), ('0', 'cells'))
+    """
+    image, found, name = f"/{path}".partition("/labels/")
+    return image[1:], name if found else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grid:
     """One level as it is given: the finest, that the others are made of, or one of several to copy.
@@ -151,7 +163,7 @@ class MultiscalePlan:
     Parameters
     ----------
     path
-        In the hierarchy: ``""`` or ``"labels/cells"``.
+        In the hierarchy: ``""`` or ``"labels/cells"``; in a collection ``"0"`` or ``"0/labels/cells"``.
     name, dims, units, dtype
         What it is called, and what the axes are.
     method

@@ -12,6 +12,7 @@ from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.metadata.model import LabelImage
 from napari_ome_ngff.metadata.versions import VERSIONS, decode, decode_labels
 from napari_ome_ngff.pyramid.contents import array_specs, join_paths, label_documents, replaced_labels
+from napari_ome_ngff.pyramid.describe import source_path
 from napari_ome_ngff.pyramid.levels import Chunks, Shards
 from napari_ome_ngff.pyramid.model import MultiscaleSource
 from napari_ome_ngff.pyramid.prepare import prepare
@@ -149,5 +150,4 @@ def _labels_of(image: zarr.Group) -> zarr.Group | None:
 def _with_source(name: str, source: MultiscaleSource) -> LabelImage:
     base = source.multiscale.label_image if source.multiscale else None
     label_image = source.label_image or base or LabelImage()
-    # 0.4, "image-label": source "gives the path to the image", from "labels/<name>" upwards.
-    return replace(label_image, source="../" * (len(name.split("/")) + 1))
+    return replace(label_image, source=source_path(name))

@@ -6,7 +6,7 @@ Nothing is written and no voxel is read.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.model import Json, Multiscale
 from napari_ome_ngff.pyramid.describe import describe, is_label_image
 from napari_ome_ngff.pyramid.levels import Factors
-from napari_ome_ngff.pyramid.model import Grid, MultiscalePlan, MultiscaleSource, Options
+from napari_ome_ngff.pyramid.model import Grid, MultiscalePlan, MultiscaleSource, Options, split_path
 from napari_ome_ngff.pyramid.plan import plan_given_levels, plan_multiscale
 from napari_ome_ngff.pyramid.sources import source_chunks
 
@@ -41,7 +41,8 @@ def prepare(
     Parameters
     ----------
     sources
-        Path in the hierarchy, ``""`` or ``"labels/<name>"``, to what is written there.
+        Path in the hierarchy, ``""`` or ``"labels/<name>"``, to what is written there; of several images
+        ``"0"``, ``"0/labels/<name>"``, ``"1"``, ...
     options
         How to store it. `chunks` and `shards` with one size per axis of the image hold for a label image
         with fewer axes too, by name; with fewer sizes than axes they hold for the last ones.
@@ -57,9 +58,11 @@ def prepare(
     """
     if not sources:
         raise OptionError("There is nothing to write.", hint="Give at least one image.")
+    _check_paths(sources)
     main = next(iter(sources.values()))
     main_dims = tuple(str(dim) for dim in _arrays(main)[1].dims)
     prepared: list[Prepared] = []
+    images: dict[str, MultiscalePlan] = {}
     for path, source in sources.items():
         dims = tuple(str(dim) for dim in _arrays(source)[1].dims)
         own = replace(
@@ -67,9 +70,26 @@ def prepare(
             chunks=_for_dims(options.chunks, dims, main_dims),
             shards=_for_dims(options.shards, dims, main_dims),
         )
-        image = prepared[0].plan if prepared and path.startswith("labels/") else None
+        above, label = split_path(path)
+        image = None if label is None else images.get(above)
         prepared.append(_prepare_one(path, source, own, transform_precision, image))
+        if label is None:
+            images[path] = prepared[-1].plan
     return tuple(prepared)
+
+
+def _check_paths(paths: Iterable[str]) -> None:
+    """An image with its label images is at the root, or several are below it, each with its own."""
+    images = [above for above, label in map(split_path, paths) if label is None]
+    all_images = {split_path(path)[0] for path in paths}
+    if "" in all_images and len(all_images) > 1:
+        raise OptionError("An image at the root of a hierarchy is the only one.", found=", ".join(all_images))
+    missing = sorted(all_images - {""} - set(images))
+    if missing:
+        # 0.4, "bioformats2raw.layout": what is listed are image groups, and label images alone are none.
+        raise OptionError("Label images in a collection need their image.", found=", ".join(missing))
+    if any("/" in path or path.startswith(".") or path in ("OME", "labels") for path in images):
+        raise OptionError("Images of a collection are named by numbers.", found=", ".join(images))
 
 
 def _arrays(source: MultiscaleSource) -> tuple[Mapping[str, DataArray], DataArray]:

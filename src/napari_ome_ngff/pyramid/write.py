@@ -8,14 +8,16 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from napari_ome_ngff.existing import several_replace_nothing
 from napari_ome_ngff.metadata.model import Channel, LabelImage
 from napari_ome_ngff.metadata.versions import check_version
-from napari_ome_ngff.pyramid.contents import array_specs, group_documents, replaced_members
+from napari_ome_ngff.pyramid.contents import array_specs, group_documents, replaced_members, series_of
 from napari_ome_ngff.pyramid.levels import Chunks, Factors, Shards
 from napari_ome_ngff.pyramid.model import MultiscaleSource, Options, WritePlan
 from napari_ome_ngff.pyramid.prepare import Prepared, prepare
 from napari_ome_ngff.pyramid.save import Progress, Save, run_save
 from napari_ome_ngff.pyramid.shards import can_append
+from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.replace import check_target, open_existing
 
 if TYPE_CHECKING:
@@ -222,12 +224,14 @@ def write_hierarchy(
     overwrite: bool = False,
     verify: bool = False,
 ) -> Generator[Progress, None, None]:
-    """Write an image and label images, each described by a :class:`MultiscaleSource`.
+    """Write an image and label images, or several images, each described by a :class:`MultiscaleSource`.
 
     Parameters
     ----------
     sources
-        Path in the hierarchy, ``""`` for the image or ``"labels/<name>"``, to what is written there.
+        Path in the hierarchy, ``""`` for the image or ``"labels/<name>"``, to what is written there. Several
+        images have no ``""``: ``"0"``, ``"0/labels/<name>"``, ``"1"``, ... make a collection in the layout of
+        bioformats2raw, which never replaces anything.
     store, path, ngff_version, chunks, shards, compressor, fill_value
         As for :func:`write_multiscale_group`.
     executor, memory_limit, transform_precision, overwrite, verify
@@ -261,6 +265,8 @@ def write_hierarchy(
     specs = array_specs(prepared, options, compressor, fill_value)
     check_target(store, path, overwrite=overwrite)
     old = open_existing(store, path) if overwrite else None
+    if old is not None and series_of(prepared):
+        raise several_replace_nothing(location_of(old))
     save = Save(
         store=store,
         path=path,

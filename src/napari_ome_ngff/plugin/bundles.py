@@ -1,0 +1,97 @@
+"""Images that are saved together, and which store each goes into. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from napari_ome_ngff.plugin.names import safe_name, unique_names
+from napari_ome_ngff.plugin.target import SUFFIXES
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.pyramid.model import MultiscaleSource
+
+Together = Literal["collection", "separate"]
+"""Images that do not belong together: all in one store, or one store for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """One image with its label images, or label images alone.
+
+    Parameters
+    ----------
+    name
+        Of the image; of the first label image if there is no image.
+    sources
+        ``""`` for the image and ``"labels/<name>"`` for each label image, to what is written there.
+    """
+
+    name: str
+    sources: Mapping[str, MultiscaleSource]
+
+    @property
+    def labels(self) -> dict[str, MultiscaleSource]:
+        """The label images by their names."""
+        found = ((path.removeprefix("labels/"), source) for path, source in self.sources.items() if path)
+        return dict(found)
+
+    @property
+    def is_labels(self) -> bool:
+        """Whether these are label images without an image."""
+        return "" not in self.sources
+
+
+def targets_of(
+    bundles: Sequence[Bundle], target: str, together: Together = "collection"
+) -> dict[str, dict[str, MultiscaleSource]]:
+    """Return which store gets which images.
+
+    Parameters
+    ----------
+    bundles
+        The images.
+    target
+        Path or address as the user chose it, with its suffix.
+    together
+        What becomes of several: ``"collection"`` numbers them ``0/``, ``1/``, ... inside the target (the
+        layout of bioformats2raw), ``"separate"`` puts them beside it, as ``<target>-<name>.ome.zarr``. One
+        is the target itself either way.
+
+    Returns
+    -------
+    dict
+        Path of each store to its sources, as :func:`napari_ome_ngff.write_hierarchy` takes them.
+
+    Examples
+    --------
+    >>> from napari_ome_ngff.pyramid.model import MultiscaleSource
+    >>> bundles = [Bundle(name=name, sources={"": MultiscaleSource()}) for name in ("cells", "my dish")]
+    >>> {path: list(sources) for path, sources in targets_of(bundles, "/data/day1.ome.zarr").items()}
+    {'/data/day1.ome.zarr': ['0', '1']}
+    >>> list(targets_of(bundles, "/data/day1.ome.zarr", "separate"))
+    ['/data/day1-cells.ome.zarr', '/data/day1-my_dish.ome.zarr']
+    """
+    contents = [_as_image(bundle) for bundle in bundles]
+    if len(contents) == 1:
+        return {target: contents[0]}
+    if together == "collection":
+        inside = {
+            posixpath.join(str(index), path) if path else str(index): source
+            for index, content in enumerate(contents)
+            for path, source in content.items()
+        }
+        return {target: inside}
+    suffix = next((suffix for suffix in SUFFIXES if target.lower().endswith(suffix)), "")
+    stem, suffix = target[: len(target) - len(suffix)], target[len(target) - len(suffix) :]
+    names = unique_names(safe_name(bundle.name, "image") for bundle in bundles)
+    return {f"{stem}-{name}{suffix}": content for name, content in zip(names, contents, strict=True)}
+
+
+def _as_image(bundle: Bundle) -> dict[str, MultiscaleSource]:
+    """A label image that is alone is the image: there is nothing that it could lie on."""
+    if bundle.is_labels and len(bundle.sources) == 1:
+        return {"": next(iter(bundle.sources.values()))}
+    return dict(bundle.sources)
