@@ -26,9 +26,9 @@ from napari_ome_ngff.storage.array_wrap import (
     resolve_wrapper,
 )
 from napari_ome_ngff.storage.cache import shared_cache
-from napari_ome_ngff.storage.lazy import plan_blocks
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.origins import lazy_locations
+from napari_ome_ngff.storage.partition import plan_blocks
 from napari_ome_ngff.storage.selection import compose
 from napari_ome_ngff.storage.source import ChunkedSource
 

@@ -75,6 +75,30 @@ def lazy(data: Any) -> Any:
     return dask.array.from_array(Uncopied(data), chunks=chunks, name=False)  # type: ignore[no-untyped-call]
 
 
+def stacked(parts: Sequence[Any], axis: int) -> Any:
+    """Put arrays one behind the other along a new axis, unread; parts of one array become that array again.
+
+    Parameters
+    ----------
+    parts
+        Arrays of any kind, all of one shape.
+    axis
+        Where the result has the new axis.
+
+    Examples
+    --------
+    >>> stacked([np.zeros((2, 3)), np.ones((2, 3))], 0).shape
+    (2, 2, 3)
+    """
+    import dask.array
+
+    from napari_ome_ngff.storage.untouched import rejoined
+
+    arrays = [lazy(part) for part in parts]
+    together = rejoined(arrays, axis)
+    return dask.array.stack(arrays, axis=axis) if together is None else together  # type: ignore[no-untyped-call]
+
+
 class Uncopied:
     """An array that dask does not take for one of numpy's: those it copies as a whole.
 

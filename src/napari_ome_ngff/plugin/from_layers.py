@@ -11,7 +11,7 @@ import numpy as np
 from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS
-from napari_ome_ngff.plugin.arrays import Placement, lazy, to_dataarray
+from napari_ome_ngff.plugin.arrays import Placement, lazy, stacked, to_dataarray
 from napari_ome_ngff.plugin.bundles import Bundle, targets_of
 from napari_ome_ngff.plugin.display import color_of, colormap_for, rgb_channels, window_of
 from napari_ome_ngff.plugin.grouping import Group, group_layers, lead
@@ -195,7 +195,7 @@ def _level(data: Sequence[Any], image: LayerImage, placement: Placement, channel
         elif len(data) == 1 and isinstance(data[0], np.ndarray):
             pixels = np.expand_dims(data[0], at)
         else:
-            pixels = dask.array.stack(list(map(lazy, data)), axis=at)  # type: ignore[no-untyped-call]
+            pixels = stacked(data, at)
         array = to_dataarray(pixels, axes, (scale, translation))
     return array.transpose(*_file_order(image, axes))
 

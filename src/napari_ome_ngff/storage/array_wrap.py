@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.storage.lazy import Blocks, Source, lazy_array, token
+from napari_ome_ngff.storage.lazy import Source, lazy_array, token
+from napari_ome_ngff.storage.partition import Blocks
 from napari_ome_ngff.storage.source import ChunkedSource, Missing
 from napari_ome_ngff.storage.stamps import fingerprint, state
 

@@ -151,11 +151,6 @@ class ChunkedSource:
         index
             Integers, slices and an ellipsis.
 
-        Returns
-        -------
-        ChunkedSource
-            With the same cache.
-
         Raises
         ------
         IndexError
@@ -164,9 +159,13 @@ class ChunkedSource:
         taken = compose(self._view, index)
         if any(isinstance(axis, np.ndarray) for axis in taken):
             raise IndexError("a view is taken with integers and slices only")
+        return self.taking(tuple(axis for axis in taken if not isinstance(axis, np.ndarray)))
+
+    def taking(self, axes: tuple[Axis, ...]) -> ChunkedSource:
+        """Return the same array with the same cache, but `axes` of it."""
         part = object.__new__(ChunkedSource)
         part.__dict__.update(self.__dict__)
-        part._view = tuple(axis for axis in taken if not isinstance(axis, np.ndarray))
+        part._view = axes
         return part
 
     def __getitem__(self, index: object) -> Any:
