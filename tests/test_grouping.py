@@ -60,7 +60,7 @@ def contents(layers: list[LayerData]) -> list[list[str]]:
         (image("b", scale=[1, 1, 2]), r"scale \(1, 1, 1\) and \(1, 1, 2\)"),
         (image("b", translate=[0, 0, 1]), r"translate \(0, 0, 0\) and \(0, 0, 1\)"),
         (image("b", units=("micrometer",) * 3), "units"),
-        (image("b", (4, 8, 8, 3), rgb=True), "RGB no and yes"),
+        (image("b", (4, 8, 8, 3), rgb=True), "one of them is RGB"),
     ],
 )
 def test_layers_that_differ_are_different_images_and_it_is_said_why(other: LayerData, why: str) -> None:
@@ -93,7 +93,7 @@ def test_images_of_different_files_stay_apart_however_alike() -> None:
     bundles, messages = from_layers([*one, *other])
     assert [len(bundle.sources[""].channels) for bundle in bundles] == [3, 3]
     assert [bundle.name for bundle in bundles] == ["a", "b"]
-    assert "opened from different images" in messages[0]
+    assert messages == [], "they were different before"
     # Which of the two is a new layer a channel of? Nobody can tell: it is neither's.
     assert [len(each) for each in contents([*one, *other, like(one[0], "smooth")])] == [3, 3, 1]
 
@@ -152,7 +152,7 @@ def test_labels_stay_with_the_image_that_they_were_opened_with() -> None:
     for layers in ([*one, *other], [*other, *one], [one[-1], *other, *one[:-1]]):
         bundles, messages = from_layers(layers)
         assert [list(bundle.sources) for bundle in bundles] == [["", "labels/cells"]] * 2
-        assert len(messages) == 1, "nothing about labels, which are where they were"
+        assert messages == [], "they are where they were"
     found = {bundle.name: bundle for bundle in from_layers([other[-1], *one, *other[:-1]])[0]}
     assert set(found["b"].labels) == {"cells"}
 

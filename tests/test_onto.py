@@ -78,7 +78,7 @@ def test_others_stay_registered_and_as_they_are(version: str, tmp_path: Path) ->
         write_labels(store=target, labels={"old": source(3)})
     run(write_labels(store=target, labels={"old": source(3)}, overwrite=True))
     opened = open_ome_ngff(target)
-    assert list(opened.labels) == ["new", "old"]
+    assert list(opened.labels) == ["old", "new"], "each keeps its place in the list"
     np.testing.assert_array_equal(opened.labels["old"].arrays["0"], pixels(3))
     np.testing.assert_array_equal(opened.labels["new"].arrays["0"], pixels(2))
     assert (target / "labels" / "old" / "notes.txt").read_text() == "kept"

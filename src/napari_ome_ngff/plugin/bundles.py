@@ -1,10 +1,11 @@
-"""Images that are saved together, and which store each goes into. Pure."""
+"""Images that are saved together, and which store each goes into. No IO."""
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from napari_ome_ngff.plugin.names import safe_name, unique_names
@@ -27,10 +28,13 @@ class Bundle:
         Of the image; of the first label image if there is no image.
     sources
         ``""`` for the image and ``"labels/<name>"`` for each label image, to what is written there.
+    opened
+        The same paths to where it was opened from, if it was.
     """
 
     name: str
     sources: Mapping[str, MultiscaleSource]
+    opened: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> dict[str, MultiscaleSource]:
@@ -42,6 +46,13 @@ class Bundle:
     def is_labels(self) -> bool:
         """Whether these are label images without an image."""
         return "" not in self.sources
+
+    def is_from(self, path: str, label: str) -> bool:
+        """Whether a label image was opened from the one of that name in the image at a path."""
+        found = self.opened.get(f"labels/{label}")
+        return found is not None and os.path.realpath(found) == os.path.realpath(
+            os.path.join(path, "labels", label)
+        )
 
 
 def targets_of(

@@ -90,12 +90,18 @@ def from_layers(
 
 def _bundle(group: Group, name: str | None) -> Bundle:
     sources: dict[str, MultiscaleSource] = {}
+    members = {"": group.images} if group.images else {}
     if group.images:
         sources[""] = _image_source(group.images, name)
-    for path, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
-        sources[f"labels/{path}"] = _label_source(layers, "../../" if group.images else None)
-    title = next(iter(sources.values())).name
-    return Bundle(name=title or "image", sources=sources)
+    for label, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
+        sources[f"labels/{label}"] = _label_source(layers, "../../" if group.images else None)
+        members[f"labels/{label}"] = layers
+    origins = {path: lead(layers).origin for path, layers in members.items()}
+    return Bundle(
+        name=next(iter(sources.values())).name or "image",
+        sources=sources,
+        opened={path: origin["location"] for path, origin in origins.items() if origin is not None},
+    )
 
 
 def file_version(layers: Iterable[LayerData]) -> str | None:

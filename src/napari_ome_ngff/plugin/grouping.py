@@ -48,7 +48,8 @@ def group_layers(found: Sequence[LayerImage]) -> tuple[tuple[Group, ...], list[s
     tuple of Group
         In the order of their first layers.
     list of str
-        What the user should know: why there are several images, and where Labels layers went.
+        What the user should know: why there are several images (unless they were opened as several), and
+        where new Labels layers went.
 
     Examples
     --------
@@ -68,6 +69,7 @@ def group_layers(found: Sequence[LayerImage]) -> tuple[tuple[Group, ...], list[s
     messages = [
         f"{first.name!r} and {other.name!r} are different images ({_reason(first, other)})."
         for other in map(lead, images[1:])
+        if _file(first) is None or _file(other) is None or _file(first) == _file(other)
     ]
     homes: dict[int, list[list[LayerImage]]] = {index: [] for index in range(len(images))}
     alone: list[list[LayerImage]] = []
@@ -132,10 +134,11 @@ def _label(image: LayerImage) -> str | None:
 
 def _differences(one: LayerImage, other: LayerImage) -> list[str]:
     """Why two Image layers are no channels of one image; empty if they can be."""
+    if one.rgb != other.rgb:
+        return ["one of them is RGB"]
     found = [
         f"{what} {_say(a)} and {_say(b)}"
         for what, a, b, same in (
-            ("RGB", one.rgb, other.rgb, one.rgb == other.rgb),
             ("axes", one.dims, other.dims, one.dims == other.dims),
             ("size", one.shapes[0], other.shapes[0], one.shapes[0] == other.shapes[0]),
             ("data type", one.dtype, other.dtype, one.dtype == other.dtype),
@@ -151,12 +154,7 @@ def _differences(one: LayerImage, other: LayerImage) -> list[str]:
 
 
 def _reason(one: LayerImage, other: LayerImage) -> str:
-    found = _differences(one, other)
-    if found:
-        return found[0]
-    if one.origin is not None and other.origin is not None:
-        return "opened from different images"
-    return "one is new, and could be a channel of several"
+    return next(iter(_differences(one, other)), "one is new, and could be a channel of several")
 
 
 def _units(image: LayerImage) -> tuple[str | None, ...]:
@@ -179,8 +177,6 @@ def _same_start(one: LayerImage, other: LayerImage) -> bool:
 
 
 def _say(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, tuple):
         return "(" + ", ".join(f"{x:g}" if isinstance(x, float) else str(x or "none") for x in value) + ")"
     return str(value)

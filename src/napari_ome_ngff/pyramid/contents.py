@@ -48,14 +48,13 @@ def label_documents(
         As for :func:`group_documents`.
     """
     found: dict[str, Mapping[str, Any]] = {}
-    names = [one.plan.path for one in prepared]
     for one in prepared:
         _describe_image(found, one, version, old)
-    listing = _old_attributes(old, "")
-    kept = [name for name in known if name not in names]
-    return _documents(
-        {**found, "": merge_attributes(listing, encode_labels([*kept, *names], version))}, version
-    )
+    names = dict.fromkeys(
+        [*known, *(one.plan.path for one in prepared)]
+    )  # those that are there keep their place
+    listing = merge_attributes(_old_attributes(old, ""), encode_labels(names, version))
+    return _documents({**found, "": listing}, version)
 
 
 def _documents(attributes: Mapping[str, Mapping[str, Any]], version: str) -> dict[str, bytes]:
@@ -94,8 +93,8 @@ def _attributes(
     for image, names in labels.items():
         path = join_paths(image, "labels")
         listing = _old_attributes(old, path)
-        known = [name for name in decode_labels(listing) if name not in names]
-        found[path] = merge_attributes(listing, encode_labels([*known, *names], version))
+        listed = dict.fromkeys([*decode_labels(listing), *names])
+        found[path] = merge_attributes(listing, encode_labels(listed, version))
     if series := series_of(prepared):
         found |= encode_series(series, version)
     return found

@@ -72,6 +72,14 @@ def split_path(path: str) -> tuple[str, str | None]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageShape:
+    """The axes of an image and the size of each of its levels: what label images on it follow."""
+
+    dims: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grid:
     """One level as it is given: the finest, that the others are made of, or one of several to copy.
 

@@ -15,7 +15,14 @@ from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.model import Json, Multiscale
 from napari_ome_ngff.pyramid.describe import describe, is_label_image
 from napari_ome_ngff.pyramid.levels import Factors
-from napari_ome_ngff.pyramid.model import Grid, MultiscalePlan, MultiscaleSource, Options, split_path
+from napari_ome_ngff.pyramid.model import (
+    Grid,
+    ImageShape,
+    MultiscalePlan,
+    MultiscaleSource,
+    Options,
+    split_path,
+)
 from napari_ome_ngff.pyramid.plan import plan_given_levels, plan_multiscale
 from napari_ome_ngff.pyramid.sources import source_chunks
 
@@ -34,7 +41,11 @@ class Prepared:
 
 
 def prepare(
-    sources: Mapping[str, MultiscaleSource], options: Options, *, transform_precision: int | None = None
+    sources: Mapping[str, MultiscaleSource],
+    options: Options,
+    *,
+    transform_precision: int | None = None,
+    onto: ImageShape | None = None,
 ) -> tuple[Prepared, ...]:
     """Plan everything that one save writes.
 
@@ -48,6 +59,8 @@ def prepare(
         with fewer axes too, by name; with fewer sizes than axes they hold for the last ones.
     transform_precision
         Decimal places to round scales and translations to; None: exact.
+    onto
+        The image that is there already, if the sources are label images for it.
 
     Raises
     ------
@@ -62,7 +75,7 @@ def prepare(
     main = next(iter(sources.values()))
     main_dims = tuple(str(dim) for dim in _arrays(main)[1].dims)
     prepared: list[Prepared] = []
-    images: dict[str, MultiscalePlan] = {}
+    images = {} if onto is None else {"": onto}
     for path, source in sources.items():
         dims = tuple(str(dim) for dim in _arrays(source)[1].dims)
         own = replace(
@@ -74,7 +87,8 @@ def prepare(
         image = None if label is None else images.get(above)
         prepared.append(_prepare_one(path, source, own, transform_precision, image))
         if label is None:
-            images[path] = prepared[-1].plan
+            plan = prepared[-1].plan
+            images[path] = ImageShape(dims=plan.dims, shapes=tuple(level.shape for level in plan.levels))
     return tuple(prepared)
 
 
@@ -120,7 +134,7 @@ def _prepare_one(
     source: MultiscaleSource,
     options: Options,
     precision: int | None,
-    image: MultiscalePlan | None,
+    image: ImageShape | None,
 ) -> Prepared:
     arrays, finest = _arrays(source)
     is_label = is_label_image(path, source)
@@ -170,22 +184,22 @@ def _prepare_one(
 
 
 def _factors(
-    source: MultiscaleSource, image: MultiscalePlan | None, dims: Sequence[str], finest: DataArray
+    source: MultiscaleSource, image: ImageShape | None, dims: Sequence[str], finest: DataArray
 ) -> Factors:
     """Those of the image for a label image on its grid, unless something else was asked for."""
     if image is None or source.factors is not None or source.levels is not None:
         return source.factors
-    sizes = dict(zip(image.dims, image.levels[0].shape, strict=True))
+    sizes = dict(zip(image.dims, image.shapes[0], strict=True))
     if any(sizes.get(str(dim)) != size for dim, size in finest.sizes.items()):
         return None
     # 0.4, "labels": "The number of levels SHOULD match those of the parent multiscale image."
     return [
         {
             dim: max(1, round(above / here))
-            for dim, above, here in zip(image.dims, fine.shape, coarse.shape, strict=True)
+            for dim, above, here in zip(image.dims, fine, coarse, strict=True)
             if dim in dims
         }
-        for fine, coarse in itertools.pairwise(image.levels)
+        for fine, coarse in itertools.pairwise(image.shapes)
     ]
 
 

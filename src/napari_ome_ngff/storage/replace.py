@@ -175,7 +175,8 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
         if node_kind(target) != "group":
             return None
     try:
-        return zarr.open_group(place, path=inner, mode="r")
+        # Not what was consolidated: others may have added to it since.
+        return zarr.open_group(place, path=inner, mode="r", use_consolidated=False)
     except (FileNotFoundError, ContainsArrayError):
         return None
     except Exception as error:  # whatever damaged metadata make zarr raise

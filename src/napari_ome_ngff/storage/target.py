@@ -126,6 +126,34 @@ def check_surroundings(root: Path, target: Path) -> None:
         raise StorageError("The permission to write into this folder is missing.", where=str(parent))
 
 
+def outermost(store: Store | str | os.PathLike[str], path: str = "") -> tuple[Any, str]:
+    """Return a place as the outermost Zarr hierarchy that it lies in, and the path in that.
+
+    Parameters
+    ----------
+    store
+        A path, or a Zarr store.
+    path
+        Path in `store`.
+
+    Returns
+    -------
+    tuple
+        Store and path; what was given, unless `store` is the path of a group inside other groups.
+
+    Examples
+    --------
+    >>> outermost("/no/such/image.zarr", "labels")
+    ('/no/such/image.zarr', 'labels')
+    """
+    if not isinstance(store, str | os.PathLike) or (root := local_root(store)) is None:
+        return store, path
+    groups = [above for above in root.parents if node_kind(above) == "group"]
+    if not groups:
+        return store, path
+    return groups[-1], "/".join(part for part in (root.relative_to(groups[-1]).as_posix(), path) if part)
+
+
 def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
     where = f"{store_location(store)}/{path}" if path else store_location(store)
     if store.read_only:
