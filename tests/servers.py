@@ -8,6 +8,7 @@ the gate is one round trip, whatever the number of requests in it.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import socket
 import struct
@@ -32,6 +33,7 @@ class Request:
     query: str
     headers: Mapping[str, str]
     status: int
+    method: str = "GET"
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,51 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Nothing on the terminal."""
+
+
+class Relay(Web):
+    """A server in front of another one: faults and delays for what it answers, and a record."""
+
+    def __init__(self, upstream: str, *, latency: float = 0.0, fault: Fault | None = None) -> None:
+        super().__init__(Path(), latency=latency, fault=fault)
+        self.upstream = urlsplit(upstream).netloc
+        self._http.RequestHandlerClass = _Forward
+
+
+class _Forward(_Handler):
+    def do_GET(self) -> None:
+        web, parts = self.server.web, urlsplit(self.path)
+        assert isinstance(web, Relay)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with web.under_way():
+            asked = Request(unquote(parts.path), parts.query, dict(self.headers), 0, self.command)
+            web.requests.append(asked)
+            web.wait()
+            answer = web.fault(asked, web.paths.count(asked.path)) if web.fault else None
+            if answer is not None and answer.reset:
+                self.close_connection = True
+                self.connection.close()
+                return
+            self._send(answer or self._ask(web.upstream, body))
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+    def _ask(self, upstream: str, body: bytes) -> Answer:
+        with contextlib.closing(http.client.HTTPConnection(upstream)) as connection:
+            connection.request(self.command, self.path, body, dict(self.headers))
+            found = connection.getresponse()
+            return Answer(found.status, found.read(), dict(found.getheaders()))
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                self.send_header(name, value)
+        length = answer.headers.get("Content-Length", "") if self.command == "HEAD" else str(len(answer.body))
+        self.send_header("Content-Length", length or "0")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
 
 
 def on(sign: str, answer: Answer, *, times: int | None = None) -> Fault:

@@ -242,7 +242,7 @@ def create_multiscale_group(
     Parameters
     ----------
     store
-        A Zarr store, or the path of a folder.
+        A Zarr store, the path of a folder, or an ``s3``, ``gs`` or ``az`` address.
     path
         Path of the group inside the store.
     arrays, transform_precision, ngff_version, chunks, compressor, fill_value
@@ -293,9 +293,9 @@ def create_multiscale_group(
         check_keepable(old, replaced, spec.zarr_format)
         attributes = merge_attributes(old.attrs.asdict(), attributes)
     with staged(store, path, overwrite=overwrite, obsolete=replaced) as part:
-        whole = group_spec(spec.members or {}, attributes, zarr_format=spec.zarr_format)
-        whole.to_zarr(part.store, part.path)
-    return zarr.open_group(store, path=path, mode="r+")
+        whole = group_spec(spec.members or {}, {}, zarr_format=spec.zarr_format)
+        whole.to_zarr(part.store, part.path).attrs.put(attributes)  # last: without them it is no image yet
+    return zarr.open_group(part.final_store, path=part.final_path, mode="r+")
 
 
 def _refuse_own_source(arrays: Mapping[str, DataArray], target: zarr.Group) -> None:

@@ -19,7 +19,7 @@ from napari_ome_ngff.pyramid.prepare import Prepared, prepare
 from napari_ome_ngff.pyramid.save import Progress, Save, run_save
 from napari_ome_ngff.pyramid.write import MEMORY_LIMIT, options_for, plan_of
 from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.replace import open_existing
+from napari_ome_ngff.storage.replace import check_target, open_existing
 from napari_ome_ngff.storage.target import outermost
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def write_labels(
     prepared, options = _prepare(
         image, labels, executor, memory_limit, transform_precision, chunks=chunks, shards=shards
     )
+    inside = join_paths(image.path, "labels")
+    check_target(image.store, inside, overwrite=True)  # finds again what an interrupted save moved aside
     old = image.labels
     taken = [name for name in labels if old is not None and name in old]
     if taken and not overwrite:
@@ -103,7 +105,7 @@ def write_labels(
     return run_save(
         Save(
             store=image.store,
-            path=join_paths(image.path, "labels"),
+            path=inside,
             options=options,
             plan=plan_of(prepared, options),
             prepared=prepared,

@@ -19,6 +19,7 @@ from napari_ome_ngff.pyramid.save import Progress, Save, run_save
 from napari_ome_ngff.pyramid.shards import can_append
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.replace import check_target, open_existing
+from napari_ome_ngff.storage.target import local_root
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -28,6 +29,8 @@ __all__ = ["MultiscaleSource", "Progress", "plan_hierarchy", "write_hierarchy", 
 
 MEMORY_LIMIT = 256 * 2**20
 """Bytes that the engine's buffers may take, unless something else is asked for."""
+
+_UPLOADS = 8  # blocks at once where they go to a server
 
 
 def write_multiscale_group(
@@ -64,7 +67,7 @@ def write_multiscale_group(
     Parameters
     ----------
     store
-        Path of a folder, or a Zarr store.
+        Path of a folder, an ``s3``, ``gs`` or ``az`` address, or a Zarr store.
     path
         Path of the group inside the store.
     image
@@ -294,14 +297,17 @@ def options_for(
 ) -> Options:
     """Return the options of a save, and what follows for it from the store and the executor."""
     threads = executor is None or isinstance(executor, ThreadPoolExecutor)
+    is_local = local_root(store) is not None
+    # Who waits for a server needs no processor.
+    waiting = 1 if is_local else _UPLOADS
     return Options(
         version=check_version(version).name,
         chunks=chunks,
         shards=shards,
-        workers=getattr(executor, "_max_workers", None) or _processors(),
+        workers=getattr(executor, "_max_workers", None) or max(waiting, _processors()),
         memory_limit=memory_limit,
         shared_memory=threads,
-        append_shards=threads and _is_local(store) and can_append(),
+        append_shards=threads and is_local and can_append(),
     )
 
 
@@ -313,14 +319,6 @@ def plan_of(prepared: tuple[Prepared, ...], options: Options) -> WritePlan:
         workers=options.workers,
         memory_limit=options.memory_limit,
     )
-
-
-def _is_local(store: object) -> bool:
-    from zarr.storage import LocalStore
-
-    if isinstance(store, str | PathLike):
-        return "://" not in os.fspath(store)
-    return type(store) is LocalStore
 
 
 def _processors() -> int:

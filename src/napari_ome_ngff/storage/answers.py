@@ -33,6 +33,15 @@ def explain(error: BaseException, url: str) -> OmeNgffError:
         return refused(url, first_line(error))
     for sign, summary, hint in (
         ("dns error", f"There is no server called {host}.", "Check the address and the network connection."),
+        ("NoSuchBucket", "There is no such bucket.", "Check its name, or make it first."),
+        ("bucket does not exist", "There is no such bucket.", "Check its name, or make it first."),
+        ("ContainerNotFound", "There is no such container.", "Check its name, or make it first."),
+        ("Missing AccessKeyId", "The credentials are not complete.", "Set AWS_ACCESS_KEY_ID as well."),
+        (
+            "Missing SecretAccessKey",
+            "The credentials are not complete.",
+            "Set AWS_SECRET_ACCESS_KEY as well.",
+        ),
         ("Account must be specified", "The Azure account is not known.", "Set AZURE_STORAGE_ACCOUNT_NAME."),
         ("onnection refused", f"The server {host} does not answer.", "Check the address and its port."),
         ("imed out", f"The server {host} did not answer in time.", "Try again later."),

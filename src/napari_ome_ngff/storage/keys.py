@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.storage.folders import METADATA
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
     from zarr.core.buffer import Buffer
 
+_AT_ONCE = 32  # requests
 _NODES = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -98,8 +101,48 @@ def new_part(path: str) -> str:
     return join(above, f".{name or 'root'}.{secrets.token_hex(4)}.ngff-part")
 
 
+def read(store: Store, key: str) -> bytes | None:
+    """Return what is at a key.
+
+    Parameters
+    ----------
+    store
+        Any Zarr store.
+    key
+        A complete key.
+
+    Returns
+    -------
+    bytes or None
+        None if there is nothing.
+    """
+    found = _get(store, key)
+    return None if found is None else found.to_bytes()
+
+
+def put(store: Store, key: str, content: bytes, *, only_new: bool = False) -> None:
+    """Put something at a key.
+
+    Parameters
+    ----------
+    store
+        A writable store.
+    key
+        A complete key.
+    content
+        What to put there.
+    only_new
+        Leave what is there as it is.
+    """
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.sync import sync
+
+    value = default_buffer_prototype().buffer.from_bytes(content)
+    sync(store.set_if_not_exists(key, value) if only_new else store.set(key, value))
+
+
 def delete(store: Store, keys: Iterable[str]) -> None:
-    """Delete keys.
+    """Delete keys, many at once.
 
     Parameters
     ----------
@@ -110,40 +153,26 @@ def delete(store: Store, keys: Iterable[str]) -> None:
     """
     from zarr.core.sync import sync
 
-    for key in keys:
-        sync(store.delete(key))
+    wanted = list(keys)
+    if wanted and hasattr(store, "delete_keys"):
+        sync(store.delete_keys(wanted))
+    else:
+        sync(_each(store.delete(key) for key in wanted))
 
 
-def move(store: Store, part: str, path: str, obsolete: Collection[str]) -> None:
-    """Put a finished hierarchy in the place of another one in the same store.
-
-    The old root's metadata go first and the new ones come last: in between there is no image rather than
-    half of one.
+def copy(store: Store, pairs: Iterable[tuple[str, str]]) -> None:
+    """Copy keys, many at once; by the server itself where it can.
 
     Parameters
     ----------
     store
-        A store that can delete.
-    part, path
-        Where it is and where it shall be.
-    obsolete
-        Paths of members, relative to the root, that end with the old hierarchy.
+        A writable store.
+    pairs
+        Complete keys, from and to. What is not there is not copied.
     """
     from zarr.core.sync import sync
 
-    new = {key.removeprefix(f"{part}/") for key in under(store, part)}
-    old = {key.removeprefix(f"{path}/") if path else key for key in under(store, path)}
-    old = {key for key in old if not join(path, key).startswith(f"{part}/")}
-    roots = [key for key in new if key in METADATA]
-    delete(store, [join(path, key) for key in old if key in METADATA])
-    arrays = {_folder(k) for k in new if _is_array_key(store, part, k)}
-    groups = {_folder(k) for k in new if k.rpartition("/")[2] in METADATA} - arrays
-    ended = [k for k in old - new if _within(k, {*arrays, *obsolete}) or _is_metadata_of(k, groups)]
-    delete(store, [join(path, key) for key in ended if key not in METADATA])
-    for key in [*sorted(new - set(roots)), *roots]:
-        value = _get(store, join(part, key))
-        if value is not None:
-            sync(store.set(join(path, key), value))
+    sync(_each(_copy(store, source, target) for source, target in pairs))
 
 
 def documents_above(store: Store, path: str) -> set[str]:
@@ -198,24 +227,91 @@ def _get(store: Store, key: str) -> Buffer | None:
     return sync(get())
 
 
-def _folder(key: str) -> str:
+async def _each(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run many small requests, some at a time; the first that fails ends it."""
+    queue = iter(tasks)
+
+    async def work() -> None:
+        for task in queue:
+            await task
+
+    workers = [asyncio.ensure_future(work()) for _ in range(_AT_ONCE)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+
+
+async def _copy(store: Store, source: str, target: str) -> None:
+    from zarr.core.buffer import default_buffer_prototype
+
+    if hasattr(store, "copy_key"):
+        await store.copy_key(source, target)
+    elif (value := await store.get(source, default_buffer_prototype())) is not None:
+        await store.set(target, value)
+
+
+def folder_of(key: str) -> str:
+    """Return what is before the last slash of a key.
+
+    Parameters
+    ----------
+    key
+        A key.
+
+    Returns
+    -------
+    str
+        A path; "" for a key at the root.
+    """
     return key.rpartition("/")[0]
 
 
-def _within(key: str, paths: Collection[str]) -> bool:
-    return any(key == path or key.startswith(f"{path}/") for path in paths)
+def is_array_key(store: Store, key: str) -> bool:
+    """Tell whether a key is the metadata document of an array.
 
+    Parameters
+    ----------
+    store
+        Any Zarr store.
+    key
+        A complete key.
 
-def _is_metadata_of(key: str, groups: Collection[str]) -> bool:
-    return key.rpartition("/")[2] in METADATA and _folder(key) in groups
-
-
-def _is_array_key(store: Store, part: str, key: str) -> bool:
+    Returns
+    -------
+    bool
+        False also for ``.zattrs``.
+    """
     name = key.rpartition("/")[2]
     if name != "zarr.json":
         return name == ".zarray"
-    document = _get(store, join(part, key))
+    document = _get(store, key)
     return document is not None and _is_array(document)
+
+
+def has_attributes(store: Store, path: str) -> bool:
+    """Tell whether a group has attributes: then a save to it is complete.
+
+    Parameters
+    ----------
+    store
+        Any Zarr store.
+    path
+        Path of the group.
+
+    Returns
+    -------
+    bool
+        False also where there is no group.
+    """
+    for name in ("zarr.json", ".zattrs"):
+        content = read(store, join(path, name))
+        with contextlib.suppress(ValueError, AttributeError):
+            found = json.loads(content or b"{}")
+            if found.get("attributes") if name == "zarr.json" else found:
+                return True
+    return False
 
 
 def _is_array(document: Buffer) -> bool:

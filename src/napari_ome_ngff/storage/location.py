@@ -320,7 +320,7 @@ def store_location(store: Any) -> str:
         return os.path.abspath(str(store.root))
     if kind == "ZipStore":
         return os.path.abspath(str(store.path))
-    if kind in ("ObjectStore", "RemoteStore"):
+    if kind in ("ObjectStore", "RemoteStore", "UploadStore"):
         from napari_ome_ngff.storage import remote
 
         return remote.remote_location(store.store)

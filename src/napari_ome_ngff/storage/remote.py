@@ -164,12 +164,67 @@ def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]
     StorageError
         If obstore is not installed, or the URL is none of these.
     """
+    scheme = urlsplit(url).scheme.lower()
+    if urlsplit(url).path.lower().endswith((".ozx", ".zip")):
+        raise StorageError(
+            "Zip files on servers cannot be opened.", where=url, hint="Download it and open the file."
+        )
+    ways = [False] if scheme.startswith("http") else [False, True][: 1 + has_credentials(url, environment)]
+    return [RemoteStore(connect(url, environment, signed=signed), read_only=True) for signed in ways]
+
+
+def has_credentials(url: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether the environment holds credentials for a URL.
+
+    Parameters
+    ----------
+    url
+        Any URL.
+    environment
+        The environment variables.
+
+    Returns
+    -------
+    bool
+        False for web servers.
+
+    Examples
+    --------
+    >>> has_credentials("s3://bucket/a.zarr", {"AWS_ACCESS_KEY_ID": "me"})
+    True
+    """
+    names = _CREDENTIALS.get(urlsplit(url).scheme.lower(), ())
+    return any(environment.get(name) for name in names)
+
+
+def connect(url: str, environment: Mapping[str, str], *, signed: bool, timeout: str = "") -> Any:
+    """Return the obstore store that is rooted at a URL; no request is made.
+
+    Parameters
+    ----------
+    url, environment
+        As for `remote_stores`.
+    signed
+        Whether requests are signed with the credentials of the environment.
+    timeout
+        How long a request may take, such as ``"180s"``; "" for that of reading.
+
+    Returns
+    -------
+    obstore store
+        Of the kind that the scheme names.
+
+    Raises
+    ------
+    StorageError
+        If obstore is not installed, or the URL is none that it knows.
+    """
     try:
         import obstore.store as stores
         from obstore.exceptions import BaseError
     except ImportError as error:
         raise StorageError(
-            "Opening web addresses needs the package obstore.",
+            "Web addresses need the package obstore.",
             where=url,
             hint='pip install "napari-ome-ngff[remote]"',
         ) from error
@@ -184,30 +239,19 @@ def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]
     }
     if scheme not in kinds:
         raise StorageError(
-            f"Addresses that start with {scheme}:// cannot be opened.",
+            f"Addresses that start with {scheme}:// are not known.",
             where=url,
             expected="a folder, a .zip or .ozx file, or an http, https, s3, gs or az address",
         )
-    if urlsplit(url).path.lower().endswith((".ozx", ".zip")):
-        raise StorageError(
-            "Zip files on servers cannot be opened.", where=url, hint="Download it and open the file."
-        )
-    signed = any(environment.get(name) for name in _CREDENTIALS.get(scheme, ()))
-    ways = [{}] if scheme.startswith("http") else [{"skip_signature": True}, {}][: 1 + signed]
+    unsigned = {} if signed or scheme.startswith("http") else {"skip_signature": True}
     try:
-        return [
-            RemoteStore(
-                kinds[scheme].from_url(
-                    url.replace("#", "%23"),  # a fragment would never reach the server: it is part of a name
-                    client_options=_CLIENT,
-                    retry_config=_RETRIES,
-                    **_settings(scheme, environment),
-                    **way,
-                ),
-                read_only=True,
-            )
-            for way in ways
-        ]
+        return kinds[scheme].from_url(
+            url.replace("#", "%23"),  # a fragment would never reach the server: it is part of a name
+            client_options={**_CLIENT, "timeout": timeout or _CLIENT["timeout"]},
+            retry_config=_RETRIES,
+            **_settings(scheme, environment),
+            **unsigned,
+        )
     except (BaseError, ValueError) as error:
         raise explain(error, url) from error
 

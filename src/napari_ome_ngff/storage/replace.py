@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import TargetError
-from napari_ome_ngff.storage import keys, swap
+from napari_ome_ngff.storage import swap
+from napari_ome_ngff.storage.commit import committed, settle
 from napari_ome_ngff.storage.folders import flush, flush_folder, is_empty, node_kind, remove
 from napari_ome_ngff.storage.location import store_location
 from napari_ome_ngff.storage.target import (
@@ -114,8 +115,9 @@ def staged(
     """
     root = local_root(store)
     if root is None:
-        check_target(store, path, overwrite=overwrite)
-        with _staged_in_store(as_store(store), path.strip("/"), obsolete) as stage:
+        place = as_store(store)
+        check_target(place, path, overwrite=overwrite)
+        with _staged_in_store(place, path.strip("/"), obsolete) as stage:
             yield stage
         return
     target = target_folder(root, path)
@@ -168,6 +170,7 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
     root = local_root(store)
     if root is None:
         place, inner = as_store(store), path.strip("/")
+        settle(place, inner, overwrite=True)
     else:
         target = target_folder(root, path)
         find_again(target)
@@ -279,20 +282,5 @@ def _make_group(folder: Path, zarr_format: int) -> None:
 @contextlib.contextmanager
 def _staged_in_store(store: Store, path: str, obsolete: Collection[str]) -> Iterator[Staged]:
     final = f"{store_location(store)}/{path}" if path else store_location(store)
-    replaces = keys.exists(store, path)
-    part = keys.new_part(path) if replaces else path
-    above = keys.documents_above(store, path)
-    done = False
-    try:
+    with committed(store, path, obsolete) as part:
         yield Staged(store=store, path=part, final=final, final_store=store, final_path=path)
-        if replaces:
-            keys.move(store, part, path, frozenset(obsolete))
-        done = True
-    finally:
-        written = [] if done and not replaces else keys.under(store, part)
-        if not done:  # groups above, that zarr makes of its own accord
-            written += sorted(keys.documents_above(store, path) - above)
-        if store.supports_deletes:
-            keys.delete(store, written)
-        elif written:
-            _log.warning("%s cannot delete: %d keys of an unfinished save stay.", final, len(written))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage import keys, swap
+from napari_ome_ngff.storage.commit import settle
 from napari_ome_ngff.storage.folders import is_empty, node_kind
-from napari_ome_ngff.storage.location import is_url, is_zip, store_location
+from napari_ome_ngff.storage.location import group_location, is_url, is_zip, local_path, store_location
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -146,8 +147,16 @@ def outermost(store: Store | str | os.PathLike[str], path: str = "") -> tuple[An
     >>> outermost("/no/such/image.zarr", "labels")
     ('/no/such/image.zarr', 'labels')
     """
-    if not isinstance(store, str | os.PathLike) or (root := local_root(store)) is None:
+    if not isinstance(store, str | os.PathLike):
         return store, path
+    root = local_root(store)
+    if root is None:
+        place = as_store(store)
+        outer = _hierarchy_above(place)
+        if outer is None:
+            return place, path
+        inner = store_location(place).removeprefix(store_location(outer)).strip("/")
+        return outer.with_read_only(False), "/".join(part for part in (inner, path) if part)
     groups = [above for above in root.parents if node_kind(above) == "group"]
     if not groups:
         return store, path
@@ -160,6 +169,14 @@ def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
         raise StorageError("The store is read-only.", where=where)
     if (above := keys.array_above(store, path)) is not None:
         raise TargetError("The place lies inside a Zarr array.", where=where, found=above)
+    if (outer := _hierarchy_above(store)) is not None:
+        raise TargetError(
+            "The place lies inside another Zarr hierarchy.",
+            where=where,
+            found=f"{store_location(outer)} is a Zarr group or array",
+            hint="Choose a place outside of it.",
+        )
+    settle(store, path, overwrite=overwrite)
     if keys.exists(store, path):
         if not overwrite:
             raise is_taken(where)
@@ -167,6 +184,16 @@ def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
             raise TargetError("This kind of store cannot replace what it holds.", where=where)
     elif keys.under(store, path, limit=1):
         raise TargetError("There is something that is not a Zarr hierarchy.", where=where)
+
+
+def _hierarchy_above(store: Any) -> Any | None:
+    """Return the outermost group or array above a store in a bucket."""
+    found, above = None, store.above() if hasattr(store, "above") else None
+    while above is not None:
+        with contextlib.suppress(StorageError):  # there, nothing may be read
+            found = above if keys.exists(above, "") else found
+        above = above.above()
+    return found
 
 
 def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
@@ -188,7 +215,7 @@ def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
         If it is a read-only store of a local folder.
     """
     if isinstance(store, str | os.PathLike):
-        text = os.fspath(store)
+        text = local_path(os.fspath(store))
         return None if is_url(text) else Path(os.path.realpath(Path(text).expanduser()))
     if type(store).__name__ == "LocalStore":
         if store.read_only:
@@ -224,29 +251,31 @@ def target_folder(root: Path, path: str) -> Path:
 
 
 def as_store(store: Any) -> Store:
-    """Return a store that is not a local folder as it is.
+    """Return the store to write to, for what is no local folder.
 
     Parameters
     ----------
     store
-        A Zarr store, or an address.
+        A Zarr store, or an ``s3``, ``gs`` or ``az`` address.
 
     Returns
     -------
     zarr.abc.store.Store
-        The store.
+        Of an object store, one that says clearly what a server answers; else the store itself.
 
     Raises
     ------
     StorageError
-        If it is an address.
+        If nothing can be written to such an address.
     """
     if isinstance(store, str | os.PathLike):
-        raise StorageError(
-            "Saving to a web address needs a store that can be written to.",
-            where=os.fspath(store),
-            hint="Pass a writable zarr.storage.ObjectStore instead of the address.",
-        )
+        from napari_ome_ngff.storage.upload import upload_store
+
+        return upload_store(group_location(os.fspath(store)), dict(os.environ))
+    if type(store).__name__ == "ObjectStore":
+        from napari_ome_ngff.storage.upload import UploadStore
+
+        return UploadStore(store.store, read_only=store.read_only)
     result: Store = store
     return result
 
