@@ -149,6 +149,17 @@ def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    """Let no test start with what another one chose for saving: napari's Preferences remember it."""
+    yield
+    if HAS_NAPARI:
+        from napari_ome_ngff.plugin.form import Form
+        from napari_ome_ngff.plugin.remembered import remember
+
+        remember(Form(target=""))
+
+
+@pytest.fixture(autouse=True)
 def _no_file_left_open() -> Iterator[None]:
     """Fail a test that opens a file and does not close it."""
     before = _open_files()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ import zarr
 
 from napari_ome_ngff import MultiscaleSource, open_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, TargetError
-from napari_ome_ngff.plugin.destinations import There, decide, destinations, look_at, write_destinations
+from napari_ome_ngff.plugin.destinations import There, decide, destinations, look_at, write_destination
+from napari_ome_ngff.plugin.form import SEVERAL, Form
 from napari_ome_ngff.plugin.layers import METADATA_KEY, Bundle, LayerData, from_layers
 from napari_ome_ngff.plugin.reader import read_layers
+from napari_ome_ngff.plugin.request import Outcome, preview
+from napari_ome_ngff.plugin.request import write as carry_out
 from napari_ome_ngff.plugin.writer import write_layers
 
 VERSIONS = ["0.4", "0.5", "0.6"]
@@ -34,8 +38,22 @@ def labels(name: str = "nuclei", value: int = 7, shape: tuple[int, ...] = SHAPE,
 
 def write(target: Path, layers: list[LayerData], version: str = "0.5", **options: Any) -> None:
     bundles, _ = from_layers(layers)
-    for _ in write_destinations(destinations(bundles, str(target), **options), version=version):
-        pass
+    for place in destinations(bundles, str(target), **options):
+        for _ in write_destination(place, version=version):
+            pass
+
+
+def save(target: Path, layers: list[LayerData], **choices: Any) -> Outcome:
+    """Save as a user who chose these things, and return how it ended."""
+    asked = preview(Form(target=str(target), **choices), layers)
+    if asked.request is None:
+        return Outcome(error=asked.problem)
+    steps = carry_out(asked.request, asked.places, Event())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -184,8 +202,7 @@ def test_a_label_image_of_others_is_replaced_only_if_asked(tmp_path: Path) -> No
     with pytest.raises(TargetError, match="has a label image 'nuclei' already"):
         write_layers(str(target), [labels("nuclei", 3)])
     assert digests(target) == before
-    with pytest.warns(OmeNgffWarning, match="nuclei is replaced"):
-        write_layers(str(target), [labels("nuclei", 3)], overwrite=True)
+    assert save(target, [labels("nuclei", 3)], overwrite=True).paths == (str(target),)
     assert (open_ome_ngff(target).labels["nuclei"].arrays["0"].values == 3).all()
 
 
@@ -296,8 +313,8 @@ def test_a_collection_says_what_it_is(tmp_path: Path) -> None:
 def test_a_collection_is_all_or_nothing_and_replaces_nothing(tmp_path: Path) -> None:
     target = tmp_path / "all.zarr"
     bundles, _ = from_layers([image("a"), image("b", (9, 9))])
-    places = destinations(bundles, str(target))
-    steps = write_destinations(places, version="0.5", chunks=(256, 256))
+    (place,) = destinations(bundles, str(target))
+    steps = write_destination(place, version="0.5", chunks=(256, 256))
     for _ in range(4):
         next(steps)
     assert not target.exists()
@@ -305,18 +322,17 @@ def test_a_collection_is_all_or_nothing_and_replaces_nothing(tmp_path: Path) -> 
     assert os.listdir(tmp_path) == []
     write(target, [image("a", (8, 8))])
     before = digests(tmp_path)
-    with pytest.raises(TargetError, match="already"):
-        write_layers(str(target), [image("a"), image("b", (9, 9))])
     with pytest.raises(TargetError, match="Several images never replace what is there"):
-        write_layers(str(target), [image("a"), image("b", (9, 9))], overwrite=True)
+        write_layers(str(target), [image("a"), image("b", (9, 9))])
+    refused = save(target, [image("a"), image("b", (9, 9))], overwrite=True).error
+    assert "Several images never replace what is there" in str(refused)
     assert digests(tmp_path) == before
 
 
 def test_one_store_each_beside_each_other(tmp_path: Path) -> None:
     layers = [image("my cells", (8, 8)), image("dish", (9, 9)), labels("marks", shape=(9, 9))]
-    with pytest.warns(OmeNgffWarning, match="are different images"):
-        written = write_layers(str(tmp_path / "day1"), layers, together="separate")
-    assert written == [str(tmp_path / "day1-my_cells.ome.zarr"), str(tmp_path / "day1-dish.ome.zarr")]
+    written = save(tmp_path / "day1", layers, several=SEVERAL[1]).paths
+    assert written == (str(tmp_path / "day1-my_cells.ome.zarr"), str(tmp_path / "day1-dish.ome.zarr"))
     assert sorted(os.listdir(tmp_path)) == ["day1-dish.ome.zarr", "day1-my_cells.ome.zarr"]
     assert [meta["name"] for _, meta, _ in read_layers(written[1])] == ["dish", "marks"]
 
@@ -324,17 +340,6 @@ def test_one_store_each_beside_each_other(tmp_path: Path) -> None:
 def test_all_stores_are_checked_before_the_first_is_written(tmp_path: Path) -> None:
     write(tmp_path / "x-b.zarr", [image("b", (9, 9))])
     before = digests(tmp_path)
-    with pytest.raises(TargetError, match="already"):
-        write_layers(str(tmp_path / "x.zarr"), [image("a", (8, 8)), image("b", (9, 9))], together="separate")
+    refused = save(tmp_path / "x.zarr", [image("a", (8, 8)), image("b", (9, 9))], several=SEVERAL[1]).error
+    assert "already" in str(refused)
     assert digests(tmp_path) == before
-
-
-def test_several_stores_are_counted_as_one_save(tmp_path: Path) -> None:
-    bundles, _ = from_layers([image("a"), image("b", (9, 900, 900))])
-    places = destinations(bundles, str(tmp_path / "x.zarr"), "separate")
-    found = list(write_destinations(places, version="0.5", chunks=(1, 256, 256), verify=True))
-    done = [progress.blocks_done for progress in found]
-    assert done == sorted(done)
-    assert [p.blocks_done == p.blocks_total for p in found] == [False] * (len(found) - 1) + [True]
-    assert found[-1].bytes_done == found[-1].bytes_total
-    assert len({progress.blocks_total for progress in found}) == 1

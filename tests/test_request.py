@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
 from napari_ome_ngff.plugin.describe import duration, megabytes, summary, table, voxel_size
+from napari_ome_ngff.plugin.form import AS_FILE, COMPRESSORS, Form, codec, resolve
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import read_layers
-from napari_ome_ngff.plugin.request import COMPRESSORS, Form, Outcome, codec, preview, resolve, write
+from napari_ome_ngff.plugin.request import Outcome, preview, write
 from napari_ome_ngff.plugin.target import propose_target, target_path
 from napari_ome_ngff.pyramid.write import Progress
 
@@ -35,8 +36,28 @@ def test_the_defaults_are_a_request() -> None:
     request = resolve(HERE)
     assert request.target == os.path.abspath("/data/cells.ome.zarr")
     assert (request.version, request.image_method, request.label_method) == ("0.5", "mean", "mode")
-    assert (request.levels, request.chunks, request.shards, request.after) == (None, "auto", None, "keep")
-    assert not request.overwrite
+    assert (request.levels, request.chunks, request.shards, request.compressor) == (
+        None,
+        "auto",
+        None,
+        "auto",
+    )
+    assert (request.together, request.overwrite, request.verify) == ("collection", False, False)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "file", "written"),
+    [
+        (AS_FILE, None, "0.5"),
+        (AS_FILE, "0.4", "0.4"),
+        (AS_FILE, "0.6", "0.6"),
+        ("0.5", "0.4", "0.5"),
+    ],
+)
+def test_the_version_is_the_file_s_unless_another_was_chosen(
+    chosen: str, file: str | None, written: str
+) -> None:
+    assert resolve(replace(HERE, version=chosen), file).version == written
 
 
 @pytest.mark.parametrize(
@@ -45,10 +66,12 @@ def test_the_defaults_are_a_request() -> None:
         ("target", "", "where to write"),
         ("target", "  ", "where to write"),
         ("target", "/", "no name"),
-        ("target", "s3://bucket/cells.ome.zarr", "folder on this computer"),
+        ("target", "https://example.org/cells.ome.zarr", "cannot be written to"),
+        ("target", "s3://bucket", "no name"),
+        ("target", "s3://bucket/cells.ozx", "on this computer"),
         ("version", "0.3", "Version"),
-        ("image_method", "mode", "Method for images"),
-        ("label_method", "mean", "Method for labels"),
+        ("image_method", "mode", "Shrink images"),
+        ("label_method", "mean", "Shrink labels"),
         ("levels", "0", "Levels"),
         ("levels", "-1", "Levels"),
         ("levels", "many", "Levels"),
@@ -58,7 +81,7 @@ def test_the_defaults_are_a_request() -> None:
         ("chunks", ",", "Chunks"),
         ("shards", "big", "Shards"),
         ("compressor", "zip", "Compression"),
-        ("after", "", "When done"),
+        ("several", "two", "Several images"),
     ],
 )
 def test_what_a_field_cannot_mean_is_refused_by_the_field_s_name(field: str, value: str, words: str) -> None:
@@ -90,11 +113,25 @@ def test_a_target_is_absolute_and_named_as_zarr_and_a_second_look_changes_nothin
     except OptionError:
         return
     assert os.path.isabs(path)
-    assert path.lower().endswith(".zarr")
+    assert path.lower().endswith((".zarr", ".ozx"))
     assert target_path(path) == path
 
 
-@pytest.mark.parametrize("suffix", [".zarr", ".ome.zarr", ".ZARR", ".OME.Zarr"])
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("s3://bucket/cells", "s3://bucket/cells.ome.zarr"),
+        ("S3://bucket/day 1/cells.zarr/", "s3://bucket/day 1/cells.zarr"),
+        ("gs://bucket/cells.ome.zarr", "gs://bucket/cells.ome.zarr"),
+        ("az://container/cells", "az://container/cells.ome.zarr"),
+        ("file:///data/cells", "/data/cells.ome.zarr"),
+    ],
+)
+def test_addresses_are_targets(typed: str, meant: str) -> None:
+    assert target_path(typed) == meant
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".ome.zarr", ".ZARR", ".OME.Zarr", ".ozx"])
 def test_a_suffix_that_was_typed_stays(suffix: str) -> None:
     assert target_path(f"/data/cells{suffix}") == f"/data/cells{suffix}"
 
@@ -145,11 +182,11 @@ def created(form: Form, layers: Sequence[LayerData]) -> zarr.Group:
     """Write what the form asks for, and open the group."""
     asked = preview(form, layers)
     assert asked.request is not None, asked.problem
-    *_, outcome = run(write(asked.request, asked.sources, Event()))
+    *_, outcome = run(write(asked.request, asked.places, Event()))
     assert isinstance(outcome, Outcome)
     if outcome.error is not None:
         raise outcome.error
-    assert outcome.path == asked.request.target
+    assert outcome.paths == (asked.request.target,)
     return zarr.open_group(asked.request.target, mode="r")
 
 
@@ -160,18 +197,18 @@ def run(steps: Generator[Progress, None, Outcome]) -> Iterator[Progress | Outcom
 def test_the_plan_is_what_is_written(tmp_path: Path) -> None:
     form = Form(target=str(tmp_path / "cells"), levels="3")
     asked = preview(form, cells())
-    assert asked.plan is not None
+    (plan,) = asked.plans
     group = created(form, cells())
-    for image in asked.plan.multiscales:
+    for image in plan.multiscales:
         for level in image.levels:
             array = group[f"{image.path}/{level.path}".strip("/")]
             assert isinstance(array, zarr.Array)
             assert (array.shape, array.chunks) == (level.shape, level.chunks)
-    assert sum(path.is_file() for path in (tmp_path / "cells.ome.zarr").rglob("*")) <= asked.plan.n_files
-    rows = table(asked.plan)
-    assert [row[0] for row in rows if row[0]] == ["image", "cells"]
+    assert sum(path.is_file() for path in (tmp_path / "cells.ome.zarr").rglob("*")) <= plan.n_files
+    rows = table([plan])
+    assert [row[0] for row in rows if row[0]] == ["cells", "cells"]
     assert rows[0][1:5] == ("0", "2×8×64×64", f"{megabytes(2 * 8 * 64 * 64 * 2)} MB", "z 2, yx 0.5 µm")
-    assert summary(asked.plan).startswith("At most ")
+    assert summary([plan]).startswith("OME-NGFF 0.5: at most ")
 
 
 @pytest.mark.parametrize(("version", "zarr_format"), [("0.4", 2), ("0.5", 3), ("0.6", 3)])
@@ -252,8 +289,7 @@ def test_a_number_of_levels_makes_them_anew(tmp_path: Path) -> None:
 def test_what_was_opened_can_be_written_with_other_levels(corpus: Path, tmp_path: Path) -> None:
     layers = read_layers(corpus / "generated" / "ome-zarr-py-0.21" / "coins_0.5.zarr")
     asked = preview(Form(target=str(tmp_path / "a"), levels="2"), layers)
-    assert asked.plan is not None, asked.problem
-    assert [len(image.levels) for image in asked.plan.multiscales] == [2, 2]
+    assert [len(image.levels) for plan in asked.plans for image in plan.multiscales] == [2, 2]
     created(Form(target=str(tmp_path / "a"), levels="2"), layers)
     again = read_layers(tmp_path / "a.ome.zarr")
     assert [len(data) for data, _, _ in again] == [2, 2, 2]
@@ -276,7 +312,7 @@ def test_what_cannot_be_written_is_a_problem_not_a_plan(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     asked = preview(form, layers)
-    assert asked.plan is None
+    assert asked.plans == ()
     assert asked.request is None
     assert re.search(words, str(asked.problem))
     assert list(tmp_path.iterdir()) == []
@@ -285,7 +321,7 @@ def test_what_cannot_be_written_is_a_problem_not_a_plan(
 def test_layers_that_are_left_out_are_named(tmp_path: Path) -> None:
     spots = (np.zeros((3, 3)), {"name": "spots"}, "points")
     asked = preview(Form(target=str(tmp_path / "a")), [*cells(), spots])
-    assert asked.plan is not None
+    assert asked.places
     assert any("spots" in note for note in asked.notes)
 
 
@@ -294,9 +330,10 @@ def test_a_target_that_exists_is_a_problem_until_it_may_be_replaced(tmp_path: Pa
     created(form, cells())
     taken = preview(form, cells())
     assert isinstance(taken.problem, TargetError)
+    assert taken.taken
     assert taken.request is None
-    assert taken.plan is not None, "what would be written is known all the same"
-    assert preview(replace(form, overwrite=True), cells()).plan is not None
+    assert taken.plans, "what would be written is known all the same"
+    assert preview(replace(form, overwrite=True), cells()).request is not None
 
 
 def test_planning_reads_no_pixel(tmp_path: Path) -> None:
@@ -309,18 +346,18 @@ def test_planning_reads_no_pixel(tmp_path: Path) -> None:
     lazy = dask.array.from_array(Untouchable(), chunks=(1, 512, 512), meta=np.empty((0, 0, 0), "uint16"))
     asked = preview(Form(target=str(tmp_path / "a")), [(lazy, {"name": "a"}, "image")])
     assert asked.problem is None
-    assert asked.plan is not None
+    assert asked.request is not None
 
 
 def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
     asked = preview(Form(target=str(tmp_path / "cells"), chunks="1, 64, 64"), cells(shape=(32, 64, 64)))
     assert asked.request is not None
     cancelled = Event()
-    steps = write(asked.request, asked.sources, cancelled)
+    steps = write(asked.request, asked.places, cancelled)
     next(steps)
     assert any(tmp_path.iterdir())
     cancelled.set()
-    assert [*run(steps)][-1] == Outcome()
+    assert [*run(steps)][-1] == Outcome(cancelled=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -334,9 +371,9 @@ def test_whatever_a_source_raises_is_in_the_outcome(error: type[Exception], tmp_
     )
     asked = preview(Form(target=str(tmp_path / "a")), [(image, {"name": "a"}, "image")])
     assert asked.request is not None
-    *_, outcome = run(write(asked.request, asked.sources, Event()))
+    *_, outcome = run(write(asked.request, asked.places, Event()))
     assert isinstance(outcome, Outcome)
-    assert outcome.path is None
+    assert outcome.paths == ()
     assert isinstance(outcome.error, OmeNgffError)
     assert "the microscope is on fire" in str(outcome.error)
     assert list(tmp_path.iterdir()) == []

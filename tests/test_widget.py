@@ -10,7 +10,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_ome_ngff.plugin.fields import SELECTED
-from napari_ome_ngff.plugin.request import Form
+from napari_ome_ngff.plugin.form import SEVERAL, Form
 from napari_ome_ngff.plugin.widget import CreateWidget
 
 
@@ -54,7 +54,8 @@ def test_the_fields_start_as_the_defaults_of_a_request(widget: CreateWidget) -> 
         ("shards", "auto"),
         ("compressor", "gzip"),
         ("overwrite", True),
-        ("after", "swap"),
+        ("several", SEVERAL[1]),
+        ("verify", True),
     ],
 )
 def test_every_field_reaches_the_form(widget: CreateWidget, field: str, value: object) -> None:
@@ -74,7 +75,7 @@ def test_the_plan_follows_the_layers(widget: CreateWidget, model: ViewerModel) -
     layer.scale, layer.units = (2, 0.5, 0.5), ("micrometer",) * 3
     assert widget.plan_table["Voxel size"] == ["z 2, yx 0.5 µm"]
     model.add_labels(np.zeros((4, 64, 64), "uint8"), name="blobs", scale=(2, 0.5, 0.5), units=layer.units)
-    assert widget.plan_table["Image"] == ["image", "blobs"]
+    assert widget.plan_table["Image"] == ["cells", "blobs"]
     layer.data = np.zeros((8, 64, 64), "uint8")
     assert widget.plan_table["Size"][0] == "8×64×64"
     model.layers.clear()
@@ -98,7 +99,7 @@ def test_the_plan_follows_the_fields(widget: CreateWidget, model: ViewerModel) -
 def test_only_selected_layers_are_planned_if_that_is_chosen(widget: CreateWidget, model: ViewerModel) -> None:
     add_image(model, "a")
     b = add_image(model, "b", (32, 32))
-    assert "do not belong" in widget.status.value
+    assert "different images" in widget.status.value
     widget.fields.which.value = SELECTED
     model.layers.selection = {b}
     assert widget.plan_table["Size"] == ["32×32"]
@@ -106,14 +107,14 @@ def test_only_selected_layers_are_planned_if_that_is_chosen(widget: CreateWidget
     assert "nothing to write" in widget.status.value
 
 
-def test_shards_cannot_be_chosen_for_zarr_version_2(widget: CreateWidget, model: ViewerModel) -> None:
+def test_what_cannot_be_is_refused_with_the_reason(widget: CreateWidget, model: ViewerModel) -> None:
     add_image(model)
     widget.fields.shards.value = "auto"
     widget.fields.version.value = "0.4"
-    assert widget.fields.shards.value == "none"
-    assert not widget.fields.shards.enabled
+    assert not widget.create.enabled
+    assert "0.4 has no shards" in widget.status.value
     widget.fields.version.value = "0.5"
-    assert widget.fields.shards.enabled
+    assert widget.create.enabled
 
 
 def test_a_target_is_proposed_until_one_is_typed(

@@ -50,27 +50,18 @@ def test_created_and_shown_instead_it_is_the_same_picture(
 ) -> None:
     add_cells(viewer)
     before = canvas(viewer)
-    widget.fields.after.value = "swap"
     assert widget.plan_table.shape[0] >= 2, "one line for each level of image and labels"
     photograph("create-plan")
     click(widget.create)
     finish(widget)
     photograph("create-done")
-    assert widget.status.value.startswith("Written")
+    assert widget.status.value.startswith("Saved")
     assert [path.name for path in tmp_path.iterdir()] == ["cells.ome.zarr"]
+    click(widget.open_result)
+    pump(0.2)
     assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
     assert all(layer.source.reader_plugin == PLUGIN for layer in viewer.layers)
     assert difference(before, canvas(viewer)) < 0.01
-
-
-def test_the_result_can_be_added(viewer: Any, widget: CreateWidget) -> None:
-    add_cells(viewer)
-    widget.fields.after.value = "add"
-    click(widget.create)
-    finish(widget)
-    assert [layer.name for layer in viewer.layers][3:] == [
-        f"{name} [1]" for name in ("red", "green", "cells")
-    ]
 
 
 def test_progress_is_shown_and_the_window_stays_alive(viewer: Any, widget: CreateWidget) -> None:
@@ -83,8 +74,8 @@ def test_progress_is_shown_and_the_window_stays_alive(viewer: Any, widget: Creat
     click(widget.create)
     finish(widget)
     timer.stop()
-    assert widget.status.value.startswith("Written")
-    assert any(" of " in text and text.endswith(("MB", "left")) for text in shown)
+    assert widget.status.value.startswith("Saved")
+    assert any(" of " in text and text.endswith("left") for text in shown)
     assert lives(ticks)
 
 
@@ -138,16 +129,16 @@ def test_an_image_is_replaced_only_when_that_is_ticked(
     add_cells(viewer)
     click(widget.create)
     finish(widget)
-    assert widget.status.value.startswith("Written")
+    assert widget.status.value.startswith("Saved")
     widget.refresh()
     assert not widget.create.enabled
-    assert "Replace" in widget.status.value
+    assert '"Replace what is there"' in widget.status.value
     photograph("create-refused")
     widget.fields.overwrite.value = True
     widget.fields.levels.value = "2"
     click(widget.create)
     finish(widget)
-    assert widget.status.value.startswith("Written")
+    assert widget.status.value.startswith("Saved")
     viewer.layers.clear()
     layers = viewer.open(str(tmp_path / "cells.ome.zarr"), plugin=PLUGIN)
     assert [len(layer.data) for layer in layers] == [2, 2, 2]
@@ -157,16 +148,16 @@ def test_an_image_that_is_shown_can_be_replaced_by_itself(
     viewer: Any, widget: CreateWidget, tmp_path: Path
 ) -> None:
     add_cells(viewer)
-    widget.fields.after.value = "swap"
     click(widget.create)
     finish(widget)
+    click(widget.open_result)
+    pump(0.2)
     before = canvas(viewer)
     widget.fields.target.value = tmp_path / "cells.ome.zarr"
     widget.fields.overwrite.value = True
-    widget.fields.after.value = "keep"
     widget.fields.compressor.value = "gzip"
     click(widget.create)
     finish(widget)
-    assert widget.status.value.startswith("Written")
+    assert widget.status.value.startswith("Saved")
     assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
     assert difference(before, canvas(viewer)) < 0.01

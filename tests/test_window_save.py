@@ -22,6 +22,7 @@ from tests.window_tools import (
     lives,
     photograph,
     press,
+    reply,
     save_as,
 )
 
@@ -117,11 +118,30 @@ def test_what_is_there_already_is_left_as_it_is(viewer: Any, tmp_path: Path, qtb
     with answering(save_as(tmp_path / "cells")):
         save_all(viewer)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with errors_told(qtbot) as messages, answering(save_as(tmp_path / "cells")):
+    with (
+        errors_told(qtbot) as messages,
+        answering(save_as(tmp_path / "cells"), reply("Cancel", "save-replace")),
+    ):
         save_all(viewer)
-    assert len(messages) == 1
-    assert "cells.ome.zarr" in messages[0]
+    assert messages == ["Nothing was saved. What was there is as it was."]
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_there_is_replaced_if_that_is_the_answer(viewer: Any, tmp_path: Path) -> None:
+    add_cells(viewer)
+    with answering(save_as(tmp_path / "cells")):
+        save_all(viewer)
+    viewer.layers.clear()
+    red, *_ = viewer.open(str(tmp_path / "cells.ome.zarr"), plugin=PLUGIN)
+    red.name = "nuclei"
+    before = canvas(viewer)
+    with answering(save_as(tmp_path / "cells"), reply("Replace")):
+        save_all(viewer)
+    assert [path.name for path in tmp_path.iterdir()] == ["cells.ome.zarr"]
+    # The layers were opened from what was replaced: they are opened anew.
+    assert [layer.name for layer in viewer.layers] == ["nuclei", "green", "cells"]
+    assert red not in viewer.layers
+    assert difference(before, canvas(viewer)) < 0.01
 
 
 def test_a_save_that_is_cancelled_leaves_nothing_and_the_window_alive(

@@ -17,7 +17,15 @@ import dask.array
 import numpy as np
 from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDropEvent, QMouseEvent
-from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLineEdit, QRadioButton, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QDialogButtonBox,
+    QFileDialog,
+    QLineEdit,
+    QMessageBox,
+    QRadioButton,
+    QWidget,
+)
 
 from tests.cases import build
 
@@ -182,6 +190,18 @@ def press(dialog: QWidget, text: str) -> None:
     named = [button for button in buttons if button.text().replace("&", "").lower() == text.lower()]
     assert named, f"no button {text!r} among {[button.text() for button in buttons]}"
     QTimer.singleShot(20, named[0].click)
+
+
+def reply(text: str, shot: str = "") -> Callable[[QWidget], None]:
+    """Answer a question by the button with this text."""
+
+    def answer(dialog: QWidget) -> None:
+        assert isinstance(dialog, QMessageBox)
+        if shot:
+            photograph(shot)
+        press(dialog, text)
+
+    return answer
 
 
 def choose_reader(

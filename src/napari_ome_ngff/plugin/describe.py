@@ -1,8 +1,10 @@
-"""A plan in words and numbers that people read: what the dock widget shows before anything is written."""
+"""A save in words and numbers that people read: plan, progress, and what there is in the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from napari_ome_ngff.pyramid.model import LevelPlan, WritePlan
+    from napari_ome_ngff.pyramid.save import Progress
 
 SYMBOLS = {
     "nanometer": "nm",
@@ -23,20 +26,24 @@ SYMBOLS = {
     "minute": "min",
     "hour": "h",
 }
+SETTLED = 1.0
+"""Seconds after which a rate is worth telling; earlier ones jump about."""
+
 HEADER = ("Image", "Level", "Size", "Data", "Voxel size", "Chunks")
 
 
-def table(plan: WritePlan) -> list[tuple[str, ...]]:
+def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
     """Return one row for each level of each image, in the order of `HEADER`."""
     return [
         (
-            (multiscale.path.rpartition("/")[2] or "image") if index == 0 else "",
+            multiscale.name if index == 0 else "",
             str(index),
             sizes(level.shape),
             f"{megabytes(level.nbytes(np.dtype(multiscale.dtype).itemsize))} MB",
             voxel_size(multiscale.dims, level.scale, multiscale.units),
             _chunks(level),
         )
+        for plan in plans
         for multiscale in plan.multiscales
         for index, level in enumerate(multiscale.levels)
     ]
@@ -94,14 +101,15 @@ def megabytes(nbytes: int) -> str:
     return f"{millions:,.0f}" if millions >= 10 else f"{millions:.2g}"
 
 
-def summary(plan: WritePlan) -> str:
-    """Say the plan in one sentence.
+def summary(plans: Sequence[WritePlan]) -> str:
+    """Say the plans in one sentence.
 
     The number of files is the largest possible: chunks that hold nothing but the fill value make none.
     """
     return (
-        f"At most {plan.n_files:,} files, {megabytes(plan.nbytes)} MB before compression; "
-        f"up to {megabytes(plan.memory)} MB of memory while writing."
+        f"OME-NGFF {plans[0].version}: at most {sum(plan.n_files for plan in plans):,} files, "
+        f"{megabytes(sum(plan.nbytes for plan in plans))} MB before compression; "
+        f"up to {megabytes(max(plan.memory for plan in plans))} MB of memory while writing."
     )
 
 
@@ -118,3 +126,75 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+class Meter:
+    """How far a save is, how fast it goes, and how long it still takes.
+
+    Parameters
+    ----------
+    clock
+        Returns seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._blocks = 0
+
+    def read(self, progress: Progress) -> str:
+        """Say the progress in a few words. The next of several stores is measured anew.
+
+        Examples
+        --------
+        >>> from napari_ome_ngff.pyramid.save import Progress
+        >>> seconds = iter([0, 4])
+        >>> meter = Meter(lambda: next(seconds))
+        >>> meter.read(
+        ...     Progress(blocks_done=2, blocks_total=8, bytes_done=400_000_000, bytes_total=1_600_000_000)
+        ... )
+        '400 of 1,600 MB, 100 MB/s, 12 s left'
+        """
+        now = self._clock()
+        if progress.blocks_done < self._blocks:
+            self._begun = now
+        self._blocks = progress.blocks_done
+        seconds, share = now - self._begun, share_of(progress)
+        words = [f"{megabytes(progress.bytes_done)} of {megabytes(progress.bytes_total)} MB"]
+        if seconds > SETTLED and share > 0:
+            words.append(f"{megabytes(round(progress.bytes_done / seconds))} MB/s")
+            words.append(f"{duration(seconds * (1 - share) / share)} left")
+        return ", ".join(words)
+
+
+def share_of(progress: Progress) -> float:
+    """Share of a save that is done, between 0 and 1; what is read back to be checked counts too."""
+    return progress.blocks_done / max(progress.blocks_total, 1)
+
+
+def saved(paths: Sequence[str], size: int, seconds: float) -> str:
+    """Say where it is and how large; the first line in one sentence, which is all that a toast shows.
+
+    Examples
+    --------
+    >>> print(saved(["/data/cells.ome.zarr"], 1_234_000_000, 75))
+    Saved cells.ome.zarr (1.2 GB) in 1 min 15 s.
+    Where: /data/cells.ome.zarr
+    """
+    names = ", ".join(re.split(r"[/\\\\]", path)[-1] for path in paths)
+    what = f" ({amount(size)})" if size else ""
+    return "\n".join([f"Saved {names}{what} in {duration(seconds)}.", *(f"Where: {path}" for path in paths)])
+
+
+def amount(size: int) -> str:
+    """Write a number of bytes with the unit that suits it.
+
+    Examples
+    --------
+    >>> amount(1_234_000_000), amount(2_500_000), amount(20)
+    ('1.2 GB', '2.5 MB', '1 kB')
+    """
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{max(1, round(size / 1e3))} kB"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, TargetError
+from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.plugin.bundles import Bundle, Together, targets_of
 from napari_ome_ngff.plugin.target import target_path
 
@@ -237,8 +236,8 @@ def plan_destination(
     )
 
 
-def write_destinations(
-    places: Sequence[Destination],
+def write_destination(
+    place: Destination,
     *,
     version: str,
     chunks: Chunks = "auto",
@@ -247,11 +246,11 @@ def write_destinations(
     overwrite: bool = False,
     verify: bool = False,
 ) -> Generator[Progress, None, None]:
-    """Write into all stores, one after the other; each is all or nothing.
+    """Write into one store, all or nothing.
 
     Parameters
     ----------
-    places
+    place
         Of :func:`destinations`.
     version, chunks, shards, compressor, verify
         As of :func:`napari_ome_ngff.write_multiscale_group`; label images get the version of their image.
@@ -261,81 +260,33 @@ def write_destinations(
     Returns
     -------
     generator of Progress
-        All places are checked before this returns, and nothing is written before the first ``next``.
+        The place is checked before this returns, and nothing is written before the first ``next``.
 
     Raises
     ------
     OmeNgffError
-        If one of them cannot be written: then none is begun.
+        If it cannot be written.
     """
     from napari_ome_ngff.pyramid.onto import write_labels
     from napari_ome_ngff.pyramid.write import write_hierarchy
 
-    steps: list[Generator[Progress, None, None]] = []
-    for place in places:
-        if place.action == "labels":
-            if place.asks and not overwrite:
-                raise TargetError(
-                    f"The image has a label image {place.replaced[0]!r} already.",
-                    where=place.path,
-                    hint="Rename the layer, or save with the widget and allow it to replace what is there.",
-                )
-            steps.append(
-                write_labels(
-                    store=place.path,
-                    labels=place.sources,
-                    chunks=chunks,
-                    shards=shards,
-                    compressor=compressor,
-                    overwrite=True,
-                    verify=verify,
-                )
-            )
-        else:
-            steps.append(
-                write_hierarchy(
-                    store=place.path,
-                    sources=place.sources,
-                    ngff_version=version,
-                    chunks=chunks,
-                    shards=shards,
-                    compressor=compressor,
-                    overwrite=overwrite,
-                    verify=verify,
-                )
-            )
-    if len(steps) == 1:
-        return steps[0]
-    plans = [
-        plan_destination(place, version=version, chunks=chunks, shards=shards, compressor=compressor)
-        for place in places
-    ]
-    times = 2 if verify else 1
-    return in_turn(steps, [(plan.n_tasks * times + 1, plan.nbytes) for plan in plans])
-
-
-def in_turn(
-    steps: Sequence[Generator[Progress, None, None]], sizes: Sequence[tuple[int, int]]
-) -> Generator[Progress, None, None]:
-    """Take the steps of several saves, one after the other, and count them as one.
-
-    Parameters
-    ----------
-    steps
-        The saves.
-    sizes
-        Blocks and bytes that each will do.
-    """
-    blocks, nbytes = (sum(size[i] for size in sizes) for i in (0, 1))
-    done = (0, 0)
-    for one, size in zip(steps, sizes, strict=True):
-        with closing(one):
-            for progress in one:
-                yield replace(
-                    progress,
-                    blocks_done=done[0] + progress.blocks_done,
-                    blocks_total=blocks,
-                    bytes_done=done[1] + progress.bytes_done,
-                    bytes_total=nbytes,
-                )
-        done = (done[0] + size[0], done[1] + size[1])
+    if place.action != "labels":
+        return write_hierarchy(
+            store=place.path,
+            sources=place.sources,
+            ngff_version=version,
+            chunks=chunks,
+            shards=shards,
+            compressor=compressor,
+            overwrite=overwrite,
+            verify=verify,
+        )
+    return write_labels(
+        store=place.path,
+        labels=place.sources,
+        chunks=chunks,
+        shards=shards,
+        compressor=compressor,
+        overwrite=overwrite or not place.asks,
+        verify=verify,
+    )

@@ -7,6 +7,7 @@ Preferences > Plugins shows them and can take them away.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.plugin import notify
@@ -111,10 +112,24 @@ def _leave_it_to_the_commands() -> None:
 
 
 def _opening() -> Any:
-    """Return the settings of this plugin; None if napari does not know it or them (napari 0.8)."""
+    return plugin_settings("opening")
+
+
+def plugin_settings(section: str) -> Any:
+    """Return a section of this plugin's Preferences; None where napari does not know it or is not there.
+
+    napari 0.8 has no Preferences for plugins. Where napari does not run, it is not loaded for them.
+
+    Examples
+    --------
+    >>> plugin_settings("no such section") is None
+    True
+    """
+    if "napari" not in sys.modules:
+        return None
     try:
         from napari.settings import get_plugin_settings
 
-        return getattr(get_plugin_settings(PLUGIN), "opening", None)
+        return getattr(get_plugin_settings(PLUGIN), section, None)
     except (ImportError, KeyError):
         return None

@@ -3,107 +3,80 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import CancelledError, OmeNgffError
+from napari_ome_ngff.plugin.describe import Meter
+from napari_ome_ngff.plugin.notify import has_window
 
 if TYPE_CHECKING:
+    from napari_ome_ngff.plugin.request import Outcome
     from napari_ome_ngff.pyramid.write import Progress
 
 REFRESH_MS = 50
+ACTIVITY = "napari.window.view.toggle_activity_dock"
+"""Id of the entry of napari's View menu that shows and hides the activity dock."""
 
 
 class Job:
     """Steps that a worker thread takes, as the window sees them.
 
-    Whatever ends the steps is kept here, never raised in the worker: napari would report it a second time,
-    and a RuntimeError raised in a worker's generator would be lost.
-
     Parameters
     ----------
     steps
-        Work that yields progress; closing it takes back what it did.
+        Work that yields progress and returns how it ended; it does not raise.
     """
 
-    def __init__(self, steps: Generator[Progress, None, None]) -> None:
+    def __init__(self, steps: Generator[Progress, None, Outcome]) -> None:
         self.steps = steps
         self.latest: Progress | None = None
-        self.error: Exception | None = None
-        self.cancel = Event()
-        self.cancelled = False
+        self.outcome: Outcome | None = None
         self.done = Event()
 
     def run(self) -> None:
-        """Take all steps, or as many as there are before `cancel` is set. To be called in a thread."""
+        """Take all steps. To be called in a thread."""
         try:
-            with closing(self.steps):
-                for step in self.steps:
-                    self.latest = step
-                    # With the last step everything is in its place: then it is too late to cancel.
-                    if self.cancel.is_set() and step.blocks_done < step.blocks_total:
-                        self.cancelled = True
-                        break
-        except Exception as error:  # noqa: BLE001 - `outcome` raises it in the caller's thread
-            self.error = error
+            while True:
+                self.latest = next(self.steps)
+        except StopIteration as end:
+            self.outcome = end.value
         finally:
             self.done.set()
 
-    def outcome(self) -> None:
-        """Raise what ended the steps early.
 
-        Raises
-        ------
-        CancelledError
-            If they were cancelled.
-        OmeNgffError
-            If they failed.
-        """
-        # Given away: napari keeps its workers, and with them the error's traceback would keep the window.
-        error, self.error = self.error, None
-        if isinstance(error, OmeNgffError):
-            raise error
-        if error is not None:
-            # napari swallows a ValueError that leaves a writer.
-            raise OmeNgffError(f"Saving failed: {error}", found=f"{type(error).__name__}: {error}") from error
-        if self.cancelled:
-            raise CancelledError("Saving was cancelled. Nothing was left behind.")
-
-
-def run_steps(steps: Generator[Progress, None, None], description: str) -> None:
+def run_steps(steps: Generator[Progress, None, Outcome], cancelled: Event, description: str) -> Outcome:
     """Take all steps; in napari's window in a thread, while the window stays alive.
 
     Parameters
     ----------
     steps
-        Work that yields progress.
+        Work that yields progress and returns how it ended; it does not raise.
+    cancelled
+        Set here if the user presses Cancel in the activity dock or closes the window; ends the steps.
     description
         What napari's activity dock says is going on.
 
-    Raises
-    ------
-    CancelledError
-        If the user pressed Cancel in the activity dock, or closed the window.
-    OmeNgffError
-        If the steps failed.
-
     Examples
     --------
+    >>> from napari_ome_ngff.plugin.request import Outcome
     >>> def steps():
     ...     yield from ()
-    >>> run_steps(steps(), "Saving")
+    ...     return Outcome(paths=("/data/cells.ome.zarr",))
+    >>> run_steps(steps(), Event(), "Saving").paths
+    ('/data/cells.ome.zarr',)
     """
     job = Job(steps)
-    if _in_gui_thread():
-        _run_in_window(job, description)
+    if in_gui_thread() and has_window():
+        _run_in_window(job, cancelled, description)
     else:
         job.run()
-    job.outcome()
+    assert job.outcome is not None, "it runs to its end"
+    return job.outcome
 
 
-def _in_gui_thread() -> bool:
+def in_gui_thread() -> bool:
     """Tell whether there is a Qt application whose window would freeze; imports no Qt where there is none."""
     if "qtpy.QtWidgets" not in sys.modules or "napari" not in sys.modules:
         return False
@@ -114,7 +87,7 @@ def _in_gui_thread() -> bool:
     return app is not None and app.thread() == QThread.currentThread()
 
 
-def _run_in_window(job: Job, description: str) -> None:
+def _run_in_window(job: Job, cancelled: Event, description: str) -> None:
     """Run a job in one of napari's workers, and process events until it is done.
 
     napari asks before it closes a window while one of its workers runs, and then tells the worker to quit.
@@ -126,14 +99,15 @@ def _run_in_window(job: Job, description: str) -> None:
     loop = QEventLoop()
     timer = QTimer()
     timer.setSingleShot(True)  # showing progress processes events: a repeating timer would come in between
+    meter = Meter()
     bar = cancelable_progress(total=1, desc=description)
     worker: Any = create_worker(job.run)
 
     def refresh() -> None:
         if job.latest is not None and not job.done.is_set():
-            _show(bar, job.latest)
+            _show(bar, job.latest, meter)
         if bar.is_canceled or worker.abort_requested:
-            job.cancel.set()
+            cancelled.set()
         if finished.is_set():
             loop.quit()
         else:
@@ -142,21 +116,46 @@ def _run_in_window(job: Job, description: str) -> None:
     finished = Event()
     worker.finished.connect(finished.set)
     timer.timeout.connect(refresh)
+    with _activity_dock():
+        try:
+            timer.start(REFRESH_MS)
+            worker.start()
+            loop.exec()
+        finally:
+            # The application may have ended the loop: nothing half written may stay.
+            if not job.done.is_set():
+                cancelled.set()
+                job.done.wait()
+            timer.stop()
+            bar.close()
+
+
+def _show(bar: Any, progress: Progress, meter: Meter) -> None:
+    if bar.total != progress.blocks_total or progress.blocks_done < bar.n:
+        bar.total, bar.n = progress.blocks_total, 0
+    # napari shows what comes after the last "|" beside the bar: tqdm itself would count blocks.
+    bar.bar_format = f"{{desc}}|{meter.read(progress)}"
+    bar.update(progress.blocks_done - bar.n)
+    bar.refresh()
+
+
+@contextmanager
+def _activity_dock() -> Iterator[None]:
+    """Show napari's activity dock, where progress and Cancel are; hide it again if it was hidden."""
+    from napari.viewer import current_viewer
+
+    viewer = current_viewer()
+    entry = None if viewer is None else viewer.window.view_menu.findAction(ACTIVITY)
+    if entry is None:
+        yield
+        return
+    viewer.window.view_menu.aboutToShow.emit()  # the menu looks whether the dock is shown when it is opened
+    shown = entry.isChecked()
+    if not shown:
+        entry.trigger()
     try:
-        timer.start(REFRESH_MS)
-        worker.start()
-        loop.exec()
+        yield
     finally:
-        # The application may have ended the loop: nothing half written may stay.
-        if not job.done.is_set():
-            job.cancel.set()
-            job.done.wait()
-        timer.stop()
-        bar.close()
-
-
-def _show(bar: Any, progress: Progress) -> None:
-    if bar.total != progress.blocks_total:
-        bar.total = progress.blocks_total
-    if progress.blocks_done > bar.n:
-        bar.update(progress.blocks_done - bar.n)
+        viewer.window.view_menu.aboutToShow.emit()
+        if not shown and entry.isChecked():
+            entry.trigger()

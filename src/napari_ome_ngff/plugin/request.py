@@ -1,35 +1,31 @@
-"""What the dock widget asks for, without the widget: form -> Request -> plan, or progress and outcome.
+"""What a save would do, and doing it, without a window: layers and form -> plan, or progress and outcome.
 
-Pure, without Qt and napari: everything that the widget decides is decided here and tested without a window.
+Pure, without Qt and napari: whatever the dock widget and the writer decide is decided here.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
-from napari_ome_ngff.plugin.target import target_path
+from napari_ome_ngff.existing import several_replace_nothing
+from napari_ome_ngff.plugin.form import Form, Request, codec, resolve
+from napari_ome_ngff.storage.location import is_url
 
 if TYPE_CHECKING:
     from threading import Event
 
+    from napari_ome_ngff.plugin.destinations import Destination
     from napari_ome_ngff.plugin.origin import LayerData
     from napari_ome_ngff.pyramid.model import WritePlan
     from napari_ome_ngff.pyramid.write import MultiscaleSource, Progress
 
-After = Literal["keep", "add", "swap"]
-"""What becomes of the layers when the image is written: left alone, joined by or exchanged for the result."""
-
-COMPRESSORS = ("auto", "zstd", "gzip", "none")
-IMAGE_METHODS = ("mean", "nearest")
-LABEL_METHODS = ("mode", "nearest")
 REPORT_EVERY = 0.05
 """Seconds between two reports of progress: a window that is told of every small block does nothing else."""
 
@@ -37,124 +33,84 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
-    """The fields of the widget as they stand, before anything is checked.
+class Preview:
+    """What a save would do, or the reason why it cannot.
 
     Parameters
     ----------
-    target
-        Path as typed.
-    version
-        OME-NGFF version.
-    image_method, label_method
-        How each level is made from the one above it, for images and for label images.
-    levels
-        Total number of levels, or ``"auto"``.
-    chunks
-        ``"auto"``, or sizes along the last axes: ``"16, 256, 256"``.
-    shards
-        ``"none"`` or ``"auto"``.
-    compressor
-        One of ``"auto"``, ``"zstd"``, ``"gzip"``, ``"none"``.
-    overwrite
-        Whether an image at the target may be replaced.
-    after
-        What becomes of the layers afterwards.
+    request
+        Given if it can be written.
+    places
+        What would be written, and where. It may be there all the same, if only the target is in the way.
+    plans
+        The plan of each place.
+    problem
+        Why it cannot be written, otherwise.
+    taken
+        Whether the problem is that something would be replaced, which nobody has asked for.
+    notes
+        What the user should know either way, such as layers that cannot be stored.
     """
 
-    target: str
-    version: str = "0.5"
-    image_method: str = "mean"
-    label_method: str = "mode"
-    levels: str = "auto"
-    chunks: str = "auto"
-    shards: str = "none"
-    compressor: str = "auto"
-    overwrite: bool = False
-    after: str = "keep"
+    request: Request | None = None
+    places: tuple[Destination, ...] = ()
+    plans: tuple[WritePlan, ...] = ()
+    problem: OmeNgffError | None = None
+    taken: bool = False
+    notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """A form that was checked: everything that writing needs to know besides the images themselves."""
+def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
+    """Plan what a form would write of these layers. Reads no pixel, and looks at a local target only.
 
-    target: str
-    version: str
-    image_method: str
-    label_method: str
-    levels: int | None
-    chunks: Literal["auto"] | tuple[int, ...]
-    shards: Literal["auto"] | None
-    compressor: str
-    overwrite: bool
-    after: After
+    Parameters
+    ----------
+    form
+        What was chosen.
+    layers
+        ``(data, attributes, type)`` of each layer, in the order of the layer list.
+    """
+    from napari_ome_ngff.plugin.destinations import destinations, place_of
+    from napari_ome_ngff.plugin.from_layers import file_version, from_layers
+    from napari_ome_ngff.plugin.reader import image_name
+
+    found = Preview()
+    try:
+        if not layers:
+            raise OptionError("There is nothing to write yet.", hint="Open an image, or select layers.")
+        request = resolve(form, file_version(layers))
+        request = replace(request, target=place_of(form.target))
+        bundles, messages = from_layers(layers, name=image_name(request.target))
+        found = replace(found, notes=tuple(messages))
+        places = destinations(bundles, request.target, request.together)
+        places = tuple(replace(place, sources=with_options(request, place.sources)) for place in places)
+        notes = (*messages, *(place.note for place in places if place.note))
+        plans = tuple(plan_of(request, place) for place in places)
+        found = replace(found, places=places, plans=plans, notes=notes)
+        for place in places:
+            _check_free(place, request)
+    except OmeNgffError as error:
+        return replace(found, problem=error, taken=isinstance(error, _TakenError))
+    return replace(found, request=request)
 
 
-def resolve(form: Form) -> Request:
-    """Check the form, field by field, without touching a disk.
+def plan_of(request: Request, place: Destination) -> WritePlan:
+    """Plan what would be written, without reading a pixel or touching the target.
 
     Raises
     ------
-    OptionError
-        If a field cannot be understood; the message names the field.
-
-    Examples
-    --------
-    >>> resolve(Form(target="/data/cells", chunks="16, 256, 256")).target
-    '/data/cells.ome.zarr'
-    >>> resolve(Form(target="/data/cells", levels="3")).levels
-    3
+    OmeNgffError
+        If it cannot be written like this; the message says why.
     """
-    shards = _choice("Shards", form.shards, ("none", "auto"))
-    if shards == "auto" and form.version == "0.4":
-        raise OptionError(
-            "OME-NGFF 0.4 has no shards.",
-            expected="Zarr v3, which came with version 0.5",
-            hint="Choose 0.5 or later, or no shards.",
-        )
-    after = _choice("When done", form.after, ("keep", "add", "swap"))
-    return Request(
-        target=target_path(form.target),
-        version=_choice("Version", form.version, ("0.4", "0.5", "0.6")),
-        image_method=_choice("Method for images", form.image_method, IMAGE_METHODS),
-        label_method=_choice("Method for labels", form.label_method, LABEL_METHODS),
-        levels=_levels(form.levels),
-        chunks=_chunks(form.chunks),
-        shards="auto" if shards == "auto" else None,
-        compressor=_choice("Compression", form.compressor, COMPRESSORS),
-        overwrite=form.overwrite,
-        after="swap" if after == "swap" else "add" if after == "add" else "keep",
+    from napari_ome_ngff.plugin.destinations import plan_destination
+
+    return plan_destination(
+        place,
+        version=request.version,
+        chunks=request.chunks,
+        shards=request.shards,
+        compressor=codec(request.compressor),
     )
-
-
-def _choice(field: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise OptionError(f"{field}: {value!r} is not a choice.", expected=", ".join(choices))
-    return value
-
-
-def _levels(text: str) -> int | None:
-    text = text.strip().lower()
-    if text in ("", "auto"):
-        return None
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 32:
-        raise OptionError(
-            f"Levels: {text!r} is not a number of levels.", expected="auto, or a number from 1 to 32"
-        )
-    return int(text)
-
-
-def _chunks(text: str) -> Literal["auto"] | tuple[int, ...]:
-    text = text.strip().lower()
-    if text in ("", "auto"):
-        return "auto"
-    words = [word for word in re.split(r"[\s,;x×()\[\]]+", text) if word]
-    if not words or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
-        raise OptionError(
-            f"Chunks: {text!r} is not a list of sizes.",
-            expected="auto, or whole numbers for the last axes, such as 16, 256, 256",
-        )
-    return tuple(int(word) for word in words)
 
 
 def with_options(request: Request, sources: Mapping[str, MultiscaleSource]) -> dict[str, MultiscaleSource]:
@@ -177,126 +133,76 @@ def _with_options(request: Request, source: MultiscaleSource) -> MultiscaleSourc
     )
 
 
-def codec(name: str) -> Any:
-    """Make the numcodecs codec of a compressor's name; ``"auto"`` is left to the library, and None is none.
-
-    Raises
-    ------
-    OptionError
-        If there is no such compressor.
-
-    Examples
-    --------
-    >>> codec("gzip").level
-    5
-    """
-    import numcodecs
-
-    _choice("Compression", name, COMPRESSORS)
-    made: dict[str, Any] = {
-        "auto": lambda: "auto",
-        "zstd": lambda: numcodecs.Zstd(level=3),
-        "gzip": lambda: numcodecs.GZip(level=5),
-        "none": lambda: None,
-    }
-    return made[name]()
+class _TakenError(TargetError):
+    """Something would be replaced that nobody has asked to replace."""
 
 
-def plan_of(request: Request, sources: Mapping[str, MultiscaleSource]) -> WritePlan:
-    """Plan what would be written, without reading a pixel or touching the target.
+def _check_free(place: Destination, request: Request) -> None:
+    from napari_ome_ngff.storage.replace import check_target
+
+    if is_url(place.path):  # asked when writing starts: a window does not wait for a server at every key
+        return
+    if place.action != "labels":
+        check_target(place.path, "", overwrite=place.asks)
+    if place.action == "replace" and any(path.partition("/")[0].isdigit() for path in place.sources):
+        raise several_replace_nothing(place.path)
+    if place.asks and not request.overwrite:
+        raise _TakenError(
+            f"The image has a label image {place.replaced[0]!r} already."
+            if place.action == "labels"
+            else "There is an image at the target already.",
+            where=place.path,
+            hint='Choose another name, or tick "Replace what is there" in the dock widget.',
+        )
+
+
+def save(request: Request, place: Destination) -> Generator[Progress, None, None]:
+    """Write what goes to one place, and yield progress; closed early, it leaves nothing.
 
     Raises
     ------
     OmeNgffError
-        If it cannot be written like this; the message says why.
+        If it cannot be written; at once if that is known before.
     """
-    from napari_ome_ngff.pyramid.write import plan_hierarchy
+    from napari_ome_ngff.plugin.destinations import write_destination
 
-    return plan_hierarchy(
-        sources=with_options(request, sources),
-        ngff_version=request.version,
+    return write_destination(
+        place,
+        version=request.version,
         chunks=request.chunks,
         shards=request.shards,
         compressor=codec(request.compressor),
+        overwrite=request.overwrite,
+        verify=request.verify,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preview:
-    """What the widget shows before writing: a plan, or the reason why there is none.
-
-    Parameters
-    ----------
-    plan
-        What would be written.
-    request, sources
-        Given if it can be written.
-    problem
-        Why not, otherwise. A plan may be there all the same, if only the target is in the way.
-    notes
-        What the user should know either way, such as layers that cannot be stored.
-    """
-
-    request: Request | None = None
-    sources: Mapping[str, MultiscaleSource] = field(default_factory=dict)
-    plan: WritePlan | None = None
-    problem: OmeNgffError | None = None
-    notes: tuple[str, ...] = ()
-
-
-def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
-    """Plan what a form would write of these layers. Reads no pixel, and looks at the target but a few times.
-
-    Parameters
-    ----------
-    form
-        The fields as they stand.
-    layers
-        ``(data, attributes, type)`` of each layer, in the order of the layer list.
-    """
-    from napari_ome_ngff.plugin.from_layers import from_layers, targets_of
-    from napari_ome_ngff.plugin.reader import image_name
-
-    notes: tuple[str, ...] = ()
-    planned: WritePlan | None = None
-    try:
-        if not layers:
-            raise OptionError("There is nothing to write yet.", hint="Open an image, or select layers.")
-        request = resolve(form)
-        bundles, messages = from_layers(layers, name=image_name(request.target))
-        sources = targets_of(bundles, request.target)[request.target]
-        notes = tuple(messages)
-        planned = plan_of(request, sources)
-        _check_free(request)
-    except OmeNgffError as error:
-        return Preview(plan=planned, problem=error, notes=notes)
-    return Preview(request=request, sources=sources, plan=planned, notes=notes)
-
-
-def _check_free(request: Request) -> None:
-    from napari_ome_ngff.storage.replace import check_target
-
-    if not request.overwrite and os.path.lexists(request.target):
-        raise TargetError(
-            "There is something at the target already.",
-            where=request.target,
-            hint='Choose another name, or tick "Replace an image that is there".',
-        )
-    check_target(request.target, "", overwrite=request.overwrite)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How writing ended: with a path, with an error, or with neither if it was cancelled."""
+    """How writing ended.
 
-    path: str | None = None
+    Parameters
+    ----------
+    paths
+        The stores that were written: all of them, unless there is an error or it was cancelled.
+    size
+        Bytes of them, as far as they are on this computer.
+    error
+        What ended it early.
+    cancelled
+        Whether the user did.
+    """
+
+    paths: tuple[str, ...] = ()
+    size: int = 0
     error: OmeNgffError | None = None
+    cancelled: bool = False
 
 
 def write(
-    request: Request, sources: Mapping[str, MultiscaleSource], cancelled: Event
+    request: Request, places: Sequence[Destination], cancelled: Event
 ) -> Generator[Progress, None, Outcome]:
-    """Write the images, and yield progress. Never raises: whatever goes wrong is in the outcome.
+    """Write to all places in turn, and yield progress. Never raises: the outcome says how it ended.
 
     A worker that runs this must learn of every ending, and superqt's neither finishes nor reports when a
     generator raises a RuntimeError. Cancelling ends the generator here, in the worker's thread, because
@@ -304,39 +210,48 @@ def write(
 
     Parameters
     ----------
-    request, sources
-        What to write.
+    request, places
+        Of a :class:`Preview`.
     cancelled
-        Set from any thread to stop at the next block; nothing is left behind.
+        Set from any thread to stop at the next block; of a place that is not complete, nothing is left.
     """
-    from napari_ome_ngff.pyramid.write import write_hierarchy
-
+    outcome = Outcome()
     try:
-        steps = write_hierarchy(
-            store=request.target,
-            path="",
-            sources=with_options(request, sources),
-            ngff_version=request.version,
-            chunks=request.chunks,
-            shards=request.shards,
-            compressor=codec(request.compressor),
-            overwrite=request.overwrite,
-        )
-        with closing(steps):
-            shown = 0.0
-            for progress in steps:
-                published = progress.blocks_done == progress.blocks_total
-                if cancelled.is_set() and not published:
-                    return Outcome()
-                if time.monotonic() - shown >= REPORT_EVERY:
-                    yield progress
-                    shown = time.monotonic()
+        saves = [save(request, place) for place in places]  # whatever can be refused is refused here
+        for number, (place, steps) in enumerate(zip(places, saves, strict=True), start=1):
+            which = f"{number} of {len(places)}: " if len(places) > 1 else ""
+            with closing(steps):
+                shown = 0.0
+                for progress in steps:
+                    # With the last step everything is in its place: then it is too late to cancel.
+                    if cancelled.is_set() and progress.blocks_done < progress.blocks_total:
+                        return replace(outcome, cancelled=True)
+                    if time.monotonic() - shown >= REPORT_EVERY:
+                        yield replace(progress, message=which + progress.message)
+                        shown = time.monotonic()
+            size = outcome.size + sum(map(size_of, place.folders))
+            outcome = replace(outcome, paths=(*outcome.paths, place.path), size=size)
     except OmeNgffError as error:
-        return Outcome(error=error)
+        return replace(outcome, error=error)
     except Exception as error:  # noqa: BLE001 - a defect: the user is told, it is not lost in a thread
         _log.exception("writing %s failed", request.target)
         found = f"{type(error).__name__}: {error}"
-        failure = OmeNgffError("Writing failed.", where=request.target, found=found)
+        failure = OmeNgffError(f"Saving failed: {error}", where=request.target, found=found)
         failure.__cause__ = error
-        return Outcome(error=failure)
-    return Outcome(path=request.target)
+        return replace(outcome, error=failure)
+    return outcome
+
+
+def size_of(target: str) -> int:
+    """Bytes of a folder with all that is in it, or of a file; 0 for what is not on this computer.
+
+    Examples
+    --------
+    >>> size_of("s3://bucket/a.zarr")
+    0
+    """
+    if os.path.isfile(target):
+        return os.path.getsize(target)
+    return sum(
+        os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(target) for name in names
+    )

@@ -1,4 +1,4 @@
-"""Paths that people type for an image to be written, and paths that are proposed to them. No IO."""
+"""Where to write: what people type, as a path or an address, and what is proposed to them. No IO."""
 
 from __future__ import annotations
 
@@ -7,36 +7,65 @@ import re
 from collections.abc import Iterable
 
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.storage.location import is_url, local_path
 
-SUFFIXES = (".ome.zarr", ".zarr")
+ZIP = ".ozx"
+SUFFIXES = (".ome.zarr", ".zarr", ZIP)
+SCHEMES = ("s3", "gs", "az")
+"""Of addresses that can be written to."""
 
 
 def target_path(text: str) -> str:
-    """Absolute path that a typed target means, with ``.ome.zarr`` where no Zarr suffix was typed.
+    """Absolute path or address that a typed target means, with ``.ome.zarr`` where no suffix was typed.
 
     Raises
     ------
     OptionError
-        If nothing was typed, no name, or a URL.
+        If nothing was typed, no name, or an address that cannot be written to.
 
     Examples
     --------
-    >>> target_path("/data/cells"), target_path("/data/cells.zarr/")
-    ('/data/cells.ome.zarr', '/data/cells.zarr')
+    >>> target_path("/data/cells"), target_path("/data/cells.zarr/"), target_path("/data/cells.ozx")
+    ('/data/cells.ome.zarr', '/data/cells.zarr', '/data/cells.ozx')
+    >>> target_path("s3://bucket/day 1/cells")
+    's3://bucket/day 1/cells.ome.zarr'
     """
-    text = text.strip()
+    text = local_path(text.strip())
     if not text or text == ".":
         raise OptionError("Say where to write the image.", hint="Type or choose a path for it.")
-    if "://" in text:
-        raise OptionError(
-            "The target must be a folder on this computer.",
-            found=text,
-            hint="Write it here and copy it there, or use write_multiscale_group in a script.",
-        )
+    path = _address(text) if is_url(text) else _local(text)
+    return path if path.lower().endswith(SUFFIXES) else f"{path}.ome.zarr"
+
+
+def _local(text: str) -> str:
     path = os.path.abspath(os.path.expanduser(text))
     if not os.path.basename(path) or text.endswith(("/.", "/..")):
-        raise OptionError("The target has no name.", found=text, hint="Add a name, such as cells.ome.zarr.")
-    return path if path.lower().endswith(SUFFIXES) else f"{path}.ome.zarr"
+        raise _nameless(text)
+    return path
+
+
+def _address(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme.lower() not in SCHEMES:
+        raise OptionError(
+            f"Addresses that start with {scheme}:// cannot be written to.",
+            found=text,
+            expected="a folder, a file that ends in .ozx, or an address in a bucket (s3://, gs://, az://)",
+        )
+    bucket, _, key = rest.rstrip("/").partition("/")
+    if not bucket or not key:
+        raise _nameless(text)
+    if key.lower().endswith(ZIP):
+        raise OptionError(
+            "Single files can be written on this computer only.",
+            found=text,
+            hint="Write the file here and upload it, or write a .ome.zarr there.",
+        )
+    return f"{scheme.lower()}://{bucket}/{key}"
+
+
+def _nameless(text: str) -> OptionError:
+    return OptionError("The target has no name.", found=text, hint="Add a name, such as cells.ome.zarr.")
 
 
 def propose_target(name: str, folder: str, taken: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The dock widget: choose layers and options, see the plan, write, and open the result.
+"""The dock widget: choose layers and options, see the plan, save, and open the result.
 
 State flows one way: fields -> `Form` -> `Preview` -> what is shown, and `Request` -> worker -> progress. What
 the widget decides is decided in :mod:`napari_ome_ngff.plugin.request`; here it is only shown.
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
 
-from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
-from napari_ome_ngff.plugin.describe import HEADER, duration, megabytes, summary, table
+from napari_ome_ngff.plugin.describe import HEADER, Meter, saved, share_of, summary, table
 from napari_ome_ngff.plugin.fields import SELECTED, make_fields
+from napari_ome_ngff.plugin.form import Form
 from napari_ome_ngff.plugin.from_layers import SAVED_KINDS
-from napari_ome_ngff.plugin.origin import origin_of
+from napari_ome_ngff.plugin.remembered import recall, remember
 from napari_ome_ngff.plugin.request import Outcome, Preview, preview, write
+from napari_ome_ngff.plugin.result import from_paths, image_of, open_instead
 from napari_ome_ngff.plugin.target import propose_target
 
 if TYPE_CHECKING:
@@ -29,12 +30,10 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-    from napari_ome_ngff.plugin.request import Request
     from napari_ome_ngff.pyramid.write import Progress
 
-PLUGIN = "napari-ome-ngff"
 STEPS = 1000
-"""Resolution of the progress bar, which counts bytes."""
+"""Resolution of the progress bar."""
 
 _PLANNED_BY = ("name", "data", "scale", "translate", "units", "axis_labels")
 """Events of a layer that change the plan; contrast and colours are read when writing starts."""
@@ -54,15 +53,26 @@ class CreateWidget(Container[Any]):
         self._proposed = ""
         self._cancelled = Event()
         self._started = 0.0
+        self._meter = Meter()
         self._gone = False
         self._preview = Preview()
+        self._written: tuple[str, ...] = ()
+        self._from: list[Layer] = []
         self.fields = make_fields()
+        self.fields.fill(recall(Form(target="")))
         self.plan_table = Table(value={name: [] for name in HEADER})
         self.status = Label(value="")
         self.progress = ProgressBar(value=0, min=0, max=STEPS)
         self.create = PushButton(text="Create", tooltip="Write the image as planned.")
         self.cancel = PushButton(text="Cancel", tooltip="Stop, and leave nothing behind.", enabled=False)
-        buttons = Container(widgets=[self.create, self.cancel], layout="horizontal", labels=False)
+        self.open_result = PushButton(
+            text="Open result",
+            tooltip="Open what was written, and close the layers that it was written from.",
+            enabled=False,
+        )
+        buttons = Container(
+            widgets=[self.create, self.cancel, self.open_result], layout="horizontal", labels=False
+        )
         feedback = [self.plan_table, self.status, self.progress, buttons]
         super().__init__(widgets=[*self.fields.rows(), *feedback], labels=False)
         self._arrange()
@@ -90,6 +100,7 @@ class CreateWidget(Container[Any]):
             field.changed.connect(self.refresh)
         self.create.changed.connect(self.start)
         self.cancel.changed.connect(self.stop)
+        self.open_result.changed.connect(self.swap)
         layers = self._viewer.layers
         layers.events.inserted.connect(self._on_inserted)
         layers.events.removed.connect(self._on_removed)
@@ -148,20 +159,16 @@ class CreateWidget(Container[Any]):
             return
         chosen = self.chosen()
         self._propose(chosen)
-        zarr_v2 = self.fields.version.value == "0.4"
-        self.fields.shards.enabled = not zarr_v2
-        if zarr_v2:
-            self.fields.shards.value = "none"
         data = [layer.as_layer_data_tuple() for layer in chosen]
         self._show(preview(self.fields.form(), data))
 
     def _show(self, result: Preview) -> None:
         self._preview = result
-        rows = [] if result.plan is None else table(result.plan)
+        rows = table(result.plans)
         self.plan_table.value = {name: [row[i] for row in rows] for i, name in enumerate(HEADER)}
         self.plan_table.native.resizeColumnsToContents()
         self.create.enabled = result.request is not None
-        text = [] if result.plan is None else [summary(result.plan)]
+        text = [summary(result.plans)] if result.plans else []
         text += [] if result.problem is None else [str(result.problem)]
         self.status.value = "\n".join([*text, *result.notes])
 
@@ -170,7 +177,7 @@ class CreateWidget(Container[Any]):
         field = self.fields.target.line_edit
         if not chosen or field.value != self._proposed:
             return
-        origin = _origin(chosen[0]) or chosen[0].source.path
+        origin = image_of(chosen[0]) or chosen[0].source.path
         folder = os.path.dirname(origin) if origin and os.path.isabs(origin) else str(Path.home())
         taken = os.listdir(folder) if os.path.isdir(folder) else ()
         self._proposed = propose_target(chosen[0].name, folder, taken)
@@ -186,20 +193,21 @@ class CreateWidget(Container[Any]):
         request = self._preview.request
         if request is None:
             return
+        remember(self.fields.form())
         self._cancelled = Event()
-        steps = write(request, self._preview.sources, self._cancelled)
-        written = [layer for layer in self.chosen() if layer.as_layer_data_tuple()[2] in SAVED_KINDS]
+        steps = write(request, self._preview.places, self._cancelled)
+        self._from = [layer for layer in self.chosen() if layer.as_layer_data_tuple()[2] in SAVED_KINDS]
 
         def job() -> Generator[Progress, None, Outcome]:
             return (yield from steps)
 
         worker = create_worker(job)
         worker.yielded.connect(self._on_progress)
-        worker.returned.connect(lambda outcome: self._on_outcome(outcome, request, written))
+        worker.returned.connect(self._on_outcome)
         # napari aborts its workers when it closes, and superqt leaves their generators open: ours must take
         # back what it wrote, and at once, in its own thread.
         worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
-        self._started = time.monotonic()
+        self._started, self._meter = time.monotonic(), Meter()
         self._set_busy(True)
         worker.start()
 
@@ -213,59 +221,42 @@ class CreateWidget(Container[Any]):
             field.enabled = not busy
         self.create.enabled = not busy
         self.cancel.enabled = busy
+        self.open_result.enabled = False
         self.progress.value = 0
         self.progress.visible = busy
 
     def _on_progress(self, progress: Progress) -> None:
         if self._gone:
             return
-        share = progress.bytes_done / max(progress.bytes_total, 1)
-        self.progress.value = round(share * STEPS)
-        text = f"{megabytes(progress.bytes_done)} of {megabytes(progress.bytes_total)} MB"
-        elapsed = time.monotonic() - self._started
-        if elapsed > 2 and share > 0:  # earlier guesses jump about
-            text += f", {duration(elapsed * (1 - share) / share)} left"
+        self.progress.value = round(share_of(progress) * STEPS)
         if not self._cancelled.is_set():
-            self.status.value = text
+            self.status.value = f"{progress.message}: {self._meter.read(progress)}"
 
-    def _on_outcome(self, outcome: Outcome, request: Request, written: list[Layer]) -> None:
+    def _on_outcome(self, outcome: Outcome) -> None:
         message = self._message(outcome)
         if self._gone:
             (notify.warn if outcome.error else notify.inform)(message)
             return
         self._set_busy(False)
-        if outcome.path is not None:
-            # Layers of the image that was replaced would show the new one's voxels in wrong places.
-            stale = any(_origin(layer) == outcome.path for layer in written)
-            if stale or request.after != "keep":
-                self._open(outcome.path, instead_of=written if stale or request.after == "swap" else [])
+        self._written = outcome.paths
+        self.open_result.enabled = bool(self._written)
+        if from_paths(self._from, self._written):
+            self.swap()
         self.refresh()
         self.status.value = message
 
     def _message(self, outcome: Outcome) -> str:
-        if outcome.path is not None:
-            return f"Written in {duration(time.monotonic() - self._started)}: {outcome.path}"
-        return "Cancelled. Nothing was left behind." if outcome.error is None else str(outcome.error)
+        words = []
+        if outcome.paths:
+            words.append(saved(outcome.paths, outcome.size, time.monotonic() - self._started))
+        if outcome.cancelled:
+            words.append("Cancelled. Nothing was left behind.")
+        if outcome.error is not None:
+            words.append(str(outcome.error))
+        return "\n".join(words)
 
-    def _open(self, path: str, *, instead_of: list[Layer]) -> None:
-        """Open an image, and close these layers once it is there; the view stays as it is."""
-        layers = self._viewer.layers
-        old = {layer: layer.name for layer in instead_of if layer in layers}
-        for layer, name in old.items():
-            layer.name = (
-                f"{name} (old)"  # two layers cannot have one name, and the new ones are to have these
-            )
-        try:
-            self._viewer.open(path, plugin=PLUGIN)
-        except OmeNgffError:
-            for layer, name in old.items():
-                layer.name = name
-            raise
-        for layer in old:
-            layers.remove(layer)
-
-
-def _origin(layer: Layer) -> str | None:
-    """Location of the image that a layer was opened from by this plugin, if it was."""
-    origin = origin_of({"metadata": layer.metadata})
-    return None if origin is None else origin["image"]
+    def swap(self) -> None:
+        """Open what was written in place of the layers that it was written from."""
+        shown = from_paths(self._viewer.layers, self._written)
+        open_instead(self._viewer, self._written, [*self._from, *shown])
+        self.open_result.enabled = False
