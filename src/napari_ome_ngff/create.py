@@ -17,6 +17,7 @@ from napari_ome_ngff.errors import MetadataError, OptionError, TargetError
 from napari_ome_ngff.existing import check_keepable, level_paths
 from napari_ome_ngff.metadata.model import Level, Multiscale
 from napari_ome_ngff.metadata.versions import check_version, encode, merge_attributes
+from napari_ome_ngff.storage.archive import is_archive
 from napari_ome_ngff.storage.array_spec import array_spec, auto_chunks, choose_compressor, clip_chunks
 from napari_ome_ngff.storage.location import is_within, location_of
 from napari_ome_ngff.storage.origins import lazy_locations
@@ -284,6 +285,12 @@ def create_multiscale_group(
         compressor=compressor,
         fill_value=fill_value,
     )
+    if is_archive(store):
+        raise TargetError(
+            "An .ozx file cannot be filled afterwards.",
+            where=str(store),
+            hint="Write it with its pixels (write_multiscale_group), or create a folder.",
+        )
     attributes = dict(spec.attributes)
     replaced: tuple[str, ...] = ()
     old = open_existing(store, path) if overwrite else None

@@ -26,6 +26,7 @@ from napari_ome_ngff.pyramid.cut import Cut, Pass, iter_blocks, iter_boxes
 from napari_ome_ngff.pyramid.reduce import reduce_block
 from napari_ome_ngff.pyramid.sources import load, load_into, part_of, split_for_loading
 from napari_ome_ngff.pyramid.units import UnitWriter, write_units
+from napari_ome_ngff.storage.target import FULL, cannot_write
 
 
 class Scratch:
@@ -140,6 +141,8 @@ def failing(what: str, where: str) -> Iterator[None]:
     except OmeNgffError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise cannot_write(where, error) from error
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         raise StorageError(
             f"{what}: {reason}", where=where, found=f"{type(error).__name__}: {error}"

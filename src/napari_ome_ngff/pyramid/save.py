@@ -94,6 +94,8 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
                 yield done
         with failing("The metadata could not be written", where):
             _write_documents(part, save.documents)
+        for _ in _packed(part):
+            yield replace(done, message="Packing")
     yield replace(done, blocks_done=done.blocks_total, message="Written")
 
 
@@ -141,6 +143,11 @@ def _write_documents(part: Staged, documents: Mapping[str, bytes]) -> None:
     for key, content in documents.items():
         buffer = default_buffer_prototype().buffer.from_bytes(content)
         sync(part.store.set(join_paths(part.path, key), buffer))
+
+
+def _packed(part: Staged) -> Iterator[None]:
+    with failing("Packing the file failed", part.final):
+        yield from part.packing
 
 
 def _close(writers: Iterable[UnitWriter]) -> None:

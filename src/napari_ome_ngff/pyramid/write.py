@@ -17,6 +17,7 @@ from napari_ome_ngff.pyramid.model import MultiscaleSource, Options, WritePlan
 from napari_ome_ngff.pyramid.prepare import Prepared, prepare
 from napari_ome_ngff.pyramid.save import Progress, Save, run_save
 from napari_ome_ngff.pyramid.shards import can_append
+from napari_ome_ngff.storage.archive import is_archive, refuse_version
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.replace import check_target, open_existing
 from napari_ome_ngff.storage.target import local_root
@@ -67,7 +68,8 @@ def write_multiscale_group(
     Parameters
     ----------
     store
-        Path of a folder, an ``s3``, ``gs`` or ``az`` address, or a Zarr store.
+        Path of a folder, or of a file that ends with ``.ozx``; an ``s3``, ``gs`` or ``az`` address; or a Zarr
+        store.
     path
         Path of the group inside the store.
     image
@@ -87,7 +89,7 @@ def write_multiscale_group(
     chunks
         ``"auto"`` (1 to 4 MiB), sizes for the last axes, or one such tuple per level.
     shards
-        None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4.
+        None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4; never none in an ``.ozx``.
     compressor
         ``"auto"``: blosc-zstd, small and fast, with shuffled bytes for images and without for label images.
         Or a numcodecs codec, or None.
@@ -296,14 +298,17 @@ def options_for(
     memory_limit: int,
 ) -> Options:
     """Return the options of a save, and what follows for it from the store and the executor."""
+    known = check_version(version)
+    refuse_version(known.name, known.zarr_format, store)
     threads = executor is None or isinstance(executor, ThreadPoolExecutor)
     is_local = local_root(store) is not None
     # Who waits for a server needs no processor.
     waiting = 1 if is_local else _UPLOADS
     return Options(
-        version=check_version(version).name,
+        version=known.name,
         chunks=chunks,
-        shards=shards,
+        # RFC-9: "The sharding codec SHOULD be used to reduce the number of entries within the ZIP archive."
+        shards="auto" if shards is None and is_archive(store) else shards,
         workers=getattr(executor, "_max_workers", None) or max(waiting, _processors()),
         memory_limit=memory_limit,
         shared_memory=threads,

@@ -8,16 +8,18 @@ import json
 import logging
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import TargetError
 from napari_ome_ngff.storage import swap
+from napari_ome_ngff.storage.archive import check_archive, documents_in, is_archive, pack, publish_file
 from napari_ome_ngff.storage.commit import committed, settle
 from napari_ome_ngff.storage.folders import flush, flush_folder, is_empty, node_kind, remove
 from napari_ome_ngff.storage.location import store_location
 from napari_ome_ngff.storage.target import (
+    FULL,
     as_store,
     cannot_write,
     check_surroundings,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Staged", "check_target", "open_existing", "staged"]
 
 _log = logging.getLogger(__name__)
-_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_REFUSED = (*FULL, errno.EROFS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,9 @@ class Staged:
         Path or URL at which it will be.
     final_store, final_path
         The same as a store and a path in it.
+    packing
+        For a single file, what is left to do when everything is written, in steps. Steps that nobody asks for
+        are done when the block ends.
     """
 
     store: Store
@@ -59,6 +64,7 @@ class Staged:
     final: str
     final_store: Store
     final_path: str
+    packing: Iterator[None] = field(default_factory=lambda: iter(()))
 
 
 @contextlib.contextmanager
@@ -75,6 +81,7 @@ def staged(
     In a local folder the hierarchy is made beside its target and renamed when the block ends; a source that
     lives in the target can be read until then. In other stores nothing can be renamed: a new hierarchy is
     written in place, and one that replaces another is written beside it and copied, its root's metadata last.
+    A path that ends with ``.ozx`` is a single file: the hierarchy is made in a folder beside it and packed.
     Write the root's attributes last in any case: until then it cannot be mistaken for an image.
 
     Parameters
@@ -127,7 +134,11 @@ def staged(
         _lock(target, stack)
         check_target(store, path, overwrite=overwrite)
         try:
-            with _staged_beside(store, target, root, overwrite=overwrite, obsolete=obsolete) as stage:
+            if is_archive(store):
+                making = _staged_file(target, overwrite=overwrite, obsolete=obsolete)
+            else:
+                making = _staged_beside(store, target, root, overwrite=overwrite, obsolete=obsolete)
+            with making as stage:
                 yield stage
         except OSError as error:
             if error.errno in _REFUSED:
@@ -168,6 +179,7 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
     from zarr.storage import LocalStore
 
     root = local_root(store)
+    place: Store
     if root is None:
         place, inner = as_store(store), path.strip("/")
         settle(place, inner, overwrite=True)
@@ -175,7 +187,12 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
         target = target_folder(root, path)
         find_again(target)
         place, inner = LocalStore(target, read_only=True), ""
-        if node_kind(target) != "group":
+        if is_archive(store):
+            documents = documents_in(target)
+            if documents is None:
+                return None
+            place = documents
+        elif node_kind(target) != "group":
             return None
     try:
         # Not what was consolidated: others may have added to it since.
@@ -260,6 +277,44 @@ def _staged_beside(
     flush_folder(target.parent)
     if old is not None:
         remove(old)
+
+
+@contextlib.contextmanager
+def _staged_file(target: Path, *, overwrite: bool, obsolete: Collection[str]) -> Iterator[Staged]:
+    """A folder beside the file, which is packed when it is complete."""
+    from zarr.storage import LocalStore, ZipStore
+
+    part, packed, replaces = swap.new_part(target), swap.new_part(target), os.path.lexists(target)
+    packing = pack(part, packed, replaced=target if replaces else None, obsolete=obsolete)
+    try:
+        part.mkdir()
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    try:
+        yield Staged(
+            store=LocalStore(part),
+            path="",
+            final=str(target),
+            final_store=ZipStore(target, mode="r"),
+            final_path="",
+            packing=packing,
+        )
+        for _ in packing:
+            pass
+        check_archive(target, "", overwrite=overwrite)
+        try:
+            publish_file(packed, target, replaces=replaces)
+        except FileExistsError as error:
+            raise is_taken(str(target)) from error
+        except OSError as error:
+            raise cannot_write(target, error) from error
+    except BaseException:
+        packing.close()
+        remove(packed)
+        raise
+    finally:
+        remove(part)
+    flush_folder(target.parent)
 
 
 def _publish(part: Path, target: Path) -> Path | None:

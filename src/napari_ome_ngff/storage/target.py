@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage import keys, swap
+from napari_ome_ngff.storage.archive import check_archive, is_archive
 from napari_ome_ngff.storage.commit import settle
 from napari_ome_ngff.storage.folders import is_empty, node_kind
 from napari_ome_ngff.storage.location import group_location, is_url, is_zip, local_path, store_location
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a system says when a disk, or somebody's share of it, is full."""
 
 
 def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overwrite: bool = False) -> None:
@@ -54,6 +58,10 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
         _check_in_store(as_store(store), path.strip("/"), overwrite=overwrite)
         return
     target = target_folder(root, path)
+    if is_archive(store):
+        check_surroundings(root, root)
+        check_archive(root, path, overwrite=overwrite)
+        return
     check_surroundings(root, target)
     find_again(target)
     if not os.path.lexists(target) or is_empty(target):
@@ -300,7 +308,7 @@ def is_taken(where: str) -> TargetError:
     )
 
 
-def cannot_write(target: Path, error: OSError) -> StorageError:
+def cannot_write(target: Path | str, error: OSError) -> StorageError:
     """Return the error for a place that the system refuses to write to.
 
     Parameters
@@ -315,9 +323,5 @@ def cannot_write(target: Path, error: OSError) -> StorageError:
     StorageError
         To be raised by the caller.
     """
-    summary = (
-        "The disk is full."
-        if error.errno in (errno.ENOSPC, errno.EDQUOT)
-        else "The place cannot be written to."
-    )
+    summary = "The disk is full." if error.errno in FULL else "The place cannot be written to."
     return StorageError(summary, where=str(target), found=str(error))
