@@ -68,19 +68,26 @@ def transforms(draw: st.DrawFn, *, ndim: int, negative: bool = False) -> ScaleTr
 def levels(draw: st.DrawFn, *, ndim: int, negative: bool = False) -> tuple[Level, ...]:
     """One to three levels; each is coarser than the one before by the same factor along all axes."""
     first = draw(transforms(ndim=ndim, negative=negative))
-    names = draw(st.lists(st.from_regex(r"[a-z0-9_.-]{0,2}[a-z0-9](/[a-z0-9]{1,3})?", fullmatch=True),
+    names = draw(st.lists(st.from_regex(r"(?!__)[a-z0-9_.-]{0,2}[a-z0-9](/[a-z0-9]{1,3})?", fullmatch=True),
                           min_size=1, max_size=3, unique=True))  # fmt: skip
     found = []
     for index, path in enumerate(names):
         scale = tuple(2.0**index * number for number in first.scale)
         place = first if index == 0 else draw(transforms(ndim=ndim))
-        found.append(Level(path=path, transform=ScaleTranslation(scale=scale, translation=place.translation)))
+        transform = ScaleTranslation(scale=scale, translation=place.translation)
+        found.append(Level(path=path, transform=transform, extra=draw(strange_keys)))
     return tuple(found)
 
 
 @st.composite
 def channels(draw: st.DrawFn) -> Channel:
-    window = Window(start=draw(positions), end=draw(positions), min=draw(positions), max=draw(positions))
+    window = Window(
+        start=draw(positions),
+        end=draw(positions),
+        min=draw(positions),
+        max=draw(positions),
+        extra=draw(strange_keys),
+    )
     return Channel(
         label=draw(texts),
         color=draw(st.from_regex("[0-9A-F]{6}", fullmatch=True)),
@@ -98,6 +105,7 @@ def label_images(draw: st.DrawFn) -> LabelImage:
     values = draw(st.sampled_from([(), tuple(colors)]) if colors else st.just((0, 2)))
     return LabelImage(
         colors=colors,
+        color_extra={value: keys for value in colors if (keys := draw(strange_keys))},
         properties=tuple({**draw(strange_keys), "label-value": value} for value in values),
         source=draw(st.sampled_from(["../../", "../other"])),
         extra=draw(strange_keys),

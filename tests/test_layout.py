@@ -318,8 +318,9 @@ def test_what_levels_say_beyond_scale_and_translation_counts_too() -> None:
     found = world_positions(to_layers(image)[0])
     assert found[3] == pytest.approx({"y": 0.8 * 2 - 0.6 * 2 + 3, "x": 0.6 * 2 + 0.8 * 2})
     assert meta["affine"].shape == (3, 3)
-    with pytest.raises(UnsupportedError, match="affine"):
-        one_image([to_layers(image)[0]])
+    source = one_image([to_layers(image)[0]])[0][""]
+    assert source.multiscale.affine == turn
+    assert source.multiscale.levels == image.multiscale.levels
 
 
 # Label images in another system

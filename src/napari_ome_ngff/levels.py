@@ -55,7 +55,8 @@ def open_image(
     multiscale
         Which entry of ``multiscales``, by index or by name.
     coordinate_system
-        Name of the coordinate system to place it in (0.6); None for the intrinsic one.
+        Name of the coordinate system to place it in (0.6); None for the one that the file says, which is
+        usually the intrinsic one.
     only
         Path of the one level to open; None for all.
     labels
@@ -326,7 +327,9 @@ def open_labels(hierarchy: Hierarchy, names: Iterable[str], wrapper: BaseArrayWr
 def _in_view(image: Image, system: str | None, parent: Multiscale, shown: View | None) -> Image:
     """Place a label image in the coordinate system that its image is shown in."""
     if shown is None or image.multiscale is None:
-        return image
+        return image if system is None else replace(image, view=None)
+    if system is None and image.view is not None:
+        return image  # it says itself where it is to be shown
     if system in system_names(image.multiscale):
         return replace(image, view=view(image.multiscale, system, parameters={}, where=image.location))
     # 0.6, "image-label": without a transform of its own, a label image lies in its image's system.

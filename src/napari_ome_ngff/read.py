@@ -187,7 +187,8 @@ def open_ome_ngff(
         Which entry of ``multiscales``, by index or by name; None for all.
     coordinate_system
         Name of the coordinate system in which images are placed (0.6). By default images lie in their
-        intrinsic system, those of a scene in its first one.
+        intrinsic system (one that was saved from a turned layer in the one that the layer was shown in),
+        those of a scene in its first one.
 
     Returns
     -------

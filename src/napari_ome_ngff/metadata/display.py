@@ -126,7 +126,9 @@ def _decode_window(window: Json, *, where: str, notes: Notes) -> Window | None:
         limits[key] = _text_number(value) if isinstance(value, str) else as_number(value)
         if isinstance(value, str) or limits[key] is None:
             notes.add(f"{where}.{key}", f"{describe(value)} instead of a number")
-    return Window(**limits) if any(limit is not None for limit in limits.values()) else None
+    extra = {key: value for key, value in window.items() if key not in _WINDOW_KEYS}
+    known = extra or any(limit is not None for limit in limits.values())
+    return Window(**limits, extra=extra) if known else None
 
 
 def _text_number(text: str) -> float | None:
@@ -200,5 +202,6 @@ def _encode_channel(channel: Channel, *, where: str) -> dict[str, Json]:
             expected="finite numbers for start, end, min and max",
         )
     label = {} if channel.label is None else {"label": str(channel.label)}
-    shown = {"color": color.upper(), "active": bool(channel.active), "window": limits}
+    others = {} if window is None else {k: v for k, v in window.extra.items() if k not in _WINDOW_KEYS}
+    shown = {"color": color.upper(), "active": bool(channel.active), "window": limits | others}
     return label | shown | {k: v for k, v in channel.extra.items() if k not in _CHANNEL_KEYS}

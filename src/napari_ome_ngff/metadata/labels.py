@@ -15,6 +15,7 @@ from napari_ome_ngff.metadata.checks import Notes, as_integer, as_number, as_pat
 from napari_ome_ngff.metadata.model import Json, LabelImage
 
 _LABEL_KEYS = frozenset({"version", "colors", "properties", "source"})
+_COLOR_KEYS = frozenset({"label-value", "rgba"})
 _SOURCE = "../../"
 _MOST_NAMES = 10_000
 _MOST_VALUES = 200_000
@@ -91,10 +92,15 @@ def decode_label_image(label: Json, *, where: str, notes: Notes) -> LabelImage |
         notes.add(where, f"{describe(label)}, ignored")
         return LabelImage()
     colors: dict[int, tuple[int, int, int, int]] = {}
+    color_extra: dict[int, Mapping[str, Json]] = {}
     for value, item, place in _values(label, "colors", where=where, notes=notes):
-        # "It MAY contain an rgba key"
+        # "MAY contain the rgba key", "Additional keys under colors are allowed"
         if "rgba" in item and (rgba := _decode_rgba(item["rgba"], where=place, notes=notes)):
             colors[value] = rgba
+        others = {key: inner for key, inner in item.items() if key not in _COLOR_KEYS}
+        color_extra.pop(value, None)
+        if others or "rgba" not in item:
+            color_extra[value] = others
     properties = {value: item for value, item, _ in _values(label, "properties", where=where, notes=notes)}
     extra = {key: value for key, value in label.items() if key not in _LABEL_KEYS}
     source = label.get("source")
@@ -105,6 +111,7 @@ def decode_label_image(label: Json, *, where: str, notes: Notes) -> LabelImage |
         extra["source"] = others
     return LabelImage(
         colors=colors,
+        color_extra=color_extra,
         properties=tuple(properties.values()),
         source=image if isinstance(image, str) else None,
         extra=extra,
@@ -187,7 +194,12 @@ def encode_label_image(label: LabelImage, *, version: str | None, where: str) ->
     {'colors': [{'label-value': 1, 'rgba': [255, 0, 0, 255]}], 'source': {'image': '../../'}}
     """
     item: dict[str, Json] = {"version": version} if version else {}
-    colors = [_encode_color(value, rgba, where=f"{where}.colors") for value, rgba in label.colors.items()]
+    colors = [
+        _others(label, value) | _encode_color(value, rgba, where=f"{where}.colors")
+        for value, rgba in label.colors.items()
+    ]
+    plain = (value for value in label.color_extra if value not in label.colors)
+    colors += [_others(label, value) | {"label-value": operator.index(value)} for value in plain]
     properties = [_encode_property(entry, where=f"{where}.properties") for entry in label.properties]
     values = [entry["label-value"] for entry in properties]
     if len(set(values)) < len(values):
@@ -206,6 +218,10 @@ def encode_label_image(label: LabelImage, *, version: str | None, where: str) ->
         "image": _SOURCE if label.source is None else str(label.source)
     }
     return item | {key: value for key, value in label.extra.items() if key not in _LABEL_KEYS}
+
+
+def _others(label: LabelImage, value: int) -> dict[str, Json]:
+    return {key: inner for key, inner in label.color_extra.get(value, {}).items() if key not in _COLOR_KEYS}
 
 
 def _encode_color(value: Json, rgba: Json, *, where: str) -> dict[str, Json]:

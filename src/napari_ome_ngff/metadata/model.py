@@ -8,10 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-Json = Any
-"""A decoded JSON value: dict, list, str, int, float, bool or None."""
+from napari_ome_ngff.metadata.looks import Channel, Json, LabelImage, Window
+
+__all__ = [
+    "Acquisition",
+    "Affine",
+    "Axis",
+    "Channel",
+    "CoordinateSystem",
+    "Field",
+    "Json",
+    "LabelImage",
+    "Level",
+    "Link",
+    "Multiscale",
+    "Plate",
+    "PlateWell",
+    "ScaleTranslation",
+    "Scene",
+    "SystemRef",
+    "View",
+    "Well",
+    "Window",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,66 +120,16 @@ class Level:
         Path of the array relative to the group that carries the metadata.
     transform
         The dataset's own transform, without the multiscale's.
+    spelled
+        ``coordinateTransformations`` of the dataset as they were read: they are written again as they were,
+        with names and unknown keys, where they still say what `transform` says.
+    extra
+        Keys of the dataset that this package does not interpret.
     """
 
     path: str
     transform: ScaleTranslation
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """Contrast of a channel: `start` and `end` are the limits in use, `min` and `max` the possible range."""
-
-    start: float | None = None
-    end: float | None = None
-    min: float | None = None
-    max: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Channel:
-    """How one channel is shown (wire name: an entry of ``omero.channels``).
-
-    Parameters
-    ----------
-    label
-        The channel's name, or None.
-    color
-        ``"RRGGBB"`` in capital hexadecimal digits without ``#``, or None.
-    window
-        Contrast, or None.
-    active
-        Whether the channel is visible.
-    extra
-        Keys that this package does not interpret (``coefficient``, ``family``, ``inverted``, ...).
-    """
-
-    label: str | None = None
-    color: str | None = None
-    window: Window | None = None
-    active: bool = True
-    extra: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelImage:
-    """What makes a multiscale a label image (wire name: ``image-label``).
-
-    Parameters
-    ----------
-    colors
-        Label value to ``(red, green, blue, alpha)``, each 0 to 255.
-    properties
-        One mapping per label value, with the value under ``"label-value"``.
-    source
-        Path of the labelled image relative to this group, usually ``"../../"``, or None.
-    extra
-        Keys that this package does not interpret.
-    """
-
-    colors: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
-    properties: tuple[Mapping[str, Json], ...] = ()
-    source: str | None = None
+    spelled: Json = field(default=None, compare=False, repr=False)
     extra: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -177,6 +147,8 @@ class Multiscale:
         Finest first.
     transform
         The multiscale's own transform, applied after each level's (0.4 and 0.5), or None.
+    spelled
+        Its JSON as it was read; see `Level.spelled`.
     system
         0.6: name of the intrinsic coordinate system, the one that the levels are placed in.
     name, method, metadata
@@ -194,13 +166,16 @@ class Multiscale:
         Paths of levels of which the file does not say where they lie (0.1 to 0.3, or a missing transform).
         Their transform is the identity until :func:`placed_by_shapes` works it out.
     affine
-        Drafts of 0.6: what the levels' transforms say beyond scale and translation, applied after them.
+        Applied after all scales and translations: rotation, shear and mirroring of the whole image, from
+        `axes` to `axes`. Drafts of 0.6 say it in the levels' transforms; it is written as a transform to a
+        further coordinate system, which only 0.6 can say.
     """
 
     version: str
     axes: tuple[Axis, ...]
     levels: tuple[Level, ...]
     transform: ScaleTranslation | None = None
+    spelled: Json = field(default=None, compare=False, repr=False)
     system: str | None = None
     name: str | None = None
     method: str | None = None

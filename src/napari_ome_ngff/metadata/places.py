@@ -18,6 +18,7 @@ MOST_IMAGES = 256
 MOST_LEVELS = 64
 """Levels of an image that are looked at: nothing can be halved more often than this."""
 _MOST_STEPS = 100
+_TRANSFORMS = "coordinateTransformations"
 
 
 def decode_entries(
@@ -148,7 +149,12 @@ def decode_levels(
             problem = error.summary.removesuffix(".")
         if transform is None:
             unplaced[path] = f"{at}.coordinateTransformations", problem
-        levels[path] = Level(path=path, transform=transform or identity(ndim))
+        levels[path] = Level(
+            path=path,
+            transform=transform or identity(ndim),
+            spelled=None if transform is None else dataset.get(_TRANSFORMS),
+            extra={key: value for key, value in dataset.items() if key not in ("path", _TRANSFORMS)},
+        )
     # A level can be placed by its size only beside one of which the place is known.
     if not levels or (misplaced and len(unplaced) == len(levels)):
         raise (unnamed if not levels else misplaced)[0]

@@ -24,6 +24,7 @@ from napari_ome_ngff.metadata.parts import (
 )
 from napari_ome_ngff.metadata.places import MOST_LEVELS, decode_entries, decode_levels, usable_steps
 from napari_ome_ngff.metadata.shapes import ASSUMED_AXES
+from napari_ome_ngff.metadata.spelled import spelled_steps
 from napari_ome_ngff.metadata.transforms import (
     check_transform,
     compose,
@@ -31,6 +32,7 @@ from napari_ome_ngff.metadata.transforms import (
     encode_transform,
     identity,
 )
+from napari_ome_ngff.metadata.turned import straightened
 
 _NO_PARAMETERS: Mapping[str, Json] = MappingProxyType({})
 
@@ -72,7 +74,7 @@ def decode(
     >>> place = [{"type": "scale", "scale": [0.5, 0.5]}]
     >>> entry = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": place}]}
     >>> decode({"multiscales": [entry]}, where="a.zarr")[0].levels
-    (Level(path='0', transform=ScaleTranslation(scale=(0.5, 0.5), translation=(0.0, 0.0))),)
+    (Level(path='0', transform=ScaleTranslation(scale=(0.5, 0.5), translation=(0.0, 0.0)), extra={}),)
     """
     return decode_images(attributes, version="0.4", where=where, container="", parameters=parameters)
 
@@ -156,6 +158,7 @@ def _decode_entry(
         levels=levels,
         unplaced=unplaced,
         transform=whole,
+        spelled=None if whole is None else transforms,
         extra=unknown_keys(entry),
         **decode_texts(entry, where=where, notes=notes),
     )
@@ -290,24 +293,26 @@ def encode_entry(multiscale: Multiscale, *, where: str) -> dict[str, Json]:
     >>> sorted(encode_entry(image, where="multiscales[0]"))
     ['axes', 'datasets']
     """
+    multiscale = straightened(multiscale, where=where)
     ndim = len(multiscale.axes)
     axes = encode_axes(multiscale.axes, where=f"{where}.axes")
     check_levels(multiscale.levels, where=f"{where}.datasets")
-    levels = [
-        {
-            "path": level.path,
-            "coordinateTransformations": encode_transform(
-                level.transform, ndim=ndim, where=f"{where}.datasets[{index}].coordinateTransformations"
-            ),
-        }
-        for index, level in enumerate(multiscale.levels)
-    ]
+    levels = []
+    for index, level in enumerate(multiscale.levels):
+        at = f"{where}.datasets[{index}].coordinateTransformations"
+        steps = _encode_steps(level.transform, level.spelled, ndim=ndim, where=at)
+        levels.append(dict(level.extra) | {"path": level.path, "coordinateTransformations": steps})
     entry = {**encode_texts(multiscale, where=where), "axes": axes, "datasets": levels}
     if multiscale.transform is not None:
-        entry["coordinateTransformations"] = encode_transform(
-            multiscale.transform, ndim=ndim, where=f"{where}.coordinateTransformations"
-        )
+        at = f"{where}.coordinateTransformations"
+        steps = _encode_steps(multiscale.transform, multiscale.spelled, ndim=ndim, where=at)
+        entry["coordinateTransformations"] = steps
     return entry | unknown_keys(multiscale.extra)
+
+
+def _encode_steps(transform: ScaleTranslation, spelled: Json, *, ndim: int, where: str) -> list[Json]:
+    steps = encode_transform(transform, ndim=ndim, where=where)
+    return spelled_steps(spelled, transform) or [*steps]
 
 
 def encode_display(multiscale: Multiscale, *, version: str | None, prefix: str) -> dict[str, Json]:

@@ -7,6 +7,7 @@ systems and the transforms to them are optional views; they are kept, as they ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from napari_ome_ngff.errors import MetadataError
@@ -21,7 +22,7 @@ from napari_ome_ngff.metadata.checks import (
     root,
 )
 from napari_ome_ngff.metadata.level_places import common_affine, decode_place
-from napari_ome_ngff.metadata.model import Affine, Json, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.model import Affine, Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.parts import (
     check_levels,
     decode_axes,
@@ -31,6 +32,7 @@ from napari_ome_ngff.metadata.parts import (
     unknown_keys,
 )
 from napari_ome_ngff.metadata.places import MOST_LEVELS, decode_entries, decode_levels
+from napari_ome_ngff.metadata.spelled import spelled_place
 from napari_ome_ngff.metadata.systems import (
     decode_systems,
     decode_views,
@@ -44,6 +46,7 @@ from napari_ome_ngff.metadata.transforms import (
     identity,
     level_transform,
 )
+from napari_ome_ngff.metadata.turned import in_world
 from napari_ome_ngff.metadata.v04 import decode_display, encode_display
 
 _SYSTEM = "physical"
@@ -132,7 +135,7 @@ def _decode_entry(
     if any(as_scale_translation(place) is None for place in places.values()):
         at = f"{where}.datasets"
         common, found, odd = common_affine(places, where=at)
-        levels = tuple(Level(path=own.path, transform=found.get(own.path, own.transform)) for own in levels)
+        levels = tuple(replace(own, transform=found.get(own.path, own.transform)) for own in levels)
         if odd:
             notes.add(
                 at, f"level {describe(odd[0])} is placed otherwise than the first; placed as near as can be"
@@ -170,7 +173,8 @@ def encode(multiscale: Multiscale) -> dict[str, Json]:
     ----------
     multiscale
         The image, read from or made for any version. A transform of its own (0.4, 0.5) becomes part of those
-        of its levels; a missing name of the coordinate system becomes ``"physical"``.
+        of its levels; a missing name of the coordinate system becomes ``"physical"``; an affine leads to
+        one more system, ``"world"``.
 
     Returns
     -------
@@ -185,7 +189,7 @@ def encode(multiscale: Multiscale) -> dict[str, Json]:
 
     Examples
     --------
-    >>> from napari_ome_ngff.metadata.model import Axis
+    >>> from napari_ome_ngff.metadata.model import Axis, Level
     >>> from napari_ome_ngff.metadata.transforms import identity
     >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
     >>> image = Multiscale(version="0.6", axes=axes, levels=(Level(path="0", transform=identity(2)),))
@@ -193,14 +197,9 @@ def encode(multiscale: Multiscale) -> dict[str, Json]:
     'physical'
     """
     where = "ome.multiscales[0]"
-    if multiscale.affine is not None:
-        # "MUST be restricted to a single scale, identity or sequence of a scale followed by a translation"
-        raise MetadataError(
-            "Levels that are placed by more than scale and translation cannot be written.",
-            where=f"{where}.datasets",
-            hint="Resample the image, or leave out its affine.",
-        )
     system = _SYSTEM if multiscale.system is None else multiscale.system
+    # "MUST be restricted to a single scale, identity or sequence of a scale followed by a translation"
+    multiscale = in_world(multiscale, system, where=where)
     as_text(system, where=f"{where}.coordinateSystems[0].name", what="the name of a coordinate system")
     check_levels(multiscale.levels, where=f"{where}.datasets")
     axes = encode_axes(multiscale.axes, where=f"{where}.coordinateSystems[0].axes")
@@ -250,6 +249,9 @@ def _encode_dataset(multiscale: Multiscale, index: int, system: str, *, where: s
             found=describe(steps[0]["scale"]),
             hint="Reverse the axis, or write version 0.5.",
         )
+    kept = spelled_place(
+        multiscale.levels[index].spelled, level_transform(multiscale, index), path=path, system=system
+    )
     # "in the input object provide path and omit name", "in the output object provide name and omit path"
     item = {
         "type": "sequence",
@@ -257,4 +259,7 @@ def _encode_dataset(multiscale: Multiscale, index: int, system: str, *, where: s
         "output": {"name": system},
         "transformations": steps,
     }
-    return {"path": path, "coordinateTransformations": [item]}
+    return dict(multiscale.levels[index].extra) | {
+        "path": path,
+        "coordinateTransformations": [kept or item],
+    }

@@ -58,6 +58,8 @@ class Version:
         2 or 3: the only format of Zarr that this version allows.
     container
         Attribute that holds everything of ours, or "" where our keys are at the top level.
+    affines
+        Whether an image may be placed by more than scale and translation.
     decode
         From a group's attributes to the images in it.
     encode
@@ -67,15 +69,22 @@ class Version:
     name: str
     zarr_format: int
     container: str
+    affines: bool
     decode: Callable[..., tuple[Multiscale, ...]]
     encode: Callable[[Multiscale], dict[str, Json]]
 
 
 VERSIONS: Mapping[str, Version] = MappingProxyType(
     {
-        "0.4": Version(name="0.4", zarr_format=2, container="", decode=v04.decode, encode=v04.encode),
-        "0.5": Version(name="0.5", zarr_format=3, container="ome", decode=v05.decode, encode=v05.encode),
-        "0.6": Version(name="0.6", zarr_format=3, container="ome", decode=v06.decode, encode=v06.encode),
+        "0.4": Version(
+            name="0.4", zarr_format=2, container="", affines=False, decode=v04.decode, encode=v04.encode
+        ),
+        "0.5": Version(
+            name="0.5", zarr_format=3, container="ome", affines=False, decode=v05.decode, encode=v05.encode
+        ),
+        "0.6": Version(
+            name="0.6", zarr_format=3, container="ome", affines=True, decode=v06.decode, encode=v06.encode
+        ),
     }
 )
 """The versions that are read and written, by name."""
@@ -249,6 +258,8 @@ def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
     ------
     MetadataError
         If the specification forbids something; the message names the rule.
+    UnsupportedError
+        If the image is rotated or sheared, and the version older than 0.6.
     OptionError
         If there is no such version.
 
@@ -268,13 +279,6 @@ def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
             where="multiscales[0].datasets",
             found=describe(multiscale.unplaced),
             hint="Place them by their sizes: metadata.shapes.placed_by_shapes.",
-        )
-    if multiscale.affine is not None:
-        # 0.4 to 0.6 place a level by "scale and translation" only.
-        raise MetadataError(
-            "Levels that are rotated or sheared cannot be written.",
-            where="multiscales[0].datasets",
-            hint="Resample the image, or leave out its affine.",
         )
     return known.encode(multiscale)
 

@@ -18,6 +18,13 @@ from napari_ome_ngff.metadata.nested import decode_two_way
 from napari_ome_ngff.metadata.parts import decode_axes
 from napari_ome_ngff.metadata.simple import number_paths
 
+SHOWN_KEY = "napari-ome-ngff"
+"""Key of an entry of ``multiscales`` that says in which of its systems the image is to be shown.
+
+0.6: the intrinsic system "should be used for viewing and processing unless a use case dictates otherwise". A
+layer that was turned on the screen is such a case, and the specification has no word for it.
+"""
+
 
 def parameter_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
     """Return the paths of the arrays that the transforms of a group keep their numbers in.
@@ -154,6 +161,25 @@ def system_names(multiscale: Multiscale) -> tuple[str, ...]:
     return tuple(systems_of(multiscale))
 
 
+def shown_system(multiscale: Multiscale) -> str | None:
+    """Return the name of the system that whoever wrote an image wants it to be shown in.
+
+    Returns
+    -------
+    str or None
+        None for the intrinsic one.
+
+    Examples
+    --------
+    >>> shown_system(Multiscale(version="0.6", axes=(), levels=(), system="physical")) is None
+    True
+    """
+    said = multiscale.extra.get(SHOWN_KEY)
+    name = said.get("shown") if isinstance(said, Mapping) else None
+    known = isinstance(name, str) and name != multiscale.system and name in systems_of(multiscale)
+    return name if known else None
+
+
 def view(
     multiscale: Multiscale, system: str | None, *, parameters: Mapping[str, Json], where: str
 ) -> View | None:
@@ -166,7 +192,8 @@ def view(
     multiscale
         The image.
     system
-        Name of the coordinate system; None for the intrinsic one.
+        Name of the coordinate system; None for the one that the file says it is to be shown in, which is
+        usually the intrinsic one.
     parameters
         Path of an array that a transform keeps its numbers in to its values, as nested lists.
     where
@@ -176,6 +203,11 @@ def view(
     -------
     View or None
         None for the intrinsic system, in which the levels are placed anyway.
+
+    Warns
+    -----
+    OmeNgffWarning
+        If no transform that can be applied leads to the system that the file says.
 
     Raises
     ------
@@ -195,6 +227,8 @@ def view(
     >>> view(image, "stage", parameters={}, where="").affine
     Affine(matrix=((1.0,),), translation=(5.0,))
     """
+    asked = system is not None
+    system = system if asked else shown_system(multiscale)
     if system is None or system == multiscale.system:
         return None
     systems = systems_of(multiscale)
@@ -210,6 +244,11 @@ def view(
     target = SystemRef(name=system)
     ways = ways_to(target, edges, ndim=len(systems[system].axes))
     way = ways.get(SystemRef(name=multiscale.system or ""))
+    if way is None and not asked:
+        notes = Notes(where)
+        notes.add(SHOWN_KEY, f"no transform leads to {describe(system)}; shown in its own system")
+        notes.warn()
+        return None
     if way is None:
         raise UnsupportedError(
             f"The image cannot be placed in its coordinate system {describe(system)}.",

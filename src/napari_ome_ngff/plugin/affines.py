@@ -19,7 +19,7 @@ from napari_ome_ngff.plugin.layout import Frame, display_order, shown_units
 
 Floats = npt.NDArray[np.float64]
 
-_NEGLIGIBLE = 1e-6  # of a voxel, over the whole image
+_NEGLIGIBLE = 1e-10  # of a voxel, over the whole image
 _HEAVIER = 1e-9
 _MOST_SORTED = 6  # dimensions: the number of orders grows with the factorial
 

@@ -50,8 +50,7 @@ def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
 
 
 def _chunks(level: LevelPlan) -> str:
-    stored = sizes(level.chunks) + ("" if level.shards is None else f" in {sizes(level.shards)}")
-    return stored + (", copied" if level.copied else "")
+    return sizes(level.chunks) + ("" if level.shards is None else f" in {sizes(level.shards)}")
 
 
 def sizes(numbers: Iterable[int]) -> str:

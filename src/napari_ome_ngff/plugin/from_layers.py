@@ -9,24 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import UnsupportedError
+from napari_ome_ngff.metadata.affine import identity_affine
 from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.plugin.arrays import Placement, lazy, stacked, to_dataarray
 from napari_ome_ngff.plugin.bundles import Bundle, targets_of
-from napari_ome_ngff.plugin.display import (
-    COLORMAP_KEY,
-    color_of,
-    colormap_for,
-    colormap_name,
-    is_ramp,
-    rgb_channels,
-    window_of,
-)
+from napari_ome_ngff.plugin.display import color_of, colormap_for, rgb_channels, window_of
 from napari_ome_ngff.plugin.grouping import Group, group_layers, lead
 from napari_ome_ngff.plugin.label_display import colors_of, properties_of
 from napari_ome_ngff.plugin.layer_images import LayerImage, layer_image
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
+from napari_ome_ngff.plugin.placing import with_place
 from napari_ome_ngff.plugin.target import SUFFIXES
 
 if TYPE_CHECKING:
@@ -92,17 +86,8 @@ def from_layers(
             expected="Image or Labels layers",
         )
     messages += [message for image in found for message in image.messages]
-    messages += [
-        f"Layer {image.name!r} is saved with the last colour of its colormap: OME-NGFF holds no more."
-        for image in found
-        if image.kind == "image" and not image.rgb and not _can_say(image.meta.get("colormap"))
-    ]
     groups, told = group_layers(found)
     return tuple(_bundle(group, name if len(groups) == 1 else None) for group in groups), messages + told
-
-
-def _can_say(colormap: object) -> bool:
-    return is_ramp(colormap) or colormap_name(colormap) is not None
 
 
 def _bundle(group: Group, name: str | None) -> Bundle:
@@ -111,7 +96,7 @@ def _bundle(group: Group, name: str | None) -> Bundle:
     if group.images:
         sources[""] = _image_source(group.images, name)
     for label, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
-        sources[f"labels/{label}"] = _label_source(layers, "../../" if group.images else None)
+        sources[f"labels/{label}"] = _label_source(layers, group.images)
         members[f"labels/{label}"] = layers
     origins = {path: lead(layers).origin for path, layers in members.items()}
     return Bundle(
@@ -149,12 +134,14 @@ def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleS
         images = sorted(images, key=_channel_index)
     known = None if multiscale is None else multiscale.name
     channels = _rgb_or_channels(images, multiscale)
+    channel = _channel_name(images, multiscale)
+    said = _renamed(multiscale, first, channels=channels)
     return MultiscaleSource(
-        **_pixels(images, _channel_name(images, multiscale)),
+        **_pixels(images, channel),
         method="mean",
         name=known or name or _file_name(origin) or first.name,
         channels=channels,
-        multiscale=_renamed(multiscale, first, channels=channels),
+        multiscale=with_place(said, first.axes, first.affine, name=first.name, channel=channel),
         attributes={} if origin is None else origin["attributes"],
     )
 
@@ -257,13 +244,9 @@ def _channel(image: LayerImage, index: int, count: int) -> Channel:
     if image.origin is not None:
         channels, channel = image.origin["multiscale"].channels, image.origin["channel"] or 0
         known = channels[channel] if channel < len(channels) else known
-    colormap = image.meta.get("colormap")
-    color = color_of(colormap) or known.color or color_of(colormap_for(None, index, count))
-    name = colormap_name(colormap)
-    extra = {key: value for key, value in known.extra.items() if key != COLORMAP_KEY}
+    color = color_of(image.meta.get("colormap")) or known.color or color_of(colormap_for(None, index, count))
     return replace(
         known,
-        extra=extra | ({COLORMAP_KEY: name} if name else {}),
         label=image.name,
         color=color,
         window=window_of(image.meta.get("contrast_limits"), image.dtype, known.window),
@@ -281,8 +264,8 @@ def _label_path(group: Sequence[LayerImage]) -> str:
     return safe_name(name)
 
 
-def _label_source(group: Sequence[LayerImage], source: str | None) -> MultiscaleSource:
-    """Make a label image of a Labels layer (or of several that were its channels)."""
+def _label_source(group: Sequence[LayerImage], images: Sequence[LayerImage]) -> MultiscaleSource:
+    """Make a label image of a Labels layer (or of several that were its channels), on the image of others."""
     from napari_ome_ngff.pyramid.model import MultiscaleSource
 
     first = group[0]
@@ -294,15 +277,21 @@ def _label_source(group: Sequence[LayerImage], source: str | None) -> Multiscale
         known,
         colors=colors_of(first.meta.get("colormap"), known.colors),
         properties=properties_of(first.meta.get("properties") if features is None else features),
-        source=source,
+        source="../../" if images else None,
     )
+    affine = first.affine
+    if affine is None and images and lead(images).affine is not None:
+        # 0.6, "labels": without a transform it would lie in its image's system, and be turned with it.
+        affine = identity_affine(len(first.axes))
     name = first.name if len(group) == 1 else (multiscale.name if multiscale else None) or first.name
+    channel = _channel_name(group, multiscale)
+    said = _renamed(multiscale, first, channels=(), label_image=label_image)
     return MultiscaleSource(
-        **_pixels(group, _channel_name(group, multiscale)),
+        **_pixels(group, channel),
         # As many voxels for each label as it has, in the place where the means of the image lie.
         method="mode",
         name=name,
         label_image=label_image,
-        multiscale=_renamed(multiscale, first, channels=(), label_image=label_image),
+        multiscale=with_place(said, first.axes, affine, name=first.name, channel=channel),
         attributes={} if first.origin is None else first.origin["attributes"],
     )

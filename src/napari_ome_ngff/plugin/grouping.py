@@ -145,6 +145,7 @@ def _differences(one: LayerImage, other: LayerImage) -> list[str]:
             ("scale", one.placements[0][0], other.placements[0][0], _same_scale(one, other)),
             ("translate", one.placements[0][1], other.placements[0][1], _same_start(one, other)),
             ("units", _units(one), _units(other), _units(one) == _units(other)),
+            ("transform", _turn(one), _turn(other), _same_turn(one, other)),
         )
         if not same
     ]
@@ -176,6 +177,20 @@ def _same_start(one: LayerImage, other: LayerImage) -> bool:
     )
 
 
+def _turn(image: LayerImage) -> str:
+    return "scale and translate" if image.affine is None else "rotation, shear or affine"
+
+
+def _same_turn(one: LayerImage, other: LayerImage) -> bool:
+    """Whether what comes after scale and translate is the same, along the axes that both have in common."""
+    if one.affine is None or other.affine is None or one.dims != other.dims:
+        return (one.affine is None) == (other.affine is None)
+    rows = zip(one.affine.matrix, other.affine.matrix, strict=True)
+    pairs = [pair for row in rows for pair in zip(*row, strict=True)]
+    pairs += zip(one.affine.translation, other.affine.translation, strict=True)
+    return all(math.isclose(a, b, rel_tol=_SAME, abs_tol=_SAME) for a, b in pairs)
+
+
 def _say(value: Any) -> str:
     if isinstance(value, tuple):
         return "(" + ", ".join(f"{x:g}" if isinstance(x, float) else str(x or "none") for x in value) + ")"
@@ -189,7 +204,7 @@ def _label_groups(images: Sequence[LayerImage]) -> list[list[LayerImage]]:
         origin = image.origin
         key: object = index
         if origin is not None and origin["channel"] is not None:
-            key = (origin["location"], image.shapes, image.placements)
+            key = (origin["location"], image.shapes, image.placements, image.affine)
             if any(o.origin and o.origin["channel"] == origin["channel"] for o in groups.get(key, [])):
                 key = index  # a copy of the layer
         groups.setdefault(key, []).append(image)
@@ -226,11 +241,15 @@ def _home(
 def _on_grid(label: LayerImage, image: LayerImage) -> bool:
     """Whether each voxel of a label image lies on one of the image, and the other way round."""
     ours, theirs = _grid(label), _grid(image)
-    return set(ours) <= set(theirs) and all(
-        theirs[dim][0] == size
-        and math.isclose(theirs[dim][1], step, rel_tol=_SAME)
-        and math.isclose(theirs[dim][2], start, rel_tol=_SAME, abs_tol=_SAME * abs(step))
-        for dim, (size, step, start) in ours.items()
+    return (
+        _same_turn(label, image)
+        and set(ours) <= set(theirs)
+        and all(
+            theirs[dim][0] == size
+            and math.isclose(theirs[dim][1], step, rel_tol=_SAME)
+            and math.isclose(theirs[dim][2], start, rel_tol=_SAME, abs_tol=_SAME * abs(step))
+            for dim, (size, step, start) in ours.items()
+        )
     )
 
 

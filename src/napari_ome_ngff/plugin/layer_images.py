@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_ome_ngff.errors import MetadataError, UnsupportedError
-from napari_ome_ngff.metadata.model import Axis
+from napari_ome_ngff.errors import UnsupportedError
+from napari_ome_ngff.metadata.model import Affine, Axis
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.arrays import Placement, as_numbers
 from napari_ome_ngff.plugin.origin import LayerData, Origin, as_in_file
+from napari_ome_ngff.plugin.placing import place_of
 
 DEFAULT_DIMS = ("t", "c", "z", "y", "x")
 """Names for dimensions that the user gave none, by position from the right; time before channel."""
@@ -37,6 +38,8 @@ class LayerImage:
         One per dimension, without the colours.
     placements
         Scale and translation of each level.
+    affine
+        What is applied after them, from `axes` to `axes`, or None if it is nothing.
     rgb
         Whether the last dimension of the levels is colour.
     origin
@@ -52,6 +55,7 @@ class LayerImage:
     levels: tuple[Any, ...]
     axes: tuple[Axis, ...]
     placements: tuple[Placement, ...]
+    affine: Affine | None
     rgb: bool
     origin: Origin | None
     meta: Mapping[str, Any] = field(default_factory=dict)
@@ -85,8 +89,7 @@ def layer_image(layer: LayerData) -> LayerImage:
     Raises
     ------
     UnsupportedError
-        If the layer is rotated, sheared or has data that OME-NGFF cannot hold: the layer and what can be
-        done about it are named.
+        If the layer has data that OME-NGFF cannot hold: the layer and what can be done about it are named.
     MetadataError
         If its scale or translation is not made of finite numbers.
 
@@ -104,16 +107,18 @@ def layer_image(layer: LayerData) -> LayerImage:
     rgb = kind == "image" and bool(meta.get("rgb"))
     ndim = len(levels[0].shape) - rgb
     _check_pixels(name, kind, np.dtype(levels[0].dtype), ndim)
-    scale, translate = _placement(name, meta, ndim)
+    place = place_of(meta, ndim, name)
     units = _texts(meta.get("units"), ndim, "pixel")
     labels = _texts(meta.get("axis_labels"), ndim, "")
     inserted = [] if origin is None else _inserted(origin, labels)
     if origin is not None and len(origin["dims"]) + len(inserted) != ndim:
         origin, inserted = None, []  # made from what was opened, but something else: a projection, a slice
-    if inserted:
-        levels = [_drop(level, inserted) for level in levels]
+    rest = place.without(inserted)
+    if rest is None:
+        origin = None  # it was turned together with the dimensions that the file does not have
+    elif inserted:
+        levels, place = [_drop(level, inserted) for level in levels], rest
         keep = [i for i in range(ndim) if i not in inserted]
-        scale, translate = [scale[i] for i in keep], [translate[i] for i in keep]
         units, labels = [units[i] for i in keep], [labels[i] for i in keep]
     axes, messages = _axes(name, labels, units, origin)
     if kind == "labels" and levels[0].dtype == bool:
@@ -125,12 +130,13 @@ def layer_image(layer: LayerData) -> LayerImage:
         levels=tuple(levels),
         axes=axes,
         placements=(),
+        affine=place.affine,
         rgb=rgb,
         origin=origin,
         meta=meta,
         messages=tuple(messages),
     )
-    return replace(image, placements=_placements(image, (tuple(scale), tuple(translate))))
+    return replace(image, placements=_placements(image, (place.scale, place.translate)))
 
 
 def _levels(data: Any, meta: Mapping[str, Any], origin: Origin | None) -> list[Any]:
@@ -150,17 +156,15 @@ def _check_pixels(name: str, kind: str, dtype: np.dtype[Any], ndim: int) -> None
     if kind == "labels" and dtype.kind not in "biu":
         # 0.5, "labels": "The pixels of the label images MUST be integer data types"
         raise UnsupportedError(
-            f"Labels layer {name!r} holds {dtype.name} values; label images must be whole numbers.",
+            f"Labels layer {name!r} holds {dtype} values; label images must be whole numbers.",
             hint="Convert it first: layer.data = layer.data.astype('int32').",
         )
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:  # Zarr knows no longer floats
-        hints = {
-            "c": "Save the real and imaginary part, or magnitude and phase, as layers of their own.",
-            "f": "Convert it first: layer.data = layer.data.astype('float64').",
-        }
+    if dtype.kind not in "biuf":
         raise UnsupportedError(
-            f"Layer {name!r} holds values of type {dtype.name}, which an image of OME-NGFF cannot hold.",
-            hint=hints.get(dtype.kind, "Convert it to numbers first."),
+            f"Layer {name!r} holds values of type {dtype}, which an image of OME-NGFF cannot hold.",
+            hint="Save the real and imaginary part, or magnitude and phase, as layers of their own."
+            if dtype.kind == "c"
+            else "Convert it to numbers first.",
         )
     if not 2 <= ndim <= 5:
         # 0.4, "axes": 'The length of "axes" must be between 2 and 5'
@@ -168,50 +172,6 @@ def _check_pixels(name: str, kind: str, dtype: np.dtype[Any], ndim: int) -> None
             f"Layer {name!r} has {ndim} dimensions; an image of OME-NGFF has 2 to 5.",
             hint="Save parts of it.",
         )
-
-
-def _placement(name: str, meta: Mapping[str, Any], ndim: int) -> tuple[list[float], list[float]]:
-    scale = _vector(meta.get("scale"), ndim, 1.0)
-    translate = _vector(meta.get("translate"), ndim, 0.0)
-    if _turns(meta.get("rotate")):
-        raise _not_straight(name, "rotated")
-    if np.any(np.asarray(meta.get("shear") or 0, dtype=float)):
-        raise _not_straight(name, "sheared")
-    affine = meta.get("affine")
-    if affine is not None:
-        matrix = np.asarray(affine, dtype=float)[-(ndim + 1) :, -(ndim + 1) :]
-        linear, offset = matrix[:ndim, :ndim], matrix[:ndim, -1]
-        if not np.allclose(linear, np.diag(np.diag(linear)), rtol=0, atol=1e-9):
-            raise _not_straight(name, "transformed by an affine matrix")
-        # An affine that only scales and moves comes after the layer's own scale and translation.
-        scale = [float(a * s) for a, s in zip(np.diag(linear), scale, strict=True)]
-        translate = [float(a * t + b) for a, t, b in zip(np.diag(linear), translate, offset, strict=True)]
-    if not np.all(np.isfinite(scale)) or not np.all(np.isfinite(translate)) or 0 in scale:
-        raise MetadataError(
-            f"Layer {name!r} has no usable placement.", found=f"scale {scale}, translate {translate}"
-        )
-    return scale, translate
-
-
-def _turns(rotate: Any) -> bool:
-    """Tell whether a rotation, as a matrix or as one or three angles, turns anything."""
-    found = np.asarray(0 if rotate is None else rotate, dtype=float)
-    rest = np.eye(len(found)) if found.ndim == 2 else 0
-    return not np.allclose(found, rest, rtol=0, atol=1e-9)
-
-
-def _not_straight(name: str, what: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"Layer {name!r} is {what}, which OME-NGFF 0.4 and 0.5 cannot hold.",
-        expected="scale and translate only",
-        hint="Reset it (layer.rotate, layer.shear, layer.affine), or transform the pixels, then save.",
-    )
-
-
-def _vector(value: Any, ndim: int, default: float) -> list[float]:
-    """Numbers for the last `ndim` dimensions; napari fills up from the left."""
-    found = [] if value is None else [float(x) for x in np.atleast_1d(np.asarray(value, dtype=float))]
-    return ([default] * ndim + found)[-ndim:]
 
 
 def _texts(values: Any, ndim: int, default: str) -> list[str]:

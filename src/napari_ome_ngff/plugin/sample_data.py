@@ -48,10 +48,9 @@ def open_cells() -> list[LayerData]:
     from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
 
     pixels, labels, centers = make_cells()
-    range_ = {"min": 0.0, "max": 65535.0}
     channels = (
-        Channel(label="nuclei", color="00FFFF", window=Window(start=150, end=3200, **range_)),
-        Channel(label="membranes", color="FF00FF", window=Window(start=150, end=2200, **range_)),
+        Channel(label="nuclei", color="00FFFF", window=Window(start=150, end=3200, min=0, max=65535)),
+        Channel(label="membranes", color="FF00FF", window=Window(start=150, end=2200, min=0, max=65535)),
     )
     properties = tuple(
         {"label-value": i, "depth": round(float(center[0]), 1)} for i, center in enumerate(centers, start=1)

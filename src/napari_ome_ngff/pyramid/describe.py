@@ -12,6 +12,7 @@ import numpy as np
 from napari_ome_ngff.channels import default_color, default_window
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.model import (
+    Affine,
     Axis,
     Channel,
     Json,
@@ -46,10 +47,11 @@ def describe(
     Raises
     ------
     OptionError
-        If a scale would be rounded to 0.
+        If a scale would be rounded to 0, or an affine has other axes than the pixels.
     """
     base = source.multiscale
     levels, split = _placed(plan, base, precision)
+    affine = None if base is None or base.affine is None else _sorted(base.affine, base.dims, model.dims)
     built = plan.method is not None
     label_image = source.label_image or (base.label_image if base else None)
     if is_label_image(plan.path, source):
@@ -63,6 +65,8 @@ def describe(
         axes=_axes(model.axes, base),
         levels=levels,
         transform=split,
+        spelled=base.spelled if base else None,
+        affine=affine,
         system=base.system if base else None,
         name=plan.name,
         method=plan.method if built else (base.method if base else None),
@@ -71,6 +75,21 @@ def describe(
         omero_extra=base.omero_extra if base else {},
         label_image=label_image,
         extra=base.extra if base else {},
+    )
+
+
+def _sorted(affine: Affine, names: Sequence[str], dims: Sequence[str]) -> Affine:
+    """An affine whose rows and columns are those of `names`, in the order of `dims`."""
+    if sorted(names) != sorted(dims) or len(affine.matrix) != len(dims):
+        raise OptionError(
+            "The affine of the image has other axes than its pixels.",
+            found=", ".join(names),
+            expected=", ".join(dims),
+        )
+    order = [list(names).index(dim) for dim in dims]
+    return Affine(
+        matrix=tuple(tuple(affine.matrix[row][column] for column in order) for row in order),
+        translation=tuple(affine.translation[row] for row in order),
     )
 
 
@@ -97,7 +116,7 @@ def _placed(
         back = invert(split) if split else None
         levels = tuple(
             # What was read is written again to the last digit.
-            replace(level, transform=base.levels[i].transform)
+            replace(base.levels[i], path=level.path)
             if kept[i]
             else replace(level, transform=compose(level.transform, back) if back else level.transform)
             for i, level in enumerate(levels)
@@ -158,7 +177,8 @@ def _completed(channels: Sequence[Channel], dtype: np.dtype[Any]) -> tuple[Chann
             replace(
                 channel,
                 color=channel.color or default_color(i, len(channels)),
-                window=Window(
+                window=replace(
+                    window,
                     start=low if window.start is None else window.start,
                     end=high if window.end is None else window.end,
                     min=low,

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.create import model_multiscale
-from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.errors import OptionError, UnsupportedError
 from napari_ome_ngff.metadata.model import Json, Multiscale
+from napari_ome_ngff.metadata.turned import is_turned
+from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.pyramid.describe import describe, is_label_image
 from napari_ome_ngff.pyramid.levels import Factors
 from napari_ome_ngff.pyramid.model import (
@@ -25,24 +27,18 @@ from napari_ome_ngff.pyramid.model import (
 )
 from napari_ome_ngff.pyramid.plan import plan_given_levels, plan_multiscale
 from napari_ome_ngff.pyramid.sources import source_chunks
-from napari_ome_ngff.storage.untouched import stored_array
 
 if TYPE_CHECKING:
-    import zarr
     from xarray import DataArray
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """One multiscale, ready to be written: the plan, the metadata, and what each pass reads.
-
-    `stored` has the Zarr array that an input is, or None if it is anything else.
-    """
+    """One multiscale, ready to be written: the plan, the metadata, and what each pass reads."""
 
     plan: MultiscalePlan
     multiscale: Multiscale
     inputs: tuple[DataArray, ...]
-    stored: tuple[zarr.Array[Any] | None, ...]
     attributes: Mapping[str, Json]
 
 
@@ -181,13 +177,25 @@ def _prepare_one(
             factors=_factors(source, image, dims, finest),
             options=options,
         )
+    multiscale = describe(source, model, plan, precision)
+    _check_turned(multiscale, (base.name if base else None) or name, options.version)
     return Prepared(
         plan=plan,
-        multiscale=describe(source, model, plan, precision),
+        multiscale=multiscale,
         inputs=tuple(arrays.values()),
-        stored=tuple(stored_array(array.variable._data) for array in arrays.values()),
         attributes=dict(source.attributes),
     )
+
+
+def _check_turned(multiscale: Multiscale, name: str, version: str) -> None:
+    """Refuse what only 0.6 can say, where another version was chosen."""
+    if not check_version(version).affines and is_turned(multiscale):
+        raise UnsupportedError(
+            f"{name!r} is rotated, sheared or otherwise transformed: choose OME-NGFF version 0.6.",
+            found=f"version {version}, which knows scale and translation only",
+            hint="Save as version 0.6, reset what turns the layer (rotate, shear, affine), "
+            "or transform the pixels first.",
+        )
 
 
 def _factors(
