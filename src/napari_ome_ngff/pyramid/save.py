@@ -13,6 +13,7 @@ from napari_ome_ngff.pyramid.cascade import Done, Job, failing, run_pass
 from napari_ome_ngff.pyramid.contents import join_paths
 from napari_ome_ngff.pyramid.model import Options, WritePlan
 from napari_ome_ngff.pyramid.prepare import Prepared
+from napari_ome_ngff.pyramid.space import check_space
 from napari_ome_ngff.pyramid.units import UnitWriter, unit_writer
 from napari_ome_ngff.pyramid.verify import verify_pass
 from napari_ome_ngff.storage.replace import Staged, staged
@@ -65,6 +66,7 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
     blocks = save.plan.n_tasks * (2 if save.verify else 1) + 1
     total = Progress(blocks_done=0, blocks_total=blocks, bytes_done=0, bytes_total=save.plan.nbytes)
     done = total
+    check_space(save.plan, save.prepared, save.specs, save.store)
     with ExitStack() as stack:
         part = stack.enter_context(
             staged(save.store, save.path, overwrite=save.overwrite, obsolete=save.obsolete)

@@ -41,9 +41,9 @@ def node_kind(folder: Path) -> Literal["group", "array"] | None:
     >>> node_kind(Path("/no/such/folder")) is None
     True
     """
-    if (folder / ".zgroup").is_file():
+    if os.path.isfile(folder / ".zgroup"):  # `Path.is_file` fails where one may not look
         return "group"
-    if (folder / ".zarray").is_file():
+    if os.path.isfile(folder / ".zarray"):
         return "array"
     try:
         document = json.loads((folder / "zarr.json").read_bytes())

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import TargetError
+from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage import swap
 from napari_ome_ngff.storage.archive import check_archive, documents_in, is_archive, pack, publish_file
 from napari_ome_ngff.storage.commit import committed, settle
 from napari_ome_ngff.storage.folders import flush, flush_folder, is_empty, node_kind, remove
 from napari_ome_ngff.storage.location import store_location
 from napari_ome_ngff.storage.target import (
-    FULL,
     as_store,
     cannot_write,
     check_surroundings,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Staged", "check_target", "open_existing", "staged"]
 
 _log = logging.getLogger(__name__)
-_REFUSED = (*FULL, errno.EROFS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +105,7 @@ def staged(
     TargetError
         If writing there is refused; see `check_target`. Also if another save to the same place is running.
     StorageError
-        If the place cannot be written to, or the disk is full.
+        If the place cannot be written to, or the disk is full: whatever the system refuses.
 
     Examples
     --------
@@ -141,9 +139,7 @@ def staged(
             with making as stage:
                 yield stage
         except OSError as error:
-            if error.errno in _REFUSED:
-                raise cannot_write(target, error) from error
-            raise
+            raise cannot_write(target, error) from error
         for folder in made:
             _make_group(folder, zarr_format)
 
@@ -193,6 +189,7 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
                 return None
             place = documents
         elif node_kind(target) != "group":
+            _check_readable(target)
             return None
     try:
         # Not what was consolidated: others may have added to it since.
@@ -208,12 +205,21 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
         ) from error
 
 
+def _check_readable(target: Path) -> None:
+    try:
+        (target / "zarr.json").stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise StorageError("What is there cannot be read.", where=str(target), found=str(error)) from error
+
+
 @contextlib.contextmanager
 def _parents_made(target: Path) -> Iterator[list[Path]]:
     """Make the folders that are missing above a target, and delete them again if it fails; deepest first."""
     made: list[Path] = []
     try:
-        for folder in reversed([folder for folder in target.parents if not folder.exists()]):
+        for folder in reversed([folder for folder in target.parents if not os.path.exists(folder)]):
             try:
                 folder.mkdir()
             except OSError as error:

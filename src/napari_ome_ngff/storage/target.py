@@ -125,11 +125,11 @@ def check_surroundings(root: Path, target: Path) -> None:
         if node_kind(between) == "array":
             raise TargetError("The place lies inside a Zarr array.", where=str(target), found=str(between))
     parent = next(folder for folder in target.parents if os.path.lexists(folder) or folder == root.parent)
-    if not parent.exists():
+    if not os.path.exists(parent):
         raise StorageError(
             "There is no folder to save into.", where=str(parent), hint="Make it, or choose another."
         )
-    if not parent.is_dir():
+    if not os.path.isdir(parent):
         raise StorageError("This is a file; nothing can be saved into it.", where=str(parent))
     if not os.access(parent, os.W_OK | os.X_OK):
         raise StorageError("The permission to write into this folder is missing.", where=str(parent))
