@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from napari.components import ViewerModel
+from napari.utils.colormaps import AVAILABLE_COLORMAPS
 
 from napari_ome_ngff import MultiscaleSource, open_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, TargetError
@@ -343,3 +346,52 @@ def test_all_stores_are_checked_before_the_first_is_written(tmp_path: Path) -> N
     refused = save(tmp_path / "x.zarr", [image("a", (8, 8)), image("b", (9, 9))], several=SEVERAL[1]).error
     assert "already" in str(refused)
     assert digests(tmp_path) == before
+
+
+# In napari
+
+
+@pytest.fixture
+def plugin(npe2pm: Any) -> Iterator[None]:
+    with npe2pm.tmp_plugin(package="napari-ome-ngff"):
+        yield
+
+
+def test_every_colormap_of_napari_comes_back(plugin: None, tmp_path: Path) -> None:
+    viewer = ViewerModel()
+    for name in AVAILABLE_COLORMAPS:
+        viewer.add_image(np.zeros((8, 8), "uint8"), name=name, colormap=name)
+    (written,) = viewer.layers.save(str(tmp_path / "a.ome.zarr"), plugin="napari-ome-ngff")
+    again = ViewerModel()
+    again.open(written, plugin="napari-ome-ngff")
+    for layer, before in zip(again.layers, viewer.layers, strict=True):
+        assert layer.name == before.name
+        steps = np.linspace(0, 1, 64)
+        shown, expected = (each.colormap.map(steps) for each in (layer, before))
+        np.testing.assert_allclose(shown[:, :3], expected[:, :3], atol=0.02, err_msg=layer.name)
+
+
+def test_labels_are_drawn_on_an_image_and_saved_onto_it(plugin: None, tmp_path: Path) -> None:
+    """Open, draw, save onto what is there, draw on, save again; and open it once more."""
+    target = tmp_path / "a.ome.zarr"
+    write(target, [image(), labels("old", 1)])
+    before = digests(target)
+    viewer = ViewerModel()
+    viewer.open(str(target), plugin="napari-ome-ngff")
+    drawn = viewer.add_labels(np.zeros(SHAPE, "int32"), name="mine", scale=viewer.layers[0].scale)
+    drawn.paint((1, 50, 60), 3)
+    drawn.features = {"index": [3], "kind": ["a"], "area": [np.nan]}
+    viewer.layers.selection = {drawn}
+    for times in range(2):
+        with pytest.warns(OmeNgffWarning, match="mine is added" if times == 0 else "mine is replaced"):
+            saved = viewer.layers.save(str(target), selected=True, plugin="napari-ome-ngff")
+        assert saved == [str(target)]
+        assert others(digests(target), "mine") == others(before)
+        again = ViewerModel()
+        again.open(str(target), plugin="napari-ome-ngff")
+        assert [layer.name for layer in again.layers] == ["cells", "old", "mine"]
+        np.testing.assert_array_equal(np.asarray(again.layers["mine"].data[0]), drawn.data)
+        assert again.layers["mine"].features["kind"].tolist() == ["a"]
+        # From now on it is the file's: saving it again needs no permission.
+        drawn.metadata = again.layers["mine"].metadata
+        drawn.paint((2, 90, 90), 5)

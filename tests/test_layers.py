@@ -560,6 +560,20 @@ def test_equal_layers_become_channels_in_their_order() -> None:
     assert source.channels[1].window == Window(start=0.0, end=300.0, min=0.0, max=300.0)
 
 
+def test_colormaps_of_napari_come_back_and_others_are_named() -> None:
+    viridis = {"name": "viridis", "colors": [[0.267, 0.005, 0.33, 1], [0.993, 0.906, 0.144, 1]]}
+    odd = {"name": "mine", "colors": [[1, 0, 0, 1], [0, 0, 1, 1]]}
+    sources, messages = one_image([plain("a", colormap=viridis), plain("b", colormap=odd)])
+    channels = sources[""].channels
+    assert [channel.color for channel in channels] == ["FDE725", "0000FF"]
+    assert messages == ["Layer 'b' is saved with the last colour of its colormap: OME-NGFF holds no more."]
+    layers = to_layers(make_image("cyx", sizes=SIZES | {"c": 2}, channels=channels))
+    assert [meta["colormap"] for _, meta, _ in layers] == ["viridis", "blue"]
+    (data, meta, kind), _ = layers
+    again, _ = one_image([(data, meta | {"colormap": "green"}, kind)])
+    assert again[""].channels[0].extra == {}, "it is green now"
+
+
 def test_time_stays_before_the_new_channel_axis() -> None:
     layers = [plain("a", (2, 4, 8, 8)), plain("b", (2, 4, 8, 8))]
     assert one_image(layers)[0][""].image.dims == ("t", "c", "z", "y", "x")
@@ -646,12 +660,23 @@ def test_other_layers_are_named() -> None:
         ((np.zeros((4, 4), "float32"), {"name": "a"}, "labels"), "'a' holds float32"),
         ((np.zeros((4, 4), "complex64"), {"name": "a"}, "image"), "'a' holds values of type complex64"),
         ((np.zeros((4, 4), object), {"name": "a"}, "image"), "'a' holds values of type object"),
+        ((np.zeros((4, 4), "datetime64[s]"), {"name": "a"}, "image"), "'a' holds values of type datetime64"),
+        ((np.zeros((4, 4), "U3"), {"name": "a"}, "image"), "'a' holds values of type str96"),
+        ((np.zeros((4, 4), [("x", "u1")]), {"name": "a"}, "image"), "'a' holds values of type void8"),
+        ((np.zeros((4, 4), "c8"), {"name": "a"}, "labels"), "'a' holds complex64"),
+        ((np.zeros((4, 4), object), {"name": "a"}, "labels"), "'a' holds object"),
         ((np.zeros((2,) * 6), {"name": "a"}, "image"), "'a' has 6 dimensions"),
     ],
 )
 def test_what_cannot_be_said_is_refused_with_the_layers_name(layer: LayerData, words: str) -> None:
     with pytest.raises(UnsupportedError, match=words):
         one_image([layer])
+
+
+@pytest.mark.skipif(np.dtype("longdouble").itemsize == 8, reason="long doubles are doubles on this computer")
+def test_numbers_that_are_too_long_are_not_shortened() -> None:
+    with pytest.raises(UnsupportedError, match="'a' holds values of type"):
+        from_layers([(np.zeros((4, 4), "longdouble"), {"name": "a"}, "image")])
 
 
 @pytest.mark.parametrize("meta", [{"scale": [0, 1]}, {"scale": [np.nan, 1]}, {"translate": [np.inf, 0]}])

@@ -50,7 +50,8 @@ def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
 
 
 def _chunks(level: LevelPlan) -> str:
-    return sizes(level.chunks) + ("" if level.shards is None else f" in {sizes(level.shards)}")
+    stored = sizes(level.chunks) + ("" if level.shards is None else f" in {sizes(level.shards)}")
+    return stored + (", copied" if level.copied else "")
 
 
 def sizes(numbers: Iterable[int]) -> str:

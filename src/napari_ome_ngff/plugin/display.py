@@ -18,6 +18,35 @@ RGB_KEY = "rgb_component"
 
 RGB_COMPONENTS = ("red", "green", "blue", "alpha")
 
+COLORMAP_KEY = "napari_colormap"
+"""Key in a channel's `extra` that names a colormap of napari, since OME-NGFF only has one colour."""
+
+COLORMAPS = {
+    "fire": "FF0000",
+    "gist_earth": "FDFBFB",
+    "gray_r": "FFFFFF",
+    "HiLo": "FFFFFF",
+    "hsv": "FF0018",
+    "I Blue": "0033CC",
+    "I Bordeaux": "CC0033",
+    "I Forest": "009900",
+    "I Orange": "FF7500",
+    "I Purple": "7500FF",
+    "ice": "FFFFFF",
+    "inferno": "FCFFA4",
+    "magma": "FCFDBF",
+    "nan": "FFFFFF",
+    "PiYG": "276419",
+    "plasma": "F0F921",
+    "turbo": "7A0403",
+    "twilight": "E2D9E2",
+    "twilight_shifted": "2F1436",
+    "viridis": "FDE725",
+}
+"""napari's colormaps that are more than a ramp from black to a colour, and the colour that others see."""
+
+_RAMP = 0.02
+
 _NAMED = {
     "FFFFFF": "gray",
     "FF0000": "red",
@@ -49,8 +78,26 @@ def colormap_for(color: str | None, index: int, count: int) -> str:
     return _NAMED.get(color.upper(), f"#{color}")
 
 
+def channel_colormap(channel: Channel, index: int, count: int) -> str:
+    """Return what napari calls the colours of a channel: the colormap that it was saved with, or a ramp.
+
+    Examples
+    --------
+    >>> channel_colormap(Channel(color="FDE725", extra={COLORMAP_KEY: "viridis"}), 0, 1)
+    'viridis'
+    >>> channel_colormap(Channel(color="00FF00", extra={COLORMAP_KEY: "viridis"}), 0, 1)
+    'green'
+    """
+    name = channel.extra.get(COLORMAP_KEY)
+    # A program that does not know the key may have given the channel another colour since.
+    known = COLORMAPS.get(name) if isinstance(name, str) else None
+    return str(name) if known and known == channel.color else colormap_for(channel.color, index, count)
+
+
 def color_of(colormap: object) -> str | None:
     """Return the last colour of a napari colormap as ``"RRGGBB"``, or None if there is none to be found.
+
+    Of a colormap that ends in black, it is the last that can be seen.
 
     Parameters
     ----------
@@ -60,19 +107,64 @@ def color_of(colormap: object) -> str | None:
     Examples
     --------
     >>> color_of({"colors": [[0, 0, 0, 1], [1, 0.5, 0, 1]]}), color_of("cyan"), color_of("viridis")
-    ('FF8000', '00FFFF', None)
+    ('FF8000', '00FFFF', 'FDE725')
+    >>> color_of({"colors": [[1, 1, 1, 1], [0, 0, 0, 1]]})
+    'FFFFFF'
     """
     if isinstance(colormap, str):
         text = colormap.removeprefix("#").upper()
         if colormap.startswith("#") and len(text) in (6, 8):
             return text[:6]
-        return next((color for color, name in _NAMED.items() if name == colormap.lower()), None)
+        named = next((color for color, name in _NAMED.items() if name == colormap.lower()), None)
+        return named or COLORMAPS.get(colormap)
+    colors = [_hexadecimal(color) for color in _colors(colormap)]
+    return next((color for color in reversed(colors) if color != "000000"), colors[-1] if colors else None)
+
+
+def colormap_name(colormap: object) -> str | None:
+    """Return the name of a colormap of napari that one colour does not say, else None.
+
+    Examples
+    --------
+    >>> colormap_name("viridis"), colormap_name("green")
+    ('viridis', None)
+    """
     if isinstance(colormap, tuple) and len(colormap) == 2:  # (name, colormap), which napari accepts
-        return color_of(colormap[1])
-    colors = colormap.get("colors") if isinstance(colormap, Mapping) else getattr(colormap, "colors", None)
-    if colors is None or len(colors) == 0:
-        return None
-    red, green, blue = (round(255 * min(max(float(part), 0.0), 1.0)) for part in colors[-1][:3])
+        colormap = colormap[1]
+    name = colormap if isinstance(colormap, str) else None
+    if isinstance(colormap, Mapping):
+        name = colormap.get("name")
+    elif name is None:
+        name = getattr(colormap, "name", None)
+    return name if isinstance(name, str) and COLORMAPS.get(name, "") == color_of(colormap) else None
+
+
+def is_ramp(colormap: object) -> bool:
+    """Tell whether a colormap goes from black straight to one colour; True where it does not say.
+
+    Examples
+    --------
+    >>> is_ramp({"colors": [[0, 0, 0, 1], [0, 1, 0, 1]]}), is_ramp({"colors": [[1, 1, 1, 1], [0, 0, 0, 1]]})
+    (True, False)
+    """
+    colors = [color[:3] for color in _colors(colormap)]
+    if len(colors) < 2:
+        return not isinstance(colormap, str) or colormap not in COLORMAPS
+    given = colormap.get("controls") if isinstance(colormap, Mapping) else getattr(colormap, "controls", None)
+    steps = np.linspace(0, 1, len(colors)) if given is None or len(given) != len(colors) else given
+    return bool(np.allclose(colors, np.outer(steps, colors[-1]), rtol=0, atol=_RAMP))
+
+
+def _colors(colormap: object) -> list[Any]:
+    """Colours of a colormap as numbers from 0 to 1; none of one that is only named."""
+    if isinstance(colormap, tuple) and len(colormap) == 2:
+        colormap = colormap[1]
+    found = colormap.get("colors") if isinstance(colormap, Mapping) else getattr(colormap, "colors", None)
+    return [] if found is None else [[float(part) for part in color] for color in found]
+
+
+def _hexadecimal(color: Sequence[float]) -> str:
+    red, green, blue = (round(255 * min(max(part, 0.0), 1.0)) for part in color[:3])
     return f"{red:02X}{green:02X}{blue:02X}"
 
 

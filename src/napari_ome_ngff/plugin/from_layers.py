@@ -14,7 +14,15 @@ from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.plugin.arrays import Placement, lazy, stacked, to_dataarray
 from napari_ome_ngff.plugin.bundles import Bundle, targets_of
-from napari_ome_ngff.plugin.display import color_of, colormap_for, rgb_channels, window_of
+from napari_ome_ngff.plugin.display import (
+    COLORMAP_KEY,
+    color_of,
+    colormap_for,
+    colormap_name,
+    is_ramp,
+    rgb_channels,
+    window_of,
+)
 from napari_ome_ngff.plugin.grouping import Group, group_layers, lead
 from napari_ome_ngff.plugin.label_display import colors_of, properties_of
 from napari_ome_ngff.plugin.layer_images import LayerImage, layer_image
@@ -86,8 +94,17 @@ def from_layers(
             expected="Image or Labels layers",
         )
     messages += [message for image in found for message in image.messages]
+    messages += [
+        f"Layer {image.name!r} is saved with the last colour of its colormap: OME-NGFF holds no more."
+        for image in found
+        if image.kind == "image" and not image.rgb and not _can_say(image.meta.get("colormap"))
+    ]
     groups, told = group_layers(found)
     return tuple(_bundle(group, name if len(groups) == 1 else None) for group in groups), messages + told
+
+
+def _can_say(colormap: object) -> bool:
+    return is_ramp(colormap) or colormap_name(colormap) is not None
 
 
 def _bundle(group: Group, name: str | None) -> Bundle:
@@ -244,9 +261,13 @@ def _channel(image: LayerImage, index: int, count: int) -> Channel:
     if image.origin is not None:
         channels, channel = image.origin["multiscale"].channels, image.origin["channel"] or 0
         known = channels[channel] if channel < len(channels) else known
-    color = color_of(image.meta.get("colormap")) or known.color or color_of(colormap_for(None, index, count))
+    colormap = image.meta.get("colormap")
+    color = color_of(colormap) or known.color or color_of(colormap_for(None, index, count))
+    name = colormap_name(colormap)
+    extra = {key: value for key, value in known.extra.items() if key != COLORMAP_KEY}
     return replace(
         known,
+        extra=extra | ({COLORMAP_KEY: name} if name else {}),
         label=image.name,
         color=color,
         window=window_of(image.meta.get("contrast_limits"), image.dtype, known.window),

@@ -10,7 +10,7 @@ from napari_ome_ngff.metadata.display import is_greyscale
 from napari_ome_ngff.metadata.model import Channel, Multiscale
 from napari_ome_ngff.plugin.display import (
     Limits,
-    colormap_for,
+    channel_colormap,
     dtype_limits,
     is_rgb,
     slider_range,
@@ -76,7 +76,7 @@ def _look(multiscale: Multiscale, index: int, count: int, name: str, *, is_chann
     active = [i for i, other in enumerate(channels) if other.active] + list(range(len(channels), count))
     look: dict[str, Any] = {
         "name": label or (name if count == 1 else f"{name} channel {index}"),
-        "colormap": colormap_for(channel.color, index, count),
+        "colormap": channel_colormap(channel, index, count),
         # A file in which no channel is active would open as nothing at all.
         "visible": not is_channel or index in active or not active,
     }

@@ -156,15 +156,17 @@ def _check_pixels(name: str, kind: str, dtype: np.dtype[Any], ndim: int) -> None
     if kind == "labels" and dtype.kind not in "biu":
         # 0.5, "labels": "The pixels of the label images MUST be integer data types"
         raise UnsupportedError(
-            f"Labels layer {name!r} holds {dtype} values; label images must be whole numbers.",
+            f"Labels layer {name!r} holds {dtype.name} values; label images must be whole numbers.",
             hint="Convert it first: layer.data = layer.data.astype('int32').",
         )
-    if dtype.kind not in "biuf":
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:  # Zarr knows no longer floats
+        hints = {
+            "c": "Save the real and imaginary part, or magnitude and phase, as layers of their own.",
+            "f": "Convert it first: layer.data = layer.data.astype('float64').",
+        }
         raise UnsupportedError(
-            f"Layer {name!r} holds values of type {dtype}, which an image of OME-NGFF cannot hold.",
-            hint="Save the real and imaginary part, or magnitude and phase, as layers of their own."
-            if dtype.kind == "c"
-            else "Convert it to numbers first.",
+            f"Layer {name!r} holds values of type {dtype.name}, which an image of OME-NGFF cannot hold.",
+            hint=hints.get(dtype.kind, "Convert it to numbers first."),
         )
     if not 2 <= ndim <= 5:
         # 0.4, "axes": 'The length of "axes" must be between 2 and 5'

@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.existing import check_keepable, level_paths
+from napari_ome_ngff.metadata.ome_xml import OME_XML, Pixels, encode_ome_xml
 from napari_ome_ngff.metadata.series import encode_series
 from napari_ome_ngff.metadata.versions import (
     check_version,
@@ -34,7 +37,17 @@ def group_documents(prepared: tuple[Prepared, ...], version: str, old: zarr.Grou
     MetadataError
         If the specification forbids something (the message names the rule), or an attribute is no JSON.
     """
-    return _documents(_attributes(prepared, version, old), version)
+    found = _documents(_attributes(prepared, version, old), version)
+    xml = encode_ome_xml([_pixels(one) for one in prepared if split_path(one.plan.path)[1] is None])
+    if series_of(prepared) and xml is not None:
+        return {f"OME/{OME_XML}": xml, **found}
+    return found
+
+
+def _pixels(one: Prepared) -> Pixels:
+    plan = one.plan
+    dtype = np.dtype(plan.dtype).name
+    return Pixels(path=plan.path, multiscale=one.multiscale, shape=plan.levels[0].shape, dtype=dtype)
 
 
 def label_documents(

@@ -42,8 +42,8 @@ class MultiscaleSource:
     label_image
         Colours and properties of a label image.
     multiscale
-        What was read together with the arrays, if they were: what else it says is written again. Its `affine`,
-        from its axes to its axes, rotates, shears or mirrors the image (0.6 only).
+        What was read together with the arrays, if they were: what else it says is written again. Its
+        `affine`, from its axes to its axes, rotates, shears or mirrors the image (0.6 only).
     attributes
         Attributes of others to keep on the group.
     """
@@ -124,6 +124,11 @@ class Options:
         Whether tasks run in threads of this process.
     append_shards
         Whether chunks are appended to shards as they come, so that a shard is never held in memory.
+    local
+        Whether it is written into a local folder.
+    keep
+        Whether nothing was said of chunks, shards, compressor and fill value, so that levels that are Zarr
+        arrays stay stored as they are.
     """
 
     version: str = "0.5"
@@ -133,13 +138,16 @@ class Options:
     memory_limit: int = 256 * 2**20
     shared_memory: bool = True
     append_shards: bool = False
+    local: bool = True
+    keep: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class LevelPlan:
     """One level to write; shapes, factors and positions have one entry per dim.
 
-    `factors` say how many voxels of the level above make one, 1 for level 0 and for levels that are copied.
+    `factors` say how many voxels of the level above make one, 1 for level 0 and for levels that are given.
+    `copied` says that the stored chunks of a given level are copied as they are, byte for byte.
     """
 
     path: str
@@ -149,6 +157,7 @@ class LevelPlan:
     factors: tuple[int, ...]
     scale: tuple[float, ...]
     translation: tuple[float, ...]
+    copied: bool = False
 
     @property
     def write_unit(self) -> tuple[int, ...]:

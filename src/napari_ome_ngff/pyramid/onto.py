@@ -12,12 +12,13 @@ from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.metadata.model import LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS, decode, decode_labels
 from napari_ome_ngff.pyramid.contents import array_specs, join_paths, label_documents, replaced_labels
+from napari_ome_ngff.pyramid.copying import with_copies
 from napari_ome_ngff.pyramid.describe import source_path
 from napari_ome_ngff.pyramid.levels import Chunks, Shards
 from napari_ome_ngff.pyramid.model import ImageShape, MultiscaleSource, Options, WritePlan
 from napari_ome_ngff.pyramid.prepare import Prepared, prepare
 from napari_ome_ngff.pyramid.save import Progress, Save, run_save
-from napari_ome_ngff.pyramid.write import MEMORY_LIMIT, options_for, plan_of
+from napari_ome_ngff.pyramid.write import MEMORY_LIMIT, is_open, options_for, plan_of
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.replace import check_target, open_existing
 from napari_ome_ngff.storage.target import outermost
@@ -91,6 +92,8 @@ def write_labels(
     prepared, options = _prepare(
         image, labels, executor, memory_limit, transform_precision, chunks=chunks, shards=shards
     )
+    options = replace(options, keep=is_open(chunks, shards, compressor))
+    prepared, specs = with_copies(prepared, array_specs(prepared, options, compressor, 0), options)
     inside = join_paths(image.path, "labels")
     check_target(image.store, inside, overwrite=True)  # finds again what an interrupted save moved aside
     old = image.labels
@@ -109,7 +112,7 @@ def write_labels(
             options=options,
             plan=plan_of(prepared, options),
             prepared=prepared,
-            specs=array_specs(prepared, options, compressor, 0),
+            specs=specs,
             documents=label_documents(prepared, image.multiscale.version, old, known),
             executor=executor,
             overwrite=True,
@@ -157,7 +160,8 @@ def plan_labels(
     prepared, options = _prepare(
         image, labels, None, memory_limit, transform_precision, chunks=chunks, shards=shards
     )
-    array_specs(prepared, options, compressor, 0)
+    options = replace(options, keep=is_open(chunks, shards, compressor))
+    prepared, _ = with_copies(prepared, array_specs(prepared, options, compressor, 0), options)
     return plan_of(prepared, options)
 
 

@@ -27,18 +27,24 @@ from napari_ome_ngff.pyramid.model import (
 )
 from napari_ome_ngff.pyramid.plan import plan_given_levels, plan_multiscale
 from napari_ome_ngff.pyramid.sources import source_chunks
+from napari_ome_ngff.storage.untouched import stored_array
 
 if TYPE_CHECKING:
+    import zarr
     from xarray import DataArray
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """One multiscale, ready to be written: the plan, the metadata, and what each pass reads."""
+    """One multiscale, ready to be written: the plan, the metadata, and what each pass reads.
+
+    `stored` has the Zarr array that an input is, or None if it is anything else.
+    """
 
     plan: MultiscalePlan
     multiscale: Multiscale
     inputs: tuple[DataArray, ...]
+    stored: tuple[zarr.Array[Any] | None, ...]
     attributes: Mapping[str, Json]
 
 
@@ -183,6 +189,7 @@ def _prepare_one(
         plan=plan,
         multiscale=multiscale,
         inputs=tuple(arrays.values()),
+        stored=tuple(stored_array(array.variable._data) for array in arrays.values()),
         attributes=dict(source.attributes),
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.pyramid.cascade import Done, Job, failing, run_pass
 from napari_ome_ngff.pyramid.contents import join_paths
+from napari_ome_ngff.pyramid.copying import CopyJob, copy_level, requests, verify_copy
 from napari_ome_ngff.pyramid.model import Options, WritePlan
 from napari_ome_ngff.pyramid.prepare import Prepared
 from napari_ome_ngff.pyramid.space import check_space
@@ -19,6 +20,7 @@ from napari_ome_ngff.pyramid.verify import verify_pass
 from napari_ome_ngff.storage.replace import Staged, staged
 
 if TYPE_CHECKING:
+    import zarr
     from zarr.abc.store import Store
 
 
@@ -86,12 +88,12 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
         stack.callback(_close, writers.values())
         yield total
         for prepared in save.prepared:
-            for step in _write_multiscale(prepared, writers, executor, where):
+            for step in _write_multiscale(prepared, writers, executor, where, save.options):
                 done = _after(done, step, f"Writing {prepared.plan.name}")
                 yield done
         _close(writers.values())
         for prepared in save.prepared if save.verify else ():
-            for step in _verify_multiscale(prepared, writers, executor, where):
+            for step in _verify_multiscale(prepared, writers, executor, where, save.options):
                 done = _after(done, step, f"Verifying {prepared.plan.name}")
                 yield done
         with failing("The metadata could not be written", where):
@@ -111,30 +113,45 @@ def _after(done: Progress, step: Done, message: str) -> Progress:
 
 
 def _verify_multiscale(
-    prepared: Prepared, writers: Mapping[str, UnitWriter], executor: Executor, where: str
+    prepared: Prepared, writers: Mapping[str, UnitWriter], executor: Executor, where: str, options: Options
 ) -> Iterator[Done]:
     plan = prepared.plan
     place = join_paths(where, plan.path)
-    for level, work, cut, source in zip(plan.levels, plan.passes, plan.cuts, prepared.inputs, strict=False):
-        array = writers[join_paths(plan.path, level.path)].array
-        yield from verify_pass(work, cut, array, source.variable, executor, place)
+    for level, work, cut, source, stored in zip(
+        plan.levels, plan.passes, plan.cuts, prepared.inputs, prepared.stored, strict=False
+    ):
+        writer = writers[join_paths(plan.path, level.path)]
+        if level.copied and stored is not None:
+            yield from verify_copy(_copy_job(stored, writer, place, options), cut, executor)
+        else:
+            yield from verify_pass(work, cut, writer.array, source.variable, executor, place)
 
 
 def _write_multiscale(
-    prepared: Prepared, writers: Mapping[str, UnitWriter], executor: Executor, where: str
+    prepared: Prepared, writers: Mapping[str, UnitWriter], executor: Executor, where: str, options: Options
 ) -> Iterator[Done]:
     plan = prepared.plan
     each = [writers[join_paths(plan.path, level.path)] for level in plan.levels]
-    for i, (work, cut, source) in enumerate(zip(plan.passes, plan.cuts, prepared.inputs, strict=True)):
+    place = join_paths(where, plan.path)
+    for i, (work, cut, source, stored) in enumerate(
+        zip(plan.passes, plan.cuts, prepared.inputs, prepared.stored, strict=True)
+    ):
+        if plan.levels[i].copied and stored is not None:
+            yield from copy_level(_copy_job(stored, each[i], place, options), cut, executor)
+            continue
         job = Job(
             writers=tuple(each[i : i + len(work.shapes)]),
             shapes=work.shapes,
             blocks=cut.blocks,
             factors=work.factors,
             method=plan.method or "nearest",
-            where=join_paths(where, plan.path),
+            where=place,
         )
         yield from run_pass(work, cut, job, source.variable, executor)
+
+
+def _copy_job(source: zarr.Array[Any], writer: UnitWriter, where: str, options: Options) -> CopyJob:
+    return CopyJob(source=source, writer=writer, at_once=requests(source, options), where=where)
 
 
 def _write_documents(part: Staged, documents: Mapping[str, bytes]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from napari_ome_ngff.existing import several_replace_nothing
 from napari_ome_ngff.metadata.model import Channel, LabelImage
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.pyramid.contents import array_specs, group_documents, replaced_members, series_of
+from napari_ome_ngff.pyramid.copying import with_copies
 from napari_ome_ngff.pyramid.levels import Chunks, Factors, Shards
 from napari_ome_ngff.pyramid.model import MultiscaleSource, Options, WritePlan
 from napari_ome_ngff.pyramid.prepare import Prepared, prepare
@@ -87,7 +89,9 @@ def write_multiscale_group(
         Factor of each dim from level to level, ``{"z": 1, "y": 2, "x": 2}``, or a list of these. None:
         towards isotropic voxels. Time and channel axes are never made smaller.
     chunks
-        ``"auto"`` (1 to 4 MiB), sizes for the last axes, or one such tuple per level.
+        ``"auto"`` (1 to 4 MiB), sizes for the last axes, or one such tuple per level. If `chunks`, `shards`,
+        `compressor` and `fill_value` are left as they are, levels that were opened and not changed are copied
+        byte for byte.
     shards
         None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4; never none in an ``.ozx``.
     compressor
@@ -207,10 +211,11 @@ def plan_hierarchy(
         workers=workers or _processors(),
         memory_limit=memory_limit,
         append_shards=can_append(),
+        keep=is_open(chunks, shards, compressor, fill_value),
     )
     prepared = prepare(sources, options, transform_precision=transform_precision)
-    array_specs(prepared, options, compressor, fill_value)
-    return plan_of(prepared, options)
+    specs = array_specs(prepared, options, compressor, fill_value)
+    return plan_of(with_copies(prepared, specs, options)[0], options)
 
 
 def write_hierarchy(
@@ -266,8 +271,10 @@ def write_hierarchy(
     options = options_for(
         store, ngff_version, chunks=chunks, shards=shards, executor=executor, memory_limit=memory_limit
     )
+    options = replace(options, keep=is_open(chunks, shards, compressor, fill_value))
     prepared = prepare(sources, options, transform_precision=transform_precision)
     specs = array_specs(prepared, options, compressor, fill_value)
+    prepared, specs = with_copies(prepared, specs, options)
     check_target(store, path, overwrite=overwrite)
     old = open_existing(store, path) if overwrite else None
     if old is not None and series_of(prepared):
@@ -313,7 +320,14 @@ def options_for(
         memory_limit=memory_limit,
         shared_memory=threads,
         append_shards=threads and is_local and can_append(),
+        local=is_local,
     )
+
+
+def is_open(chunks: Chunks, shards: Shards, compressor: object, fill_value: object = 0) -> bool:
+    """Tell whether nothing was said of how arrays are stored: those that are stored may stay as they are."""
+    said = [chunks, compressor] != ["auto", "auto"] or shards is not None
+    return not said and isinstance(fill_value, int) and fill_value == 0
 
 
 def plan_of(prepared: tuple[Prepared, ...], options: Options) -> WritePlan:
