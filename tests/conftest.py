@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 HERE = Path(__file__).parent
 CORPUS = Path(os.environ.get("NAPARI_OME_NGFF_CORPUS") or HERE.parent.parent / "shared" / "corpus")
@@ -35,6 +36,11 @@ NEED_NAPARI = frozenset({"napari", "npe2", "magicgui", "qtpy", "superqt", "pytes
 HAS_NAPARI = all(importlib.util.find_spec(name) for name in ("napari", "qtpy", "pytestqt"))
 LEFT_OUT = pytest.StashKey[list[str]]()
 """Where the names of test modules that were not collected are kept for the summary."""
+
+
+# A busy machine is slow, which is no fault of the code.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -18,6 +18,7 @@ from napari.utils.colormaps import AVAILABLE_COLORMAPS
 
 from napari_ome_ngff import MultiscaleSource, open_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, TargetError
+from napari_ome_ngff.metadata.model import Axis
 from napari_ome_ngff.plugin.destinations import There, decide, destinations, look_at, write_destination
 from napari_ome_ngff.plugin.form import SEVERAL, Form
 from napari_ome_ngff.plugin.layers import METADATA_KEY, Bundle, LayerData, from_layers
@@ -128,8 +129,10 @@ def test_what_is_there_is_told_apart(tmp_path: Path) -> None:
     write(tmp_path / "l.zarr", [labels(shape=(8, 8))])
     write(tmp_path / "c.zarr", [image(shape=(8, 8)), image(shape=(9, 9))])
     (tmp_path / "notes.zarr").write_text("mine")
-    assert look_at(str(tmp_path / "a.zarr")) == There(kind="image", version="0.4", labels=("nuclei",))
-    assert look_at(str(tmp_path / "c.zarr" / "1")) == There(kind="image", version="0.5")
+    axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
+    found = look_at(str(tmp_path / "a.zarr"))
+    assert found == There(kind="image", version="0.4", labels=("nuclei",), axes=axes)
+    assert look_at(str(tmp_path / "c.zarr" / "1")) == There(kind="image", version="0.5", axes=axes)
     for path in ("l.zarr", "c.zarr", "notes.zarr", "a.zarr/labels/nuclei", "a.zarr/labels", "a.zarr/0"):
         assert look_at(str(tmp_path / path)).kind == "other", path
     assert look_at("s3://nowhere/a.zarr").kind == look_at(str(tmp_path / "no.zarr")).kind == "nothing"
@@ -239,6 +242,21 @@ def test_labels_onto_images_inside_plates_and_collections(tmp_path: Path) -> Non
     with pytest.raises(TargetError):
         write_layers(str(plate / "A/1/0"), [image()])
     assert digests(tmp_path) == before
+
+
+def test_what_is_drawn_on_time_is_time(tmp_path: Path) -> None:
+    """napari gives drawn labels no names for their axes, and takes them for those of the image below."""
+    units = ("second", "micrometer", "micrometer")
+    movie = image("movie", (3, 8, 8), axis_labels=("t", "y", "x"), units=units)
+    write(tmp_path / "together.zarr", [movie, labels("cells", shape=(3, 8, 8))])
+    write(tmp_path / "later.zarr", [movie])
+    with pytest.warns(OmeNgffWarning, match="cells is added"):
+        write_layers(str(tmp_path / "later.zarr"), [labels("cells", shape=(3, 8, 8))])
+    for path in ("together.zarr", "later.zarr"):
+        found = open_ome_ngff(tmp_path / path).labels["cells"].multiscale
+        assert found.dims == ("t", "y", "x")
+        assert [axis.type for axis in found.axes] == ["time", "space", "space"]
+        assert tuple(axis.unit for axis in found.axes) == units
 
 
 def test_consolidated_metadata_hide_no_label_images(tmp_path: Path) -> None:

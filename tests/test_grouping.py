@@ -88,6 +88,20 @@ def test_a_filtered_channel_joins_its_image_and_no_other() -> None:
     assert found[1][-1] == "smooth"
 
 
+def test_a_filtered_channel_joins_its_image_although_its_axes_have_no_names() -> None:
+    """Most plugins copy scale and translation, and neither names nor units of axes."""
+    layers = opened("/data/a.zarr", "tcyx")
+    data, meta, kind = like(layers[0], "smooth")
+    bare = (data, {key: meta[key] for key in ("scale", "translate", "name")}, kind)
+    (found,), messages = from_layers([*layers, bare])
+    assert (len(found.sources[""].channels), messages) == (4, [])
+    assert found.sources[""].image.dims == ("t", "c", "y", "x")
+    assert found.sources[""].image.coords["t"].attrs["units"] == "second"
+    # Whoever names the axes means it.
+    named = (data, bare[1] | {"axis_labels": ("z", "y", "x")}, kind)
+    assert len(from_layers([*layers, named])[0]) == 2
+
+
 def test_images_of_different_files_stay_apart_however_alike() -> None:
     one, other = opened("/data/a.zarr"), opened("/data/b.zarr")
     bundles, messages = from_layers([*one, *other])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -790,6 +791,40 @@ def test_properties_survive_a_data_frame() -> None:
     )
     table = features_table(LabelImage(properties=rows))
     assert properties_of(pandas.DataFrame(table)) == rows
+
+
+CELLS = st.one_of(
+    st.integers(-(2**53), 2**53), st.floats(allow_infinity=False), st.text(max_size=5), st.booleans()
+)
+
+
+@given(st.dictionaries(st.integers(1, 2**31), st.tuples(CELLS, CELLS), min_size=1, max_size=6))
+def test_tables_of_any_cells_survive(rows: dict[int, tuple[Any, Any]]) -> None:
+    pandas = pytest.importorskip("pandas", reason="napari's tables are made of pandas")
+    table = {"index": list(rows), "one": [a for a, _ in rows.values()], "two": [b for _, b in rows.values()]}
+    for features in (
+        table,
+        pandas.DataFrame({key: pandas.Series(v, dtype=object) for key, v in table.items()}),
+    ):
+        properties = properties_of(features)
+        json.dumps(properties, allow_nan=False)
+        found = {row["label-value"]: row for row in properties}
+        assert len(found) == len(properties), "each label once"
+        for label, cells in rows.items():
+            for name, cell in zip(("one", "two"), cells, strict=True):
+                again = found.get(label, {}).get(name)
+                missing = isinstance(cell, float) and np.isnan(cell)
+                assert (again, type(again)) == ((None, type(None)) if missing else (cell, type(cell)))
+
+
+def test_rows_that_cannot_be_saved_are_counted() -> None:
+    table = {"index": [1, 1, 2, np.nan, 2.5], "area": [1, 2, 3, 4, 5]}
+    labels = (np.ones((4, 4), "uint8"), {"name": "cells", "features": table}, "labels")
+    sources, messages = one_image([labels])
+    assert [row["area"] for row in sources[""].label_image.properties] == [2, 3]
+    assert messages == [
+        "3 rows of the features of 'cells' are not saved: they belong to no label of their own."
+    ]
 
 
 def test_rows_without_index_are_labels_by_their_number() -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from napari_ome_ngff.metadata.model import Axis
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.target import SUFFIXES
 
 if TYPE_CHECKING:
+    from xarray import DataArray
+
     from napari_ome_ngff.pyramid.model import MultiscaleSource
 
 Together = Literal["collection", "separate"]
@@ -30,11 +33,14 @@ class Bundle:
         ``""`` for the image and ``"labels/<name>"`` for each label image, to what is written there.
     opened
         The same paths to where it was opened from, if it was.
+    unnamed
+        Those whose axes nobody has named: they are taken for those of the image that they are written onto.
     """
 
     name: str
     sources: Mapping[str, MultiscaleSource]
     opened: Mapping[str, str] = field(default_factory=dict)
+    unnamed: frozenset[str] = frozenset()
 
     @property
     def labels(self) -> dict[str, MultiscaleSource]:
@@ -53,6 +59,37 @@ class Bundle:
         return found is not None and os.path.realpath(found) == os.path.realpath(
             os.path.join(path, "labels", label)
         )
+
+
+def on_axes(source: MultiscaleSource, axes: Sequence[Axis]) -> MultiscaleSource:
+    """Return a source with the names, types and units of the last of these axes, as napari lays it over them.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray
+    >>> from napari_ome_ngff.pyramid.model import MultiscaleSource
+    >>> drawn = MultiscaleSource(image=xarray.DataArray(np.zeros((2, 3)), dims=("y", "x")))
+    >>> on_axes(drawn, [Axis(name=name) for name in "tab"]).image.dims
+    ('a', 'b')
+    """
+    arrays = source.arrays or ({} if source.image is None else {"": source.image})
+    named = {path: _named(array, axes) for path, array in arrays.items()}
+    return replace(source, arrays=named) if source.arrays else replace(source, image=named.get(""))
+
+
+def _named(array: DataArray, axes: Sequence[Axis]) -> DataArray:
+    own = axes[-array.ndim :]
+    if len(own) < array.ndim:
+        return array
+    renamed = array.rename(dict(zip(array.dims, (axis.name for axis in own), strict=True)))
+    coords = {}
+    for axis in own:
+        if axis.name in renamed.coords:
+            found = renamed.coords[axis.name].variable
+            said = {"type": axis.type, "units": found.attrs.get("units", axis.unit)}
+            coords[axis.name] = found.copy(deep=False)
+            coords[axis.name].attrs = found.attrs | {key: value for key, value in said.items() if value}
+    return renamed.assign_coords(coords)
 
 
 def targets_of(

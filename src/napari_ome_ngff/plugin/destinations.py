@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
-from napari_ome_ngff.plugin.bundles import Bundle, Together, targets_of
+from napari_ome_ngff.metadata.model import Axis
+from napari_ome_ngff.plugin.bundles import Bundle, Together, on_axes, targets_of
+from napari_ome_ngff.plugin.layout import display_order
 from napari_ome_ngff.plugin.target import target_path
 
 if TYPE_CHECKING:
@@ -33,11 +35,14 @@ class There:
         OME-NGFF version of the image.
     labels
         Names of its label images.
+    axes
+        Its axes in the order in which napari shows them, without channels.
     """
 
     kind: Literal["nothing", "image", "other"]
     version: str | None = None
     labels: tuple[str, ...] = ()
+    axes: tuple[Axis, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +139,9 @@ def look_at(path: str) -> There:
         return There(kind="other")
     labels = group.get("labels")
     names = tuple(labels) if isinstance(labels, zarr.Group) else ()
-    return There(kind="image", version=multiscale.version, labels=names)
+    shown = (multiscale.axes[i] for i in display_order(multiscale.axes))
+    axes = tuple(axis for axis in shown if axis.type != "channel")
+    return There(kind="image", version=multiscale.version, labels=names, axes=axes)
 
 
 def decide(
@@ -168,7 +175,10 @@ def decide(
         return Destination(
             path=path,
             action="labels",
-            sources=bundle.labels,
+            sources={
+                name: on_axes(source, there.axes) if f"labels/{name}" in bundle.unnamed else source
+                for name, source in bundle.labels.items()
+            },
             version=there.version,
             replaced=replaced,
             asks=any(not bundle.is_from(path, name) for name in replaced),

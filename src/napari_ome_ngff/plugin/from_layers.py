@@ -24,7 +24,7 @@ from napari_ome_ngff.plugin.display import (
     window_of,
 )
 from napari_ome_ngff.plugin.grouping import Group, group_layers, lead
-from napari_ome_ngff.plugin.label_display import colors_of, properties_of
+from napari_ome_ngff.plugin.label_display import colors_of, properties_of, rows_left_out
 from napari_ome_ngff.plugin.layer_images import LayerImage, layer_image
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
@@ -99,6 +99,11 @@ def from_layers(
         for image in found
         if image.kind == "image" and not image.rgb and not _can_say(image.meta.get("colormap"))
     ]
+    messages += [
+        f"{left} rows of the features of {image.name!r} are not saved: they belong to no label of their own."
+        for image in found
+        if image.kind == "labels" and (left := rows_left_out(_features(image)))
+    ]
     groups, told = group_layers(found)
     return tuple(_bundle(group, name if len(groups) == 1 else None) for group in groups), messages + told
 
@@ -120,6 +125,7 @@ def _bundle(group: Group, name: str | None) -> Bundle:
         name=next(iter(sources.values())).name or "image",
         sources=sources,
         opened={path: origin["location"] for path, origin in origins.items() if origin is not None},
+        unnamed=frozenset(path for path, layers in members.items() if not lead(layers).named),
     )
 
 
@@ -156,7 +162,7 @@ def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleS
     return MultiscaleSource(
         **_pixels(images, channel),
         method="mean",
-        name=known or name or _file_name(origin) or first.name,
+        name=known or name or _file_name(origin) or (images[0] if origin is None else first).name,
         channels=channels,
         multiscale=with_place(said, first.axes, first.affine, name=first.name, channel=channel),
         attributes={} if origin is None else origin["attributes"],
@@ -275,6 +281,11 @@ def _channel(image: LayerImage, index: int, count: int) -> Channel:
     )
 
 
+def _features(image: LayerImage) -> Any:
+    features = image.meta.get("features")
+    return image.meta.get("properties") if features is None else features
+
+
 def _label_path(group: Sequence[LayerImage]) -> str:
     """Path of a label image: the one it had if the layer is still called so, else made of the name."""
     name, origin = group[0].name, group[0].origin
@@ -293,11 +304,10 @@ def _label_source(group: Sequence[LayerImage], images: Sequence[LayerImage]) -> 
     group = sorted(group, key=_channel_index)
     multiscale = None if first.origin is None else first.origin["multiscale"]
     known = (multiscale.label_image if multiscale else None) or LabelImage()
-    features: Any = first.meta.get("features")
     label_image = replace(
         known,
         colors=colors_of(first.meta.get("colormap"), known.colors),
-        properties=properties_of(first.meta.get("properties") if features is None else features),
+        properties=properties_of(_features(first)),
         source="../../" if images else None,
     )
     affine = first.affine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_ome_ngff.plugin.layer_images import LayerImage
@@ -77,15 +77,45 @@ def group_layers(found: Sequence[LayerImage]) -> tuple[tuple[Group, ...], list[s
         home, message = _home(group[0], images, order)
         (alone if home is None else homes[home]).append(group)
         messages += [message] if message else []
-    groups = [
-        Group(images=tuple(members), labels=tuple(map(tuple, homes[index])))
-        for index, members in enumerate(images)
-    ]
+    groups = [_named(members, homes[index]) for index, members in enumerate(images)]
     return (*groups, *(Group(images=(), labels=(tuple(group),)) for group in alone)), messages
 
 
+def _named(images: Sequence[LayerImage], labels: Sequence[Sequence[LayerImage]]) -> Group:
+    """Name the axes of all layers of an image as those that have names."""
+    image = lead(images)
+    return Group(
+        images=tuple(named_as(each, image) for each in images),
+        labels=tuple(tuple(named_as(each, image) for each in group) for group in labels),
+    )
+
+
+def named_as(layer: LayerImage, image: LayerImage) -> LayerImage:
+    """Return a layer with the names and units of the axes of an image, if nobody has named its own.
+
+    napari aligns dimensions from the right. What is drawn on or computed from (t, y, x) is (t, y, x), even if
+    three axes without names are taken for (z, y, x).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_ome_ngff.plugin.layer_images import layer_image
+    >>> movie = layer_image((np.zeros((2, 8, 8)), {"axis_labels": ("t", "y", "x")}, "image"))
+    >>> drawn = layer_image((np.zeros((2, 8, 8), "uint8"), {}, "labels"))
+    >>> drawn.dims, named_as(drawn, movie).dims
+    (('z', 'y', 'x'), ('t', 'y', 'x'))
+    """
+    axes = image.axes[-len(layer.axes) :]
+    if layer.named or not image.named or len(axes) < len(layer.axes):
+        return layer
+    if "channel" in [axis.type for axis in axes]:
+        return layer
+    own = zip(layer.axes, axes, strict=True)
+    return replace(layer, axes=tuple(replace(axis, unit=mine.unit or axis.unit) for mine, axis in own))
+
+
 def lead(images: Sequence[LayerImage]) -> LayerImage:
-    """The layer that says what the image is: the first that was opened, else the first.
+    """The layer that says what the image is: the first that was opened, else that has names, else the first.
 
     Examples
     --------
@@ -94,7 +124,8 @@ def lead(images: Sequence[LayerImage]) -> LayerImage:
     >>> lead([layer_image((np.zeros((4, 4)), {"name": "a"}, "image"))]).name
     'a'
     """
-    return next((image for image in images if image.origin is not None), images[0])
+    named = next((image for image in images if image.named), images[0])
+    return next((image for image in images if image.origin is not None), named)
 
 
 def _image_groups(images: Sequence[LayerImage], order: Mapping[int, int]) -> list[list[LayerImage]]:
@@ -111,7 +142,7 @@ def _image_groups(images: Sequence[LayerImage], order: Mapping[int, int]) -> lis
             if len(like) == 1:
                 like[0].append(image)
             else:  # of several that it could be a channel of, nobody knows which it is
-                _join(image, [group for group in new if not _differences(group[0], image)], new)
+                _join(image, [group for group in new if not _differences(lead(group), image)], new)
     groups = [sorted(group, key=lambda image: order[id(image)]) for group in opened + new]
     return sorted(groups, key=lambda group: order[id(group[0])])
 
@@ -134,6 +165,7 @@ def _label(image: LayerImage) -> str | None:
 
 def _differences(one: LayerImage, other: LayerImage) -> list[str]:
     """Why two Image layers are no channels of one image; empty if they can be."""
+    one, other = named_as(one, other), named_as(other, one)
     if one.rgb != other.rgb:
         return ["one of them is RGB"]
     found = [
@@ -223,7 +255,8 @@ def _home(
         same = _file(label) is not None and _file(label) == _file(image)
         # What was drawn on an image usually lies above it in the list.
         below = [order[id(each)] for each in images[index] if order[id(each)] < order[id(label)]]
-        return same, _on_grid(label, image), _overlap(label, image), max(below, default=-1)
+        own = named_as(label, image)
+        return same, _on_grid(own, image), _overlap(own, image), max(below, default=-1)
 
     best = max(range(len(images)), key=fit)
     same, on_grid, overlap, _ = fit(best)

@@ -119,12 +119,31 @@ def properties_of(features: Any) -> tuple[dict[str, Json], ...]:
     >>> properties_of({"index": [1, 2], "area": [5.0, float("nan")]})
     ({'label-value': 1, 'area': 5.0}, {'label-value': 2})
     """
-    if features is None or len(features) == 0:
+    rows = _rows(features)[0]
+    if all(len(row) == 1 for row in rows.values()):
         return ()
+    return tuple(row for row in rows.values() if len(row) > 1 or row["label-value"] != 0)
+
+
+def rows_left_out(features: Any) -> int:
+    """Return how many rows of a features table are not saved: of no label, or of one that has another.
+
+    Examples
+    --------
+    >>> rows_left_out({"index": [1, 1, float("nan")], "area": [5.0, 6.0, 7.0]})
+    2
+    """
+    return _rows(features)[1]
+
+
+def _rows(features: Any) -> tuple[dict[int, dict[str, Json]], int]:
+    """Properties by label, and the number of rows that are left out."""
+    if features is None or len(features) == 0:
+        return {}, 0
     columns = {str(name): list(features[name]) for name in features}
     labels = columns.pop("index", None)
     if not columns:
-        return ()
+        return {}, 0
     if labels is None:
         labels = list(range(max(len(column) for column in columns.values())))
     rows: dict[int, dict[str, Json]] = {}
@@ -135,9 +154,7 @@ def properties_of(features: Any) -> tuple[dict[str, Json], ...]:
         known = {name: _json(column[i]) for name, column in columns.items()}
         # "Each label-value SHOULD be unique" (0.4 and later, "labels metadata"): the last row counts.
         rows[int(value)] = {"label-value": int(value)} | {k: v for k, v in known.items() if v is not None}
-    if all(len(row) == 1 for row in rows.values()):
-        return ()
-    return tuple(row for row in rows.values() if len(row) > 1 or row["label-value"] != 0)
+    return rows, len(labels) - len(rows)
 
 
 def _json(value: Any) -> Json:

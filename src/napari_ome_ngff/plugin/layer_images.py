@@ -48,6 +48,8 @@ class LayerImage:
         The layer's other attributes.
     messages
         What the file will not say as the layer does.
+    named
+        False if nobody named its axes, so that they are guessed from their number.
     """
 
     name: str
@@ -60,6 +62,7 @@ class LayerImage:
     origin: Origin | None
     meta: Mapping[str, Any] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+    named: bool = True
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -135,6 +138,7 @@ def layer_image(layer: LayerData) -> LayerImage:
         origin=origin,
         meta=meta,
         messages=tuple(messages),
+        named=origin is not None or not all(map(_UNNAMED.fullmatch, labels)),
     )
     return replace(image, placements=_placements(image, (place.scale, place.translate)))
 
