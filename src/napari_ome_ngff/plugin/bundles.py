@@ -72,6 +72,8 @@ def on_axes(source: MultiscaleSource, axes: Sequence[Axis]) -> MultiscaleSource:
     >>> on_axes(drawn, [Axis(name=name) for name in "tab"]).image.dims
     ('a', 'b')
     """
+    if source.multiscale is not None:  # which speaks of the axes by their names
+        return source
     arrays = source.arrays or ({} if source.image is None else {"": source.image})
     named = {path: _named(array, axes) for path, array in arrays.items()}
     return replace(source, arrays=named) if source.arrays else replace(source, image=named.get(""))
