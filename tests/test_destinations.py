@@ -389,6 +389,30 @@ def test_every_colormap_of_napari_comes_back(plugin: None, tmp_path: Path) -> No
         np.testing.assert_allclose(shown[:, :3], expected[:, :3], atol=0.02, err_msg=layer.name)
 
 
+def test_two_files_in_one_window_are_saved_as_two_images(plugin: None, tmp_path: Path) -> None:
+    """Same size, same names: napari calls the second "DAPI [1]", and so does no file."""
+    for name, value in (("a", 1), ("b", 2)):
+        write(
+            tmp_path / f"{name}.zarr",
+            [image("DAPI", (8, 9)), image("GFP", (8, 9)), labels("cells", value, (8, 9))],
+        )
+    viewer = ViewerModel()
+    for name in ("a", "b"):
+        viewer.open(str(tmp_path / f"{name}.zarr"), plugin="napari-ome-ngff")
+    assert "cells [1]" in viewer.layers
+    viewer.layers["GFP [1]"].name = "GFP of b"
+    (written,) = viewer.layers.save(str(tmp_path / "both.zarr"), plugin="napari-ome-ngff")
+    found = open_ome_ngff(written).images
+    labelled = {name: [c.label for c in one.multiscale.channels] for name, one in found.items()}
+    assert labelled == {"DAPI": ["DAPI", "GFP"], "DAPI (1)": ["DAPI", "GFP of b"]}
+    assert [int(one.labels["cells"].arrays["0"].values[0, 0]) for one in found.values()] == [1, 2]
+    # An edited copy goes back to the label image that it was copied from.
+    viewer.layers.selection = {viewer.layers["cells [1]"]}
+    with pytest.warns(OmeNgffWarning, match="cells is replaced"):
+        viewer.layers.save(str(tmp_path / "b.zarr"), selected=True, plugin="napari-ome-ngff")
+    assert listed(tmp_path / "b.zarr") == ["cells"]
+
+
 def test_labels_are_drawn_on_an_image_and_saved_onto_it(plugin: None, tmp_path: Path) -> None:
     """Open, draw, save onto what is there, draw on, save again; and open it once more."""
     target = tmp_path / "a.ome.zarr"

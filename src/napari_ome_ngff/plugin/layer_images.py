@@ -14,7 +14,7 @@ from napari_ome_ngff.metadata.model import Affine, Axis
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.arrays import Placement, as_numbers
-from napari_ome_ngff.plugin.origin import LayerData, Origin, as_in_file
+from napari_ome_ngff.plugin.origin import LayerData, Origin, as_in_file, own_name
 from napari_ome_ngff.plugin.placing import place_of
 
 DEFAULT_DIMS = ("t", "c", "z", "y", "x")
@@ -128,7 +128,7 @@ def layer_image(layer: LayerData) -> LayerImage:
         messages.append(f"The mask {name!r} is saved as 0 and 1.")
         levels = [as_numbers(level) for level in levels]
     image = LayerImage(
-        name=name,
+        name=own_name(name, origin),
         kind=kind,
         levels=tuple(levels),
         axes=axes,

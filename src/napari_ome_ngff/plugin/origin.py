@@ -6,6 +6,7 @@ kept under one key of ``layer.metadata`` and travels with the layer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
@@ -104,6 +105,25 @@ def origin_of(meta: Mapping[str, Any]) -> Origin | None:
     if not isinstance(origin["multiscale"], Multiscale):
         return None
     return cast("Origin", dict(origin))
+
+
+def own_name(name: str, origin: Origin | None) -> str:
+    """Return the name of a layer without what napari put behind it, if the file has the rest.
+
+    napari calls the second layer of one name ``"DAPI [1]"``: in its file it is ``"DAPI"`` all the same.
+
+    Examples
+    --------
+    >>> own_name("DAPI [1]", None)
+    'DAPI [1]'
+    """
+    found = re.fullmatch(r"(.+) \[\d+\]", name)
+    if origin is None or found is None:
+        return name
+    channels, index, label = origin["multiscale"].channels, origin["channel"] or 0, origin["label"]
+    known = {origin["multiscale"].name, label, f"{label} channel {index}"}
+    known |= {channels[index].label} if index < len(channels) else set()
+    return found[1] if found[1] in known else name
 
 
 def as_in_file(meta: Mapping[str, Any]) -> tuple[dict[str, Any], Origin | None]:
