@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_ome_ngff.plugin.describe import Meter
 from napari_ome_ngff.plugin.notify import has_window
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from napari_ome_ngff.plugin.request import Outcome
     from napari_ome_ngff.pyramid.write import Progress
 
-REFRESH_MS = 50
+T = TypeVar("T")
+
+REFRESH_MS, POLL_MS = 50, 10
 ACTIVITY = "napari.window.view.toggle_activity_dock"
 """Id of the entry of napari's View menu that shows and hides the activity dock."""
 
@@ -74,6 +77,30 @@ def run_steps(steps: Generator[Progress, None, Outcome], cancelled: Event, descr
         job.run()
     assert job.outcome is not None, "it runs to its end"
     return job.outcome
+
+
+def alive(function: Callable[[], T]) -> T:
+    """Return what a function returns; in napari's window it runs in a thread, while the window stays alive.
+
+    The first save imports Zarr and dask, which takes most of a second.
+
+    Examples
+    --------
+    >>> alive(lambda: 2)
+    2
+    """
+    if not (in_gui_thread() and has_window()):
+        return function()
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    with ThreadPoolExecutor(1, thread_name_prefix="ome-ngff-plan") as pool:
+        future = pool.submit(function)
+        loop, timer = QEventLoop(), QTimer()
+        timer.timeout.connect(lambda: loop.quit() if future.done() else None)
+        timer.start(POLL_MS)
+        loop.exec()
+        timer.stop()
+        return future.result()
 
 
 def in_gui_thread() -> bool:

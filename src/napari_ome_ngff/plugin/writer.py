@@ -51,16 +51,17 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     OmeNgffError
         If the pixels could not be read or written; nothing was left behind.
     """
-    from napari_ome_ngff.plugin.progress import run_steps
+    from napari_ome_ngff.plugin.progress import alive, run_steps
     from napari_ome_ngff.plugin.remembered import recall
-    from napari_ome_ngff.plugin.request import preview, write
 
     form = recall(Form(target=path))
-    asked = preview(form, layer_data)
+    asked = alive(lambda: _preview(form, layer_data))
     if asked.taken:
-        asked = preview(_decide(form, asked), layer_data)
+        asked = _preview(_decide(form, asked), layer_data)
     if asked.request is None:
         raise asked.problem or OmeNgffError("Nothing was saved.")
+    from napari_ome_ngff.plugin.request import write
+
     cancelled, begun = Event(), time.monotonic()
     name = os.path.basename(asked.request.target)
     outcome = run_steps(write(asked.request, asked.places, cancelled), cancelled, f"Saving {name}")
@@ -74,6 +75,12 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     if outcome.cancelled:
         raise CancelledError("Saving was cancelled. Nothing was left behind.")
     return list(outcome.paths)
+
+
+def _preview(form: Form, layer_data: Sequence[LayerData]) -> Preview:
+    from napari_ome_ngff.plugin.request import preview  # heavy: in the thread
+
+    return preview(form, layer_data)
 
 
 def _decide(form: Form, asked: Preview) -> Form:
