@@ -206,7 +206,7 @@ def test_the_plan_is_what_is_written(tmp_path: Path) -> None:
             assert (array.shape, array.chunks) == (level.shape, level.chunks)
     assert sum(path.is_file() for path in (tmp_path / "cells.ome.zarr").rglob("*")) <= plan.n_files
     rows = table([plan])
-    assert [row[0] for row in rows if row[0]] == ["cells", "cells"]
+    assert [row[0] for row in rows if row[0]] == ["cells (czyx)", "cells (zyx)"]
     assert rows[0][1:5] == ("0", "2×8×64×64", f"{megabytes(2 * 8 * 64 * 64 * 2)} MB", "z 2, yx 0.5 µm")
     assert summary([plan]).startswith("OME-NGFF 0.5: at most ")
 

@@ -75,7 +75,7 @@ def test_the_plan_follows_the_layers(widget: CreateWidget, model: ViewerModel) -
     layer.scale, layer.units = (2, 0.5, 0.5), ("micrometer",) * 3
     assert widget.plan_table["Voxel size"] == ["z 2, yx 0.5 µm"]
     model.add_labels(np.zeros((4, 64, 64), "uint8"), name="blobs", scale=(2, 0.5, 0.5), units=layer.units)
-    assert widget.plan_table["Image"] == ["cells", "blobs"]
+    assert widget.plan_table["Image"] == ["cells (zyx)", "blobs (zyx)"]
     layer.data = np.zeros((8, 64, 64), "uint8")
     assert widget.plan_table["Size"][0] == "8×64×64"
     model.layers.clear()

@@ -36,7 +36,7 @@ def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
     """Return one row for each level of each image, in the order of `HEADER`."""
     return [
         (
-            multiscale.name if index == 0 else "",
+            f"{multiscale.name} ({axes(multiscale.dims)})" if index == 0 else "",
             str(index),
             sizes(level.shape),
             f"{megabytes(level.nbytes(np.dtype(multiscale.dtype).itemsize))} MB",
@@ -52,6 +52,17 @@ def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
 def _chunks(level: LevelPlan) -> str:
     stored = sizes(level.chunks) + ("" if level.shards is None else f" in {sizes(level.shards)}")
     return stored + (", copied" if level.copied else "")
+
+
+def axes(dims: Sequence[str]) -> str:
+    """Write the names of axes in their order.
+
+    Examples
+    --------
+    >>> axes(("c", "y", "x")), axes(("time", "y", "x"))
+    ('cyx', 'time, y, x')
+    """
+    return ("" if all(len(dim) == 1 for dim in dims) else ", ").join(dims)
 
 
 def sizes(numbers: Iterable[int]) -> str:

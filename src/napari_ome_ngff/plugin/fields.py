@@ -138,8 +138,9 @@ def _how_it_is_stored() -> dict[str, Any]:
         "chunks": LineEdit(
             label="Chunks",
             value="auto",
-            tooltip="Size of the blocks that the image is stored and read in. auto suits most images; or "
-            "type sizes along the last axes, such as 16, 256, 256.",
+            tooltip="Size of the blocks that the image is stored and read in. auto: levels that were opened "
+            "and not changed keep theirs; others get what suits most images. Or type sizes along the last "
+            "axes, such as 16, 256, 256.",
         ),
         "shards": ComboBox(
             label="Shards",
@@ -150,8 +151,8 @@ def _how_it_is_stored() -> dict[str, Any]:
         "compressor": ComboBox(
             label="Compression",
             choices=list(COMPRESSORS),
-            tooltip="None of them loses anything. auto: blosc with zstd, small and fastest. "
-            "zstd: slower. gzip: for tools that know neither. none: largest.",
+            tooltip="None of them loses anything. auto: as the file for levels that are copied, else blosc "
+            "with zstd, small and fastest. zstd: slower. gzip: for tools that know neither. none: largest.",
         ),
         "several": ComboBox(
             label="Several images",

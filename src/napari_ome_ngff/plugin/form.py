@@ -18,7 +18,7 @@ VERSIONS = (AS_FILE, "0.5", "0.4", "0.6")
 LEVELS = ("auto", *(str(n) for n in range(1, 11)))
 IMAGE_METHODS = ("mean", "nearest")
 LABEL_METHODS = ("mode", "nearest")
-SHARDS = ("none", "auto")
+SHARDS = ("as the file, else none", "auto")
 COMPRESSORS = ("auto", "zstd", "gzip", "none")
 SEVERAL = ("one collection", "one store each")
 
@@ -42,7 +42,7 @@ class Form:
     chunks
         ``"auto"``, or sizes along the last axes: ``"16, 256, 256"``.
     shards
-        ``"none"`` or ``"auto"``.
+        ``"auto"``, or none unless a file whose levels are copied has them.
     compressor
         One of ``"auto"``, ``"zstd"``, ``"gzip"``, ``"none"``.
     several
@@ -59,7 +59,7 @@ class Form:
     image_method: str = "mean"
     label_method: str = "mode"
     chunks: str = "auto"
-    shards: str = "none"
+    shards: str = SHARDS[0]
     compressor: str = "auto"
     several: str = SEVERAL[0]
     verify: bool = False
@@ -109,11 +109,11 @@ def resolve(form: Form, file_version: str | None = None) -> Request:
     several = _choice("Several images", form.several, SEVERAL)
     version = (file_version or DEFAULT_VERSION) if version == AS_FILE else version
     shards = _choice("Shards", form.shards, SHARDS)
-    if shards != "none" and version == "0.4":
+    if shards == "auto" and version == "0.4":
         raise OptionError(
             "OME-NGFF 0.4 has no shards.",
             expected="Zarr v3, which came with version 0.5",
-            hint="Choose version 0.5 or later, or no shards.",
+            hint="Choose version 0.5 or later, or other shards, here or in the Preferences.",
         )
     return Request(
         target=target_path(form.target),
@@ -122,7 +122,7 @@ def resolve(form: Form, file_version: str | None = None) -> Request:
         image_method=_choice("Shrink images", form.image_method, IMAGE_METHODS),
         label_method=_choice("Shrink labels", form.label_method, LABEL_METHODS),
         chunks=_chunks(form.chunks),
-        shards=None if shards == "none" else "auto",
+        shards="auto" if shards == "auto" else None,
         compressor=_choice("Compression", form.compressor, COMPRESSORS),
         together="collection" if several == SEVERAL[0] else "separate",
         verify=form.verify,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
 from napari_ome_ngff.existing import several_replace_nothing
+from napari_ome_ngff.plugin.describe import amount
 from napari_ome_ngff.plugin.form import Form, Request, codec, resolve
 from napari_ome_ngff.storage.location import is_url
 
@@ -86,6 +87,7 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
         places = tuple(replace(place, sources=with_options(request, place.sources)) for place in places)
         notes = (*messages, *(place.note for place in places if place.note))
         plans = tuple(plan_of(request, place) for place in places)
+        notes += tuple(filter(None, map(_space_note, places, plans)))
         found = replace(found, places=places, plans=plans, notes=notes)
         for place in places:
             _check_free(place, request)
@@ -110,6 +112,17 @@ def plan_of(request: Request, place: Destination) -> WritePlan:
         chunks=request.chunks,
         shards=request.shards,
         compressor=codec(request.compressor),
+    )
+
+
+def _space_note(place: Destination, plan: WritePlan) -> str:
+    from napari_ome_ngff.pyramid.space import space_for
+
+    needed, free = space_for(plan, place.path)
+    if free is None or needed <= free:
+        return ""
+    return (
+        f"It may not fit: {amount(free)} are free, {amount(needed)} are needed if nothing can be compressed."
     )
 
 
