@@ -64,7 +64,8 @@ def prepare(
         ``"0"``, ``"0/labels/<name>"``, ``"1"``, ...
     options
         How to store it. `chunks` and `shards` with one size per axis of the image hold for a label image
-        with fewer axes too, by name; with fewer sizes than axes they hold for the last ones.
+        with fewer axes too, by name; with fewer sizes than axes they hold for the last ones. Of several
+        images, one with fewer axes than sizes takes the last sizes.
     transform_precision
         Decimal places to round scales and translations to; None: exact.
     onto
@@ -80,19 +81,18 @@ def prepare(
     if not sources:
         raise OptionError("There is nothing to write.", hint="Give at least one image.")
     _check_paths(sources)
-    main = next(iter(sources.values()))
-    main_dims = tuple(str(dim) for dim in _arrays(main)[1].dims)
     prepared: list[Prepared] = []
     images = {} if onto is None else {"": onto}
     for path, source in sources.items():
         dims = tuple(str(dim) for dim in _arrays(source)[1].dims)
-        own = replace(
-            options,
-            chunks=_for_dims(options.chunks, dims, main_dims),
-            shards=_for_dims(options.shards, dims, main_dims),
-        )
         above, label = split_path(path)
         image = None if label is None else images.get(above)
+        main_dims = dims if image is None else image.dims
+        own = replace(
+            options,
+            chunks=_for_dims(options.chunks, dims, main_dims, several=bool(above)),
+            shards=_for_dims(options.shards, dims, main_dims, several=bool(above)),
+        )
         prepared.append(_prepare_one(path, source, own, transform_precision, image))
         if label is None:
             plan = prepared[-1].plan
@@ -110,8 +110,9 @@ def _check_paths(paths: Iterable[str]) -> None:
     if missing:
         # 0.4, "bioformats2raw.layout": what is listed are image groups, and label images alone are none.
         raise OptionError("Label images in a collection need their image.", found=", ".join(missing))
-    if any("/" in path or path.startswith(".") or path in ("OME", "labels") for path in images):
-        raise OptionError("Images of a collection are named by numbers.", found=", ".join(images))
+    if "" not in images and set(images) != {str(i) for i in range(len(images))}:
+        # "consecutively numbered groups starting from 0": not all readers look for others.
+        raise OptionError("Images of a collection are numbered from 0.", found=", ".join(images))
 
 
 def _arrays(source: MultiscaleSource) -> tuple[Mapping[str, DataArray], DataArray]:
@@ -125,7 +126,7 @@ def _arrays(source: MultiscaleSource) -> tuple[Mapping[str, DataArray], DataArra
     return arrays, next(iter(arrays.values()))
 
 
-def _for_dims(sizes: Any, dims: Sequence[str], main_dims: Sequence[str]) -> Any:
+def _for_dims(sizes: Any, dims: Sequence[str], main_dims: Sequence[str], *, several: bool) -> Any:
     """Chunks or shards for other axes than the main image's; whatever is no such tuple is left as it is."""
     if isinstance(sizes, str) or not isinstance(sizes, Sequence):
         return sizes
@@ -134,7 +135,8 @@ def _for_dims(sizes: Any, dims: Sequence[str], main_dims: Sequence[str]) -> Any:
     if len(sizes) == len(main_dims) != len(dims):
         known = dict(zip(main_dims, sizes, strict=True))
         return tuple(known.get(dim, 1) for dim in dims)
-    return (1,) * (len(dims) - len(sizes)) + tuple(sizes)
+    own = sizes[-len(dims) :] if several else sizes  # what is too long for one image fits another
+    return (1,) * (len(dims) - len(own)) + tuple(own)
 
 
 def _prepare_one(
