@@ -11,8 +11,15 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -149,6 +156,15 @@ def failing(what: str, where: str) -> Iterator[None]:
         ) from error
 
 
+def settle(executor: Executor, pending: Collection[Future[Any]]) -> None:
+    """Cancel tasks that have not begun, where that can be told, and wait for all others."""
+    if isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor):
+        for future in pending:
+            future.cancel()
+    # Others, a cluster of dask for one, call a task cancelled that is still at work.
+    wait(pending)
+
+
 class Engine:
     """Runs the tasks of one pass on an executor, a bounded number at a time, and keeps the open blocks."""
 
@@ -183,10 +199,8 @@ class Engine:
                 future.result()
 
     def stop(self) -> None:
-        """Cancel what has not begun and wait for what has: after this nothing is written any more."""
-        for future in self.pending:
-            future.cancel()
-        wait(self.pending)
+        """Wait for what has begun: after this nothing is written any more."""
+        settle(self.executor, self.pending)
         self.pending = set()
 
     def _fill(self, queue: Iterator[Call]) -> bool:

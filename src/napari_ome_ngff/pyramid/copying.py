@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.pyramid.blocks import clipped, count_boxes
-from napari_ome_ngff.pyramid.cascade import Done, failing
+from napari_ome_ngff.pyramid.cascade import Done, failing, settle
 from napari_ome_ngff.pyramid.contents import join_paths
 from napari_ome_ngff.pyramid.cut import Cut
 from napari_ome_ngff.pyramid.model import Options
@@ -216,9 +216,7 @@ def _run(task: Any, job: CopyJob, cut: Cut, executor: Executor) -> Iterator[Done
         while pending:
             yield _result(pending.popleft(), job)
     finally:
-        for future in pending:
-            future.cancel()
-        wait(pending)  # after this nothing is written any more
+        settle(executor, pending)  # after this nothing is written any more
 
 
 def _result(future: Future[Done], job: CopyJob) -> Done:

@@ -16,9 +16,9 @@ from napari_ome_ngff.pyramid.copying import with_copies
 from napari_ome_ngff.pyramid.describe import source_path
 from napari_ome_ngff.pyramid.levels import Chunks, Shards
 from napari_ome_ngff.pyramid.model import ImageShape, MultiscaleSource, Options, WritePlan
+from napari_ome_ngff.pyramid.options import MEMORY_LIMIT, is_open, options_for, plan_of
 from napari_ome_ngff.pyramid.prepare import Prepared, prepare
 from napari_ome_ngff.pyramid.save import Progress, Save, run_save
-from napari_ome_ngff.pyramid.write import MEMORY_LIMIT, is_open, options_for, plan_of
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.replace import check_target, open_existing
 from napari_ome_ngff.storage.target import outermost

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -16,24 +15,18 @@ from napari_ome_ngff.pyramid.contents import array_specs, group_documents, repla
 from napari_ome_ngff.pyramid.copying import with_copies
 from napari_ome_ngff.pyramid.levels import Chunks, Factors, Shards
 from napari_ome_ngff.pyramid.model import MultiscaleSource, Options, WritePlan
-from napari_ome_ngff.pyramid.prepare import Prepared, prepare
+from napari_ome_ngff.pyramid.options import MEMORY_LIMIT, is_open, options_for, plan_of, processors
+from napari_ome_ngff.pyramid.prepare import prepare
 from napari_ome_ngff.pyramid.save import Progress, Save, run_save
 from napari_ome_ngff.pyramid.shards import can_append
-from napari_ome_ngff.storage.archive import is_archive, refuse_version
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.replace import check_target, open_existing
-from napari_ome_ngff.storage.target import local_root
 
 if TYPE_CHECKING:
     from xarray import DataArray
     from zarr.abc.store import Store
 
 __all__ = ["MultiscaleSource", "Progress", "plan_hierarchy", "write_hierarchy", "write_multiscale_group"]
-
-MEMORY_LIMIT = 256 * 2**20
-"""Bytes that the engine's buffers may take, unless something else is asked for."""
-
-_UPLOADS = 8  # blocks at once where they go to a server
 
 
 def write_multiscale_group(
@@ -208,7 +201,7 @@ def plan_hierarchy(
         version=check_version(ngff_version).name,
         chunks=chunks,
         shards=shards,
-        workers=workers or _processors(),
+        workers=workers or processors(),
         memory_limit=memory_limit,
         append_shards=can_append(),
         keep=is_open(chunks, shards, compressor, fill_value),
@@ -293,53 +286,3 @@ def write_hierarchy(
         verify=verify,
     )
     return run_save(save)
-
-
-def options_for(
-    store: Store | str | PathLike[str],
-    version: str,
-    *,
-    chunks: Chunks,
-    shards: Shards,
-    executor: Executor | None,
-    memory_limit: int,
-) -> Options:
-    """Return the options of a save, and what follows for it from the store and the executor."""
-    known = check_version(version)
-    refuse_version(known.name, known.zarr_format, store)
-    threads = executor is None or isinstance(executor, ThreadPoolExecutor)
-    is_local = local_root(store) is not None
-    # Who waits for a server needs no processor.
-    waiting = 1 if is_local else _UPLOADS
-    return Options(
-        version=known.name,
-        chunks=chunks,
-        # RFC-9: "The sharding codec SHOULD be used to reduce the number of entries within the ZIP archive."
-        shards="auto" if shards is None and is_archive(store) else shards,
-        workers=getattr(executor, "_max_workers", None) or max(waiting, _processors()),
-        memory_limit=memory_limit,
-        shared_memory=threads,
-        append_shards=threads and is_local and can_append(),
-        local=is_local,
-    )
-
-
-def is_open(chunks: Chunks, shards: Shards, compressor: object, fill_value: object = 0) -> bool:
-    """Tell whether nothing was said of how arrays are stored: those that are stored may stay as they are."""
-    said = [chunks, compressor] != ["auto", "auto"] or shards is not None
-    return not said and isinstance(fill_value, int) and fill_value == 0
-
-
-def plan_of(prepared: tuple[Prepared, ...], options: Options) -> WritePlan:
-    """Return the plan of everything that one save writes."""
-    return WritePlan(
-        version=options.version,
-        multiscales=tuple(one.plan for one in prepared),
-        workers=options.workers,
-        memory_limit=options.memory_limit,
-    )
-
-
-def _processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

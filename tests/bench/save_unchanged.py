@@ -1,0 +1,123 @@
+"""Saving an unchanged image against copying its files: ``python tests/bench/save_unchanged.py ROOT [ROUNDS]``
+
+A pyramid of 1 GiB (uint16, czyx, chunks as by default) is made once in ROOT. Then, interleaved, each from a
+warm cache:
+
+- ``cp``: ``cp -r``; ``cp+sync``: and then ``sync -f``, which makes the copy last as long as ours;
+- ``library``: opened and written by the library; ``library-``: without its flush to disk;
+- ``plugin``: opened by the reader and saved by the writer, as napari does.
+
+Printed are medians of wall time and of processor time (user and system, of the process and of its children).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff, write_multiscale_group
+from napari_ome_ngff.plugin.reader import read_layers
+from napari_ome_ngff.plugin.writer import write_layers
+from napari_ome_ngff.pyramid.write import MultiscaleSource, write_hierarchy
+from napari_ome_ngff.storage import replace
+
+SHAPE = (2, 64, 2048, 2048)
+
+
+def make(folder: Path) -> None:
+    """Smooth structures and noise, as a microscope sees them: it is compressed to about two thirds."""
+    rng = np.random.default_rng(0)
+    z, y, x = np.ogrid[: SHAPE[1], : SHAPE[2], : SHAPE[3]]
+    waves = 600 * (np.sin(x / 90) * np.cos(y / 70) * np.sin(z / 9) + 1)
+    image = np.stack([(waves + rng.poisson(100, SHAPE[1:])).astype("uint16") for _ in range(SHAPE[0])])
+    coords = {
+        dim: step * np.arange(n) for dim, step, n in zip("zyx", (2.0, 1.0, 1.0), SHAPE[1:], strict=True)
+    }
+    made = xr.DataArray(image, dims=tuple("czyx"), coords=coords)
+    for _ in write_multiscale_group(store=folder, image=made):
+        pass
+
+
+def library(source: Path, target: Path) -> None:
+    image = open_ome_ngff(source, array_wrapper=DaskArrayWrapper())
+    sources = {"": MultiscaleSource(arrays=image.arrays, multiscale=image.multiscale)}
+    for _ in write_hierarchy(store=target, sources=sources):
+        pass
+
+
+def unflushed(source: Path, target: Path) -> None:
+    flush, replace.flush = replace.flush, lambda folder: None
+    try:
+        library(source, target)
+    finally:
+        replace.flush = flush
+
+
+def plugin(source: Path, target: Path) -> None:
+    write_layers(str(target), read_layers(str(source)))
+
+
+def copy(source: Path, target: Path) -> None:
+    subprocess.run(["cp", "-r", source, target], check=True)
+
+
+def copy_and_sync(source: Path, target: Path) -> None:
+    copy(source, target)
+    subprocess.run(["sync", "-f", target], check=True)
+
+
+WAYS: dict[str, Callable[[Path, Path], None]] = {
+    "cp": copy,
+    "library-": unflushed,
+    "cp+sync": copy_and_sync,
+    "library": library,
+    "plugin": plugin,
+}
+
+
+def cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def main(root: Path, rounds: int) -> None:
+    warnings.simplefilter("ignore")
+    source = root / "source.ome.zarr"
+    if not source.exists():
+        make(source)
+    stored = sum(file.stat().st_size for file in source.rglob("*") if file.is_file())
+    count = sum(file.is_file() for file in source.rglob("*"))
+    print(f"{stored / 2**20:.0f} MiB in {count} files")
+    found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    for number in range(rounds + 1):  # the first one warms up: imports, cache
+        ways = list(WAYS.items())
+        for way, save in ways[number % len(ways) :] + ways[: number % len(ways)]:
+            target = root / f"copy-{way}.ome.zarr"
+            shutil.rmtree(target, ignore_errors=True)
+            os.sync()
+            wall, used = time.perf_counter(), cpu()
+            save(source, target)
+            if number:
+                found[way].append((time.perf_counter() - wall, cpu() - used))
+            subprocess.run(["diff", "-rq", source / "0", target / "0"], check=True)
+            shutil.rmtree(target)
+    base = {"library-": "cp", "library": "cp+sync", "plugin": "cp+sync"}
+    medians = {way: np.median(times, axis=0) for way, times in found.items()}
+    for way, (wall, used) in medians.items():
+        than = medians[base.get(way, way)]
+        ratios = f"wall {wall:5.2f} s {wall / than[0]:5.2f}x   cpu {used:5.2f} s {used / than[1]:5.2f}x"
+        print(f"{way:10} {ratios}   of {base.get(way, way)}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5)

@@ -1,0 +1,204 @@
+"""Other processes as executors: a pool, and a dask cluster with a folder that its workers share."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from napari_ome_ngff import DaskArrayWrapper, ZarrArrayWrapper, open_ome_ngff, write_multiscale_group
+from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.pyramid.options import options_for
+from napari_ome_ngff.pyramid.write import MultiscaleSource, write_hierarchy
+
+SHAPE = (24, 64, 96)
+WAYS: dict[str, dict[str, Any]] = {
+    "v2": {"ngff_version": "0.4", "chunks": (8, 16, 16)},
+    "v3": {"chunks": (8, 16, 16)},
+    "sharded": {"chunks": (8, 16, 16), "shards": (8, 32, 32)},
+}
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def executor(client: Any) -> Executor:
+    executor: Executor = client.get_executor(pure=False)
+    return executor
+
+
+def pixels() -> xr.DataArray:
+    values = np.random.default_rng(3).integers(0, 5000, SHAPE).astype("uint16")
+    return xr.DataArray(values, dims=tuple("zyx"))
+
+
+def write(target: Path, image: xr.DataArray, **options: Any) -> list[Any]:
+    return list(write_multiscale_group(store=target, image=image, levels=3, **options))
+
+
+def source(kind: str, folder: Path) -> xr.DataArray:
+    """The same image, in memory or lazy in one of the ways in which images are lazy."""
+    if kind == "numpy":
+        return pixels()
+    if kind == "dask":
+        return pixels().chunk({"z": 1})
+    if not (folder / "source.zarr").exists():
+        for _ in write_multiscale_group(
+            store=folder / "source.zarr", image=pixels(), levels=1, chunks=(3, 64, 96)
+        ):
+            pass
+    if kind == "xarray":
+        array = zarr.open_array(folder / "source.zarr" / "0", mode="r")
+        return xr.DataArray(da.from_zarr(array, inline_array=True), dims=tuple("zyx"))
+    wrapper = DaskArrayWrapper() if kind == "ours, dask" else ZarrArrayWrapper()
+    return open_ome_ngff(folder / "source.zarr", array_wrapper=wrapper).arrays["0"]
+
+
+KINDS = ("numpy", "dask", "ours, dask", "ours, zarr", "xarray")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["numpy", "dask", "ours, dask", "ours, zarr"])
+def test_a_cluster_writes_what_threads_write(tmp_path: Path, executor: Executor, kind: str, way: str) -> None:
+    image = source(kind, tmp_path)
+    write(tmp_path / "cluster.zarr", image, executor=executor, verify=kind == "dask", **WAYS[way])
+    write(tmp_path / "threads.zarr", image, **WAYS[way])
+    one, other = (open_ome_ngff(tmp_path / f"{name}.zarr").arrays for name in ("cluster", "threads"))
+    assert len(one) == 3
+    for path in one:
+        np.testing.assert_array_equal(one[path].values, other[path].values)
+
+
+def test_a_cluster_copies_what_was_not_changed(tmp_path: Path, executor: Executor) -> None:
+    write(tmp_path / "a.zarr", pixels(), **WAYS["sharded"])
+    arrays = open_ome_ngff(tmp_path / "a.zarr").arrays
+    for _ in write_hierarchy(
+        store=tmp_path / "b.zarr",
+        sources={"": MultiscaleSource(arrays=arrays)},
+        executor=executor,
+        verify=True,
+    ):
+        pass
+    for file in (tmp_path / "a.zarr").rglob("c/*/*/*"):
+        assert file.read_bytes() == (tmp_path / "b.zarr" / file.relative_to(tmp_path / "a.zarr")).read_bytes()
+
+
+def test_as_many_tasks_run_at_once_as_the_cluster_has_threads(executor: Executor, tmp_path: Path) -> None:
+    options = options_for(
+        tmp_path / "a.zarr", "0.5", chunks="auto", shards=None, executor=executor, memory_limit=2**28
+    )
+    assert options.workers == 2
+    assert not options.shared_memory
+    assert not options.append_shards
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_cancelled_on_a_cluster_nothing_is_left(tmp_path: Path, executor: Executor, steps: int) -> None:
+    """A cluster says that it cancelled tasks which are still at work: these are waited for."""
+    save = write_multiscale_group(
+        store=tmp_path / "a.zarr", image=mapped(_slow), executor=executor, chunks=(8, 16, 16)
+    )
+    for _ in itertools.islice(save, steps):
+        pass
+    save.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def _slow(block: Any) -> Any:
+    import time
+
+    time.sleep(0.1)
+    return block
+
+
+def _die(block: Any) -> Any:
+    if block.size:
+        os._exit(1)
+    return block
+
+
+def mapped(function: Any) -> xr.DataArray:
+    blocks = da.from_array(pixels().values, chunks=(8, 64, 96))
+    return pixels().copy(data=blocks.map_blocks(function, dtype="u2"))
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_process_that_dies_leaves_everything_as_it_was(tmp_path: Path, there: bool) -> None:
+    if there:
+        write(tmp_path / "a.zarr", pixels())
+    before = sorted(tmp_path.rglob("*"))
+    with (
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
+        pytest.raises(StorageError, match=r"A task failed: A process in the process pool was terminated"),
+    ):
+        write(tmp_path / "a.zarr", mapped(_die), executor=pool, overwrite=there, chunks=(8, 16, 16))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# --- what is sent to other processes
+
+
+class Recorder(Executor):
+    """Sends every task to another process, as far as anyone can tell: it comes back pickled."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        message = pickle.dumps((task, args, options))
+        self.sizes.append(len(message))
+        future: Future[Any] = Future()
+        task, args, options = pickle.loads(message)
+        future.set_result(task(*args, **options))
+        return future
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tasks_carry_no_voxels_of_a_lazy_source(tmp_path: Path, kind: str) -> None:
+    recorder, image = Recorder(), source(kind, tmp_path)
+    if kind == "dask":  # blocks that are made, not held
+        image = xr.DataArray(
+            da.random.default_rng(0).integers(0, 9, SHAPE, chunks=(1, 64, 96)), dims=tuple("zyx")
+        )
+    write(tmp_path / "b.zarr", image, executor=recorder, chunks=(8, 64, 96), factors={"z": 1, "y": 2, "x": 2})
+    block = 8 * 64 * 96 * image.dtype.itemsize
+    first = recorder.sizes[0]
+    assert (first > block) == (kind == "numpy")
+    assert first < 12_000 or kind == "numpy", first
+
+
+def test_copies_carry_no_voxels(tmp_path: Path) -> None:
+    recorder = Recorder()
+    write(tmp_path / "a.zarr", pixels())
+    sources = {"": MultiscaleSource(arrays=open_ome_ngff(tmp_path / "a.zarr").arrays)}
+    for _ in write_hierarchy(store=tmp_path / "b.zarr", sources=sources, executor=recorder):
+        pass
+    assert max(recorder.sizes) < 12_000
+
+
+def test_a_worker_of_a_cluster_that_dies_leaves_nothing(tmp_path: Path, executor: Executor) -> None:
+    with pytest.raises(StorageError, match=r"A task failed: Attempted to run task .* died"):
+        write(tmp_path / "a.zarr", mapped(_die), executor=executor, chunks=(8, 16, 16))
+    assert list(tmp_path.iterdir()) == []
