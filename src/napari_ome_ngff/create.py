@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_ome_ngff.channels import channels_of
 from napari_ome_ngff.coordinates import from_coordinates
 from napari_ome_ngff.errors import MetadataError, OptionError, TargetError
-from napari_ome_ngff.existing import check_keepable, level_paths
+from napari_ome_ngff.existing import check_alone, check_keepable, check_members, level_paths
 from napari_ome_ngff.metadata.model import Level, Multiscale
 from napari_ome_ngff.metadata.versions import check_version, encode, merge_attributes
 from napari_ome_ngff.storage.archive import is_archive
@@ -298,6 +298,8 @@ def create_multiscale_group(
         _refuse_own_source(arrays, old)
         replaced = level_paths(old)
         check_keepable(old, replaced, spec.zarr_format)
+        check_alone(old)
+        check_members(old, replaced, list(arrays))
         attributes = merge_attributes(old.attrs.asdict(), attributes)
     with staged(store, path, overwrite=overwrite, obsolete=replaced) as part:
         whole = group_spec(spec.members or {}, {}, zarr_format=spec.zarr_format)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, TargetError, UnsupportedError
+from napari_ome_ngff.metadata.group import is_ome_ngff, kind_of
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.storage.location import location_of
 
@@ -79,6 +81,90 @@ def check_keepable(group: zarr.Group, replaced: Collection[str], zarr_format: in
             found=f"Zarr v{group.metadata.zarr_format} members of the image that would be replaced",
             hint="Write to another place, or in the version that is there.",
         )
+
+
+def check_members(group: zarr.Group, replaced: Collection[str], written: Collection[str]) -> None:
+    """Check that writing arrays into a group loses none that is not to be replaced.
+
+    Parameters
+    ----------
+    group
+        The group that would be replaced.
+    replaced
+        Paths in it that end with it.
+    written
+        Paths of the new arrays.
+
+    Raises
+    ------
+    TargetError
+        If an array or group of others is where a new array would be, or above it.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> group = zarr.group(store=zarr.storage.MemoryStore())
+    >>> check_members(group, [], ["0"])
+    """
+    import zarr
+
+    where = location_of(group)
+    for path in written:
+        parts = path.split("/")
+        for place in ("/".join(parts[:n]) for n in range(1, len(parts) + 1)):
+            found = group.get(place)
+            if found is None or place in replaced:
+                break
+            if isinstance(found, zarr.Array) or place == path:
+                raise TargetError(
+                    f"{place!r} is there, and is no level of an image that would be replaced.",
+                    where=where,
+                    found="an array" if isinstance(found, zarr.Array) else "a group",
+                    hint="Write to another place, or under other level names.",
+                )
+
+
+def check_alone(group: zarr.Group) -> None:
+    """Check that a group that an image replaces is an image itself, or at least holds no others.
+
+    Parameters
+    ----------
+    group
+        The group that would be replaced.
+
+    Raises
+    ------
+    TargetError
+        If images other than label images lie in it.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> check_alone(zarr.group(store=zarr.storage.MemoryStore()))
+    """
+    if kind_of(group.attrs.asdict()) != "image" and (inner := _image_inside(group)):
+        raise TargetError(
+            "Other images lie in this group, so it is not replaced by one.",
+            where=location_of(group),
+            found=f"an image at {inner!r}",
+            hint="Choose a place of its own.",
+        )
+
+
+def _image_inside(group: zarr.Group, path: str = "", depth: int = 3) -> str:
+    """Path of an image or plate below a group, label images aside; "" for none as far as is looked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of things beside the groups that are no Zarr
+        children = list(group.groups())
+    for name, child in children:
+        place = f"{path}/{name}" if path else name
+        if name == "labels":
+            continue
+        if is_ome_ngff(child.attrs.asdict()):
+            return place
+        if depth > 1 and (found := _image_inside(child, place, depth - 1)):
+            return found
+    return ""
 
 
 def several_replace_nothing(where: str) -> TargetError:

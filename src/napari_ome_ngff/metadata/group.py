@@ -39,6 +39,7 @@ COLLECTIONS: Mapping[str, tuple[type | tuple[type, ...], str]] = MappingProxyTyp
     }
 )
 _IMAGE_KEYS = frozenset({"multiscales", "omero", "image-label"})
+_AROUND = frozenset({"bioformats2raw.layout"})
 _ONLY_INSIDE = frozenset({"scene", "series"})
 """Keys that are ours inside ``ome`` alone: at the top level they are too common a word, or too new."""
 
@@ -199,4 +200,14 @@ def merge_attributes(existing: Mapping[str, Json], ours: Mapping[str, Json]) -> 
     merged = {**kept, **ours}
     if isinstance(inside, Mapping) and isinstance(own, Mapping):
         merged["ome"] = {**own, **{key: value for key, value in inside.items() if key not in own}}
+    if kind_of(existing) == kind_of(ours) == "image":
+        # On an image it says how a converter laid out what is around it, which the image does not change.
+        for key in _AROUND & set(_own(existing)):
+            container = merged["ome"] if own is not None else merged
+            container.setdefault(key, _own(existing)[key])
     return merged
+
+
+def _own(attributes: Mapping[str, Json]) -> Mapping[str, Json]:
+    found = container_of(attributes)
+    return {} if found is None else found[1]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.existing import check_keepable, level_paths
+from napari_ome_ngff.existing import check_alone, check_keepable, check_members, level_paths
 from napari_ome_ngff.metadata.ome_xml import OME_XML, Pixels, encode_ome_xml
 from napari_ome_ngff.metadata.series import encode_series
 from napari_ome_ngff.metadata.versions import (
@@ -138,7 +138,7 @@ def replaced_labels(prepared: tuple[Prepared, ...], old: zarr.Group | None, vers
     Raises
     ------
     TargetError
-        If something else in it is in the other Zarr format, so that it could not be kept.
+        If something else in it could not be kept: it is in the other Zarr format, or where an array goes.
     """
     import zarr
 
@@ -150,6 +150,7 @@ def replaced_labels(prepared: tuple[Prepared, ...], old: zarr.Group | None, vers
     if old is not None:
         written = {path for one in prepared for path in (one.plan.path, one.plan.path.split("/")[0])}
         check_keepable(old, [*replaced, *written], check_version(version).zarr_format)
+        check_members(old, replaced, _array_paths(prepared))
     return tuple(replaced)
 
 
@@ -159,12 +160,15 @@ def replaced_members(prepared: tuple[Prepared, ...], old: zarr.Group, version: s
     Raises
     ------
     TargetError
-        If something else in it is in the other Zarr format, so that it could not be kept.
+        If something else in it could not be kept: it is in the other Zarr format, or where an array goes.
     """
     import zarr
 
+    replaced: list[str] = []
+    if any(not one.plan.path for one in prepared):
+        replaced += level_paths(old)
+        check_alone(old)
     # Label images alone leave the image that they lie on as it is.
-    replaced = list(level_paths(old)) if any(not one.plan.path for one in prepared) else []
     for path in (one.plan.path for one in prepared if one.plan.path):
         node = old.get(path)
         if isinstance(node, zarr.Group):
@@ -174,7 +178,12 @@ def replaced_members(prepared: tuple[Prepared, ...], old: zarr.Group, version: s
     if isinstance(labels, zarr.Group) and {f"labels/{name}" for name in labels} - written:
         written.discard("labels")
     check_keepable(old, [*replaced, *written], check_version(version).zarr_format)
+    check_members(old, replaced, _array_paths(prepared))
     return tuple(replaced)
+
+
+def _array_paths(prepared: tuple[Prepared, ...]) -> list[str]:
+    return [join_paths(one.plan.path, level.path) for one in prepared for level in one.plan.levels]
 
 
 def _old_attributes(old: zarr.Group | None, path: str) -> Mapping[str, Any]:

@@ -11,6 +11,10 @@ import zarr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.storage.location import location_of
+from napari_ome_ngff.storage.stamps import Place
+
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.lazy import Source
 
@@ -22,13 +26,24 @@ class LazyArray(BackendArray):
         self.array = array
         self.shape = array.shape
         self.dtype = array.dtype
+        self._place = Place(array) if isinstance(array, zarr.Array) else None
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        # Sources take the product of several lists as they are.
-        read = self.array.oindex if isinstance(self.array, zarr.Array) else self.array
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, read.__getitem__
-        )
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+
+    def _read(self, index: Any) -> Any:
+        if not isinstance(self.array, zarr.Array) or self._place is None:
+            return self.array[index]  # sources take the product of several lists as they are
+        try:
+            return self.array.oindex[index]
+        finally:
+            if self._place.is_taken():  # then the values are nonsense, and an error says too little
+                raise StorageError(
+                    "The image was replaced by another one while it was open.",
+                    where=location_of(self.array),
+                    found="another array has taken its place",
+                    hint="Open it again.",
+                )
 
 
 def lazily_indexed(array: zarr.Array[Any] | Source) -> indexing.LazilyIndexedArray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_ome_ngff.storage.decode import ChunkFormat, ShardIndex, chunk_format
 from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.stamps import Position, fingerprint, stamper, stored_position
+from napari_ome_ngff.storage.stamps import Place, Position, fingerprint, stamper, stored_position
 from napari_ome_ngff.storage.transfer import Answer, Piece, read_pieces
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class ChunkReader:
         self.grid = tuple(max(1, n) for n in array.chunks)
         self._cache = cache
         self._prefix = f"{array.path}/" if array.path else ""
+        self._place = Place(array)
 
     @functools.cached_property
     def identity(self) -> Hashable:
@@ -91,8 +92,28 @@ class ChunkReader:
         positions
             Positions in the chunk grid.
         take
-            Gets each chunk or why it could not be read.
+            Gets each chunk or why it could not be read; if another array has taken its place meanwhile, once
+            more, with that as the reason.
         """
+        self._read(positions, take)
+        try:
+            self.check_place()
+        except LookupError as error:
+            for position in positions:
+                take(position, error)
+
+    def check_place(self) -> None:
+        """Check that no other array has taken the place of this one.
+
+        Raises
+        ------
+        LookupError
+            If so: what was read may be of that one.
+        """
+        if self._place.is_taken():
+            raise LookupError("another array has taken its place; open it again")
+
+    def _read(self, positions: Sequence[Position], take: Take) -> None:
         form = self.format
         if form is None:
             from napari_ome_ngff.storage.scatter import read_through_zarr

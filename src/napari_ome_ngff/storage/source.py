@@ -238,6 +238,7 @@ class ChunkedSource:
         fancy = any(isinstance(p, np.ndarray) for p in picks)
         try:
             values = self.array.oindex[slices] if fancy else self.array[slices]
+            self._reader.check_place()
         except Exception:  # noqa: BLE001 (anything; now we look which chunk it was)
             return self._read(picks, keep=False)
         return np.asarray(values).reshape([len(p) for p in picks])[flips]
@@ -270,7 +271,7 @@ class ChunkedSource:
 
         if todo:
             self._reader.read(todo, take)
-        self._cache.put(fresh)
+        self._cache.put(fresh if not failed else ())
         if self._missing == "fill":
             self._failures.recovered([chunks[position][0] for position in todo if position not in failed])
         if failed:

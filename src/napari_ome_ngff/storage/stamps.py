@@ -7,6 +7,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 Position = tuple[int, ...]
 """Position of a chunk in the chunk grid."""
 
+_NAMES = frozenset({"attributes", "dimension_names"})
 _MAX_FILES = 20_000  # that are looked at to tell the state of an array
 
 
@@ -84,6 +86,63 @@ def stamper(array: zarr.Array[Any]) -> Callable[[Position], object] | None:
     if kind == "MemoryStore":
         return lambda position: store._store_dict.get(prefix + encode(stored_position(array, grid, position)))
     return None
+
+
+class Place:
+    """Whether an array is still the one at its place: somebody may have put another one there.
+
+    Chunks of another array, or of one that is stored in another way, would be decoded to nonsense.
+
+    Parameters
+    ----------
+    array
+        The array.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> store = zarr.storage.MemoryStore()
+    >>> place = Place(zarr.create_array(store, shape=(4,), chunks=(2,), dtype="uint8"))
+    >>> place.is_taken()
+    False
+    >>> _ = zarr.create_array(store, shape=(4,), chunks=(1,), dtype="uint8", overwrite=True)
+    >>> place.is_taken()
+    True
+    """
+
+    def __init__(self, array: zarr.Array[Any]) -> None:
+        self._array = array
+        self._seen: object = None
+
+    def is_taken(self) -> bool:
+        """Tell whether another array is there now, or none; False where a server would have to be asked."""
+        metadata, store = self._array.metadata, self._array.store
+        name = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
+        key = f"{self._array.path}/{name}" if self._array.path else name
+        kind = type(store).__name__
+        if kind == "LocalStore":
+            path = os.path.join(str(getattr(store, "root", "")), key)
+            now: object = file_stamp(path)
+        elif kind == "MemoryStore":
+            now = getattr(store, "_store_dict", {}).get(key)
+        else:
+            return False
+        if now is self._seen or now == self._seen:
+            return False
+        try:
+            content = Path(path).read_bytes() if kind == "LocalStore" else now.to_bytes()  # type: ignore[attr-defined]
+            found = type(metadata).from_dict({**json.loads(content), "attributes": {}})
+        except Exception:  # noqa: BLE001 (it is gone, or damaged in any way)
+            return True
+        if _layout(found) != _layout(metadata):
+            return True
+        self._seen = now
+        return False
+
+
+def _layout(metadata: Any) -> dict[str, Any]:
+    """What the values of an array depend on, besides its chunks."""
+    return {key: repr(value) for key, value in metadata.to_dict().items() if key not in _NAMES}
 
 
 def file_stamp(path: str) -> tuple[int, ...] | None:
