@@ -302,6 +302,23 @@ def test_an_opened_layer_that_is_turned_keeps_levels_and_what_else_the_file_says
     assert again[1]["affine"] == pytest.approx(layer[1]["affine"])
 
 
+@given(data=st.data())
+@settings(deadline=None, max_examples=20)
+def test_a_turned_layer_that_is_moved_again_keeps_what_else_the_file_says(data: st.DataObject) -> None:
+    store = save([plain(**TURNED, colormap="red")])
+    group = zarr.open_group(store, mode="r+")
+    ome: Any = group.attrs["ome"]
+    ome["multiscales"][0]["@mine"] = 1
+    group.attrs["ome"] = ome
+    ((pixels_again, meta, kind),) = to_layers(open_ome_ngff(store))
+    layer = pixels_again, meta | data.draw(places(2)), kind
+    saved = save([layer])
+    assert entry(saved)["@mine"] == 1
+    (again,) = to_layers(open_ome_ngff(saved))
+    assert_same_place(layer, again)
+    assert again[1]["colormap"] == "red"
+
+
 # The library
 
 

@@ -31,7 +31,7 @@ from napari_ome_ngff.errors import (
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.progress import run_steps
-from napari_ome_ngff.plugin.reader import read_layers
+from napari_ome_ngff.plugin.reader import image_name, read_layers
 from napari_ome_ngff.plugin.request import Outcome
 from napari_ome_ngff.plugin.sample_data import open_cells
 from napari_ome_ngff.plugin.writer import write_layers
@@ -107,7 +107,8 @@ def save(viewer: ViewerModel, path: Path) -> str:
 def test_what_was_opened_is_saved_as_it_was(corpus: Path, plugin: Any, tmp_path: Path, path: str) -> None:
     viewer = ViewerModel()
     viewer.open(str(corpus / path), plugin=NAME)
-    written = save(viewer, tmp_path / "copy.ome.zarr")
+    # What the file does not name is called after the file.
+    written = save(viewer, tmp_path / f"{image_name(path)}.ome.zarr")
     again = ViewerModel()
     again.open(written, plugin=NAME)
     assert [look(layer) for layer in again.layers] == [look(layer) for layer in viewer.layers]

@@ -10,22 +10,18 @@ import numpy as np
 
 from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.affine import identity_affine
-from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Multiscale
+from napari_ome_ngff.metadata.model import Axis, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.plugin.arrays import Placement, lazy, stacked, to_dataarray
 from napari_ome_ngff.plugin.bundles import Bundle, targets_of
 from napari_ome_ngff.plugin.display import (
-    COLORMAP_KEY,
-    color_of,
-    colormap_for,
     colormap_name,
     is_ramp,
-    rgb_channels,
-    window_of,
 )
 from napari_ome_ngff.plugin.grouping import Group, group_layers, lead
-from napari_ome_ngff.plugin.label_display import colors_of, properties_of, rows_left_out
+from napari_ome_ngff.plugin.label_display import rows_left_out
 from napari_ome_ngff.plugin.layer_images import LayerImage, layer_image
+from napari_ome_ngff.plugin.looks import channels_of, label_image_of
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 from napari_ome_ngff.plugin.placing import with_place
@@ -156,7 +152,7 @@ def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleS
     if origin is not None and all(image.origin and image.origin["channel"] is not None for image in images):
         images = sorted(images, key=_channel_index)
     known = None if multiscale is None else multiscale.name
-    channels = _rgb_or_channels(images, multiscale)
+    channels = channels_of(images, multiscale)
     channel = _channel_name(images, multiscale)
     said = _renamed(multiscale, first, channels=channels)
     return MultiscaleSource(
@@ -252,35 +248,6 @@ def _renamed(multiscale: Multiscale | None, image: LayerImage, **changes: Any) -
     return replace(multiscale, axes=axes, **changes)
 
 
-def _rgb_or_channels(images: Sequence[LayerImage], multiscale: Multiscale | None) -> tuple[Channel, ...]:
-    first = images[0]
-    if first.rgb:
-        return rgb_channels(int(first.levels[0].shape[-1]), first.dtype)
-    known = () if multiscale is None else multiscale.channels
-    if "channel" in [axis.type for axis in first.axes]:
-        return known  # a channel axis with a slider: the layer says nothing about single channels
-    return tuple(_channel(image, index, len(images)) for index, image in enumerate(images))
-
-
-def _channel(image: LayerImage, index: int, count: int) -> Channel:
-    known = Channel()
-    if image.origin is not None:
-        channels, channel = image.origin["multiscale"].channels, image.origin["channel"] or 0
-        known = channels[channel] if channel < len(channels) else known
-    colormap = image.meta.get("colormap")
-    color = color_of(colormap) or known.color or color_of(colormap_for(None, index, count))
-    name = colormap_name(colormap)
-    extra = {key: value for key, value in known.extra.items() if key != COLORMAP_KEY}
-    return replace(
-        known,
-        extra=extra | ({COLORMAP_KEY: name} if name else {}),
-        label=image.name,
-        color=color,
-        window=window_of(image.meta.get("contrast_limits"), image.dtype, known.window),
-        active=bool(image.meta.get("visible", True)),
-    )
-
-
 def _features(image: LayerImage) -> Any:
     features = image.meta.get("features")
     return image.meta.get("properties") if features is None else features
@@ -303,13 +270,7 @@ def _label_source(group: Sequence[LayerImage], images: Sequence[LayerImage]) -> 
     first = group[0]
     group = sorted(group, key=_channel_index)
     multiscale = None if first.origin is None else first.origin["multiscale"]
-    known = (multiscale.label_image if multiscale else None) or LabelImage()
-    label_image = replace(
-        known,
-        colors=colors_of(first.meta.get("colormap"), known.colors),
-        properties=properties_of(_features(first)),
-        source="../../" if images else None,
-    )
+    label_image = label_image_of(first, on_image=bool(images))
     affine = first.affine
     if affine is None and images and lead(images).affine is not None:
         # 0.6, "labels": without a transform it would lie in its image's system, and be turned with it.

@@ -14,12 +14,14 @@ from napari_ome_ngff.metadata.model import Affine, Axis
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.arrays import Placement, as_numbers
-from napari_ome_ngff.plugin.origin import LayerData, Origin, as_in_file, own_name
+from napari_ome_ngff.plugin.in_file import as_in_file
+from napari_ome_ngff.plugin.origin import LayerData, Origin, own_name
 from napari_ome_ngff.plugin.placing import place_of
 
 DEFAULT_DIMS = ("t", "c", "z", "y", "x")
 """Names for dimensions that the user gave none, by position from the right; time before channel."""
 
+_AS_IN_FILE = "as in the file"
 _UNNAMED = re.compile(r"-?\d+|")
 _EXACT = 1e-12
 
@@ -104,6 +106,7 @@ def layer_image(layer: LayerData) -> LayerImage:
     """
     data, meta, kind = layer
     name = str(meta.get("name") or kind)
+    shown = meta
     meta, origin = as_in_file(meta)
     name = name if origin is None else name.removeprefix(origin["prefix"])
     levels = _levels(data, meta, origin)
@@ -111,15 +114,19 @@ def layer_image(layer: LayerData) -> LayerImage:
     ndim = len(levels[0].shape) - rgb
     _check_pixels(name, kind, np.dtype(levels[0].dtype), ndim)
     place = place_of(meta, ndim, name)
-    units = _texts(meta.get("units"), ndim, "pixel")
     labels = _texts(meta.get("axis_labels"), ndim, "")
     inserted = [] if origin is None else _inserted(origin, labels)
     if origin is not None and len(origin["dims"]) + len(inserted) != ndim:
         origin, inserted = None, []  # made from what was opened, but something else: a projection, a slice
     rest = place.without(inserted)
     if rest is None:
-        origin = None  # it was turned together with the dimensions that the file does not have
-    elif inserted:
+        origin, inserted = None, []  # it was turned together with the dimensions that the file does not have
+    units = _texts(meta.get("units"), ndim, "pixel")
+    if origin is not None:
+        # What was not changed is as in the file, which may say none: a label image is shown in its image's.
+        then, now = (_texts(each.get("units"), ndim, "pixel") for each in (origin["look"], shown))
+        units = [_AS_IN_FILE if a == b else unit for a, b, unit in zip(then, now, units, strict=True)]
+    if inserted and rest is not None:
         levels, place = [_drop(level, inserted) for level in levels], rest
         keep = [i for i in range(ndim) if i not in inserted]
         units, labels = [units[i] for i in keep], [labels[i] for i in keep]
@@ -141,6 +148,32 @@ def layer_image(layer: LayerData) -> LayerImage:
         named=origin is not None or not all(map(_UNNAMED.fullmatch, labels)),
     )
     return replace(image, placements=_placements(image, (place.scale, place.translate)))
+
+
+def unnamed_axes(layers: Sequence[LayerData]) -> list[str]:
+    """Say which layers have axes without names, and what they are called in the file.
+
+    Parameters
+    ----------
+    layers
+        Those that are saved.
+
+    Examples
+    --------
+    >>> unnamed_axes([(np.zeros((4, 8, 8)), {"name": "cells", "axis_labels": ("-3", "-2", "-1")}, "image")])
+    ["The axes of 'cells' have no names: they are saved as z, y, x."]
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for layer in layers:
+        labels = layer[1].get("axis_labels")
+        if labels is None or any(map(_UNNAMED.fullmatch, map(str, labels))):
+            image = layer_image(layer)
+            if image.origin is None:
+                found.setdefault(image.dims, []).append(repr(image.name))
+    return [
+        f"The axes of {' and '.join(names)} have no names: they are saved as {', '.join(dims)}."
+        for dims, names in found.items()
+    ]
 
 
 def _levels(data: Any, meta: Mapping[str, Any], origin: Origin | None) -> list[Any]:
@@ -213,8 +246,8 @@ def _axes(
         if origin is not None:
             known = next((a for a in origin["multiscale"].axes if a.name == origin["dims"][i]), None)
         unit = canonical_unit(units[i])
-        if unit is None and origin is not None:
-            unit = origin["units"][i]  # a unit that napari could not say is shown as pixel
+        if units[i] == _AS_IN_FILE:
+            unit = None if origin is None else origin["units"][i]
         kind = (known.type if known else None) or axis_type(axis_name, unit)
         if kind is None and i >= ndim - 2:
             kind = "space"  # napari's two displayed dimensions

@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
-import numpy as np
-
 from napari_ome_ngff.metadata.model import Json, Multiscale
 
 METADATA_KEY = "ome_ngff"
@@ -66,6 +64,9 @@ class Origin(TypedDict):
         field, location, row, column, y, x, height, width).
     range
         Ends of the contrast slider; None for labels and RGB.
+    look
+        Arguments of the layer as it was opened, to tell what was changed since: name, colormap,
+        contrast_limits, visible, units, features.
     """
 
     location: str
@@ -86,6 +87,7 @@ class Origin(TypedDict):
     placing: Mapping[str, Mapping[str, Any]] | None
     tiles: tuple[tuple[Any, ...], ...]
     range: tuple[float, float] | None
+    look: Mapping[str, Any]
 
 
 def origin_of(meta: Mapping[str, Any]) -> Origin | None:
@@ -121,47 +123,6 @@ def own_name(name: str, origin: Origin | None) -> str:
     if origin is None or found is None:
         return name
     channels, index, label = origin["multiscale"].channels, origin["channel"] or 0, origin["label"]
-    known = {origin["multiscale"].name, label, f"{label} channel {index}"}
+    known = {origin["multiscale"].name, label, f"{label} channel {index}", origin["look"].get("name")}
     known |= {channels[index].label} if index < len(channels) else set()
     return found[1] if found[1] in known else name
-
-
-def as_in_file(meta: Mapping[str, Any]) -> tuple[dict[str, Any], Origin | None]:
-    """Return a layer's arguments in its image's own coordinate system, and its origin.
-
-    Parameters
-    ----------
-    meta
-        Keyword arguments of the layer.
-
-    Returns
-    -------
-    tuple
-        If the layer was opened in another coordinate system and is still where it was, what places it becomes
-        what places it in the file. If it was moved since, it has left its file: there is no origin, and the
-        layer is saved as it is shown.
-
-    Examples
-    --------
-    >>> as_in_file({"name": "cells"})
-    ({'name': 'cells'}, None)
-    """
-    origin = origin_of(meta)
-    if origin is None or origin["placing"] is None:
-        return dict(meta), origin
-    opened, file = origin["placing"]["opened"], origin["placing"]["file"]
-    ndim = len(opened["scale"])
-    same = (
-        len(np.atleast_1d(meta.get("scale", ()))) == ndim
-        and np.allclose(meta["scale"], opened["scale"], rtol=1e-12, atol=0)
-        and np.allclose(meta.get("translate", (0.0,) * ndim), opened["translate"], rtol=1e-12, atol=1e-12)
-        and _same_affine(meta.get("affine"), opened.get("affine"), ndim)
-    )
-    if not same:
-        return {key: value for key, value in meta.items() if key != "metadata"}, None
-    return {**meta, **file, "affine": None}, origin
-
-
-def _same_affine(found: Any, opened: Any, ndim: int) -> bool:
-    one, other = (np.eye(ndim + 1) if x is None else np.asarray(x, dtype=float) for x in (found, opened))
-    return one.shape == other.shape and np.allclose(one, other, rtol=1e-12, atol=1e-12)

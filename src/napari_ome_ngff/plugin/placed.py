@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from napari_ome_ngff.image import Image
 
 
+_LOOK = ("name", "colormap", "contrast_limits", "visible", "units", "features")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """Which part of what was opened an image is.
@@ -236,6 +239,7 @@ def origin(image: Image, found: Placed, part: Part) -> Origin:
         placing=_placing(found, multiscale, order),
         tiles=tuple(astuple(tile) for tile in image.tiles),
         range=None,
+        look={},
     )
 
 
@@ -261,7 +265,9 @@ def _placing(found: Placed, multiscale: Multiscale, order: Sequence[int | None])
 
 def layer(data: Any, meta: dict[str, Any], kind: str, remembered: Origin) -> LayerData:
     """Return a layer tuple with what the layer remembers."""
-    return data, meta | {"multiscale": isinstance(data, list), "metadata": {METADATA_KEY: remembered}}, kind
+    look = {key: meta[key] for key in _LOOK if key in meta}
+    metadata = {METADATA_KEY: {**remembered, "look": look}}
+    return data, meta | {"multiscale": isinstance(data, list), "metadata": metadata}, kind
 
 
 def multiscale_of(image: Image) -> Multiscale:

@@ -51,6 +51,8 @@ class Preview:
         Whether the problem is that something would be replaced, which nobody has asked for.
     notes
         What the user should know either way, such as layers that cannot be stored.
+    hints
+        What is decided for the user, to be seen before writing: the names of axes.
     """
 
     request: Request | None = None
@@ -59,6 +61,7 @@ class Preview:
     problem: OmeNgffError | None = None
     taken: bool = False
     notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
@@ -72,7 +75,8 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
         ``(data, attributes, type)`` of each layer, in the order of the layer list.
     """
     from napari_ome_ngff.plugin.destinations import destinations, place_of
-    from napari_ome_ngff.plugin.from_layers import file_version, from_layers
+    from napari_ome_ngff.plugin.from_layers import SAVED_KINDS, file_version, from_layers
+    from napari_ome_ngff.plugin.layer_images import unnamed_axes
     from napari_ome_ngff.plugin.reader import image_name
 
     found = Preview()
@@ -82,7 +86,8 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
         request = resolve(form, file_version(layers))
         request = replace(request, target=place_of(form.target))
         bundles, messages = from_layers(layers, name=image_name(request.target))
-        found = replace(found, notes=tuple(messages))
+        hints = unnamed_axes([layer for layer in layers if layer[2] in SAVED_KINDS])
+        found = replace(found, notes=tuple(messages), hints=tuple(hints))
         places = destinations(bundles, request.target, request.together)
         places = tuple(replace(place, sources=with_options(request, place.sources)) for place in places)
         notes = (*messages, *(place.note for place in places if place.note))

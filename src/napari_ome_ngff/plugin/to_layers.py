@@ -102,6 +102,7 @@ def _collection_layers(
                 _prefix(layer, title)
             if index and collection.kind != "scene":
                 layer[1]["visible"] = False
+                layer[1]["metadata"][METADATA_KEY]["look"]["visible"] = False
             layers.append(layer)
     return layers
 

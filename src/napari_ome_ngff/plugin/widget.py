@@ -170,7 +170,7 @@ class CreateWidget(Container[Any]):
         self.create.enabled = result.request is not None
         text = [summary(result.plans)] if result.plans else []
         text += [] if result.problem is None else [str(result.problem)]
-        self.status.value = "\n".join([*text, *result.notes])
+        self.status.value = "\n".join([*text, *result.notes, *result.hints])
 
     def _propose(self, chosen: list[Layer]) -> None:
         """Propose a target beside the image that is shown, unless the user typed one."""

@@ -52,7 +52,9 @@ def describe(
     base = source.multiscale
     levels, split = _placed(plan, base, precision)
     affine = None if base is None or base.affine is None else _sorted(base.affine, base.dims, model.dims)
-    built = plan.method is not None
+    # A single level was not made of another one: what is said of an image that was read stays as it is.
+    read = base is not None and bool(base.levels)
+    built = plan.method is not None and (len(plan.levels) > 1 or not read)
     label_image = source.label_image or (base.label_image if base else None)
     if is_label_image(plan.path, source):
         label_image = label_image or LabelImage()
