@@ -437,3 +437,26 @@ def test_labels_are_drawn_on_an_image_and_saved_onto_it(plugin: None, tmp_path: 
         # From now on it is the file's: saving it again needs no permission.
         drawn.metadata = again.layers["mine"].metadata
         drawn.paint((2, 90, 90), 5)
+
+
+def test_what_is_not_replaced_stays_in_the_window(
+    plugin: None, make_napari_viewer: Any, tmp_path: Path
+) -> None:
+    """The image keeps the contrast that nobody has saved, and an edited copy its edits."""
+    target = tmp_path / "a.ome.zarr"
+    write(target, [image(), labels("nuclei", 2), labels("other", 3)])
+    viewer = make_napari_viewer()
+    shown = {layer.name: layer for layer in viewer.open(str(target), plugin="napari-ome-ngff")}
+    shown["cells"].contrast_limits = (5, 50)
+    data, meta, _ = shown["other"].as_layer_data_tuple()
+    edited = viewer.add_labels(np.asarray(data[0]) + 1, metadata=meta["metadata"], name="other edited")
+    shown["nuclei"].colormap = {None: (0, 0, 0, 0), 2: (1, 1, 0, 1)}
+    viewer.layers.selection = {shown["nuclei"]}
+    viewer.layers.save(str(target), selected=True, plugin="napari-ome-ngff")
+    assert all(layer in viewer.layers for layer in (shown["cells"], shown["other"], edited))
+    assert shown["cells"].contrast_limits == [5, 50]
+    assert shown["nuclei"] not in viewer.layers
+    again = viewer.layers["nuclei"]
+    assert again.colormap.color_dict[2].tolist() == [1, 1, 0, 1]
+    assert tuple(again.scale) == tuple(shown["nuclei"].scale)
+    assert len(viewer.layers) == 4

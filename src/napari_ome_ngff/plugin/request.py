@@ -203,6 +203,8 @@ class Outcome:
     ----------
     paths
         The stores that were written: all of them, unless there is an error or it was cancelled.
+    folders
+        What is new: the stores, or the label images in them that were added or replaced.
     size
         Bytes of them, as far as they are on this computer.
     error
@@ -212,6 +214,7 @@ class Outcome:
     """
 
     paths: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     size: int = 0
     error: OmeNgffError | None = None
     cancelled: bool = False
@@ -248,7 +251,8 @@ def write(
                         yield replace(progress, message=which + progress.message)
                         shown = time.monotonic()
             size = outcome.size + sum(map(size_of, place.folders))
-            outcome = replace(outcome, paths=(*outcome.paths, place.path), size=size)
+            paths, folders = (*outcome.paths, place.path), (*outcome.folders, *place.folders)
+            outcome = replace(outcome, paths=paths, folders=folders, size=size)
     except OmeNgffError as error:
         return replace(outcome, error=error)
     except Exception as error:  # noqa: BLE001 - a defect: the user is told, it is not lost in a thread

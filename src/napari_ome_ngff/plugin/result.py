@@ -9,6 +9,7 @@ from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin.origin import origin_of
 from napari_ome_ngff.plugin.preferences import PLUGIN
 from napari_ome_ngff.storage.location import is_within
+from napari_ome_ngff.storage.origins import lazy_locations
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -22,12 +23,17 @@ def image_of(layer: Layer) -> str | None:
 
 
 def from_paths(layers: Iterable[Layer], paths: Sequence[str]) -> list[Layer]:
-    """Return the layers that were opened from stores that have been written since.
+    """Return the layers whose voxels are read from images or label images that have been written since.
 
-    Their voxels are those of the new image, and would be shown in the places of the old one.
+    They would show those of the new one in the places of the old one. Layers in memory stay what they are,
+    wherever they come from: nobody may have saved them.
     """
-    images = [(layer, image_of(layer)) for layer in layers]
-    return [layer for layer, image in images if image and any(is_within(image, path) for path in paths)]
+    found = [(layer, lazy_locations(layer.data)) for layer in layers if image_of(layer) is not None]
+    return [
+        layer
+        for layer, locations in found
+        if any(is_within(location, path) for location in locations for path in paths)
+    ]
 
 
 def open_instead(viewer: Viewer, paths: Sequence[str], layers: Iterable[Layer]) -> None:

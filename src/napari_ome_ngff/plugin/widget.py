@@ -238,7 +238,7 @@ class CreateWidget(Container[Any]):
             (notify.warn if outcome.error else notify.inform)(message)
             return
         self._set_busy(False)
-        self._written = outcome.paths
+        self._written = outcome.folders
         self.open_result.enabled = bool(self._written)
         if from_paths(self._from, self._written):
             self.swap()

@@ -69,7 +69,7 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
         notify.warn("\n".join(asked.notes))
     if outcome.paths:
         notify.inform(saved(outcome.paths, outcome.size, time.monotonic() - begun))
-        _open_what_was_replaced(outcome.paths)
+        _open_what_was_replaced(outcome.folders)
     if outcome.error is not None:
         raise outcome.error
     if outcome.cancelled:
@@ -106,7 +106,7 @@ def _decide(form: Form, asked: Preview) -> Form:
 
 
 def _open_what_was_replaced(paths: Sequence[str]) -> None:
-    """Show the new image where layers were opened from the old one."""
+    """Show the new image, or label image, where layers are read from the old one."""
     from napari_ome_ngff.plugin.result import from_paths, open_instead
 
     if notify.has_window():
