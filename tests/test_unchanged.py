@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pint
 import pytest
 import zarr
 
 from napari_ome_ngff import open_ome_ngff, write_hierarchy
-from napari_ome_ngff.metadata.units import SPACE_UNITS, TIME_UNITS, canonical_unit
 from napari_ome_ngff.plugin.from_layers import file_version, from_layers
-from napari_ome_ngff.plugin.layer_images import layer_image, unnamed_axes
+from napari_ome_ngff.plugin.layer_images import unnamed_axes
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import image_name, read_layers
 from napari_ome_ngff.plugin.to_layers import to_layers
@@ -236,39 +234,7 @@ def test_properties_that_a_table_cannot_hold_are_kept(tmp_path: Path) -> None:
     assert saved(read_layers(str(root)))["labels/nuclei"]["ome"]["image-label"] == label
 
 
-# Units and names of axes
-
-
-ALIASES = {
-    "um": "micrometer",
-    "µm": "micrometer",
-    "micron": "micrometer",
-    "nm": "nanometer",
-    "mm": "millimeter",
-    "m": "meter",
-    "Å": "angstrom",
-    "in": "inch",
-    "ft": "foot",
-    "yd": "yard",
-    "s": "second",
-    "sec": "second",
-    "ms": "millisecond",
-    "us": "microsecond",
-    "min": "minute",
-    "h": "hour",
-}
-
-
-@pytest.mark.parametrize("spelling", sorted(SPACE_UNITS | TIME_UNITS | set(ALIASES)))
-def test_each_unit_comes_back_from_pint_as_the_specification_spells_it(spelling: str) -> None:
-    unit = pint.get_application_registry().Unit(spelling)
-    name = ALIASES.get(spelling, spelling)
-    assert canonical_unit(str(unit)) == name
-    labels, units = ("t", "y", "x"), (unit, "pixel", "pixel")
-    if name in SPACE_UNITS:
-        units = ("pixel", unit, unit)
-    layer = np.zeros((2, 4, 4)), {"name": "a", "axis_labels": labels, "units": units}, "image"
-    assert name in [axis.unit for axis in layer_image(layer).axes]
+# Names of axes
 
 
 def test_axes_without_names_are_told_before_writing() -> None:

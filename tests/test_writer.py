@@ -14,6 +14,7 @@ from typing import Any
 import dask.array
 import npe2
 import numpy as np
+import pint
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
@@ -28,7 +29,9 @@ from napari_ome_ngff.errors import (
     TargetError,
     UnsupportedError,
 )
+from napari_ome_ngff.metadata.units import SPACE_UNITS, TIME_UNITS, canonical_unit
 from napari_ome_ngff.plugin import notify
+from napari_ome_ngff.plugin.layer_images import layer_image
 from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.progress import run_steps
 from napari_ome_ngff.plugin.reader import image_name, read_layers
@@ -237,6 +240,41 @@ def test_layers_of_one_file_keep_its_version(corpus: Path, tmp_path: Path, versi
     write_layers(str(tmp_path / "new"), plain)
     (_, meta, _), *_ = read_layers(str(tmp_path / "new.ome.zarr"))
     assert meta["metadata"][METADATA_KEY]["multiscale"].version == "0.5"
+
+
+# Units
+
+
+ALIASES = {
+    "um": "micrometer",
+    "µm": "micrometer",
+    "micron": "micrometer",
+    "nm": "nanometer",
+    "mm": "millimeter",
+    "m": "meter",
+    "Å": "angstrom",
+    "in": "inch",
+    "ft": "foot",
+    "yd": "yard",
+    "s": "second",
+    "sec": "second",
+    "ms": "millisecond",
+    "us": "microsecond",
+    "min": "minute",
+    "h": "hour",
+}
+
+
+@pytest.mark.parametrize("spelling", sorted(SPACE_UNITS | TIME_UNITS | set(ALIASES)))
+def test_each_unit_comes_back_from_pint_as_the_specification_spells_it(spelling: str) -> None:
+    unit = pint.get_application_registry().Unit(spelling)
+    name = ALIASES.get(spelling, spelling)
+    assert canonical_unit(str(unit)) == name
+    labels, units = ("t", "y", "x"), (unit, "pixel", "pixel")
+    if name in SPACE_UNITS:
+        units = ("pixel", unit, unit)
+    layer = np.zeros((2, 4, 4)), {"name": "a", "axis_labels": labels, "units": units}, "image"
+    assert name in [axis.unit for axis in layer_image(layer).axes]
 
 
 # Where it goes
