@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dask.array as da
 import numcodecs
@@ -27,6 +28,8 @@ from zarr.storage import LocalStore, MemoryStore, ZipStore
 from napari_ome_ngff.errors import OmeNgffError, OptionError, StorageError, TargetError
 from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.versions import decode
+from napari_ome_ngff.pyramid import blocks
+from napari_ome_ngff.pyramid.blocks import count_boxes
 from napari_ome_ngff.pyramid.reduce import reduce_block
 from napari_ome_ngff.pyramid.units import unit_writer, write_units
 from napari_ome_ngff.pyramid.write import (
@@ -100,7 +103,7 @@ class ReadCounter:
                 raise ValueError("the camera is gone")
         return self.data[key]
 
-    def lazy(self, like: xr.DataArray, chunks: tuple[int, ...]) -> xr.DataArray:
+    def lazy(self, like: xr.DataArray, chunks: tuple[Any, ...]) -> xr.DataArray:
         # map_blocks keeps slices from being pushed down: a dask block is read whole, or not at all.
         whole = da.from_array(self, chunks=chunks, asarray=False, name=False)
         return like.copy(data=whole.map_blocks(np.array, dtype=self.dtype))
@@ -339,7 +342,8 @@ def test_every_source_chunk_is_read_once(store: Any, chunks: tuple[int, ...]) ->
     np.testing.assert_array_equal(levels_of(store)[0], source.values)
 
 
-def test_a_zarr_source_is_read_once_and_stays_lazy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shards", [None, (8, 64, 64)])
+def test_a_zarr_source_is_read_once_and_stays_lazy(tmp_path: Path, shards: tuple[int, ...] | None) -> None:
     class CountingStore(MemoryStore):
         async def get(self, key: str, *args: Any, **options: Any) -> Any:
             reads.append(key)
@@ -348,14 +352,14 @@ def test_a_zarr_source_is_read_once_and_stays_lazy(tmp_path: Path) -> None:
     reads: list[str] = []
     origin = CountingStore()
     source = image((40, 64, 64))
-    write(origin, source, levels=1, chunks=(1, 64, 64))
+    write(origin, source, levels=1, chunks=(1, 64, 64), shards=shards)
     opened = open_ome_ngff(origin).arrays["0"]
     reads.clear()
     steps = write_multiscale_group(store=tmp_path / "a.zarr", image=opened, levels=2, chunks=(8, 16, 16))
     assert not reads
     list(steps)
     chunks = [key for key in reads if "/c/" in key]
-    assert len(chunks) == len(set(chunks)) == 40
+    assert len(chunks) == len(set(chunks)) == (40 if shards is None else 5)
     np.testing.assert_array_equal(levels_of(tmp_path / "a.zarr")[0], source.values)
 
 
@@ -370,6 +374,31 @@ def test_a_source_wider_than_memory_is_read_in_boxes_that_fit(store: Any) -> Non
         write(store, lazy, executor=executor, **options)
     assert len(counter.reads) / 64 == pytest.approx(plan.decodes)
     assert plan.decodes > 1
+    np.testing.assert_array_equal(levels_of(store)[0], source.values)
+
+
+@pytest.mark.parametrize("memory_limit", [2**13, 2**15, 2**28])
+@pytest.mark.parametrize("source_chunks", [(7, 30, 64), (40, 70, 5), (3, 70, 64), (13, 17, 11), (40, 70, 64)])
+def test_chunks_that_lie_across_the_blocks_are_decoded_as_often_as_the_plan_says(
+    tmp_path: Path, source_chunks: tuple[int, ...], memory_limit: int
+) -> None:
+    source = image((40, 70, 64), dtype="uint8")
+    counter = ReadCounter(source.values)
+    lazy = counter.lazy(source, source_chunks)
+    options = {"chunks": (8, 16, 16), "memory_limit": memory_limit}
+    with patch.object(blocks, "_SMALL_BLOCK", 1), ThreadPoolExecutor(2) as executor:
+        plan = plan_hierarchy(sources={"": MultiscaleSource(image=lazy)}, workers=2, **options)
+        write(tmp_path / "a.zarr", lazy, executor=executor, **options)
+    assert len(counter.reads) / count_boxes(source.shape, source_chunks) == pytest.approx(plan.decodes)
+    assert plan.decodes == 1 or memory_limit < 2**28
+    np.testing.assert_array_equal(levels_of(tmp_path / "a.zarr")[0], source.values)
+
+
+def test_dask_blocks_of_all_sizes_are_read_once_where_memory_allows(store: Any) -> None:
+    source = image((40, 64, 64))
+    counter = ReadCounter(source.values)
+    write(store, counter.lazy(source, ((3, 7, 30), (64,), (1, 40, 23))), chunks=(8, 16, 16), levels=2)
+    assert len(counter.reads) == len(set(counter.reads)) == 9
     np.testing.assert_array_equal(levels_of(store)[0], source.values)
 
 

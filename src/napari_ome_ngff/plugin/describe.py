@@ -118,10 +118,13 @@ def summary(plans: Sequence[WritePlan]) -> str:
 
     The number of files is the largest possible: chunks that hold nothing but the fill value make none.
     """
+    memory = max(plan.memory + plan.reading for plan in plans)
+    decodes = max(plan.decodes for plan in plans)
+    again = f" Each stored block of the source is read {decodes:.2g} times." if decodes > 1 else ""
     return (
         f"OME-NGFF {plans[0].version}: at most {sum(plan.n_files for plan in plans):,} files, "
         f"{megabytes(sum(plan.nbytes for plan in plans))} MB before compression; "
-        f"up to {megabytes(max(plan.memory for plan in plans))} MB of memory while writing."
+        f"up to {megabytes(memory)} MB of memory while writing.{again}"
     )
 
 

@@ -203,6 +203,60 @@ def spans(
     return tuple(found)
 
 
+def split_for_loading(box: Box, chunks: Sequence[int], parts: int) -> Iterator[Box]:
+    """Cut a box along the source's chunks into about as many parts, to be read at the same time.
+
+    Chunks that the box begins or ends inside of are in one part as well: no part cuts another chunk.
+
+    Examples
+    --------
+    >>> box = (slice(0, 16), slice(0, 100))
+    >>> [(z.start, z.stop) for z, y in split_for_loading(box, (1, 100), 4)]
+    [(0, 4), (4, 8), (8, 12), (12, 16)]
+    >>> [(z.start, z.stop) for z, y in split_for_loading((slice(5, 20), slice(0, 100)), (8, 100), 4)]
+    [(5, 8), (8, 16), (16, 20)]
+    """
+    cuts: list[list[slice]] = []
+    for side, chunk in zip(box, chunks, strict=True):
+        first, last = side.start // chunk, -(-side.stop // chunk)
+        step = max(1, (last - first) // -(-parts // math.prod(map(len, cuts))))
+        edges = [side.start, *(i * chunk for i in range(first + step, last, step)), side.stop]
+        cuts.append([slice(start, stop) for start, stop in itertools.pairwise(edges)])
+    yield from itertools.product(*cuts)
+
+
+def cells(region: Box, steps: Sequence[int]) -> Iterator[tuple[tuple[int, ...], Box]]:
+    """The cells of a regular grid that a region reaches into: index of each, and what of the region is in it.
+
+    Examples
+    --------
+    >>> list(cells((slice(3, 9),), (4,)))
+    [((0,), (slice(3, 4, None),)), ((1,), (slice(4, 8, None),)), ((2,), (slice(8, 9, None),))]
+    """
+    grid = [
+        range(part.start // step, -(-part.stop // step)) for part, step in zip(region, steps, strict=True)
+    ]
+    for index in itertools.product(*grid):
+        yield (
+            index,
+            tuple(
+                slice(max(i * step, part.start), min((i + 1) * step, part.stop))
+                for i, step, part in zip(index, steps, region, strict=True)
+            ),
+        )
+
+
+def relative(box: Box, to: Box) -> Box:
+    """A region as seen from the corner of another one.
+
+    Examples
+    --------
+    >>> relative((slice(5, 7),), (slice(4, 8),))
+    (slice(1, 3, None),)
+    """
+    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, to, strict=True))
+
+
 def shape_of(box: Box) -> tuple[int, ...]:
     """Shape of a region."""
     return tuple(part.stop - part.start for part in box)

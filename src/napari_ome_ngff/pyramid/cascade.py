@@ -8,7 +8,7 @@ chunk or shard is written by one task, once.
 
 from __future__ import annotations
 
-import itertools
+import math
 import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
@@ -28,10 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError
-from napari_ome_ngff.pyramid.blocks import Box, count_boxes, shape_of
-from napari_ome_ngff.pyramid.cut import Cut, Pass, iter_blocks, iter_boxes
+from napari_ome_ngff.pyramid.blocks import Box, cells, count_boxes, relative, shape_of, split_for_loading
+from napari_ome_ngff.pyramid.cut import PARTS_PER_TASK, Cut, Pass, iter_blocks, iter_boxes
 from napari_ome_ngff.pyramid.reduce import reduce_block
-from napari_ome_ngff.pyramid.sources import load, load_into, part_of, split_for_loading
+from napari_ome_ngff.pyramid.sources import Tiles, load, load_into, part_of
 from napari_ome_ngff.pyramid.units import UnitWriter, write_units
 from napari_ome_ngff.storage.target import FULL, cannot_write
 
@@ -55,6 +55,15 @@ class Scratch:
         copy = memory[: values.nbytes].view(values.dtype).reshape(values.shape)
         np.copyto(copy, values)
         return copy
+
+
+def keep_freed_memory(nbytes: int) -> None:
+    """Have buffers of up to this size made from memory that was freed, not from fresh pages each time.
+
+    What codecs return is a new buffer for every chunk. glibc takes it from the system, which clears each of
+    its pages on a fault of its own, until a buffer of that size was freed once. Others do not mind.
+    """
+    np.empty(nbytes, np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,11 +197,10 @@ class Engine:
                     self._paste(piece)
                 yield done
 
-    def load(self, source: Any, box: Box, target: NDArray[Any], parts: Iterable[Box]) -> None:
+    def load(self, source: Any, box: Box, tiles: Tiles, parts: Iterable[Box]) -> None:
         """Read a box of a lazy source into memory, in parts at the same time."""
         for part in parts:
-            inside = tuple(slice(p.start - b.start, p.stop - b.start) for p, b in zip(part, box, strict=True))
-            self._submit(load_into, target[inside], part_of(source, part, remote=False))
+            self._submit(load_into, tiles, relative(part, box), part_of(source, part, remote=False))
         done, self.pending = wait(self.pending)
         for future in done:
             with failing("Reading the image failed", self.job.where):
@@ -220,32 +228,22 @@ class Engine:
         """Put voxels into their blocks; a block that is complete becomes a task."""
         level, region, data = piece
         steps, shape = self.job.blocks[level], self.job.shapes[level]
-        grid = [
-            range(part.start // step, -(-part.stop // step)) for part, step in zip(region, steps, strict=True)
-        ]
-        for index in itertools.product(*grid):
+        for index, common in cells(region, steps):
             block = tuple(
                 slice(i * step, min((i + 1) * step, n))
                 for i, step, n in zip(index, steps, shape, strict=True)
-            )
-            common = tuple(
-                slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(block, region, strict=True)
             )
             key = (level, *index)
             if key not in self.open:
                 values = np.empty(shape_of(block), data.dtype)
                 self.open[key] = values, [values.size]
             values, missing = self.open[key]
-            part = values[_relative(common, block)]
-            part[...] = data[_relative(common, region)]
+            part = values[relative(common, block)]
+            part[...] = data[relative(common, region)]
             missing[0] -= part.size
             if missing[0] == 0:
                 del self.open[key]
                 self.ready.append(Call(level, block, values))
-
-
-def _relative(box: Box, to: Box) -> Box:
-    return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, to, strict=True))
 
 
 def run_pass(work: Pass, cut: Cut, job: Job, source: Any, executor: Executor) -> Iterator[Done]:
@@ -262,25 +260,21 @@ def run_pass(work: Pass, cut: Cut, job: Job, source: Any, executor: Executor) ->
     executor
         What tasks run on. One more of them than run at once is kept waiting, so that nobody idles.
     """
+    keep_freed_memory(max(math.prod(block) for block in cut.blocks) * work.itemsize + 2**16)
     engine = Engine(job, executor, cut.tasks + 1)
-    large = work.source_chunks is not None and cut.box != cut.blocks[0]
+    large = cut.box != cut.blocks[0]
     try:
-        if not (large and work.shared_memory):
+        if work.source_chunks is None or not large or not work.shared_memory:
             yield from engine.run(
                 Call(0, box, part_of(source, box, remote=not work.shared_memory))
                 for box in iter_boxes(work, cut)
             )
         else:
+            memory = np.empty(math.prod(cut.box) * work.itemsize, np.uint8)
             for box in iter_boxes(work, cut):
-                yield from _run_box(engine, work, cut, box, source)
+                tiles = Tiles(memory, source.dtype, box, iter_blocks(work, cut, box), cut.blocks[0])
+                parts = split_for_loading(box, work.source_chunks, PARTS_PER_TASK * cut.tasks)
+                engine.load(source, box, tiles, parts)
+                yield from engine.run(Call(0, block, values) for block, values in tiles.blocks)
     finally:
         engine.stop()
-
-
-def _run_box(engine: Engine, work: Pass, cut: Cut, box: Box, source: Any) -> Iterator[Done]:
-    """Threads share what is read: a large box is loaded by all of them, then encoded by all of them."""
-    values = np.empty(shape_of(box), source.dtype)
-    engine.load(source, box, values, split_for_loading(box, work.source_chunks or (), 4 * cut.tasks))
-    yield from engine.run(
-        Call(0, block, values[_relative(block, box)]) for block in iter_blocks(work, cut, box)
-    )

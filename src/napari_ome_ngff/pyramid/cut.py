@@ -15,8 +15,13 @@ from napari_ome_ngff.pyramid.blocks import (
     nested_blocks,
     nested_steps,
     read_box,
+    shape_of,
     spans,
+    split_for_loading,
 )
+
+PARTS_PER_TASK = 4
+"""In how many parts every task reads its share of a box, so that none waits long for another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,12 @@ class Pass:
     whole_shards: bool = False
     shared_memory: bool = True
 
+    @property
+    def unit_nbytes(self) -> int:
+        """Bytes of the largest write unit."""
+        sizes = [clipped(unit, shape) for unit, shape in zip(self.units, self.shapes, strict=True)]
+        return max(math.prod(size) for size in sizes) * self.itemsize
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
@@ -61,6 +72,10 @@ class Cut:
         How many tasks run at once.
     memory
         Bytes that the engine's buffers take at most.
+    reading
+        Bytes that reading a lazy source takes on top, about and at most: the box, and in every task that
+        reads its part of it and a chunk of the source, encoded and decoded. What the source itself keeps (a
+        cache, a graph) is not known here. 0 for a source in memory.
     decodes
         How often a chunk of a lazy source is decoded, on average.
     """
@@ -69,12 +84,14 @@ class Cut:
     box: tuple[int, ...]
     tasks: int
     memory: int
+    reading: int
     decodes: float
 
 
 def cut_pass(work: Pass, *, workers: int, memory_limit: int) -> Cut:
     """Find the best way to cut a pass, with at most `workers` tasks at once and within `memory_limit` bytes.
 
+    The buffers of the engine are within the limit, and so is what is read at once of a lazy source.
     Where not even one task with one block fits, that is what is returned: compare :attr:`Cut.memory`.
 
     Examples
@@ -90,7 +107,7 @@ def cut_pass(work: Pass, *, workers: int, memory_limit: int) -> Cut:
     ... )
     >>> cut = cut_pass(work, workers=2, memory_limit=2**28)
     >>> cut.box, cut.decodes, cut.memory // 2**20
-    ((16, 2048, 2048), 1.0, 140)
+    ((16, 2048, 2048), 1.0, 12)
     """
     blocks = nested_blocks(work.shapes, work.units, work.factors, work.itemsize)
     for tasks in range(max(1, workers), 0, -1):
@@ -100,14 +117,37 @@ def cut_pass(work: Pass, *, workers: int, memory_limit: int) -> Cut:
             break
     chunks = work.source_chunks
     times = 1.0 if chunks is None else decodes(work.shapes[0], box, chunks)
-    return Cut(blocks=blocks, box=box, tasks=tasks, memory=memory, decodes=times)
+    return Cut(
+        blocks=blocks,
+        box=box,
+        tasks=tasks,
+        memory=memory,
+        reading=_reading(work, box, tasks, box != blocks[0]),
+        decodes=times,
+    )
+
+
+def _reading(work: Pass, box: tuple[int, ...], tasks: int, large: bool) -> int:
+    """Bytes that reading a lazy source takes besides the engine's own buffers."""
+    if work.source_chunks is None:
+        return 0
+    chunk = math.prod(work.source_chunks)
+    if not (large and work.shared_memory):
+        return tasks * (math.prod(box) + 2 * chunk) * work.itemsize
+    whole = tuple(slice(0, size) for size in box)
+    parts = split_for_loading(whole, work.source_chunks, PARTS_PER_TASK * tasks)
+    part = max(math.prod(shape_of(each)) for each in parts)
+    return (math.prod(box) + tasks * (part + 2 * chunk)) * work.itemsize
 
 
 def _largest_box(
     work: Pass, blocks: tuple[tuple[int, ...], ...], tasks: int, memory_limit: int
 ) -> tuple[int, ...]:
     """The best box to read at once that fits in what the rest leaves."""
-    room = memory_limit - memory_of(work, blocks, blocks[0], tasks)
+    # Threads share one box, which is theirs to read; processes have one each, among the engine's buffers.
+    room = memory_limit
+    if not work.shared_memory:
+        room -= memory_of(work, blocks, blocks[0], tasks)
     while work.source_chunks is not None and room > math.prod(blocks[0]) * work.itemsize:
         box = read_box(work.shapes[0], blocks[0], work.source_chunks, work.itemsize, room)
         if memory_of(work, blocks, box, tasks) <= memory_limit:
@@ -117,7 +157,7 @@ def _largest_box(
 
 
 def memory_of(work: Pass, blocks: tuple[tuple[int, ...], ...], box: tuple[int, ...], tasks: int) -> int:
-    """Bytes of all buffers of the engine at their worst.
+    """Bytes of all buffers of the engine at their worst, besides a box that threads read.
 
     A running task holds its block, what it makes of it, and a write unit as it is and encoded. A block of a
     coarser level waits until all of its parts are there: as many wait as one box reaches into, and one more
@@ -132,16 +172,14 @@ def memory_of(work: Pass, blocks: tuple[tuple[int, ...], ...], box: tuple[int, .
         made = (size + made) // math.prod(work.factors[k + 1]) if k + 1 < len(blocks) else 0
         # The block of a coarser level is counted among those that wait.
         task = max(task, made + (size if k == 0 else 0))
-    unit = max(math.prod(clipped(u, n)) for u, n in zip(work.units, work.shapes, strict=True))
-    task += (3 if work.whole_shards else 2) * unit
+    task += (3 if work.whole_shards else 2) * work.unit_nbytes // work.itemsize
     covered = spans(work.shapes, blocks, work.factors)
     groups = nested_steps([box, *covered[1:]])
     waiting = 0
     for k in range(1, len(blocks)):
         at_once = count_boxes(clipped(groups[k], work.shapes[0]), covered[k])
         waiting += min(count_boxes(work.shapes[k], blocks[k]), at_once + tasks + 1) * sizes[k]
-    reading = math.prod(box) if large and work.shared_memory else 0
-    return (tasks * task + waiting + reading) * work.itemsize
+    return (tasks * task + waiting) * work.itemsize
 
 
 def iter_boxes(work: Pass, cut: Cut) -> Iterator[Box]:

@@ -213,6 +213,11 @@ class MultiscalePlan:
         return max(cut.memory for cut in self.cuts)
 
     @property
+    def reading(self) -> int:
+        """Bytes that reading takes on top, about and at most: that of the cut that needs most."""
+        return max(cut.reading for cut in self.cuts)
+
+    @property
     def decodes(self) -> float:
         """How often a chunk of a lazy source is decoded on average; 1 unless memory forces more."""
         return max(cut.decodes for cut in self.cuts)
@@ -249,6 +254,16 @@ class WritePlan:
     def memory(self) -> int:
         """Bytes that the engine's buffers take at most: multiscales are written one after the other."""
         return max(each.memory for each in self.multiscales)
+
+    @property
+    def reading(self) -> int:
+        """Bytes that reading lazy sources takes on top, about and at most."""
+        return max(each.reading for each in self.multiscales)
+
+    @property
+    def decodes(self) -> float:
+        """How often a chunk of a lazy source is decoded on average; 1 unless memory forces more."""
+        return max(each.decodes for each in self.multiscales)
 
     @property
     def nbytes(self) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ome_ngff.pyramid.blocks import Box, count_boxes, depth_first, shape_of
+from napari_ome_ngff.pyramid.blocks import Box, cells, relative, shape_of
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -74,9 +75,75 @@ def load(data: Any) -> NDArray[Any]:
     return np.asarray(data.values)
 
 
-def load_into(target: NDArray[Any], data: Any) -> None:
-    """Load a part of a source into its place."""
-    target[...] = load(data)
+class Tiles:
+    """Blocks of one box, each in one piece of memory, to be filled from any direction.
+
+    A source decodes planes, say, and the engine encodes blocks: what is read is put where it will be encoded
+    from, so that it is copied only once.
+
+    Parameters
+    ----------
+    memory
+        Bytes for all blocks.
+    dtype
+        Of the voxels.
+    box, blocks
+        The box, and the blocks that it is cut into, of a regular grid.
+    steps
+        Of this grid.
+
+    Examples
+    --------
+    >>> box = (slice(0, 2), slice(0, 4))
+    >>> halves = [(slice(0, 2), slice(0, 2)), (slice(0, 2), slice(2, 4))]
+    >>> tiles = Tiles(np.empty(8, np.uint8), np.dtype("u1"), box, halves, (2, 2))
+    >>> tiles[0:2, 0:4] = np.arange(8).reshape(2, 4)
+    >>> [values.tolist() for _, values in tiles.blocks]
+    [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    """
+
+    def __init__(
+        self,
+        memory: NDArray[np.uint8],
+        dtype: np.dtype[Any],
+        box: Box,
+        blocks: Iterable[Box],
+        steps: tuple[int, ...],
+    ) -> None:
+        self.blocks: list[tuple[Box, NDArray[Any]]] = []
+        self._steps = steps
+        self._corner = tuple(part.start for part in box)
+        voxels, start = memory.view(dtype), 0
+        for block in blocks:
+            shape = shape_of(block)
+            stop = start + math.prod(shape)
+            self.blocks.append((block, voxels[start:stop].reshape(shape)))
+            start = stop
+        self._by_index = {next(cells(block, steps))[0]: (block, values) for block, values in self.blocks}
+
+    def __dask_tokenize__(self) -> object:
+        """Spare dask to name the tiles by every voxel that is in them."""
+        return type(self).__name__, id(self)
+
+    def __setitem__(self, key: Box, values: NDArray[Any]) -> None:
+        """Put voxels into the blocks that they belong to; `key` is a region of the box."""
+        region = tuple(
+            slice(part.start + start, part.stop + start)
+            for part, start in zip(key, self._corner, strict=True)
+        )
+        for index, common in cells(region, self._steps):
+            block, target = self._by_index[index]
+            target[relative(common, block)] = values[relative(common, region)]
+
+
+def load_into(tiles: Tiles, region: Box, data: Any) -> None:
+    """Load a region of a box into its blocks; of dask each of its own blocks as it comes."""
+    if getattr(data, "chunks", None) is None:
+        tiles[region] = load(data)
+        return
+    from dask import array
+
+    array.store(data.data, tiles, regions=region, lock=False, scheduler="synchronous")
 
 
 def part_of(source: Any, box: Box, *, remote: bool) -> Any:
@@ -100,22 +167,3 @@ def part_of(source: Any, box: Box, *, remote: bool) -> Any:
         optimize: Any = base.optimize
         part = part.copy(data=optimize(part.data)[0])
     return part
-
-
-def split_for_loading(box: Box, chunks: Sequence[int], parts: int) -> Iterator[Box]:
-    """Cut a box along the source's chunks into about as many parts, to be read at the same time.
-
-    Examples
-    --------
-    >>> box = (slice(0, 16), slice(0, 100))
-    >>> [(z.start, z.stop) for z, y in split_for_loading(box, (1, 100), 4)]
-    [(0, 4), (4, 8), (8, 12), (12, 16)]
-    """
-    step = list(shape_of(box))
-    for axis, (size, chunk) in enumerate(zip(shape_of(box), chunks, strict=True)):
-        missing = -(-parts // count_boxes(shape_of(box), step))
-        if missing == 1:
-            break
-        step[axis] = max(1, size // chunk // missing) * chunk
-    # Boxes start at whole chunks wherever memory allows; where not, cutting here does no further harm.
-    return depth_first(box, [step])
