@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -243,13 +244,14 @@ def as_memmap(target: Path) -> Any:
 
 
 def as_napari_layer(target: Path) -> Any:
-    napari = pytest.importorskip("napari", reason="the library's own tests run without napari")
+    from napari.layers import Image
+
     from napari_ome_ngff.plugin.reader import get_reader
 
     reader = get_reader(str(target))
     assert reader is not None
     [(data, options, _)] = reader(str(target))
-    return napari.layers.Image(data, **options).data
+    return Image(data, **options).data
 
 
 def as_dask(target: Path) -> Any:
@@ -260,7 +262,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "numpy": as_memmap,
     "xarray": lambda target: open_ome_ngff(target).arrays["0"].variable,
     "dask": as_dask,
-    "napari layer": as_napari_layer,
+    **({"napari layer": as_napari_layer} if find_spec("napari") else {}),
 }
 """How pixels of an image can be held while it is replaced."""
 

@@ -371,6 +371,21 @@ def test_many_threads_at_once(kind: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_ome_ngff(tmp_path / name).arrays["0"], image(winner, 1))
 
 
+def test_label_images_onto_an_image_that_is_replaced_meanwhile(tmp_path: Path) -> None:
+    """What the slower save wrote first is gone with the old image: it must not publish the rest."""
+    prepare("replace", tmp_path)
+    slow = steps("labels", tmp_path, image(2))
+    list(itertools.islice(slow, 3))
+    list(steps("replace", tmp_path, image(3, 1)))
+    after = contents(tmp_path)
+    assert not [name for name in after if ".ngff-" in name]
+    with pytest.raises(StorageError, match=r"replaced the image meanwhile|cannot be written"):
+        list(slow)
+    assert contents(tmp_path) == after
+    list(steps("labels", tmp_path, image(2, 1)))
+    assert list(open_ome_ngff(tmp_path / "a.ome.zarr").labels) == ["cells"]
+
+
 # --- the order of things on disk
 
 

@@ -258,28 +258,30 @@ def _staged_beside(
 
     final_store = LocalStore(root) if isinstance(store, str | os.PathLike) else store
     part = swap.new_part(target)
-    try:
-        part.mkdir()
-    except OSError as error:
-        raise cannot_write(target, error) from error
-    try:
-        yield Staged(
-            store=LocalStore(part),
-            path="",
-            final=str(target),
-            final_store=final_store,
-            final_path=target.relative_to(root).as_posix().removeprefix("."),
-        )
-        if os.path.lexists(target) and not is_empty(target):
-            if not overwrite or node_kind(target) is None:
-                raise is_taken(str(target))
-            swap.carry_over(target, part, {target.joinpath(*path.split("/")) for path in obsolete})
-            part.chmod(target.stat().st_mode & 0o7777)
-        flush(part)
-        old = _publish(part, target)
-    except BaseException:
-        remove(part)
-        raise
+    with swap.made(part) as is_ours:
+        try:
+            yield Staged(
+                store=LocalStore(part),
+                path="",
+                final=str(target),
+                final_store=final_store,
+                final_path=target.relative_to(root).as_posix().removeprefix("."),
+            )
+            if not is_ours():  # what was written first went with the folder
+                raise TargetError(
+                    "Another save replaced the image meanwhile; this one has to be done again.",
+                    where=str(target),
+                )
+            if os.path.lexists(target) and not is_empty(target):
+                if not overwrite or node_kind(target) is None:
+                    raise is_taken(str(target))
+                swap.carry_over(target, part, {target.joinpath(*path.split("/")) for path in obsolete})
+                part.chmod(target.stat().st_mode & 0o7777)
+            flush(part)
+            old = _publish(part, target)
+        except BaseException:
+            remove(part)
+            raise
     flush_folder(target.parent)
     if old is not None:
         remove(old)

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from napari_ome_ngff.storage.folders import METADATA, exchange, is_empty, link_tree, node_kind, remove
@@ -37,6 +37,35 @@ def new_part(target: Path) -> Path:
     '.a.zarr.x.ngff-part'
     """
     return target.with_name(f".{_stem(target)}.{secrets.token_hex(4)}.ngff-part")
+
+
+@contextlib.contextmanager
+def made(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Make a folder, and know it again: whoever replaces the folder above takes it away with that.
+
+    Parameters
+    ----------
+    folder
+        A path where nothing is.
+
+    Yields
+    ------
+    callable
+        Tells whether the folder at this path is still the one that was made.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    folder.mkdir()
+    # Held open, so that its number is not given to another one. Windows opens no folders.
+    handle = os.open(folder, os.O_RDONLY) if hasattr(os, "O_DIRECTORY") else None
+    try:
+        yield lambda: handle is None or os.path.samestat(os.fstat(handle), folder.stat())
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 @contextlib.contextmanager
@@ -143,12 +172,20 @@ def carry_over(old: Path, new: Path, obsolete: Collection[Path]) -> None:
         return
     for entry in os.scandir(old):
         here, there = Path(entry.path), new / entry.name
-        if entry.name in METADATA or here in obsolete:
+        if entry.name in METADATA or here in obsolete or _is_in_the_making(here):
             continue
         if not os.path.lexists(there):
             link_tree(here, there, without=obsolete)
         elif node_kind(there) == "group":
             carry_over(here, there, obsolete)
+
+
+def _is_in_the_making(path: Path) -> bool:
+    """Whether it is of a save inside the old group: of one that died, or that ends without its folder."""
+    if path.name.startswith(".") and path.name.endswith(".ngff-part"):
+        # What was moved aside is only known as such while this is there.
+        return not os.path.lexists(path.with_name(path.name.removesuffix("part") + "old"))
+    return path.name.startswith(".") and path.name.endswith(".ngff-lock")
 
 
 def publish(part: Path, target: Path) -> Path | None:
