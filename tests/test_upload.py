@@ -428,3 +428,25 @@ def test_without_credentials(
         assert time.monotonic() - begun < 5
         assert "AWS_ACCESS_KEY_ID" in caught.value.hint
         assert all("mine" in request.path for request in server.requests)
+
+
+def test_label_images_alone_never_take_the_place_of_an_image(
+    url: str, held: Callable[[], dict[str, bytes]]
+) -> None:
+    """In napari too, where a server is not asked what is there before writing starts."""
+    from napari_ome_ngff.plugin.destinations import destinations, write_destination
+    from napari_ome_ngff.plugin.from_layers import from_layers
+
+    write(url, 1)
+    before = held()
+    bundles, _ = from_layers([(np.full((8, 32, 64), 7, "int32"), {"name": "cells"}, "labels")])
+    (place,) = destinations(bundles, url)
+    for overwrite in (False, True):
+        for _ in write_destination(place, version="0.4", overwrite=overwrite):
+            pass
+        assert {key: content for key, content in held().items() if key in before} == before
+        opened = open_ome_ngff(url)
+        assert (opened.labels["cells"].arrays["0"].values == 7).all()
+        assert len(opened.labels["cells"].arrays) == len(opened.arrays)
+        with pytest.raises(TargetError, match="has a label image 'cells' already"):
+            write_destination(place, version="0.4")

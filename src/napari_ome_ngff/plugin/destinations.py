@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
@@ -64,6 +64,8 @@ class Destination:
         Names of label images that are replaced.
     asks
         Whether something is replaced that the layers were not opened from: that must have been asked for.
+    bundle
+        The image that is written there; None for a collection.
     """
 
     path: str
@@ -72,6 +74,7 @@ class Destination:
     version: str | None = None
     replaced: tuple[str, ...] = ()
     asks: bool = False
+    bundle: Bundle | None = None
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -109,8 +112,8 @@ def place_of(text: str) -> str:
     return typed if os.path.isdir(typed) and look_at(typed).kind == "image" else target
 
 
-def look_at(path: str) -> There:
-    """Look at what is at a place. Of addresses nothing is asked: they count as empty.
+def look_at(path: str, *, remote: bool = False) -> There:
+    """Look at what is at a place. Of addresses nothing is asked, unless `remote`: they count as empty.
 
     Examples
     --------
@@ -119,7 +122,7 @@ def look_at(path: str) -> There:
     """
     from napari_ome_ngff.storage.location import is_url
 
-    if is_url(path) or not os.path.lexists(path):
+    if not remote if is_url(path) else not os.path.lexists(path):
         return There(kind="nothing")
     import zarr
 
@@ -131,7 +134,7 @@ def look_at(path: str) -> There:
         try:
             group = open_existing(path)
             if group is None:
-                return There(kind="other")
+                return There(kind="nothing" if is_url(path) else "other")
             multiscale = decode(group.attrs.asdict(), where=path)[0]
         except OmeNgffError:
             return There(kind="other")
@@ -169,7 +172,7 @@ def decide(
     ('labels', '0.4', ('cells',), True)
     """
     if there.kind == "nothing":
-        return Destination(path=path, action="new", sources=sources)
+        return Destination(path=path, action="new", sources=sources, bundle=bundle)
     if there.kind == "image" and bundle is not None and bundle.is_labels:
         replaced = tuple(name for name in bundle.labels if name in there.labels)
         return Destination(
@@ -182,8 +185,9 @@ def decide(
             version=there.version,
             replaced=replaced,
             asks=any(not bundle.is_from(path, name) for name in replaced),
+            bundle=bundle,
         )
-    return Destination(path=path, action="replace", sources=sources, asks=True)
+    return Destination(path=path, action="replace", sources=sources, asks=True, bundle=bundle)
 
 
 def destinations(
@@ -280,6 +284,7 @@ def write_destination(
     from napari_ome_ngff.pyramid.onto import write_labels
     from napari_ome_ngff.pyramid.write import write_hierarchy
 
+    place = _asked_for(place)
     if place.action != "labels":
         return write_hierarchy(
             store=place.path,
@@ -300,3 +305,20 @@ def write_destination(
         overwrite=overwrite or not place.asks,
         verify=verify,
     )
+
+
+def _asked_for(place: Destination) -> Destination:
+    """Return what becomes of what is at an address: only now is there time to ask a server.
+
+    Label images alone must not take the place of an image there, whatever may be overwritten.
+    """
+    from napari_ome_ngff.storage.location import is_url
+
+    bundle = place.bundle
+    if place.action != "new" or not is_url(place.path) or bundle is None or not bundle.is_labels:
+        return place
+    # With the options that the sources have been given since.
+    given = {
+        f"labels/{name}": source for name, source in zip(bundle.labels, place.sources.values(), strict=True)
+    }
+    return decide(place.path, place.sources, replace(bundle, sources=given), look_at(place.path, remote=True))
