@@ -302,6 +302,21 @@ def test_an_opened_layer_that_is_turned_keeps_levels_and_what_else_the_file_says
     assert again[1]["affine"] == pytest.approx(layer[1]["affine"])
 
 
+def test_systems_that_a_turned_layer_has_left_are_named() -> None:
+    store = save([plain(**TURNED)])
+    group = zarr.open_group(store, mode="r+")
+    ome: Any = group.attrs["ome"]
+    mine = ome["multiscales"][0]
+    mine["coordinateSystems"].append({"name": "atlas", "axes": mine["coordinateSystems"][0]["axes"]})
+    ends = {"input": {"name": "physical"}, "output": {"name": "atlas"}}
+    mine["coordinateTransformations"].append({"type": "identity", **ends})
+    group.attrs["ome"] = ome
+    ((data, meta, kind),) = to_layers(open_ome_ngff(store))
+    assert from_layers([(data, meta, kind)])[1] == []
+    _, messages = from_layers([(data, meta | {"translate": (1.0, 2.0)}, kind)])
+    assert messages == ["Layer 'a' was moved or turned: where it lies in 'atlas' is not saved."]
+
+
 @given(data=st.data())
 @settings(deadline=None, max_examples=20)
 def test_a_turned_layer_that_is_moved_again_keeps_what_else_the_file_says(data: st.DataObject) -> None:

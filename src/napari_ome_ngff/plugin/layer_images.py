@@ -12,10 +12,12 @@ import numpy as np
 from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.model import Affine, Axis
 from napari_ome_ngff.metadata.transforms import level_transform
+from napari_ome_ngff.metadata.turned import without_views
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
+from napari_ome_ngff.metadata.views import shown_system
 from napari_ome_ngff.plugin.arrays import Placement, as_numbers
 from napari_ome_ngff.plugin.in_file import as_in_file
-from napari_ome_ngff.plugin.origin import LayerData, Origin, own_name
+from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of, own_name
 from napari_ome_ngff.plugin.placing import place_of
 
 DEFAULT_DIMS = ("t", "c", "z", "y", "x")
@@ -131,6 +133,7 @@ def layer_image(layer: LayerData) -> LayerImage:
         keep = [i for i in range(ndim) if i not in inserted]
         units, labels = [units[i] for i in keep], [labels[i] for i in keep]
     axes, messages = _axes(name, labels, units, origin)
+    messages += _systems_left_out(name, shown, origin, place.affine)
     if kind == "labels" and levels[0].dtype == bool:
         messages.append(f"The mask {name!r} is saved as 0 and 1.")
         levels = [as_numbers(level) for level in levels]
@@ -174,6 +177,20 @@ def unnamed_axes(layers: Sequence[LayerData]) -> list[str]:
         f"The axes of {' and '.join(names)} have no names: they are saved as {', '.join(dims)}."
         for dims, names in found.items()
     ]
+
+
+def _systems_left_out(
+    name: str, meta: Mapping[str, Any], origin: Origin | None, affine: Affine | None
+) -> list[str]:
+    """Say which coordinate systems of the file the layer has left: nobody knows where it lies in them now."""
+    before = origin_of(meta)
+    if origin is None or before is None or (affine is None and origin["placing"] == before["placing"]):
+        return []
+    shown = shown_system(before["multiscale"])
+    names = [repr(other) for other in without_views(before["multiscale"])[1] if other != shown]
+    if not names:
+        return []
+    return [f"Layer {name!r} was moved or turned: where it lies in {', '.join(names)} is not saved."]
 
 
 def _levels(data: Any, meta: Mapping[str, Any], origin: Origin | None) -> list[Any]:
