@@ -376,6 +376,18 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, target: Path) -> No
     assert not list(target.iterdir())
 
 
+def test_what_is_shown_as_empty_is_not_saved_as_empty(tmp_path: Path, target: Path) -> None:
+    """A chunk that cannot be read is copied as it is, or the save fails."""
+    folder = make(tmp_path / "a.zarr", chunks=(1, 4, 32, 32))
+    (folder / "0/c/1/1/1/1").write_bytes(b"damaged")
+    opened = open_ome_ngff(folder, array_wrapper=DaskArrayWrapper(missing="fill"))
+    save(target / "b.zarr", through_napari(opened))
+    assert (target / "b.zarr/0/c/1/1/1/1").read_bytes() == b"damaged"
+    with pytest.raises(StorageError, match="Chunk c/1/1/1/1 could not be read"):
+        save(target / "c.zarr", through_napari(opened), chunks=(1, 4, 16, 16))
+    assert [path.name for path in target.iterdir()] == ["b.zarr"]
+
+
 def test_an_image_that_was_written_again_is_not_mixed_up(tmp_path: Path, target: Path) -> None:
     folder = make(tmp_path / "a.zarr", chunks=(1, 4, 32, 32))
     sources = sources_of(open_ome_ngff(folder))

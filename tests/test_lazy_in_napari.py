@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import dask.array as da
 import numpy as np
+import pytest
 import zarr
+from napari.layers import Image
 from napari.layers._multiscale_data import MultiScaleData
 from napari.layers.utils import layer_utils
 
 from napari_ome_ngff import DaskArrayWrapper
+from napari_ome_ngff.plugin.from_layers import from_layers
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.origins import lazy_locations
+
+from .test_lazy_sources import CountingStore, stored, write_counting
 
 
 def test_napari_widens_a_tile_to_little_more() -> None:
@@ -27,3 +35,14 @@ def test_what_a_multiscale_layer_is_read_from_is_found() -> None:
     array = zarr.create_array({}, shape=(7, 10, 10), chunks=(2, 5, 5), dtype="uint16")
     level = DaskArrayWrapper().wrap(array)
     assert lazy_locations(MultiScaleData([level, level[:3, :5, :5]])) == {location_of(array)}
+
+
+@pytest.mark.parametrize("kind", ["zarr", "dask"])
+def test_the_levels_of_a_layer_are_written_without_being_loaded(tmp_path: Path, kind: str) -> None:
+    array = stored(tmp_path)
+    finest = array if kind == "zarr" else da.from_zarr(array)
+    layer = Image([finest, np.zeros((12, 256, 512), "uint16")], contrast_limits=(0, 30))
+    assert isinstance(layer.data, MultiScaleData)
+    CountingStore.reads.clear()  # what was looked at for the thumbnail
+    bundles, _ = from_layers([layer.as_layer_data_tuple()])
+    write_counting(dict(bundles[0].sources), tmp_path / "a.zarr")

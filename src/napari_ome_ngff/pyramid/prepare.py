@@ -27,7 +27,7 @@ from napari_ome_ngff.pyramid.model import (
 )
 from napari_ome_ngff.pyramid.plan import plan_given_levels, plan_multiscale
 from napari_ome_ngff.pyramid.sources import source_chunks
-from napari_ome_ngff.storage.untouched import stored_array
+from napari_ome_ngff.storage.untouched import for_a_pass, stored_array
 
 if TYPE_CHECKING:
     import zarr
@@ -190,7 +190,7 @@ def _prepare_one(
     return Prepared(
         plan=plan,
         multiscale=multiscale,
-        inputs=tuple(arrays.values()),
+        inputs=tuple(_read_once(array) for array in arrays.values()),
         stored=tuple(stored_array(array.variable._data) for array in arrays.values()),
         attributes=dict(source.attributes),
     )
@@ -205,6 +205,12 @@ def _check_turned(multiscale: Multiscale, name: str, version: str) -> None:
             hint="Save as version 0.6, reset what turns the layer (rotate, shear, affine), "
             "or transform the pixels first.",
         )
+
+
+def _read_once(array: DataArray) -> DataArray:
+    data: Any = array.variable._data
+    once = for_a_pass(data)
+    return array if once is data else array.copy(data=once)
 
 
 def _factors(

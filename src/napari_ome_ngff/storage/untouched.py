@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_ome_ngff.storage.cache import ChunkCache
 from napari_ome_ngff.storage.lazy import lazy_array, source_of, turned_from
 from napari_ome_ngff.storage.selection import Axis, whole
 from napari_ome_ngff.storage.source import ChunkedSource
@@ -17,6 +18,9 @@ from napari_ome_ngff.storage.source import ChunkedSource
 if TYPE_CHECKING:
     import dask.array
     import zarr
+
+
+_PASS_CACHE = 16 * 2**20  # indices of shards, and small chunks at the borders of what is read at once
 
 
 def stored_array(data: object) -> zarr.Array[Any] | None:
@@ -68,6 +72,36 @@ def _lazily_indexed(data: object) -> object:
         for part, n in zip(taken, inner.shape, strict=True)
     )
     return inner.array if complete else None
+
+
+def for_a_pass(data: Any) -> Any:
+    """Return lazy data as what is read once, from one end to the other, such as the source of a save.
+
+    Decoded chunks are not kept for viewers, whose cache they would fill, and a chunk that cannot be read is
+    an error: shown as empty it may be, saved as empty it would be lost.
+
+    Parameters
+    ----------
+    data
+        What an xarray ``Variable`` holds. Whatever was computed from arrays of ours is returned as it is.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
+    >>> array = zarr.create_array({}, shape=(4, 4), dtype="uint8")
+    >>> for_a_pass(DaskArrayWrapper(missing="fill").wrap(array)).sum().compute()
+    np.uint64(0)
+    """
+    if (turned := turned_from(data)) is not None:
+        return for_a_pass(turned[0]).transpose(turned[1])
+    source = source_of(data)
+    if type(source) is not ChunkedSource:
+        return data
+    cache = ChunkCache(max_bytes=_PASS_CACHE)
+    once = ChunkedSource(source.array, view=source.axes, cache=cache)
+    name = f"ome-ngff-{uuid.uuid4().hex}"
+    return lazy_array(once, name=name, blocks=data.chunks, inline_array=True, meta=None)
 
 
 def rejoined(parts: Sequence[Any], axis: int) -> dask.array.Array | None:
