@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ome_ngff.metadata.model import LabelImage
+from napari_ome_ngff.metadata.model import Channel, LabelImage
 from napari_ome_ngff.plugin.layers import Bundle, LayerData, from_layers, targets_of, to_layers
 
-from .test_layers import as_saved, make_image
+from .test_layers import SIZES, as_saved, make_image
 
 
 def image(name: str, shape: tuple[int, ...] = (4, 8, 8), dtype: str = "uint8", **meta: Any) -> LayerData:
@@ -27,7 +27,9 @@ def labels(name: str, shape: tuple[int, ...] = (4, 8, 8), **meta: Any) -> LayerD
 
 def opened(location: str, dims: str = "cyx", **more: Any) -> list[LayerData]:
     """Layers of an image that was opened from a file."""
-    return as_saved(to_layers(make_image(dims, location=location, levels=1, **more)))
+    count = more.get("sizes", SIZES)["c"]
+    channels = tuple(Channel(label=f"image channel {i}") for i in range(count))
+    return as_saved(to_layers(make_image(dims, location=location, levels=1, channels=channels, **more)))
 
 
 def like(layer: LayerData, name: str) -> LayerData:
