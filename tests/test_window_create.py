@@ -9,8 +9,7 @@ from typing import Any
 import dask.array
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtTest import QTest
+from qtpy.QtCore import QTimer
 
 from napari_ome_ngff.plugin.widget import CreateWidget
 from tests.window_tools import (
@@ -18,6 +17,7 @@ from tests.window_tools import (
     add_cells,
     add_slow_image,
     canvas,
+    click,
     difference,
     lives,
     photograph,
@@ -33,11 +33,6 @@ def widget(viewer: Any, tmp_path: Path) -> CreateWidget:
     assert isinstance(widget, CreateWidget)
     widget.fields.target.value = tmp_path / "cells.ome.zarr"
     return widget
-
-
-def click(button: Any) -> None:
-    assert button.enabled
-    QTest.mouseClick(button.native, Qt.MouseButton.LeftButton)
 
 
 def finish(widget: CreateWidget) -> None:

@@ -17,6 +17,7 @@ import dask.array
 import numpy as np
 from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDropEvent, QMouseEvent
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QApplication,
     QDialogButtonBox,
@@ -182,6 +183,12 @@ def lives(ticks: list[float]) -> bool:
     """Whether a window whose timer ticked at these times was alive, if perhaps slowed by other programs."""
     gaps = np.diff(ticks)
     return bool(np.median(gaps) < 0.1 and gaps.max() < 3)
+
+
+def click(button: Any) -> None:
+    """Click a button of a dock widget."""
+    assert button.enabled
+    QTest.mouseClick(button.native, Qt.MouseButton.LeftButton)
 
 
 def press(dialog: QWidget, text: str) -> None:

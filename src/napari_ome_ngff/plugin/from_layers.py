@@ -151,7 +151,7 @@ def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleS
     multiscale = None if origin is None else origin["multiscale"]
     if origin is not None and all(image.origin and image.origin["channel"] is not None for image in images):
         images = sorted(images, key=_channel_index)
-    known = None if multiscale is None else multiscale.name
+    known = _own_title(first) or (None if multiscale is None else multiscale.name)
     channels = channels_of(images, multiscale)
     channel = _channel_name(images, multiscale)
     said = _renamed(multiscale, first, channels=channels)
@@ -167,9 +167,19 @@ def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleS
 
 def _file_name(origin: Origin | None) -> str | None:
     """Name of the file or group that an image was opened from, if it has channels with names of their own."""
-    if origin is None or origin["channel"] is None:
-        return None
-    name = origin["location"].replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return None if origin is None or origin["channel"] is None else _stem(origin["location"])
+
+
+def _own_title(image: LayerImage) -> str | None:
+    """Name that the user gave an RGB layer: it is that of the image, as its channels are the colours."""
+    if not image.rgb or image.origin is None:
+        return image.name if image.rgb else None
+    opened = ((image.origin["multiscale"].name or "").strip("/ "), _stem(image.origin["location"]))
+    return None if image.name in opened else image.name
+
+
+def _stem(location: str) -> str | None:
+    name = location.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name) or None
 
 

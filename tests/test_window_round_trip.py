@@ -1,0 +1,158 @@
+"""Open, change, save, open again in a real window: the same picture, pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.window_tools import (
+    PLUGIN,
+    add_cells,
+    answering,
+    canvas,
+    choose_from_menu,
+    click,
+    photograph,
+    pump,
+    save_as,
+    wait_until,
+)
+
+
+def add_plane_of_colours(viewer: Any) -> None:
+    y, x = np.mgrid[:90, :120]
+    photo = np.stack([2 * y, 2 * x, 255 - y - x], axis=-1).astype("uint8")
+    viewer.add_image(photo, name="photo", scale=(0.5, 0.5), units=("micrometer",) * 2, axis_labels=("y", "x"))
+
+
+def add_turned(viewer: Any) -> None:
+    add_cells(viewer)
+    for layer in viewer.layers:
+        layer.rotate = 20
+        layer.translate = (4, 10, -7)
+
+
+def add_two_images(viewer: Any) -> None:
+    add_cells(viewer)
+    y, x = np.mgrid[:50, :70]
+    place = {"scale": (0.5, 0.5), "translate": (50, 10), "units": ("micrometer",) * 2}
+    viewer.add_image(
+        (20 * (y + x)).astype("uint16"),
+        name="other",
+        contrast_limits=(0, 3000),
+        axis_labels=("y", "x"),
+        **place,
+    )
+
+
+def through_the_dialog(viewer: Any, path: Path, version: str) -> None:
+    from napari.settings import get_plugin_settings
+
+    get_plugin_settings(PLUGIN).saving.version = version
+    with answering(save_as(path)):
+        choose_from_menu(viewer, "File", "Save All Layers")
+
+
+def through_the_widget(viewer: Any, path: Path, version: str) -> None:
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Create OME-NGFF pyramid")
+    widget.fields.target.value = path
+    widget.fields.version.value = version
+    click(widget.create)
+    wait_until(lambda: not widget.busy, why="written")
+    assert widget.status.value.startswith("Saved"), widget.status.value
+    viewer.window.remove_dock_widget(dock)
+
+
+def look_different(viewer: Any) -> None:
+    """Change what a user would: names, contrast, colours, what is shown."""
+    images = [layer for layer in viewer.layers if layer._type_string == "image" and not layer.rgb]
+    for layer, colour in zip(images, ("yellow", "blue", "cyan"), strict=False):
+        low, high = layer.contrast_limits
+        layer.contrast_limits = (low + (high - low) / 4, high - (high - low) / 8)
+        layer.colormap = colour
+    for layer in viewer.layers:
+        layer.name = f"{layer.name} mine"
+        if layer._type_string == "labels":
+            layer.colormap = {1: "white", 2: "orange", 3: (0.25, 0.5, 1, 1), None: "transparent"}
+
+
+def view_in_3d(viewer: Any) -> None:
+    viewer.dims.ndisplay = 3
+
+
+def view_plane(viewer: Any) -> None:
+    viewer.dims.ndisplay = 2
+
+
+@pytest.mark.parametrize(
+    ("add", "view", "save", "version"),
+    [
+        (add_cells, view_plane, through_the_dialog, "0.5"),
+        (add_cells, view_in_3d, through_the_dialog, "0.4"),
+        (add_plane_of_colours, view_plane, through_the_widget, "0.5"),
+        (add_turned, view_plane, through_the_dialog, "0.6"),
+        (add_turned, view_in_3d, through_the_widget, "0.6"),
+        (add_two_images, view_plane, through_the_widget, "0.5"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::napari_ome_ngff.errors.OmeNgffWarning")
+def test_what_was_changed_and_saved_is_the_same_picture(
+    viewer: Any,
+    tmp_path: Path,
+    add: Callable[[Any], None],
+    view: Callable[[Any], None],
+    save: Callable[[Any, Path, str], None],
+    version: str,
+) -> None:
+    add(viewer)
+    view(viewer)
+    canvas(viewer)
+    camera = viewer.scene.camera
+    where = (camera.center, camera.zoom, camera.angles)
+    fresh = picture(viewer, where)
+    save(viewer, tmp_path / "one.ome.zarr", version)
+    viewer.layers.clear()
+    open_all(viewer, tmp_path / "one.ome.zarr")
+    opened = picture(viewer, where)
+    assert_same(opened, fresh)
+    look_different(viewer)
+    changed, looks = picture(viewer, where), looks_of(viewer)
+    assert add is add_plane_of_colours or (changed != opened).any()
+    photograph(f"trip-{add.__name__}-{view.__name__}-changed")
+    save(viewer, tmp_path / "two.ome.zarr", version)
+    viewer.layers.clear()
+    open_all(viewer, tmp_path / "two.ome.zarr")
+    photograph(f"trip-{add.__name__}-{view.__name__}-again")
+    assert looks_of(viewer) == looks
+    assert_same(picture(viewer, where), changed)
+
+
+def open_all(viewer: Any, path: Path) -> None:
+    """Open an image, or all of a collection, of which the reader shows the first only."""
+    for layer in viewer.open(str(path), plugin=PLUGIN):
+        layer.visible = True
+
+
+def assert_same(one: np.ndarray, other: np.ndarray) -> None:
+    """Every pixel is the same, but for rounding in the shaders of volumes."""
+    assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
+
+
+def picture(viewer: Any, where: tuple[Any, ...]) -> np.ndarray:
+    """Look from this place, on a canvas of one size: the window's changes by a pixel with its sliders."""
+    canvas(viewer)
+    camera = viewer.scene.camera
+    camera.center, camera.zoom, camera.angles = where
+    pump(0.1)
+    return np.asarray(viewer.screenshot(canvas_only=True, flash=False, size=(600, 700)))
+
+
+def looks_of(viewer: Any) -> list[tuple[Any, ...]]:
+    return [
+        (layer.name, layer._type_string, layer.visible, getattr(layer, "contrast_limits", None))
+        for layer in viewer.layers
+    ]
