@@ -334,6 +334,15 @@ def test_a_turned_layer_that_is_moved_again_keeps_what_else_the_file_says(data: 
     assert again[1]["colormap"] == "red"
 
 
+def test_labels_drawn_on_a_turned_image_are_not_turned_with_it(tmp_path: Path) -> None:
+    save([plain(**TURNED)], target=tmp_path / "a.ome.zarr")
+    drawn = plain("drawn", kind="labels", translate=(20, 30))
+    with pytest.warns(match="drawn is added"):
+        write_layers(str(tmp_path / "a.ome.zarr"), [drawn])
+    _, found = read_layers(str(tmp_path / "a.ome.zarr"))
+    assert_same_place(drawn, found)
+
+
 # The library
 
 

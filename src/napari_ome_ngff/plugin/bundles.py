@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from napari_ome_ngff.metadata.model import Axis
+from napari_ome_ngff.metadata.affine import identity_affine
+from napari_ome_ngff.metadata.model import Axis, Multiscale
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.target import SUFFIXES
 
@@ -77,6 +78,25 @@ def on_axes(source: MultiscaleSource, axes: Sequence[Axis]) -> MultiscaleSource:
     arrays = source.arrays or ({} if source.image is None else {"": source.image})
     named = {path: _named(array, axes) for path, array in arrays.items()}
     return replace(source, arrays=named) if source.arrays else replace(source, image=named.get(""))
+
+
+def not_turned(source: MultiscaleSource) -> MultiscaleSource:
+    """Return a new label image that says by itself where it lies: not turned with the image that it lies on.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray
+    >>> from napari_ome_ngff.pyramid.model import MultiscaleSource
+    >>> drawn = MultiscaleSource(image=xarray.DataArray(np.zeros((2, 3)), dims=("y", "x")))
+    >>> not_turned(drawn).multiscale.affine.matrix
+    ((1.0, 0.0), (0.0, 1.0))
+    """
+    if source.multiscale is not None:
+        return source
+    array = source.image if not source.arrays else next(iter(source.arrays.values()))
+    axes = tuple(Axis(name=str(dim)) for dim in (() if array is None else array.dims))
+    said = Multiscale(version="0.6", axes=axes, levels=(), affine=identity_affine(len(axes)))
+    return replace(source, multiscale=said)
 
 
 def _named(array: DataArray, axes: Sequence[Axis]) -> DataArray:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.metadata.model import Axis
-from napari_ome_ngff.plugin.bundles import Bundle, Together, on_axes, targets_of
+from napari_ome_ngff.metadata.views import shown_system
+from napari_ome_ngff.plugin.bundles import Bundle, Together, not_turned, on_axes, targets_of
 from napari_ome_ngff.plugin.layout import display_order
 from napari_ome_ngff.plugin.target import target_path
 
@@ -37,12 +38,15 @@ class There:
         Names of its label images.
     axes
         Its axes in the order in which napari shows them, without channels.
+    turned
+        Whether it is shown in another coordinate system than its own.
     """
 
     kind: Literal["nothing", "image", "other"]
     version: str | None = None
     labels: tuple[str, ...] = ()
     axes: tuple[Axis, ...] = ()
+    turned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +148,8 @@ def look_at(path: str, *, remote: bool = False) -> There:
     names = tuple(labels) if isinstance(labels, zarr.Group) else ()
     shown = (multiscale.axes[i] for i in display_order(multiscale.axes))
     axes = tuple(axis for axis in shown if axis.type != "channel")
-    return There(kind="image", version=multiscale.version, labels=names, axes=axes)
+    turned = shown_system(multiscale) is not None
+    return There(kind="image", version=multiscale.version, labels=names, axes=axes, turned=turned)
 
 
 def decide(
@@ -175,13 +180,14 @@ def decide(
         return Destination(path=path, action="new", sources=sources, bundle=bundle)
     if there.kind == "image" and bundle is not None and bundle.is_labels:
         replaced = tuple(name for name in bundle.labels if name in there.labels)
+        named = {
+            name: on_axes(source, there.axes) if f"labels/{name}" in bundle.unnamed else source
+            for name, source in bundle.labels.items()
+        }
         return Destination(
             path=path,
             action="labels",
-            sources={
-                name: on_axes(source, there.axes) if f"labels/{name}" in bundle.unnamed else source
-                for name, source in bundle.labels.items()
-            },
+            sources={name: not_turned(one) for name, one in named.items()} if there.turned else named,
             version=there.version,
             replaced=replaced,
             asks=any(not bundle.is_from(path, name) for name in replaced),
