@@ -91,6 +91,10 @@ class Web:
     def paths(self) -> list[str]:
         return [request.path for request in self.requests]
 
+    @property
+    def requests_under_way(self) -> int:
+        return self._under_way
+
     def count(self, status: int) -> int:
         return sum(request.status == status for request in self.requests)
 

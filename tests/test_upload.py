@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import platform
+import signal
 import subprocess
 import sys
+import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -36,6 +40,7 @@ if find_spec("obstore") is None:
     pytest.skip("obstore is not installed", allow_module_level=True)
 
 numbers = itertools.count()
+SMALL: dict[str, Any] = {"levels": 1, "chunks": (8, 32, 32)}
 NEW_IMAGE: dict[str, Any] = {"levels": 2, "chunks": (4, 16, 32)}
 
 
@@ -211,19 +216,18 @@ def is_copy(request: Request) -> bool:
     return "x-amz-copy-source" in {name.lower() for name in request.headers}
 
 
-@pytest.mark.parametrize("there", [False, True])
 @pytest.mark.parametrize(
-    ("answer", "sentence"),
+    ("there", "answer", "sentence"),
     [
-        (Answer(403, b"<Error><Code>AccessDenied</Code></Error>"), "refuses access"),
-        (Answer(507, b"<Error/>"), "answers 507"),
-        (Answer(reset=True), "connection to|does not answer"),
+        (True, Answer(403, b"<Error><Code>AccessDenied</Code></Error>"), "refuses access"),
+        (False, Answer(507, b"<Error/>"), "answers 507"),
+        (True, Answer(reset=True), "connection to|does not answer"),
     ],
 )
 def test_each_trouble_is_one_clear_sentence(
+    there: bool,
     answer: Answer,
     sentence: str,
-    there: bool,
     url: str,
     s3: Any,
     held: Callable[[], dict[str, bytes]],
@@ -374,6 +378,96 @@ def test_whoever_was_taken_for_dead_and_lives_stops() -> None:
         list(slow)
     assert equal(store, 3)
     assert not any(".ngff" in key for key in store._store_dict)
+
+
+NURSERY = """
+    import os, sys
+    sys.path.insert(0, sys.argv[1])
+    import obstore
+    import tests.test_upload as module
+
+    for line in sys.stdin:
+        how, url, endpoint = line.rstrip("\\n").split("|")
+        child = os.fork()
+        if child == 0:
+            os.environ["AWS_ENDPOINT_URL_S3"] = endpoint
+            module.write(url, 2, overwrite=how == "replace", **module.SMALL)
+            os._exit(0)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Killer:
+    """Kills a process when it sends its n-th request."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.count = 0
+        self.process = 0
+        self.known = threading.Event()
+
+    def __call__(self, request: Request, _: int) -> Answer | None:
+        self.count += 1
+        if self.count == self.at:
+            self.known.wait()
+            os.kill(self.process, signal.SIGKILL)
+            return Answer(503)
+        return None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is neither fork nor kill -9")
+@pytest.mark.parametrize("how", ["new", "replace"])
+def test_killed_at_any_request(how: str, url: str, s3: Any) -> None:
+    """`kill -9`: once whoever comes next has looked, the place is empty, the old image or the new one."""
+    nursery = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(NURSERY), str(Path(__file__).parents[1])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    killer, seen = Killer(), []
+    cells = {"cells": MultiscaleSource(image=image(4), levels=1)}
+    with nursery, Relay(s3.meta.endpoint_url, fault=killer) as relay:
+
+        def run(place: str, at: int) -> int:
+            killer.known.clear()
+            killer.at, killer.count = at, 0
+            print(how, place, relay.url, sep="|", file=nursery.stdin, flush=True)
+            killer.process = int(nursery.stdout.readline())
+            killer.known.set()
+            status = int(nursery.stdout.readline())
+            while relay.requests_under_way:
+                time.sleep(0.01)
+            return status
+
+        def prepare(place: str) -> None:
+            if how == "replace":
+                write(place, 1, labels=cells, **SMALL)
+
+        prepare(f"{url}/first")
+        assert run(f"{url}/first", 0) == 0
+        moments = sorted({killer.count * i // 4 for i in range(1, 5)})
+        for moment in moments:
+            place = f"{url}/{moment}"
+            prepare(place)
+            assert run(place, moment) == -signal.SIGKILL
+            with contextlib.suppress(TargetError):
+                check_target(place, overwrite=False)
+            there = keys.under(as_store(place), "")
+            values = open_ome_ngff(place).arrays["0"].values if there else None
+            value = next((seed for seed in (1, 2) if np.array_equal(values, image(seed))), None)
+            assert not any(".ngff" in key for key in there)
+            assert value in ((None, 2) if how == "new" else (1, 2))
+            seen.append(value)
+            write(place, 3, overwrite=value is not None, **SMALL)
+            opened = open_ome_ngff(place)
+            assert (opened.arrays["0"] == image(3)).all()
+            assert list(opened.labels) == (["cells"] if how == "replace" else [])
+        nursery.stdin.close()
+    assert len(set(seen)) == 2, "none was early enough, or none late enough"
 
 
 # --- refused
