@@ -161,6 +161,7 @@ def test_a_save_that_is_cancelled_leaves_nothing_and_the_window_alive(
         if read.is_set() and buttons and any(tmp_path.iterdir()) and not pressed:
             pressed.append(True)
             photograph("save-progress")
+            assert not buttons[0].visibleRegion().isEmpty()
             buttons[0].click()
 
     timer = QTimer()

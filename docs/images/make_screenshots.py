@@ -11,6 +11,7 @@ Each picture is what a step of the tutorial shows. They are written beside this 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -45,7 +46,7 @@ def wait_until(condition: Callable[[], object]) -> None:
         pump(0.05)
 
 
-def save_picture(viewer: Any, path: Path) -> None:
+def save_picture(viewer: Any, path: Path, *, settle: float = 1.0) -> None:
     """Save the whole window as a small PNG, once everything is drawn."""
     from napari._qt.dialogs.qt_notification import NapariQtNotification
     from PIL import Image
@@ -53,7 +54,7 @@ def save_picture(viewer: Any, path: Path) -> None:
     wait_until(lambda: all(layer.loaded for layer in viewer.layers))
     for note in viewer.window._qt_window.findChildren(NapariQtNotification):
         note.close()  # they would be in some pictures, and in others not
-    pump(1.0)
+    pump(settle)
     pixels = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
     buffer = BytesIO()
     Image.fromarray(pixels).quantize(COLORS).save(buffer, "PNG", optimize=True)
@@ -86,7 +87,8 @@ def open_browser(viewer: Any) -> Any:
 
 def close_docks(viewer: Any) -> None:
     for dock in list(viewer.window.dock_widgets):
-        viewer.window.remove_dock_widget(viewer.window.dock_widgets[dock].parent())
+        widget = viewer.window.dock_widgets[dock]
+        viewer.window.remove_dock_widget(getattr(widget, "native", widget).parent())
     pump(0.5)
 
 
@@ -135,8 +137,6 @@ def new_viewer() -> Any:
 
 
 def main(folder: Path, scratch: Path) -> None:
-    from qtpy.QtCore import Qt
-
     viewer = new_viewer()
     viewer.open(str(COINS), plugin=PLUGIN)
     viewer.dims.set_current_step(0, 0)
@@ -147,24 +147,94 @@ def main(folder: Path, scratch: Path) -> None:
     picture_scene(viewer, folder, scratch)
     picture_volume(viewer, folder)
 
+    picture_saving(viewer, folder, scratch)
+    viewer.close()
+
+
+def picture_saving(viewer: Any, folder: Path, scratch: Path) -> None:
+    """Show the dock widget: a plan, another one, at work, done, and one that it refuses."""
     open_sample(viewer)
     show_middle_plane(viewer)
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Create OME-NGFF pyramid")
-    viewer.window._qt_window.resizeDocks([dock], [540], Qt.Orientation.Horizontal)
+    widget = open_creator(viewer)
     widget.fields.target.value = scratch / "cells.ome.zarr"
     pump(0.5)
     viewer.reset_view()
     save_picture(viewer, folder / "window.png")
-
     widget.fields.levels.value = "2"
-    widget.fields.after.value = "add"
     save_picture(viewer, folder / "create.png")
-
     widget.create.native.click()
     wait_until(lambda: not widget.busy)
-    show_middle_plane(viewer)
     save_picture(viewer, folder / "created.png")
-    viewer.close()
+    widget.open_result.native.click()
+    widget.fields.target.value = scratch / "cells.ome.zarr"
+    save_picture(viewer, folder / "refused.png")
+    close_docks(viewer)
+    viewer.layers.clear()
+
+    add_large_image(viewer)
+    widget = open_creator(viewer)
+    widget.fields.target.value = scratch / "embryo.ome.zarr"
+    widget.fields.levels.value = "auto"
+    viewer.reset_view()
+    widget.create.native.click()
+    wait_until(lambda: "left" in widget.status.value and widget.progress.value > 450)
+    save_picture(viewer, folder / "creating.png", settle=0.1)
+    widget.cancel.native.click()
+    wait_until(lambda: not widget.busy)
+    close_docks(viewer)
+    picture_file_menu(viewer, folder, scratch)
+    viewer.layers.clear()
+
+
+def open_creator(viewer: Any) -> Any:
+    from qtpy.QtCore import Qt
+
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Create OME-NGFF pyramid")
+    viewer.window._qt_window.resizeDocks([dock], [560], Qt.Orientation.Horizontal)
+    pump(0.5)
+    return widget
+
+
+def add_large_image(viewer: Any) -> None:
+    """Add an image that is made plane by plane, like one that comes from a slow disk."""
+    import dask.array
+    import numpy as np
+
+    y, x = np.mgrid[:1500, :1500] / 1500 - 0.5
+    cosine, bell = np.cos(60 * np.hypot(y, x)), np.exp(-12 * (y**2 + x**2))
+    rings = (2000 + 1900 * cosine * bell).astype("uint16")[None]
+
+    def plane() -> Any:
+        time.sleep(0.01)
+        return rings
+
+    data = dask.array.map_blocks(
+        plane, chunks=((1,) * 240, (1500,), (1500,)), dtype="uint16", meta=np.empty((0,) * 3, "uint16")
+    )
+    place = {"scale": (1.0, 0.4, 0.4), "units": ("micrometer",) * 3, "axis_labels": ("z", "y", "x")}
+    viewer.add_image(data, name="embryo", colormap="viridis", contrast_limits=(0, 4000), **place)
+
+
+def picture_file_menu(viewer: Any, folder: Path, scratch: Path) -> None:
+    """Show what File > Save shows meanwhile, and cancel it."""
+    from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
+    from qtpy.QtCore import QTimer
+
+    from napari_ome_ngff.errors import CancelledError
+
+    timer = QTimer()
+
+    def look() -> None:
+        for bar in viewer.window._qt_window.findChildren(QtLabeledProgressBar):
+            if "left" in bar.eta_label.text() and bar.progress.n > 0.4 * bar.progress.total:
+                timer.stop()
+                save_picture(viewer, folder / "saving.png", settle=0.1)
+                bar.cancel_button.click()
+
+    timer.timeout.connect(look)
+    timer.start(100)
+    with contextlib.suppress(CancelledError):
+        viewer.layers.save(str(scratch / "embryo.ome.zarr"), plugin=PLUGIN)
 
 
 if __name__ == "__main__":

@@ -170,16 +170,20 @@ class Meter:
         ... )
         '400 of 1,600 MB, 100 MB/s, 12 s left'
         """
+        done = f"{megabytes(progress.bytes_done)} of {megabytes(progress.bytes_total)} MB"
+        return ", ".join(filter(None, [done, self.pace(progress)]))
+
+    def pace(self, progress: Progress) -> str:
+        """Say how fast it goes and how long it still takes; nothing as long as that is a guess."""
         now = self._clock()
         if progress.blocks_done < self._blocks:
             self._begun = now
         self._blocks = progress.blocks_done
         seconds, share = now - self._begun, share_of(progress)
-        words = [f"{megabytes(progress.bytes_done)} of {megabytes(progress.bytes_total)} MB"]
-        if seconds > SETTLED and share > 0:
-            words.append(f"{megabytes(round(progress.bytes_done / seconds))} MB/s")
-            words.append(f"{duration(seconds * (1 - share) / share)} left")
-        return ", ".join(words)
+        if seconds <= SETTLED or share <= 0:
+            return ""
+        rate = megabytes(round(progress.bytes_done / seconds))
+        return f"{rate} MB/s, {duration(seconds * (1 - share) / share)} left"
 
 
 def share_of(progress: Progress) -> float:
@@ -199,6 +203,17 @@ def saved(paths: Sequence[str], size: int, seconds: float) -> str:
     names = ", ".join(re.split(r"[/\\\\]", path)[-1] for path in paths)
     what = f" ({amount(size)})" if size else ""
     return "\n".join([f"Saved {names}{what} in {duration(seconds)}.", *(f"Where: {path}" for path in paths)])
+
+
+def short(name: str) -> str:
+    """Shorten a name so that there is room for Cancel beside it in napari's activity dock.
+
+    Examples
+    --------
+    >>> short("cells.ome.zarr"), short("2026-11-25 embryo 17 stained.ome.zarr")
+    ('cells.ome.zarr', '2026-11-25…ome.zarr')
+    """
+    return name if len(name) <= 20 else f"{name[:10]}…{name[-8:]}"
 
 
 def amount(size: int) -> str:

@@ -161,7 +161,7 @@ def _show(bar: Any, progress: Progress, meter: Meter) -> None:
     if bar.total != progress.blocks_total or progress.blocks_done < bar.n:
         bar.total, bar.n = progress.blocks_total, 0
     # napari shows what comes after the last "|" beside the bar: tqdm itself would count blocks.
-    bar.bar_format = f"{{desc}}|{meter.read(progress)}"
+    bar.bar_format = f"{{desc}}|{meter.pace(progress)}"
     bar.update(progress.blocks_done - bar.n)
     bar.refresh()
 

@@ -168,8 +168,8 @@ class CreateWidget(Container[Any]):
         self.plan_table.value = {name: [row[i] for row in rows] for i, name in enumerate(HEADER)}
         self.plan_table.native.resizeColumnsToContents()
         self.create.enabled = result.request is not None
-        text = [summary(result.plans)] if result.plans else []
-        text += [] if result.problem is None else [str(result.problem)]
+        text = [] if result.problem is None else [str(result.problem)]
+        text += [summary(result.plans)] if result.plans else []
         self.status.value = "\n".join([*text, *result.notes, *result.hints])
 
     def _propose(self, chosen: list[Layer]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import CancelledError, OmeNgffError
 from napari_ome_ngff.plugin import notify
-from napari_ome_ngff.plugin.describe import saved
+from napari_ome_ngff.plugin.describe import saved, short
 from napari_ome_ngff.plugin.form import Form
 from napari_ome_ngff.plugin.origin import LayerData
 
@@ -63,7 +63,7 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     from napari_ome_ngff.plugin.request import write
 
     cancelled, begun = Event(), time.monotonic()
-    name = os.path.basename(asked.request.target)
+    name = short(os.path.basename(asked.request.target))
     outcome = run_steps(write(asked.request, asked.places, cancelled), cancelled, f"Saving {name}")
     if asked.notes and outcome.paths:
         notify.warn("\n".join(asked.notes))
