@@ -37,9 +37,8 @@ def image(seed: int = 0) -> xarray.DataArray:
 
 
 def write(target: Any, seed: int = 0, **options: Any) -> None:
-    for _ in write_multiscale_group(
-        store=target, image=image(seed), **{"levels": 2, "chunks": (4, 16, 16), **options}
-    ):
+    given: dict[str, Any] = {} if "arrays" in options else {"levels": 2, "chunks": (4, 16, 16)}
+    for _ in write_multiscale_group(store=target, **{"image": image(seed), **given, **options}):
         pass
 
 
@@ -121,6 +120,18 @@ def test_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     write("./link.ozx", 3, overwrite=True)
     assert (tmp_path / "link.ozx").is_symlink()
     assert value_of(tmp_path / name) == 3
+
+
+@pytest.mark.parametrize("shards", [None, (8, 32, 32)])
+def test_levels_of_another_image_get_shards_or_keep_theirs(shards: Any, tmp_path: Path) -> None:
+    """RFC-9: shards are required of a file whose comment says that it is as recommended."""
+    write(tmp_path / "a.ome.zarr", 1, shards=shards)
+    write(tmp_path / "a.ozx", image=None, arrays=open_ome_ngff(tmp_path / "a.ome.zarr").arrays)
+    assert value_of(tmp_path / "a.ozx") == 1
+    with zarr.storage.ZipStore(tmp_path / "a.ozx", mode="r") as store:
+        found = [zarr.open_array(store, path=level, mode="r").shards for level in "01"]
+    assert None not in found
+    assert found[0] == (shards or found[0])
 
 
 # --- all or nothing

@@ -67,7 +67,9 @@ def with_copies(
             if array is None or len(plan.passes) != len(levels):
                 continue
             key = join_paths(plan.path, level.path)
-            if options.keep and array.metadata.zarr_format == check_version(options.version).zarr_format:
+            right = array.metadata.zarr_format == check_version(options.version).zarr_format
+            # Where there have to be shards, in a single file, those that are there will do.
+            if options.keep and right and (options.shards is None or array.shards is not None):
                 changed[key] = spec_like(array, plan.dims)
             if is_stored_alike(changed[key], array):
                 levels[i] = replace(level, chunks=array.chunks, shards=array.shards, copied=True)
