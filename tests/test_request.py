@@ -377,3 +377,14 @@ def test_whatever_a_source_raises_is_in_the_outcome(error: type[Exception], tmp_
     assert isinstance(outcome.error, OmeNgffError)
     assert "the microscope is on fire" in str(outcome.error)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_summary_tells_what_reading_takes_and_how_often(tmp_path: Path) -> None:
+    planes = dask.array.zeros((64, 4096, 4096), chunks=(1, 4096, 4096), dtype="uint16")
+    layer = (planes, {"name": "a"}, "image")
+    request = resolve(Form(target=str(tmp_path / "a"), chunks="64, 256, 256"))
+    found = preview(Form(target=request.target, chunks="64, 256, 256"), [layer])
+    (plan,) = found.plans
+    text = summary([plan])
+    assert f"up to {megabytes(plan.memory + plan.reading)} MB of memory" in text
+    assert text.endswith(f"is read {plan.decodes:.2g} times.")

@@ -24,7 +24,7 @@ chunks = []
 def reduce(values, cfg):
     if cfg.labels and cfg.variant != "mode":
         return np.ascontiguousarray(values[tuple(slice(None, None, f) for f in cfg.factors)])
-    return (kernels.np_mode if cfg.labels else kernels.numba_mean)(values, cfg.factors)
+    return (kernels.numba_mode if cfg.labels else kernels.numba_mean)(values, cfg.factors)
 
 
 def setup(cfg):

@@ -3,7 +3,10 @@
     WBENCH_ROOT=ROOT python bench.py --case a --fmt v3 --peers ours \
         --candidate ours=tests/bench/peer_ours.py --tag ours
 
-Variants: ``nearest`` (the default) and ``mode`` for label images, ``zarr`` to go through zarr-python.
+Variants: ``nearest`` (the default) and ``mode`` for label images; ``twice`` writes a lazy source twice, one
+behind the other along z; ``zarr`` goes through zarr-python, ``zarrs`` too, with the zarrs codec pipeline;
+``imagecodecs`` encodes blosc with that package. The last three replace the encoder behind the seam of
+``pyramid/units.py``.
 """
 
 from dataclasses import replace
@@ -19,13 +22,42 @@ def setup(cfg):
 
     from napari_ome_ngff.pyramid import save, units
 
-    if cfg.variant == "zarr":
+    if cfg.variant in ("zarr", "zarrs"):
         original = units.unit_writer
         save.unit_writer = lambda array, **options: original(array, shared_memory=False, direct=False)
+    if cfg.variant == "zarrs":
+        import zarr
+        import zarrs  # noqa: F401
+
+        zarr.config.set(
+            {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": cfg.threads}
+        )
+    if cfg.variant == "imagecodecs":
+        units._encode = with_imagecodecs
     # A first save imports what any save needs (zarr, pydantic-zarr); the harness does not time imports.
     small = np.ones((4,) * (len(cfg.axes) - 1) + (64,), cfg.dtype)
     with tempfile.TemporaryDirectory() as folder:
         write(small, f"{folder}/warm.zarr", replace(cfg, levels=1, shape=small.shape))
+
+
+def with_imagecodecs(chunk, compressor):
+    import imagecodecs
+
+    return imagecodecs.blosc_encode(
+        chunk.reshape(-1),
+        level=compressor.clevel,
+        compressor=compressor.cname,
+        shuffle=compressor.shuffle,
+        blocksize=compressor.blocksize or None,
+        typesize=chunk.itemsize,
+        numthreads=1,
+    )
+
+
+def doubled(data):
+    import dask.array as da
+
+    return da.concatenate([data, data], axis=1)
 
 
 def write(data, out, cfg):
@@ -38,6 +70,8 @@ def write(data, out, cfg):
         if unit
     }
     image = xr.DataArray(data, dims=tuple(cfg.axes), coords=coords, name="image")
+    if cfg.variant == "twice":
+        data, cfg = doubled(data), replace(cfg, variant="")
     limit = 256 if cfg.variant != "zarr" or cfg.shards is None else 2048
     for _ in write_multiscale_group(
         store=out,

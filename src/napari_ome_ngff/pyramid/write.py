@@ -96,7 +96,8 @@ def write_multiscale_group(
         What tasks run on: threads of this process if None. Processes need a store that they share.
     memory_limit
         Bytes that the buffers of all tasks may take together, whatever the size of the image. What reading a
-        lazy source takes comes on top.
+        lazy source takes comes on top, and the plan says how much: what is read at once, which is within
+        this limit too, and what decoding it takes.
     transform_precision
         Decimal places to round scales and translations to; None: exact.
     overwrite
