@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from napari_ome_ngff import (
     write_multiscale_group,
 )
 from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.pyramid.write import plan_hierarchy
 from napari_ome_ngff.storage.archive import pack
 from napari_ome_ngff.storage.replace import check_target, staged
 
@@ -132,6 +134,14 @@ def test_levels_of_another_image_get_shards_or_keep_theirs(shards: Any, tmp_path
         found = [zarr.open_array(store, path=level, mode="r").shards for level in "01"]
     assert None not in found
     assert found[0] == (shards or found[0])
+
+
+def test_the_plan_knows_that_it_is_one_file(tmp_path: Path) -> None:
+    plan = partial(plan_hierarchy, sources={"": MultiscaleSource(image=image())}, chunks=(4, 16, 16))
+    assert plan(store=tmp_path / "a.ozx").multiscales[0].levels[0].shards is not None
+    assert plan(store=tmp_path / "a.ome.zarr").multiscales[0].levels[0].shards is None
+    with pytest.raises(TargetError, match=r"0\.4 cannot be in an \.ozx file"):
+        plan(store=tmp_path / "a.ozx", ngff_version="0.4")
 
 
 # --- all or nothing

@@ -248,6 +248,7 @@ def plan_destination(
             compressor=compressor,
         )
     return plan_hierarchy(
+        store=destination.path,
         sources=destination.sources,
         ngff_version=version,
         chunks=chunks,

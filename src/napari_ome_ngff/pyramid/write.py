@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.existing import several_replace_nothing
 from napari_ome_ngff.metadata.model import Channel, LabelImage
-from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.pyramid.contents import array_specs, group_documents, replaced_members, series_of
 from napari_ome_ngff.pyramid.copying import with_copies
 from napari_ome_ngff.pyramid.levels import Chunks, Factors, Shards
-from napari_ome_ngff.pyramid.model import MultiscaleSource, Options, WritePlan
-from napari_ome_ngff.pyramid.options import MEMORY_LIMIT, is_open, options_for, plan_of, processors
+from napari_ome_ngff.pyramid.model import MultiscaleSource, WritePlan
+from napari_ome_ngff.pyramid.options import MEMORY_LIMIT, is_open, options_for, plan_of
 from napari_ome_ngff.pyramid.prepare import prepare
 from napari_ome_ngff.pyramid.save import Progress, Save, run_save
-from napari_ome_ngff.pyramid.shards import can_append
 from napari_ome_ngff.storage.location import location_of
 from napari_ome_ngff.storage.replace import check_target, open_existing
 
@@ -175,20 +173,25 @@ def plan_hierarchy(
     memory_limit: int = MEMORY_LIMIT,
     transform_precision: int | None = None,
     workers: int | None = None,
+    store: Store | str | PathLike[str] = "image.ome.zarr",
 ) -> WritePlan:
-    """Plan what :func:`write_hierarchy` would write into a local folder with threads. No IO.
+    """Plan what :func:`write_hierarchy` would write with threads. Nothing is read or written.
 
     Parameters
     ----------
     sources, ngff_version, chunks, shards, compressor, fill_value, memory_limit, transform_precision
         As for :func:`write_hierarchy`.
     workers
-        Number of threads; None: one per processor.
+        Number of threads; None: one per processor, and more where blocks go to a server.
+    store
+        Where to: a single file has shards, for example. Whether it may be written to is not asked.
 
     Raises
     ------
     OptionError, CoordinateError, MetadataError
         If an argument cannot be.
+    TargetError
+        If such a target cannot hold this version.
 
     Examples
     --------
@@ -198,15 +201,11 @@ def plan_hierarchy(
     >>> [level.shape for level in plan.multiscales[0].levels]
     [(1024, 1024), (512, 512)]
     """
-    options = Options(
-        version=check_version(ngff_version).name,
-        chunks=chunks,
-        shards=shards,
-        workers=workers or processors(),
-        memory_limit=memory_limit,
-        append_shards=can_append(),
-        keep=is_open(chunks, shards, compressor, fill_value),
+    options = options_for(
+        store, ngff_version, chunks=chunks, shards=shards, executor=None, memory_limit=memory_limit
     )
+    keep = is_open(chunks, shards, compressor, fill_value)
+    options = replace(options, workers=workers or options.workers, keep=keep)
     prepared = prepare(sources, options, transform_precision=transform_precision)
     specs = array_specs(prepared, options, compressor, fill_value)
     return plan_of(with_copies(prepared, specs, options)[0], options)
