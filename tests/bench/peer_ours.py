@@ -63,6 +63,8 @@ def doubled(data):
 def write(data, out, cfg):
     from napari_ome_ngff import LabelImage, write_multiscale_group
 
+    if cfg.variant == "twice":
+        data = doubled(data)
     method = ("mode" if cfg.variant == "mode" else "nearest") if cfg.labels else "mean"
     coords = {
         axis: xr.Variable((axis,), np.arange(size) * scale, {"units": unit} if unit else {})
@@ -70,8 +72,6 @@ def write(data, out, cfg):
         if unit
     }
     image = xr.DataArray(data, dims=tuple(cfg.axes), coords=coords, name="image")
-    if cfg.variant == "twice":
-        data, cfg = doubled(data), replace(cfg, variant="")
     limit = 256 if cfg.variant != "zarr" or cfg.shards is None else 2048
     for _ in write_multiscale_group(
         store=out,
