@@ -25,6 +25,7 @@ from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.request import Outcome, preview, write
 from napari_ome_ngff.plugin.target import propose_target, target_path
 from napari_ome_ngff.pyramid.write import Progress
+from tests.servers import s3_server
 
 HERE = Form(target="/data/cells")
 names = st.text(
@@ -388,3 +389,46 @@ def test_the_summary_tells_what_reading_takes_and_how_often(tmp_path: Path) -> N
     text = summary([plan])
     assert f"up to {megabytes(plan.memory + plan.reading)} MB of memory" in text
     assert text.endswith(f"is read {plan.decodes:.2g} times.")
+
+
+# Elsewhere than in a folder
+
+
+def test_a_single_file_is_written_and_opens(tmp_path: Path) -> None:
+    form = Form(target=str(tmp_path / "cells.ozx"))
+    asked = preview(form, cells())
+    assert asked.request is not None, asked.problem
+    *_, outcome = run(write(asked.request, asked.places, Event()))
+    assert outcome == Outcome(
+        paths=(str(tmp_path / "cells.ozx"),),
+        folders=(str(tmp_path / "cells.ozx"),),
+        size=os.path.getsize(tmp_path / "cells.ozx"),
+    )
+    assert [meta["name"] for _, meta, _ in read_layers(str(tmp_path / "cells.ozx"))] == [
+        "red",
+        "green",
+        "cells",
+    ]
+    again = preview(form, cells())
+    assert again.taken, "it asks before it is replaced"
+
+
+def test_a_bucket_is_asked_for_when_writing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan waits for no server: not even for one that does not answer."""
+    pytest.importorskip("obstore")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    asked = preview(Form(target="s3://bucket/cells"), cells())
+    assert asked.problem is None
+    assert asked.places[0].path == "s3://bucket/cells.ome.zarr"
+    with s3_server() as client:
+        client.create_bucket(Bucket="bucket")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", client.meta.endpoint_url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        assert asked.request is not None
+        *_, outcome = run(write(asked.request, asked.places, Event()))
+        assert outcome.error is None
+        assert len(read_layers("s3://bucket/cells.ome.zarr")) == 3
+        *_, outcome = run(write(asked.request, asked.places, Event()))
+        assert "already" in str(outcome.error)

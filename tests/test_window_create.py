@@ -156,3 +156,41 @@ def test_an_image_that_is_shown_can_be_replaced_by_itself(
     assert widget.status.value.startswith("Saved")
     assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
     assert difference(before, canvas(viewer)) < 0.01
+
+
+def test_one_store_each_and_all_of_them_are_opened(viewer: Any, widget: CreateWidget, tmp_path: Path) -> None:
+    add_cells(viewer)
+    viewer.add_image(np.zeros((40, 50), "uint8"), name="map", contrast_limits=(0, 1), axis_labels=("y", "x"))
+    widget.fields.several.value = "one store each"
+    assert widget.plan_table["Image"][:: len(widget.plan_table["Image"]) - 1] == ["red (czyx)", "map (yx)"]
+    click(widget.create)
+    finish(widget)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells-map.ome.zarr", "cells-red.ome.zarr"]
+    click(widget.open_result)
+    pump(0.2)
+    assert [layer.name for layer in viewer.layers] == ["red", "green", "cells", "map"]
+    assert {Path(layer.source.path).name for layer in viewer.layers} == {
+        "cells-map.ome.zarr",
+        "cells-red.ome.zarr",
+    }
+
+
+def test_labels_are_added_to_the_image_at_the_target(
+    viewer: Any, widget: CreateWidget, tmp_path: Path
+) -> None:
+    add_cells(viewer)
+    click(widget.create)
+    finish(widget)
+    place = {"scale": (2.0, 0.5, 0.5), "units": ("micrometer",) * 3, "axis_labels": ("z", "y", "x")}
+    new = viewer.add_labels(np.ones((8, 96, 128), "uint8"), name="all", **place)
+    widget.fields.which.value = "selected layers"
+    viewer.layers.selection = {new}
+    widget.fields.target.value = tmp_path / "cells.ome.zarr"
+    assert widget.create.enabled
+    assert "all is added. The image stays as it is." in widget.status.value
+    photograph("create-labels")
+    click(widget.create)
+    finish(widget)
+    click(widget.open_result)
+    pump(0.2)
+    assert [layer.name for layer in viewer.layers if layer.source.path][-1] == "all"

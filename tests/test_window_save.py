@@ -175,3 +175,46 @@ def test_a_save_that_is_cancelled_leaves_nothing_and_the_window_alive(
     assert "cancelled" in messages[0]
     assert list(tmp_path.iterdir()) == []
     assert lives(ticks)
+
+
+def test_inside_an_image_nothing_is_saved(viewer: Any, tmp_path: Path, qtbot: Any) -> None:
+    """The dialog enters a folder that is clicked, so that the next name lands inside of it."""
+    add_cells(viewer)
+    with answering(save_as(tmp_path / "cells")):
+        save_all(viewer)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with errors_told(qtbot) as messages, answering(save_as(tmp_path / "cells.ome.zarr" / "mine")):
+        save_all(viewer)
+    assert messages[0].startswith("The place lies inside another Zarr hierarchy.")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_labels_alone_are_added_to_the_image_whose_name_is_typed(viewer: Any, tmp_path: Path) -> None:
+    add_cells(viewer)
+    with answering(save_as(tmp_path / "cells")):
+        save_all(viewer)
+    viewer.layers.clear()
+    viewer.open(str(tmp_path / "cells.ome.zarr"), plugin=PLUGIN)
+    drawn = viewer.layers["cells"].data
+    place = {"scale": (2.0, 0.5, 0.5), "units": ("micrometer",) * 3, "axis_labels": ("z", "y", "x")}
+    new = viewer.add_labels(np.where(np.asarray(drawn) == 2, 7, 0), name="one of them", **place)
+    viewer.layers.selection = {new}
+    image = tmp_path / "cells.ome.zarr" / "0"
+    before = {path: path.read_bytes() for path in image.rglob("*") if path.is_file()}
+    with answering(save_as(tmp_path / "cells")):  # no question: nothing is replaced
+        choose_from_menu(viewer, "File", "Save Selected Layers")
+    assert {path: path.read_bytes() for path in image.rglob("*") if path.is_file()} == before
+    viewer.layers.clear()
+    layers = viewer.open(str(tmp_path / "cells.ome.zarr"), plugin=PLUGIN)
+    assert [layer.name for layer in layers] == ["red", "green", "cells", "one of them"]
+
+
+def test_one_file_is_saved_from_the_dialog(viewer: Any, tmp_path: Path) -> None:
+    add_cells(viewer)
+    before = canvas(viewer)
+    with answering(save_as(tmp_path / "cells.ozx")):
+        save_all(viewer)
+    assert [path.name for path in tmp_path.iterdir()] == ["cells.ozx"]
+    viewer.layers.clear()
+    viewer.open(str(tmp_path / "cells.ozx"), plugin=PLUGIN)
+    assert difference(before, canvas(viewer)) < 0.01

@@ -180,9 +180,12 @@ def errors_told(qtbot: Any) -> Iterator[list[str]]:
 
 
 def lives(ticks: list[float]) -> bool:
-    """Whether a window whose timer ticked at these times was alive, if perhaps slowed by other programs."""
+    """Whether a window whose timer ticked at these times was alive, if perhaps slowed by other programs.
+
+    On a quiet machine the largest gap is below 0.1 s: docs/reference/plugin.md says what was measured.
+    """
     gaps = np.diff(ticks)
-    return bool(np.median(gaps) < 0.1 and gaps.max() < 3)
+    return bool(np.quantile(gaps, 0.9) < 0.1 and gaps.max() < 3)
 
 
 def click(button: Any) -> None:
