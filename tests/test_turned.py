@@ -20,10 +20,12 @@ from napari_ome_ngff import MultiscaleSource, open_ome_ngff, write_hierarchy
 from napari_ome_ngff.errors import MetadataError, UnsupportedError
 from napari_ome_ngff.metadata.model import Affine, Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.versions import decode, encode
+from napari_ome_ngff.plugin.form import Form
 from napari_ome_ngff.plugin.from_layers import from_layers, targets_of
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.placing import place_of
 from napari_ome_ngff.plugin.reader import read_layers
+from napari_ome_ngff.plugin.request import preview
 from napari_ome_ngff.plugin.to_layers import to_layers
 from napari_ome_ngff.plugin.writer import write_layers
 from napari_ome_ngff.pyramid.write import plan_hierarchy
@@ -315,6 +317,22 @@ def test_systems_that_a_turned_layer_has_left_are_named() -> None:
     assert from_layers([(data, meta, kind)])[1] == []
     _, messages = from_layers([(data, meta | {"translate": (1.0, 2.0)}, kind)])
     assert messages == ["Layer 'a' was moved or turned: where it lies in 'atlas' is not saved."]
+
+
+def test_systems_that_a_version_does_not_have_are_named() -> None:
+    store = save([plain()])
+    group = zarr.open_group(store, mode="r+")
+    ome: Any = group.attrs["ome"]
+    mine = ome["multiscales"][0]
+    mine["coordinateSystems"].append({"name": "stage", "axes": mine["coordinateSystems"][0]["axes"]})
+    ends = {"input": {"name": mine["coordinateSystems"][0]["name"]}, "output": {"name": "stage"}}
+    mine["coordinateTransformations"] = [{"type": "translation", "translation": [5.0, 7.0], **ends}]
+    group.attrs["ome"] = ome
+    for system in (None, "stage"):
+        layers = to_layers(open_ome_ngff(store, coordinate_system=system))
+        told = {v: preview(Form(target="/data/new", version=v), layers).notes for v in ("0.4", "0.5", "0.6")}
+        note = "'a' is saved in one coordinate system, not in 'stage': only OME-NGFF 0.6 has several."
+        assert told == {"0.4": (note,), "0.5": (note,), "0.6": ()}
 
 
 @given(data=st.data())

@@ -10,15 +10,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 
-from napari_ome_ngff import open_ome_ngff, write_hierarchy
+from napari_ome_ngff import (
+    MultiscaleSource,
+    open_ome_ngff,
+    read_multiscale_group,
+    write_hierarchy,
+    write_multiscale_group,
+)
+from napari_ome_ngff.metadata.places import listed_paths
 from napari_ome_ngff.plugin.from_layers import file_version, from_layers
 from napari_ome_ngff.plugin.layer_images import unnamed_axes
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import image_name, read_layers
 from napari_ome_ngff.plugin.to_layers import to_layers
-from napari_ome_ngff.pyramid.contents import group_documents
+from napari_ome_ngff.pyramid.contents import array_specs, group_documents
+from napari_ome_ngff.pyramid.copying import with_copies
 from napari_ome_ngff.pyramid.model import Options
 from napari_ome_ngff.pyramid.prepare import prepare
 
@@ -41,14 +50,21 @@ EXPLAINED = {
 
 
 def documents(root: Path) -> dict[str, Document]:
-    """Attributes of the image's group and of those of its label images, by path."""
+    """Attributes of an image's group, label images, levels and the groups between them, by path."""
     found: dict[str, Document] = {}
     for path in ("", "labels", *(f"labels/{group.name}" for group in (root / "labels").glob("*"))):
-        for name in ("zarr.json", ".zattrs"):
-            if (root / path / name).is_file():
-                document = json.loads((root / path / name).read_text())
-                found[path] = document.get("attributes", {}) if name == "zarr.json" else document
+        found |= attributes_at(root, path)
+        for level in listed_paths(found.get(path, {})):
+            found |= attributes_at(root, f"{path}/{level}".strip("/"))
     return found
+
+
+def attributes_at(root: Path, path: str) -> dict[str, Document]:
+    for name in ("zarr.json", ".zattrs"):
+        if (root / path / name).is_file():
+            document = json.loads((root / path / name).read_text())
+            return {path: document.get("attributes", {}) if name == "zarr.json" else document}
+    return {}
 
 
 def saved(layers: list[LayerData], name: str = "cells") -> dict[str, Document]:
@@ -56,12 +72,14 @@ def saved(layers: list[LayerData], name: str = "cells") -> dict[str, Document]:
     (bundle,) = from_layers(layers, name=name)[0]
     version = file_version(layers)
     assert version is not None
-    prepared = prepare(bundle.sources, Options(version=version))
+    options = Options(version=version, keep=True)
+    prepared = prepare(bundle.sources, options)
     texts = group_documents(prepared, version, None)
-    found = {}
+    specs = with_copies(prepared, array_specs(prepared, options, "auto", 0), options)[1]
+    found: dict[str, Document] = {path: dict(spec.attributes) for path, spec in specs.items()}
     for key, text in texts.items():
         path, _, file = key.rpartition("/")
-        if file in ("zarr.json", ".zattrs") and (not path or path.startswith("labels")):
+        if file in ("zarr.json", ".zattrs"):
             document = json.loads(text)
             found[path] = document.get("attributes", {}) if file == "zarr.json" else document
     return found
@@ -88,7 +106,7 @@ def all_differences(before: Mapping[str, Document], after: Mapping[str, Document
     found = []
     for path in sorted({*before, *after}):
         lines = differences(dict(before.get(path, {})), dict(after.get(path, {})))
-        prefix = f"{path} " if path == "labels" else ""
+        prefix = "" if re.fullmatch("|labels/[^/]+", path) else f"{path} "
         found += [f"{line[:2]}{prefix}{line[2:]}" for line in lines]
     return found
 
@@ -221,6 +239,85 @@ def test_keys_of_others_survive_at_every_depth(tmp_path: Path, version: str) -> 
     after = saved(read_layers(str(root)))
     assert [line for path, own in before.items() for line in differences(own, dict(after[path]))] == []
     assert str(after).count("@of others") == str(before).count("@of others") >= 20
+
+
+def with_others_around(root: Path, version: str) -> dict[str, Document]:
+    """Make an image with keys of others on levels and on the groups around them, and return these by path."""
+    pixels = xr.DataArray(np.arange(2 * 8 * 6, dtype="uint16").reshape(2, 8, 6), dims=("c", "y", "x"))
+    levels = {"scale0/image": pixels, "scale1/image": pixels[:, ::2, ::2]}
+    labels = {"nuclei": MultiscaleSource(image=pixels[0])}
+    options = {"ngff_version": version, "chunks": (1, 4, 4), "shards": None}
+    list(write_multiscale_group(store=str(root), arrays=levels, labels=labels, **options))
+    found: dict[str, Document] = {}
+    for path in ("labels", "labels/nuclei/0", "scale0", "scale1", "scale0/image", "scale1/image"):
+        file = root / path / (".zattrs" if version == "0.4" else "zarr.json")
+        document = json.loads(file.read_text()) if file.exists() else {}
+        own = document if version == "0.4" else document.setdefault("attributes", {})
+        own["@of others"] = {"of": path}
+        if path == "labels":
+            own.setdefault("ome", {})["@inside"] = [1]
+        if path == "scale0/image":
+            own["_ARRAY_DIMENSIONS"] = ["c", "y", "x"]
+        file.write_text(json.dumps(document))
+        found[path] = own
+    return found
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
+def test_attributes_of_levels_and_of_the_groups_around_them_survive(tmp_path: Path, version: str) -> None:
+    before = with_others_around(tmp_path / "a.ome.zarr", version)
+    (bundle,) = from_layers(read_layers(str(tmp_path / "a.ome.zarr")))[0]
+    for name, options in {"copied": {}, "encoded": {"chunks": (1, 8, 8)}}.items():
+        root = tmp_path / f"{name}.ome.zarr"
+        list(write_hierarchy(store=str(root), sources=bundle.sources, ngff_version=version, **options))
+        after = documents(root)
+        assert {path: after[path] for path in before} == before
+    # Label images alone keep what is said of all of them.
+    alone = {path: source for path, source in bundle.sources.items() if path}
+    list(write_hierarchy(store=str(tmp_path / "b.zarr"), sources=alone, ngff_version=version))
+    assert documents(tmp_path / "b.zarr")["labels"] == before["labels"]
+
+
+def test_attributes_of_levels_survive_another_version(tmp_path: Path) -> None:
+    before = with_others_around(tmp_path / "a.ome.zarr", "0.4")
+    arrays = read_multiscale_group(zarr.open_group(tmp_path / "a.ome.zarr", mode="r"))
+    list(write_multiscale_group(store=tmp_path / "b.zarr", arrays=arrays, ngff_version="0.5"))
+    for path in arrays:
+        array = zarr.open_array(tmp_path / "b.zarr", path=path, mode="r")
+        assert array.attrs.asdict() == before[path]
+        assert array.metadata.dimension_names == ("c", "y", "x")
+
+
+def test_attributes_of_levels_do_not_outlive_their_pixels(tmp_path: Path) -> None:
+    with_others_around(tmp_path / "a.ome.zarr", "0.5")
+    arrays = read_multiscale_group(zarr.open_group(tmp_path / "a.ome.zarr", mode="r"))
+    changed = {path: array + 1 for path, array in arrays.items()}
+    list(write_multiscale_group(store=tmp_path / "b.zarr", arrays=changed))
+    assert documents(tmp_path / "b.zarr")["scale0/image"] == {}
+
+
+def test_label_images_keep_the_group_that_is_replaced_and_bring_along_their_own(tmp_path: Path) -> None:
+    before = with_others_around(tmp_path / "a.ome.zarr", "0.5")["labels"]
+    root = tmp_path / "b.ome.zarr"
+    plain_file(str(root), "0.5")
+    zarr.open_group(root, path="labels").attrs["mine"] = 1
+    (bundle,) = from_layers(read_layers(str(tmp_path / "a.ome.zarr")))[0]
+    list(write_hierarchy(store=str(root), sources=bundle.sources, overwrite=True))
+    assert documents(root)["labels"] == {**before, "mine": 1}
+
+
+# Paths of levels
+
+
+@pytest.mark.parametrize(
+    ("size", "paths"), [(8, ["s0"]), (1100, ["s0", "s1", "s2"])], ids=["small", "large enough for levels"]
+)
+def test_a_single_level_keeps_its_path(tmp_path: Path, size: int, paths: list[str]) -> None:
+    pixels = xr.DataArray(np.zeros((size, size), "uint8"), dims=("y", "x"))
+    list(write_multiscale_group(store=str(tmp_path / "a.ome.zarr"), arrays={"s0": pixels}))
+    written = saved(read_layers(str(tmp_path / "a.ome.zarr")))
+    assert [item["path"] for item in written[""]["ome"]["multiscales"][0]["datasets"]] == paths
+    assert sorted(path for path in written if path) == paths
 
 
 def test_properties_that_a_table_cannot_hold_are_kept(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from xml.parsers import expat
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.image import Collection, Image
-from napari_ome_ngff.levels import listed_paths, open_image
+from napari_ome_ngff.levels import open_image
 from napari_ome_ngff.metadata.group import container_of, foreign_attributes, kind_of
+from napari_ome_ngff.metadata.places import listed_paths
 from napari_ome_ngff.metadata.plates import MAX_ENTRIES, decode_series
 from napari_ome_ngff.metadata.versions import decode_labels
 from napari_ome_ngff.metadata.views import parameter_paths

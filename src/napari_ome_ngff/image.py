@@ -61,6 +61,9 @@ class Image:
         Name of each label image to the label image.
     attributes
         Attributes of the group that belong to others.
+    groups
+        The same of the groups between it and its levels, by path; and under ``".."`` of the group ``labels``
+        that a label image is in. Those that have none are left out.
     view
         How the image lies in the coordinate system that was asked for; None for its intrinsic one.
     tiles
@@ -72,6 +75,7 @@ class Image:
     arrays: Mapping[str, DataArray]
     labels: Mapping[str, Image] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     view: View | None = None
     tiles: tuple[Tile, ...] = ()
 

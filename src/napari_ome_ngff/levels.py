@@ -17,8 +17,9 @@ from xarray import DataArray, Variable
 from napari_ome_ngff.coordinates import to_coordinates
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning, OptionError
 from napari_ome_ngff.image import Image
-from napari_ome_ngff.metadata.group import container_of, foreign_attributes, kind_of
+from napari_ome_ngff.metadata.group import foreign_attributes, kind_of
 from napari_ome_ngff.metadata.model import Multiscale, View
+from napari_ome_ngff.metadata.places import groups_above, listed_paths
 from napari_ome_ngff.metadata.shapes import placed_by_shapes
 from napari_ome_ngff.metadata.versions import decode, decode_labels
 from napari_ome_ngff.metadata.views import parameter_paths, system_names, view
@@ -98,36 +99,20 @@ def open_image(
         arrays=arrays,
         labels={name: _in_view(image, coordinate_system, completed, shown) for name, image in opened.items()},
         attributes=foreign_attributes(attributes),
+        groups=_others(hierarchy, groups_above(level.path for level in completed.levels)),
         view=shown,
     )
 
 
-def listed_paths(attributes: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the paths of levels that a group's attributes name, whatever else is wrong with them.
-
-    Parameters
-    ----------
-    attributes
-        Attributes of a group of any version.
-
-    Examples
-    --------
-    >>> listed_paths({"multiscales": [{"datasets": [{"path": "0"}, {"path": 1}, {}, {"path": "../x"}]}]})
-    ('0', '1')
-    """
-    _, own = container_of(attributes) or ("", {})
-    found: dict[str, None] = {}
-    for entry in _items(own.get("multiscales")):
-        for item in _items(entry.get("datasets") if isinstance(entry, Mapping) else None):
-            path = item.get("path") if isinstance(item, Mapping) else None
-            text = str(path) if isinstance(path, str | int) and not isinstance(path, bool) else ""
-            if text and not text.startswith("/") and ".." not in text.split("/"):
-                found[text] = None
-    return tuple(found)
-
-
-def _items(value: Any) -> list[Any]:
-    return list(value)[:1000] if isinstance(value, list | tuple) else []
+def _others(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Attributes of others on groups; one that cannot be read has nothing to do with showing the image."""
+    found = {}
+    for path in paths:
+        try:
+            found[path] = foreign_attributes(hierarchy.attributes(path) or {})
+        except OmeNgffError as error:
+            _warn(f"Attributes cannot be read: {error.summary}", f"{hierarchy.location}/{path}")
+    return {path: attributes for path, attributes in found.items() if attributes}
 
 
 def read_parameters(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, Any]:
@@ -315,10 +300,12 @@ def open_labels(hierarchy: Hierarchy, names: Iterable[str], wrapper: BaseArrayWr
     if len(missing) > _NAMED:
         _warn(f"{len(missing) - _NAMED} more label images are listed but not there.", hierarchy.location)
     hierarchy.fetch(f"{name}/{path}" for name, own in groups.items() for path in listed_paths(own))
+    around = {"..": others} if (others := foreign_attributes(attributes or {})) else {}
     images: dict[str, Image] = {}
     for name in groups:
         try:
-            images[name] = open_image(hierarchy.below(name), wrapper=wrapper, labels=False)
+            image = open_image(hierarchy.below(name), wrapper=wrapper, labels=False)
+            images[name] = replace(image, groups={**image.groups, **around})
         except OmeNgffError as error:
             _warn(f"Label image {name!r} is left out: {error.summary}", f"{hierarchy.location}/{name}")
     return images

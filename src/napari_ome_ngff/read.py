@@ -16,8 +16,9 @@ from xarray import DataArray
 from napari_ome_ngff.collection import open_collection
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.image import Collection, Image
-from napari_ome_ngff.levels import listed_paths, open_image, open_labels, read_levels, read_parameters, select
+from napari_ome_ngff.levels import open_image, open_labels, read_levels, read_parameters, select
 from napari_ome_ngff.metadata.group import container_of, foreign_attributes, kind_of
+from napari_ome_ngff.metadata.places import listed_paths
 from napari_ome_ngff.metadata.versions import decode, decode_labels
 from napari_ome_ngff.metadata.views import parameter_paths
 from napari_ome_ngff.plate import open_plate, open_row, open_well

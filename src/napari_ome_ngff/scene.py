@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.image import Collection, Image
-from napari_ome_ngff.levels import listed_paths, open_image, read_parameters
+from napari_ome_ngff.levels import open_image, read_parameters
 from napari_ome_ngff.metadata.group import foreign_attributes
 from napari_ome_ngff.metadata.model import Multiscale, View
 from napari_ome_ngff.metadata.placement import place_members
+from napari_ome_ngff.metadata.places import listed_paths
 from napari_ome_ngff.metadata.scenes import decode_scene, member_paths
 from napari_ome_ngff.metadata.views import parameter_paths
 from napari_ome_ngff.storage.array_wrap import BaseArrayWrapper

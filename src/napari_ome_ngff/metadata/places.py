@@ -6,10 +6,11 @@ Alike in all versions; how a level says it is each version's own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError
 from napari_ome_ngff.metadata.checks import Notes, as_list, as_mapping, as_path, describe
+from napari_ome_ngff.metadata.group import container_of
 from napari_ome_ngff.metadata.model import Axis, Json, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import identity
 
@@ -271,3 +272,45 @@ def _is_unknown(number: Json) -> bool:
         and not isinstance(number, bool)
         and (number == 0 or (isinstance(number, float) and not math.isfinite(number)))
     )
+
+
+def listed_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the paths of levels that a group's attributes name, and of the groups above them in it.
+
+    Whatever else is wrong with them: this is to fetch what may be needed, all at once.
+
+    Parameters
+    ----------
+    attributes
+        Attributes of a group of any version.
+
+    Examples
+    --------
+    >>> listed_paths({"multiscales": [{"datasets": [{"path": "a/0"}, {"path": 1}, {}, {"path": "../x"}]}]})
+    ('a/0', '1', 'a')
+    """
+    _, own = container_of(attributes) or ("", {})
+    found: dict[str, None] = {}
+    for entry in _items(own.get("multiscales")):
+        for item in _items(entry.get("datasets") if isinstance(entry, Mapping) else None):
+            path = item.get("path") if isinstance(item, Mapping) else None
+            text = str(path) if isinstance(path, str | int) and not isinstance(path, bool) else ""
+            if text and not text.startswith("/") and ".." not in text.split("/"):
+                found[text] = None
+    return (*found, *groups_above(found))
+
+
+def groups_above(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the paths of the groups between an image and levels with these paths, outermost first.
+
+    Examples
+    --------
+    >>> groups_above(["0", "a/b/0", "a/b/1"])
+    ('a', 'a/b')
+    """
+    parts = [path.strip("/").split("/") for path in paths]
+    return tuple(dict.fromkeys("/".join(part[:n]) for part in parts for n in range(1, len(part))))
+
+
+def _items(value: Json) -> list[Json]:
+    return list(value)[:1000] if isinstance(value, list | tuple) else []

@@ -162,6 +162,7 @@ def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleS
         channels=channels,
         multiscale=with_place(said, first.axes, first.affine, name=first.name, channel=channel),
         attributes={} if origin is None else origin["attributes"],
+        groups={} if origin is None else origin["groups"],
     )
 
 
@@ -296,4 +297,5 @@ def _label_source(group: Sequence[LayerImage], images: Sequence[LayerImage]) -> 
         label_image=label_image,
         multiscale=with_place(said, first.axes, affine, name=first.name, channel=channel),
         attributes={} if first.origin is None else first.origin["attributes"],
+        groups={} if first.origin is None else first.origin["groups"],
     )

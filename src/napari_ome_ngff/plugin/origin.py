@@ -41,6 +41,8 @@ class Origin(TypedDict):
         Name of the label image, or None for the image itself.
     attributes
         Attributes of the group that belong to others.
+    groups
+        The same of the groups around it: see :class:`napari_ome_ngff.image.Image`.
     dims
         Names of the layer's dimensions, as in the file.
     units
@@ -77,6 +79,7 @@ class Origin(TypedDict):
     channel: int | None
     label: str | None
     attributes: Mapping[str, Json]
+    groups: Mapping[str, Mapping[str, Json]]
     dims: tuple[str, ...]
     units: tuple[str | None, ...]
     shapes: tuple[tuple[int, ...], ...]

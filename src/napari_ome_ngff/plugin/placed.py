@@ -229,6 +229,7 @@ def origin(image: Image, found: Placed, part: Part) -> Origin:
         channel=None,
         label=part.label,
         attributes=dict(image.attributes),
+        groups=dict(image.groups),
         dims=tuple(multiscale.dims[i] for i in file),
         units=tuple(multiscale.axes[i].unit for i in file),
         shapes=tuple(tuple(level.shape[i] for i in file) for level in found.levels),

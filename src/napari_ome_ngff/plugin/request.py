@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
 from napari_ome_ngff.existing import several_replace_nothing
+from napari_ome_ngff.metadata.turned import without_views
+from napari_ome_ngff.metadata.versions import check_version
+from napari_ome_ngff.metadata.views import shown_system
 from napari_ome_ngff.plugin.describe import amount
 from napari_ome_ngff.plugin.form import Form, Request, codec, resolve
 from napari_ome_ngff.storage.location import is_url
@@ -92,6 +95,7 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
         places = tuple(replace(place, sources=with_options(request, place.sources)) for place in places)
         notes = (*messages, *(place.note for place in places if place.note))
         plans = tuple(plan_of(request, place) for place in places)
+        notes += tuple(note for pair in zip(places, plans, strict=True) for note in _systems_notes(*pair))
         notes += tuple(filter(None, map(_space_note, places, plans)))
         found = replace(found, places=places, plans=plans, notes=notes)
         for place in places:
@@ -118,6 +122,23 @@ def plan_of(request: Request, place: Destination) -> WritePlan:
         shards=request.shards,
         compressor=codec(request.compressor),
     )
+
+
+def _systems_notes(place: Destination, plan: WritePlan) -> list[str]:
+    """Say which images lie in coordinate systems that the version to be written does not have."""
+    if check_version(plan.version).affines:
+        return []
+    left = {
+        source.name: [name for name in names if name != shown_system(said)]
+        for source in place.sources.values()
+        if (said := source.multiscale) is not None and (names := without_views(said)[1])
+    }
+    return [
+        f"{image!r} is saved in one coordinate system, not in {', '.join(map(repr, names))}: "
+        "only OME-NGFF 0.6 has several."
+        for image, names in left.items()
+        if names
+    ]
 
 
 def _space_note(place: Destination, plan: WritePlan) -> str:

@@ -21,6 +21,7 @@ from napari_ome_ngff.metadata.versions import (
 )
 from napari_ome_ngff.pyramid.model import Options, split_path
 from napari_ome_ngff.pyramid.prepare import Prepared
+from napari_ome_ngff.storage.alike import attributes_like
 from napari_ome_ngff.storage.array_spec import array_spec, choose_compressor
 
 if TYPE_CHECKING:
@@ -97,16 +98,18 @@ def _attributes(
         # 0.5: the version is in every group of the hierarchy, also in one that only holds label images.
         outermost = {**outermost, container: {"version": version}}
     found: dict[str, Mapping[str, Any]] = {"": outermost}
-    labels: dict[str, list[str]] = {}
+    labels: dict[str, dict[str, Prepared]] = {}
     for one in prepared:
         _describe_image(found, one, version, old)
         image, label = split_path(one.plan.path)
         if label is not None:
-            labels.setdefault(image, []).append(label)
-    for image, names in labels.items():
+            labels.setdefault(image, {})[label] = one
+    for image, members in labels.items():
         path = join_paths(image, "labels")
         listing = _old_attributes(old, path)
-        listed = dict.fromkeys([*decode_labels(listing), *names])
+        listed = dict.fromkeys([*decode_labels(listing), *members])
+        for one in members.values():
+            listing = merge_attributes(listing, one.groups.get("..", {}))
         found[path] = merge_attributes(listing, encode_labels(listed, version))
     if series := series_of(prepared):
         found |= encode_series(series, version)
@@ -129,7 +132,9 @@ def _describe_image(
     for level in one.plan.levels:
         inner = join_paths(path, level.path).split("/")
         for n in range(1, len(inner)):
-            found.setdefault("/".join(inner[:n]), {})
+            between = "/".join(inner[:n])
+            own = one.groups.get(between.removeprefix(f"{path}/"), {})
+            found.setdefault(between, {**_old_attributes(old, between), **own})
 
 
 def replaced_labels(prepared: tuple[Prepared, ...], old: zarr.Group | None, version: str) -> tuple[str, ...]:
@@ -204,7 +209,7 @@ def array_specs(
         If dtype, compressor or fill value cannot be stored.
     """
     zarr_format = check_version(options.version).zarr_format
-    return {
+    specs = {
         join_paths(one.plan.path, level.path): array_spec(
             shape=level.shape,
             dtype=one.plan.dtype,
@@ -218,6 +223,14 @@ def array_specs(
         for one in prepared
         for level in one.plan.levels
     }
+    for one in prepared:
+        for level, array in zip(one.plan.levels, one.stored, strict=False):
+            if array is not None:
+                # The voxels are the same, however they are stored; of others nobody knows what still holds.
+                path = join_paths(one.plan.path, level.path)
+                attributes = attributes_like(array, one.plan.dims)
+                specs[path] = specs[path].model_copy(update={"attributes": attributes})
+    return specs
 
 
 def join_paths(*parts: str) -> str:

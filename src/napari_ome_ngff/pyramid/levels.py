@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -226,3 +227,22 @@ def _auto_shards(shape: Sequence[int], chunk: Sequence[int], itemsize: int) -> t
                 shard[axis] *= 2
                 growing = True
     return tuple(shard)
+
+
+def level_path(first: str, index: int) -> str:
+    """Return the path of a level that is made: counted on from that of the first, if it has a 0.
+
+    Parameters
+    ----------
+    first
+        Path of level 0.
+    index
+        Number of the level.
+
+    Examples
+    --------
+    >>> level_path("0", 1), level_path("s0", 2), level_path("scale0/image", 1), level_path("full", 1)
+    ('1', 's2', 'scale1/image', 'full-1')
+    """
+    found = re.fullmatch(r"(.*)(?<!\d)0(\D*)", first)
+    return f"{found[1]}{index}{found[2]}" if found else f"{first}-{index}"

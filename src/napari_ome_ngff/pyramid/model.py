@@ -46,6 +46,9 @@ class MultiscaleSource:
         `affine`, from its axes to its axes, rotates, shears or mirrors the image (0.6 only).
     attributes
         Attributes of others to keep on the group.
+    groups
+        The same for groups between it and its levels, by path; and under ``".."`` for the group ``labels``
+        that a label image is written into.
     """
 
     image: DataArray | None = None
@@ -58,6 +61,7 @@ class MultiscaleSource:
     label_image: LabelImage | None = None
     multiscale: Multiscale | None = None
     attributes: Mapping[str, Json] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 def split_path(path: str) -> tuple[str, str | None]:

@@ -12,7 +12,13 @@ from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.transforms import level_translation
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.pyramid.cut import Cut, Pass, cut_pass
-from napari_ome_ngff.pyramid.levels import Factors, choose_chunks, choose_factors, choose_shards
+from napari_ome_ngff.pyramid.levels import (
+    Factors,
+    choose_chunks,
+    choose_factors,
+    choose_shards,
+    level_path,
+)
 from napari_ome_ngff.pyramid.model import Grid, LevelPlan, MultiscalePlan, Options, WritePlan
 from napari_ome_ngff.pyramid.reduce import METHODS
 
@@ -92,7 +98,7 @@ def plan_multiscale(
     steps = choose_factors(dims, types, finest.shape, finest.scale, levels=levels, factors=factors)
     grids = [finest]
     for i, step in enumerate(steps, start=1):
-        grids.append(_coarser(grids[-1], str(i), step, method))
+        grids.append(_coarser(grids[-1], level_path(finest.path, i), step, method))
     plans = _levels(types, grids, [(1,) * len(dims), *steps], options)
     work = _pass(plans, finest, options)
     return MultiscalePlan(

@@ -46,6 +46,7 @@ class Prepared:
     inputs: tuple[DataArray, ...]
     stored: tuple[zarr.Array[Any] | None, ...]
     attributes: Mapping[str, Json]
+    groups: Mapping[str, Mapping[str, Json]]
 
 
 def prepare(
@@ -122,7 +123,9 @@ def _arrays(source: MultiscaleSource) -> tuple[Mapping[str, DataArray], DataArra
             "Give either an image, whose levels are made, or arrays, the levels themselves.",
             found="both" if source.arrays else "neither",
         )
-    arrays = source.arrays or ({} if source.image is None else {"0": source.image})
+    base = source.multiscale
+    first = base.levels[0].path if base and base.levels else "0"
+    arrays = source.arrays or ({} if source.image is None else {first: source.image})
     return arrays, next(iter(arrays.values()))
 
 
@@ -193,6 +196,7 @@ def _prepare_one(
         inputs=tuple(_read_once(array) for array in arrays.values()),
         stored=tuple(stored_array(array.variable._data) for array in arrays.values()),
         attributes=dict(source.attributes),
+        groups=dict(source.groups),
     )
 
 

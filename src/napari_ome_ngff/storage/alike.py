@@ -33,19 +33,41 @@ def spec_like(array: zarr.Array[Any], dims: Sequence[str]) -> ArraySpecV2[Any] |
     >>> spec_like(array, ("y", "x")).dimension_names
     ('y', 'x')
     """
+    attributes = attributes_like(array, dims)
     if array.metadata.zarr_format == 2:
         from pydantic_zarr.v2 import ArraySpec
 
         old: ArraySpec[Any] = ArraySpec.from_zarr(array)
-        attributes: dict[str, Any] = dict(old.attributes)
-        if "_ARRAY_DIMENSIONS" in attributes:  # xarray's names of the axes
-            attributes["_ARRAY_DIMENSIONS"] = list(dims)
         return old.model_copy(update={"dimension_separator": "/", "attributes": attributes})
     from pydantic_zarr.v3 import ArraySpec as ArraySpecV3
 
     keys: Any = {"name": "default", "configuration": {"separator": "/"}}
-    update = {"dimension_names": tuple(dims), "chunk_key_encoding": keys}
+    update = {"dimension_names": tuple(dims), "chunk_key_encoding": keys, "attributes": attributes}
     return ArraySpecV3.from_zarr(array).model_copy(update=update)
+
+
+def attributes_like(array: zarr.Array[Any], dims: Sequence[str]) -> dict[str, Any]:
+    """Return the attributes of an array for one that has the same voxels.
+
+    Parameters
+    ----------
+    array
+        The one that has them.
+    dims
+        Names of the other one's axes.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> attributes = {"_ARRAY_DIMENSIONS": ["row", "column"], "author": "me"}
+    >>> array = zarr.create_array({}, shape=(4, 4), dtype="uint8", attributes=attributes)
+    >>> attributes_like(array, ("y", "x"))
+    {'_ARRAY_DIMENSIONS': ['y', 'x'], 'author': 'me'}
+    """
+    found: dict[str, Any] = dict(array.metadata.attributes)
+    if "_ARRAY_DIMENSIONS" in found:  # xarray's names of the axes
+        found["_ARRAY_DIMENSIONS"] = list(dims)
+    return found
 
 
 def is_stored_alike(one: object, other: object) -> bool:
