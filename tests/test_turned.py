@@ -319,6 +319,16 @@ def test_systems_that_a_turned_layer_has_left_are_named() -> None:
     assert messages == ["Layer 'a' was moved or turned: where it lies in 'atlas' is not saved."]
 
 
+def test_the_place_in_a_scene_is_named_where_it_is_not_saved(corpus: Path) -> None:
+    layers = read_layers(str(corpus / "generated/ome-zarr-py-0.21/scene_tiles_0.6.zarr"))
+    images = [layer for layer in layers if layer[1]["name"].startswith("tile_1")]
+    assert from_layers(images)[1] == [
+        "Layer 'tile_1 Channel 0' is saved without its scene: where it lies in 'world' is not."
+    ]
+    moved = [(data, meta | {"translate": (1.0,) * data[0].ndim}, kind) for data, meta, kind in images]
+    assert from_layers(moved)[1] == []  # it is saved where it is shown
+
+
 def test_systems_that_a_version_does_not_have_are_named() -> None:
     store = save([plain()])
     group = zarr.open_group(store, mode="r+")

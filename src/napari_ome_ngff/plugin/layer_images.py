@@ -182,8 +182,14 @@ def unnamed_axes(layers: Sequence[LayerData]) -> list[str]:
 def _systems_left_out(
     name: str, meta: Mapping[str, Any], origin: Origin | None, affine: Affine | None
 ) -> list[str]:
-    """Say which coordinate systems of the file the layer has left: nobody knows where it lies in them now."""
+    """Say in which coordinate systems the layer will not lie: those that it has left, and that of a scene."""
     before = origin_of(meta)
+    if origin is not None and origin["kind"] == "scene" and origin["placing"] and origin["label"] is None:
+        # What places it there is written in the scene's group, not in the image's.
+        shown_name = str(meta.get("name") or name)  # with the scene's name of the image, as in the layer list
+        return [
+            f"Layer {shown_name!r} is saved without its scene: where it lies in {origin['system']!r} is not."
+        ]
     if origin is None or before is None or (affine is None and origin["placing"] == before["placing"]):
         return []
     shown = shown_system(before["multiscale"])
