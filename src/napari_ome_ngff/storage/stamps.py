@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import uuid
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,9 @@ class Place:
             return False
         try:
             content = Path(path).read_bytes() if kind == "LocalStore" else now.to_bytes()  # type: ignore[attr-defined]
-            found = type(metadata).from_dict({**json.loads(content), "attributes": {}})
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # whoever opened the array was told of what is odd about it
+                found = type(metadata).from_dict({**json.loads(content), "attributes": {}})
         except Exception:  # noqa: BLE001 (it is gone, or damaged in any way)
             return True
         if _layout(found) != _layout(metadata):
