@@ -446,3 +446,44 @@ def test_where_the_file_system_cannot_be_synced_at_once_each_file_is(
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}")))
     folders.flush(tmp_path)
     assert sorted(synced) == sorted(str(tmp_path / name) for name in ("a", "deep/b"))
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_what_could_not_be_synced_is_not_published(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "a").write_text("x")
+    monkeypatch.setattr(folders.sys, "platform", "darwin")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        folders.flush(tmp_path)
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_sync_is_no_error(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "a").write_text("x")
+    monkeypatch.setattr(folders.sys, "platform", "darwin")
+    monkeypatch.setattr(os, "fsync", fail)
+    folders.flush(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a call of Linux")
+def test_an_error_of_the_whole_file_system_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __init__(self, *arguments: object, **options: object) -> None: ...
+
+        def syncfs(self, handle: int) -> int:
+            return -1
+
+    monkeypatch.setattr(folders.ctypes, "CDLL", Broken)
+    monkeypatch.setattr(folders.ctypes, "get_errno", lambda: errno.EIO)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        folders.flush(tmp_path)

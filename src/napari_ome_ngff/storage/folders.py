@@ -97,6 +97,11 @@ def flush(folder: Path) -> None:
     ----------
     folder
         On Linux the whole file system is flushed in one call, elsewhere each file.
+
+    Raises
+    ------
+    OSError
+        If something could not be written: what is not on disk must not be published.
     """
     if sys.platform == "linux":
         handle = os.open(folder, os.O_RDONLY)
@@ -105,10 +110,28 @@ def flush(folder: Path) -> None:
                 return
         finally:
             os.close(handle)
+        code = ctypes.get_errno()
+        _raise_unless_unable(OSError(code, os.strerror(code), str(folder)))
+    # Windows syncs only what is open for writing.
+    mode = os.O_RDWR | getattr(os, "O_BINARY", 0) if sys.platform == "win32" else os.O_RDONLY
     for root, _, names in os.walk(folder):
         for name in names:
-            with open(os.path.join(root, name), "rb") as file, contextlib.suppress(OSError):
-                os.fsync(file.fileno())
+            try:
+                handle = os.open(os.path.join(root, name), mode)
+            except PermissionError:  # a file of others that was carried over: it is on disk
+                continue
+            try:
+                os.fsync(handle)
+            except OSError as error:
+                _raise_unless_unable(error)
+            finally:
+                os.close(handle)
+
+
+def _raise_unless_unable(error: OSError) -> None:
+    """Raise an error of syncing, unless it says that this file system or system cannot sync at all."""
+    if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+        raise error
 
 
 def flush_folder(folder: Path) -> None:
