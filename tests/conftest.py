@@ -30,7 +30,7 @@ from hypothesis import settings
 HERE = Path(__file__).parent
 CORPUS = Path(os.environ.get("NAPARI_OME_NGFF_CORPUS") or HERE.parent.parent / "shared" / "corpus")
 IN_CI = bool(os.environ.get("CI"))
-NEED_NAPARI = frozenset({"napari", "npe2", "magicgui", "qtpy", "superqt", "pytestqt"})
+NEED_NAPARI = frozenset({"napari", "npe2", "magicgui", "qtpy", "superqt", "pytestqt", "tests.window_tools"})
 """Whoever imports one of these at the top of a test module needs a complete napari."""
 
 HAS_NAPARI = all(importlib.util.find_spec(name) for name in ("napari", "qtpy", "pytestqt"))
@@ -83,7 +83,7 @@ def _top_level_imports(module: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
+            names |= {node.module.split(".")[0], node.module}
     return names
 
 
