@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,3 +105,18 @@ def test_layers_of_lazy_arrays(tmp_path: Path, kind: str) -> None:
     CountingStore.reads.clear()
     bundles, _ = from_layers([(data, {"name": "planes"}, "image")])
     write_counting(dict(bundles[0].sources), tmp_path / "a.zarr")
+
+
+def test_a_save_of_dask_data_imports_no_cluster(tmp_path: Path) -> None:
+    """dask.distributed is installed here, and dask imports it if a scheduler is asked for by its name."""
+    code = """
+        import sys, dask.array, xarray
+        from napari_ome_ngff import write_multiscale_group
+        for chunks in ((1, 64, 64), (8, 32, 32)):
+            image = xarray.DataArray(dask.array.ones((8, 64, 64), chunks=chunks), dims=("z", "y", "x"))
+            for _ in write_multiscale_group(store=f"{sys.argv[1]}/{chunks[0]}.ome.zarr", image=image):
+                pass
+        sys.exit("distributed" in sys.modules)
+    """
+    lines = "\n".join(line.removeprefix(" " * 8) for line in code.splitlines())
+    assert subprocess.run([sys.executable, "-c", lines, str(tmp_path)], check=False).returncode == 0

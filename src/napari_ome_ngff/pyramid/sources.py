@@ -71,7 +71,10 @@ def load(data: Any) -> NDArray[Any]:
     if isinstance(data, np.ndarray):
         return data
     if getattr(data, "chunks", None) is not None:
-        return np.asarray(data.data.compute(scheduler="synchronous"))
+        from dask.local import get_sync
+
+        # By its name, dask would look for it in dask.distributed too, whose import stops a window for 0.2 s.
+        return np.asarray(data.data.compute(scheduler=get_sync))
     return np.asarray(data.values)
 
 
@@ -142,8 +145,9 @@ def load_into(tiles: Tiles, region: Box, data: Any) -> None:
         tiles[region] = load(data)
         return
     from dask import array
+    from dask.local import get_sync
 
-    array.store(data.data, tiles, regions=region, lock=False, scheduler="synchronous")
+    array.store(data.data, tiles, regions=region, lock=False, scheduler=get_sync)
 
 
 def part_of(source: Any, box: Box, *, remote: bool) -> Any:
