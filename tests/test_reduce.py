@@ -138,6 +138,28 @@ def test_nearest_is_every_nth_voxel(case: Any) -> None:
 
 
 @st.composite
+def almost_too_large(draw: st.DrawFn) -> tuple[Any, tuple[int, ...]]:
+    """Unsigned integers around the largest whose sums fit in their own bits, or half of it."""
+    dtype = np.dtype(draw(st.sampled_from(["u1", "u2", "u4"])))
+    shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=2, max_side=6))
+    factors = (*draw(st.tuples(*(st.sampled_from([1, 2]) for _ in shape[1:]))), 2)
+    largest = 2 ** (8 * dtype.itemsize) // (
+        2 ** sum(f == 2 for f in factors) // draw(st.sampled_from([1, 2]))
+    )
+    near = st.integers(max(0, largest - 3), min(largest + 3, 2 ** (8 * dtype.itemsize) - 1))
+    return draw(hnp.arrays(dtype, shape, elements=near)), factors
+
+
+@settings(deadline=None)
+@given(almost_too_large())
+def test_means_are_exact_where_sums_just_fit_or_do_not(case: Any) -> None:
+    block, factors = case
+    result = reduce_block(block, factors, "mean")
+    for index, values in windows(block, factors).items():
+        assert int(result[index]) == round(Fraction(sum(values), len(values)))
+
+
+@st.composite
 def labels(draw: st.DrawFn) -> tuple[Any, tuple[int, ...]]:
     shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=8))
     dtype = draw(st.sampled_from(["u1", "i2", ">u4", "u4", "i8"]))
@@ -179,6 +201,25 @@ def test_the_block_is_not_changed_and_the_result_is_its_own(case: Any, method: s
     assert result.shape == tuple(n // f for n, f in zip(block.shape, factors, strict=True))
     result[...] = 1
     np.testing.assert_array_equal(block, before)
+
+
+@settings(deadline=None)
+@given(blocks(integers), st.sampled_from(METHODS))
+def test_a_copy_of_the_block_is_made_on_the_way(case: Any, method: str) -> None:
+    block, factors = case
+    copy = np.empty_like(block)
+    result = reduce_block(block, factors, method, copy=copy)
+    np.testing.assert_array_equal(copy, block)
+    np.testing.assert_array_equal(result, reduce_block(block, factors, method))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_copy_of_a_large_block_is_made_strip_by_strip(method: str) -> None:
+    block = np.random.default_rng(4).integers(0, 9, (5, 601, 403)).astype("u4")
+    copy = np.empty_like(block)
+    result = reduce_block(block, (2, 3, 2), method, copy=copy)
+    np.testing.assert_array_equal(copy, block)
+    np.testing.assert_array_equal(result, reduce_block(block, (2, 3, 2), method))
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,10 @@ lock = threading.Lock()
 
 def timed(function):
     @functools.wraps(function)
-    def call(*arguments):
+    def call(*arguments, **options):
         start = time.thread_time()
         try:
-            return function(*arguments)
+            return function(*arguments, **options)
         finally:
             with lock:
                 spent[function.__name__] += time.thread_time() - start

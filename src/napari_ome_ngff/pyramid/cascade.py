@@ -1,6 +1,6 @@
 """The engine: every source voxel is read once, and each level is written as its blocks complete.
 
-A task encodes and stores one block, reduces it while it is in the processor's cache, and goes on with the
+A task reduces one block while it is in the processor's cache, encodes and stores it, and goes on with the
 result if that is a whole block of the next level; otherwise the result is pasted into that level's open
 block, which becomes a task of its own once it is complete. Nothing that was written is read again, and every
 chunk or shard is written by one task, once.
@@ -45,16 +45,14 @@ class Scratch:
     def __reduce__(self) -> tuple[object, ...]:
         return Scratch, ()
 
-    def contiguous(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return the same values one after the other in memory; valid until this thread asks again."""
+    def room_for(self, values: NDArray[Any]) -> NDArray[Any] | None:
+        """An array for a copy in one piece, if these are in several; valid until this thread asks again."""
         if values.flags.c_contiguous:
-            return values
+            return None
         memory = getattr(self._local, "memory", None)
         if memory is None or memory.nbytes < values.nbytes:
             memory = self._local.memory = np.empty(values.nbytes, np.uint8)
-        copy = memory[: values.nbytes].view(values.dtype).reshape(values.shape)
-        np.copyto(copy, values)
-        return copy
+        return memory[: values.nbytes].view(values.dtype).reshape(values.shape)
 
 
 def keep_freed_memory(nbytes: int) -> None:
@@ -123,15 +121,18 @@ def cascade(job: Job, level: int, region: Box, data: Any) -> tuple[Done, Piece |
         values = load(data)
     done = Done(count_boxes(shape_of(region), job.blocks[0]) if level == 0 else 0, 0)
     while True:
+        copy, coarse = job.scratch.room_for(values), None
+        if level + 1 < len(job.shapes):
+            factors = job.factors[level + 1]
+            coarse = reduce_block(values, factors, job.method, copy=copy)
+        elif copy is not None:
+            copy[...] = values
         with failing("Writing failed", job.where):
-            values = job.scratch.contiguous(values)
-            write_units(job.writers[level], region, values)
+            write_units(job.writers[level], region, values if copy is None else copy)
         done = Done(done.blocks, done.nbytes + values.nbytes)
-        level += 1
-        if level == len(job.shapes):
+        if coarse is None:
             return done, None
-        factors = job.factors[level]
-        values = reduce_block(values, factors, job.method)
+        level, values = level + 1, coarse
         region = tuple(
             slice(part.start // f, part.start // f + size)
             for part, f, size in zip(region, factors, values.shape, strict=True)

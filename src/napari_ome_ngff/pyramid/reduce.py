@@ -23,14 +23,14 @@ Array = NDArray[Any]
 METHODS = ("mean", "nearest", "mode")
 """How a coarse voxel is made: the mean of its window, the first voxel of it, or the most frequent value."""
 
-_STRIP_BYTES = {"mean": 2**19, "mode": 2**20}
+_STRIP_BYTES = {"mean": 2**20, "nearest": 2**20, "mode": 2**20}
 """What is worked on at once: what a core's cache holds; more for the mode, which counts but a few windows."""
 
 _TWICE_AS_WIDE = {1: np.uint16, 2: np.uint32, 4: np.uint64}
 _FLOAT_SUM = {2: np.float32, 4: np.float64, 8: np.float64}
 
 
-def reduce_block(block: Array, factors: Sequence[int], method: str) -> Array:
+def reduce_block(block: Array, factors: Sequence[int], method: str, *, copy: Array | None = None) -> Array:
     """Make the block of the next coarser level.
 
     Parameters
@@ -44,6 +44,9 @@ def reduce_block(block: Array, factors: Sequence[int], method: str) -> Array:
         numbers summed in a wider type. A window with a NaN is NaN.
         ``"nearest"``: the first voxel of each window, ``block[::factor]``, whatever the dtype.
         ``"mode"``: the most frequent value of each window, the smallest of equally frequent ones.
+    copy
+        An array like `block` that takes its voxels on the way: a strip that was just copied is in the
+        processor's cache, so that the block is fetched from memory only once.
 
     Returns
     -------
@@ -71,15 +74,26 @@ def reduce_block(block: Array, factors: Sequence[int], method: str) -> Array:
             expected="one factor of at least 1 per dimension",
         )
     shape = tuple(size // factor for size, factor in zip(block.shape, factors, strict=True))
-    whole = block[tuple(slice(0, size * factor) for size, factor in zip(shape, factors, strict=True))]
-    if method == "nearest" or whole.size == 0 or all(factor == 1 for factor in factors):
-        return np.array(whole[tuple(slice(None, None, factor) for factor in factors)], order="C")
-    native = whole.dtype.newbyteorder("=")
-    result = np.empty(shape, native)
-    kernel = _mode if method == "mode" else _mean_kernel(native, factors)
-    for window, source in _strips(shape, factors, _STRIP_BYTES[method] // native.itemsize):
-        kernel(whole[source].astype(native, copy=False), factors, result[window])
+    result = np.empty(shape, block.dtype.newbyteorder("="))
+    kernel = _kernel(result.dtype, factors, method)
+    strips = _strips(shape, factors, _STRIP_BYTES[method] // max(1, block.itemsize)) if result.size else ()
+    for window, source in strips:
+        strip = block[source]
+        if copy is not None:
+            copy[source] = strip
+            strip = copy[source]
+        kernel(strip.astype(result.dtype, copy=False), factors, result[window])
+    if copy is not None:
+        for left_over in _left_over(block.shape, factors):
+            copy[left_over] = block[left_over]
     return result.astype(block.dtype, copy=False)
+
+
+def _left_over(shape: Sequence[int], factors: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """What no whole window covers: at the far end of each axis that the factor does not divide."""
+    for axis, (size, factor) in enumerate(zip(shape, factors, strict=True)):
+        if size % factor:
+            yield (*(slice(None),) * axis, slice(size - size % factor, None))
 
 
 def _strips(
@@ -105,7 +119,11 @@ def _strips(
 Kernel = Callable[[Array, Sequence[int], Array], None]
 
 
-def _mean_kernel(dtype: np.dtype[Any], factors: Sequence[int]) -> Kernel:
+def _kernel(dtype: np.dtype[Any], factors: Sequence[int], method: str) -> Kernel:
+    if method == "nearest" or all(factor == 1 for factor in factors):
+        return _nearest
+    if method == "mode":
+        return _mode
     if dtype.kind == "b":
         return _mean_bool
     if dtype.kind in "iu":
@@ -121,6 +139,10 @@ def _mean_kernel(dtype: np.dtype[Any], factors: Sequence[int]) -> Kernel:
     raise OptionError(
         f"Data of type {dtype} have no mean.", hint='Choose the method "nearest", or "mode" for labels.'
     )
+
+
+def _nearest(block: Array, factors: Sequence[int], result: Array) -> None:
+    result[...] = block[tuple(slice(None, None, factor) for factor in factors)]
 
 
 def _summed(values: Array, factors: Sequence[int]) -> Array:
@@ -170,12 +192,19 @@ def _mean_pairs(block: Array, factors: Sequence[int], result: Array) -> None:
     bits = 8 * block.dtype.itemsize
     wide = _TWICE_AS_WIDE[block.dtype.itemsize]
     rows, count = (*factors[:-1], 1), math.prod(factors)
-    if int(block.max()) * (count // 2) < 2**bits:
+    largest = int(block.max())
+    if largest * (count // 2) < 2**bits:
         block, rows = _summed(block, rows), (1,) * block.ndim
     if block.strides[-1] != block.dtype.itemsize or any(s % (bits // 4) for s in block.strides[:-1]):
         block = np.ascontiguousarray(block)
     pairs: Array = block.view(wide)
-    total: Array | None = None
+    if largest * count + count < 2**bits:
+        # Half by half, a product with 1 and 1 has the lower half, and above it the sum of both.
+        total = pairs * wide(2**bits + 1)
+        total >>= wide(bits)
+        result[...] = _divided(total.astype(block.dtype), count)
+        return
+    total = None
     # Plane by plane: what is worked on at once is half as large as when whole windows are.
     for first in itertools.product(*(range(factor) for factor in rows[:-2])):
         plane = pairs[tuple(slice(i, None, f) for i, f in zip(first, rows[:-2], strict=True))]
