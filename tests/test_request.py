@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -360,6 +361,25 @@ def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
     cancelled.set()
     assert [*run(steps)][-1] == Outcome(cancelled=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ends", ["at the end", "cancelled", "closed"])
+def test_the_garbage_collector_leaves_napari_s_objects_alone_meanwhile(ends: str, tmp_path: Path) -> None:
+    """It takes 0.15 s to go through all of them, in which the window stands still."""
+    asked = preview(Form(target=str(tmp_path / "cells"), chunks="1, 64, 64"), cells(shape=(32, 64, 64)))
+    assert asked.request is not None
+    cancelled = Event()
+    steps = write(asked.request, asked.places, cancelled)
+    before = gc.get_freeze_count()
+    next(steps)
+    assert gc.get_freeze_count() > before + 10_000
+    if ends == "closed":
+        steps.close()
+    else:
+        if ends == "cancelled":
+            cancelled.set()
+        assert [*run(steps)]
+    assert gc.get_freeze_count() == 0
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError, StopIteration])

@@ -5,11 +5,12 @@ Pure, without Qt and napari: whatever the dock widget and the writer decide is d
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -257,6 +258,27 @@ def write(
     cancelled
         Set from any thread to stop at the next block; of a place that is not complete, nothing is left.
     """
+    with _short_collections():
+        return (yield from _write(request, places, cancelled))
+
+
+@contextmanager
+def _short_collections() -> Iterator[None]:
+    """Spare Python's garbage collector all objects that are there already.
+
+    napari has some 300,000. Whenever a save has made enough of its own, the collector would go through all of
+    them, and no thread runs meanwhile: the window stood still for 0.15 s.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _write(
+    request: Request, places: Sequence[Destination], cancelled: Event
+) -> Generator[Progress, None, Outcome]:
     outcome = Outcome()
     try:
         saves = [save(request, place) for place in places]  # whatever can be refused is refused here
