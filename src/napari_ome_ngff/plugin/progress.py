@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REFRESH_MS, POLL_MS = 50, 10
+REFRESH_MS, POLL_MS = 200, 10
 ACTIVITY = "napari.window.view.toggle_activity_dock"
 """Id of the entry of napari's View menu that shows and hides the activity dock."""
 

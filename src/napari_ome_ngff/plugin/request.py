@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from napari_ome_ngff.pyramid.model import WritePlan
     from napari_ome_ngff.pyramid.write import MultiscaleSource, Progress
 
-REPORT_EVERY = 0.05
-"""Seconds between two reports of progress: a window that is told of every small block does nothing else."""
+REPORT_EVERY = 0.2
+"""Seconds between two reports of progress: each one paints the window, which takes time from the save."""
 
 _log = logging.getLogger(__name__)
 
