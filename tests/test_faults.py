@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -189,6 +190,30 @@ def test_the_system_refuses_at_any_moment(
     full = code in (errno.ENOSPC, errno.EDQUOT)
     assert ("disk is full" in caught.value.summary) == full
     assert len(caught.value.summary) < 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows opens no folders")
+def test_the_old_image_is_kept_if_the_disk_fails_after_the_exchange(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare("replace", tmp_path)
+    old = contents(tmp_path)
+    fsync = os.fsync
+
+    def broken(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        with pytest.raises(StorageError, match="the disk failed at the last step") as caught:
+            list(steps("replace", tmp_path, image(2, 1)))
+    kept = Path(str(caught.value.hint).split("kept in ")[1].removesuffix("."))
+    assert kept.parent == tmp_path
+    assert contents(kept) == {name.split("/", 1)[1]: value for name, value in old.items() if "/" in name}
+    list(steps("replace", tmp_path, image(2, 1)))
+    assert not kept.exists()
 
 
 @POSIX
@@ -412,7 +437,7 @@ def test_data_are_synced_before_the_rename_and_the_folder_after_it(
     else:
         noting(swap, "exchange", "rename")
     noting(replace, "flush", "sync")
-    noting(replace, "flush_folder", "folder")
+    noting(swap, "flush_folder", "folder")
     for name in ("rename", "replace", "link"):
         noting(os, name, "rename")
     fsync = os.fsync

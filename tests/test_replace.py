@@ -452,12 +452,12 @@ NURSERY = """
             rename = os.rename
             os.rename = lambda a, b: (rename(a, b), die()) if str(b).endswith("old") else rename(a, b)
         elif moment == "after the swap":
-            replace.flush_folder = die
+            swap.flush_folder = die
         elif moment == "after the fallback's swap":
             swap.exchange = lambda *_: False
-            replace.flush_folder = die
+            swap.flush_folder = die
         elif moment == "while the old one is deleted":
-            replace.remove = lambda path: (os.unlink(path / "zarr.json"), die())
+            swap.remove = lambda path: (os.unlink(path / "zarr.json"), die())
 
     for line in sys.stdin:
         moment, target = line.rstrip("\\n").split("|")

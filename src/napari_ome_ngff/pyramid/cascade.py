@@ -33,7 +33,7 @@ from napari_ome_ngff.pyramid.cut import PARTS_PER_TASK, Cut, Pass, iter_blocks, 
 from napari_ome_ngff.pyramid.reduce import reduce_block
 from napari_ome_ngff.pyramid.sources import Tiles, load, load_into, part_of
 from napari_ome_ngff.pyramid.units import UnitWriter, write_units
-from napari_ome_ngff.storage.target import FULL, cannot_write
+from napari_ome_ngff.storage.refusals import FULL, cannot_write
 
 
 class Scratch:

@@ -19,6 +19,7 @@ from napari_ome_ngff.errors import TargetError
 from napari_ome_ngff.storage.exchange import kept
 from napari_ome_ngff.storage.folders import METADATA, node_kind
 from napari_ome_ngff.storage.location import is_url, local_path
+from napari_ome_ngff.storage.refusals import is_taken
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -89,11 +90,7 @@ def check_archive(target: Path, path: str, *, overwrite: bool) -> None:
             hint="Choose a name that is not taken.",
         )
     if not overwrite:
-        raise TargetError(
-            "There is something already at this place.",
-            where=str(target),
-            hint="Choose another name, or overwrite it (overwrite=True).",
-        )
+        raise is_taken(str(target))
 
 
 def documents_in(target: Path) -> Store | None:

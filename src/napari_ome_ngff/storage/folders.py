@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import json
@@ -141,13 +140,23 @@ def flush_folder(folder: Path) -> None:
     ----------
     folder
         A folder in which something was renamed.
+
+    Raises
+    ------
+    OSError
+        If the disk fails: the names may not be there after a crash.
     """
-    with contextlib.suppress(OSError):  # Windows opens no folders, some network file systems sync none
+    try:
         handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    except PermissionError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:  # some network file systems sync no folders, and say so in many ways
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise
+    finally:
+        os.close(handle)
 
 
 def exchange(one: Path, other: Path) -> bool:

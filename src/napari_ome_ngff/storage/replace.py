@@ -16,15 +16,14 @@ from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage import swap
 from napari_ome_ngff.storage.archive import check_archive, documents_in, is_archive, pack, publish_file
 from napari_ome_ngff.storage.commit import committed, settle
-from napari_ome_ngff.storage.folders import flush, flush_folder, is_empty, node_kind, remove
+from napari_ome_ngff.storage.folders import flush, is_empty, node_kind, remove
 from napari_ome_ngff.storage.location import store_location
+from napari_ome_ngff.storage.refusals import cannot_write, is_taken
 from napari_ome_ngff.storage.target import (
     as_store,
-    cannot_write,
     check_surroundings,
     check_target,
     find_again,
-    is_taken,
     local_root,
     target_folder,
 )
@@ -282,9 +281,7 @@ def _staged_beside(
         except BaseException:
             remove(part)
             raise
-    flush_folder(target.parent)
-    if old is not None:
-        remove(old)
+    swap.conclude(target, old)
 
 
 @contextlib.contextmanager
@@ -322,7 +319,7 @@ def _staged_file(target: Path, *, overwrite: bool, obsolete: Collection[str]) ->
         raise
     finally:
         remove(part)
-    flush_folder(target.parent)
+    swap.conclude(target, None)
 
 
 def _publish(part: Path, target: Path) -> Path | None:

@@ -12,7 +12,16 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from napari_ome_ngff.storage.folders import METADATA, exchange, is_empty, link_tree, node_kind, remove
+from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.storage.folders import (
+    METADATA,
+    exchange,
+    flush_folder,
+    is_empty,
+    link_tree,
+    node_kind,
+    remove,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -224,6 +233,34 @@ def publish(part: Path, target: Path) -> Path | None:
             os.rename(aside, target)
         raise
     return aside
+
+
+def conclude(target: Path, old: Path | None) -> None:
+    """Have it written to disk that a place was taken, and delete what was there only then.
+
+    Parameters
+    ----------
+    target
+        The place.
+    old
+        Where the old one is now, from `publish`.
+
+    Raises
+    ------
+    StorageError
+        If the disk fails: then both are kept until the next save to this place.
+    """
+    try:
+        flush_folder(target.parent)
+    except OSError as error:
+        raise StorageError(
+            "The new image is in its place, but the disk failed at the last step.",
+            where=str(target),
+            found=str(error),
+            hint="Check the disk." if old is None else f"Check the disk. The old image is kept in {old}.",
+        ) from error
+    if old is not None:
+        remove(old)
 
 
 def _rescued(aside: Path, target: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,10 @@ from napari_ome_ngff.storage.archive import check_archive, is_archive
 from napari_ome_ngff.storage.commit import settle
 from napari_ome_ngff.storage.folders import is_empty, node_kind
 from napari_ome_ngff.storage.location import group_location, is_url, is_zip, local_path, store_location
+from napari_ome_ngff.storage.refusals import is_taken
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What a system says when a disk, or somebody's share of it, is full."""
 
 
 def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overwrite: bool = False) -> None:
@@ -286,42 +283,3 @@ def as_store(store: Any) -> Store:
         return UploadStore(store.store, read_only=store.read_only)
     result: Store = store
     return result
-
-
-def is_taken(where: str) -> TargetError:
-    """Return the error for a place where there is something.
-
-    Parameters
-    ----------
-    where
-        Path or URL.
-
-    Returns
-    -------
-    TargetError
-        To be raised by the caller.
-    """
-    return TargetError(
-        "There is something already at this place.",
-        where=where,
-        hint="Choose another name, or overwrite it (overwrite=True).",
-    )
-
-
-def cannot_write(target: Path | str, error: OSError) -> StorageError:
-    """Return the error for a place that the system refuses to write to.
-
-    Parameters
-    ----------
-    target
-        The place.
-    error
-        What the system said.
-
-    Returns
-    -------
-    StorageError
-        To be raised by the caller.
-    """
-    summary = "The disk is full." if error.errno in FULL else "The place cannot be written to."
-    return StorageError(summary, where=str(target), found=str(error))
