@@ -25,6 +25,10 @@ make_venv core -e "$repo" zarr==3.4.2 zarrs==0.2.3 zarrista==0.1.0 tensorstore==
     ome-zarr-models==1.8.1 pandas
 make_venv omezarr ome-zarr==0.21.0 "dask[array]"
 make_venv ngffzarr "ngff-zarr[cli,dask-image,itk,validate]==0.50.0"
+make_venv ozp ome-zarr-pyramid==0.4.0 zarrista "dask[array]"
+make_venv ngio ngio==1.1.3 "dask[array]"
+make_venv bioio bioio-ome-zarr==3.8.1 "dask[array]"
+make_venv iohub iohub==0.3.11 tensorstore "dask[array]"
 core=$root/venvs/core/bin/python
 export PYTHONPATH=$repo/src # this checkout, whichever the environment was made for
 
@@ -48,7 +52,8 @@ for each in $cases; do
             run a "v3 v3s" '{}' limit ours tstore:mem zarrpy omezarr ngffzarr
             run a v3 '{"blocksize": 1048576}' limit ours ours:zarrs ours:imagecodecs ;;
         labels) # 1 GiB of uint32
-            run c1 v3 '{}' limit limit:mode ours ours:mode tstore:mem tstore:mode zarrpy omezarr ngffzarr ngffzarr:nearest ;;
+            run c1 v3 '{}' limit limit:mode ours ours:mode tstore:mem tstore:mode zarrpy \
+                omezarr ngffzarr ngffzarr:nearest ozp ozp:mode ngio_ bioio iohub_ ;;
         lazy) # 4 GiB in planes
             run b v3 '{}' limit ours tstore:nosync
             run b v3 '{"chunks": [16, 256, 256]}' limit ours tstore:nosync ;;
