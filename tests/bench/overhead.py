@@ -4,8 +4,8 @@
 
 Processor time of a save, divided by what its own calls of the encoder, the kernels (which copy blocks out of
 the image on the way) and the file system took in it. Both come from the same seconds, so other work on the
-machine cannot tilt it, as it tilts the ratio of two runs. Chunks 1x64x256x256, blosc-zstd 1, five levels, mean
-2x2x2; the first round of a process pays for fresh memory.
+machine cannot tilt it, as it tilts the ratio of two runs. Chunks 1x64x256x256, blosc-zstd 1, five levels, the
+mean of 2x2x2; the first round of a process pays for fresh memory.
 """
 
 import functools
