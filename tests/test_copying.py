@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
@@ -276,6 +276,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_what_was_changed_is_written_as_it_is(
     change: str, kind: str, level: int, place: tuple[int, ...], examples: dict[str, Path]
 ) -> None:
+    assume((change, kind) != ("other order", "zstd 0.6"))  # 0.6 has no negative scale: refused
     image = open_ome_ngff(examples[kind], array_wrapper=DaskArrayWrapper())
     arrays = dict(image.arrays)
     changed = [list(arrays)[level]] if change in ("one voxel", "assigned in place", "sum") else list(arrays)

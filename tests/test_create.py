@@ -99,6 +99,30 @@ def test_compressors_are_mapped_to_zarr_v3(codec: object, expected: dict[str, ob
     assert int(group["s0"][...].sum()) == 3 * 64
 
 
+@pytest.mark.parametrize(
+    ("codec", "block"),
+    [
+        (numcodecs.Blosc(cname="zstd", clevel=3), 2**20),
+        (zarr.codecs.BloscCodec(cname="zstd", clevel=3), 2**20),
+        ({"id": "blosc", "cname": "zstd", "clevel": 3}, 2**20),
+        (numcodecs.Blosc(cname="zstd", clevel=3, blocksize=2**16), 2**16),
+        (numcodecs.Blosc(cname="lz4"), 0),
+    ],
+)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_block_that_is_left_open_is_the_one_that_is_fast_with_zstd(
+    codec: object, block: int, version: str
+) -> None:
+    group = create_multiscale_group(
+        store=zarr.storage.MemoryStore(), arrays={"s0": square()}, ngff_version=version, compressor=codec
+    )
+    (found,) = group["s0"].compressors
+    config = found.get_config() if version == "0.4" else found.to_dict()["configuration"]
+    assert config["blocksize"] == block
+    group["s0"][...] = 3
+    assert int(group["s0"][...].sum()) == 3 * 64
+
+
 def test_no_compressor_means_none() -> None:
     for version in VERSIONS:
         store = zarr.storage.MemoryStore()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic_zarr.v3 import ArraySpec as ArraySpecV3
 
 _CHUNK_BYTES = 4 * 2**20
+_BLOCK = 2**20
 _BLOSC_SHUFFLE = {0: "noshuffle", 1: "shuffle", 2: "bitshuffle"}
 
 
@@ -57,12 +58,13 @@ def auto_chunks(shape: Sequence[int], axis_types: Sequence[str | None], itemsize
 
 
 def choose_compressor(compressor: object, *, labels: bool = False) -> object:
-    """Return the compressor that ``"auto"`` stands for; any other as it is.
+    """Return the compressor that ``"auto"`` stands for; any other as it is, but for an open block of blosc.
 
-    It is blosc-zstd at level 1 in blocks of 1 MiB: with the block that blosc would choose it takes longer to
-    encode, and much longer to decode. Shuffled bytes make images smaller and faster to encode;
-    label images are runs of equal values, which shuffling breaks up: without it they take half the bytes.
-    The measurements are in ``docs/explanation/speed.md``.
+    It is blosc-zstd at level 1 in blocks of 1 MiB. Blosc with zstd whose block is left open (0) gets such
+    blocks too: with those that blosc would choose it takes longer to encode, and much longer to decode.
+    Shuffled bytes make images smaller and faster to encode; label images are runs of equal values, which
+    shuffling breaks up: without it they take half the bytes. The measurements are in
+    ``docs/explanation/speed.md``.
 
     Parameters
     ----------
@@ -75,13 +77,18 @@ def choose_compressor(compressor: object, *, labels: bool = False) -> object:
     --------
     >>> choose_compressor("auto").blocksize, choose_compressor("auto", labels=True).shuffle
     (1048576, 0)
+    >>> choose_compressor({"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 1})["blocksize"]
+    1048576
     """
-    if not (isinstance(compressor, str) and compressor == "auto"):
-        return compressor
     from numcodecs import Blosc
 
-    shuffle = Blosc.NOSHUFFLE if labels else Blosc.SHUFFLE
-    return Blosc(cname="zstd", clevel=1, shuffle=shuffle, blocksize=2**20)
+    if isinstance(compressor, str) and compressor == "auto":
+        shuffle = Blosc.NOSHUFFLE if labels else Blosc.SHUFFLE
+        return Blosc(cname="zstd", clevel=1, shuffle=shuffle, blocksize=_BLOCK)
+    config = {} if compressor is None else _codec_config(compressor)
+    if config.get("id") == "blosc" and config.get("cname") == "zstd" and not config.get("blocksize"):
+        return {**config, "blocksize": _BLOCK}
+    return compressor
 
 
 def clip_chunks(chunks: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
