@@ -102,9 +102,9 @@ def test_compressors_are_mapped_to_zarr_v3(codec: object, expected: dict[str, ob
 @pytest.mark.parametrize(
     ("codec", "block"),
     [
-        (numcodecs.Blosc(cname="zstd", clevel=3), 2**20),
-        (zarr.codecs.BloscCodec(cname="zstd", clevel=3), 2**20),
-        ({"id": "blosc", "cname": "zstd", "clevel": 3}, 2**20),
+        (numcodecs.Blosc(cname="zstd", clevel=3), 2**19),
+        (zarr.codecs.BloscCodec(cname="zstd", clevel=3), 2**19),
+        ({"id": "blosc", "cname": "zstd", "clevel": 3}, 2**19),
         (numcodecs.Blosc(cname="zstd", clevel=3, blocksize=2**16), 2**16),
         (numcodecs.Blosc(cname="lz4"), 0),
     ],

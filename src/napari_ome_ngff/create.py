@@ -132,7 +132,7 @@ def model_multiscale_group(
     compressor
         ``"auto"`` (blosc-zstd, see :func:`napari_ome_ngff.storage.array_spec.choose_compressor`), a numcodecs
         codec or None. For 0.5 and 0.6 Zstd, Blosc and GZip are mapped to their Zarr v3 counterparts.
-        Blosc with zstd whose block is left open (0) gets blocks of 1 MiB.
+        Blosc with zstd whose block is left open (0) gets blocks of 512 KiB.
     fill_value
         What chunks that were never written hold.
 

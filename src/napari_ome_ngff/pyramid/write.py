@@ -87,7 +87,7 @@ def write_multiscale_group(
         None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4; never none in an ``.ozx``.
     compressor
         ``"auto"``: blosc-zstd, small and fast, with shuffled bytes for images and without for label images.
-        Or a numcodecs codec, or None. Blosc with zstd whose block is left open (0) gets blocks of 1 MiB.
+        Or a numcodecs codec, or None. Blosc with zstd whose block is left open (0) gets blocks of 512 KiB.
     fill_value
         What chunks hold that are not stored, because every voxel is this value.
     executor
