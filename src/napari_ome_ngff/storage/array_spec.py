@@ -61,8 +61,8 @@ def auto_chunks(shape: Sequence[int], axis_types: Sequence[str | None], itemsize
 def choose_compressor(compressor: object, *, labels: bool = False) -> object:
     """Return the compressor that ``"auto"`` stands for; any other as it is, but for an open block of blosc.
 
-    It is blosc-zstd at level 1 in blocks of 1 MiB. Blosc with zstd whose block is left open (0) gets blocks of
-    512 KiB: with those that blosc would choose it takes longer to encode, and much longer to decode.
+    It is blosc-zstd at level 1 in blocks of 1 MiB. Blosc with zstd whose block is left open (0) gets blocks
+    of 512 KiB: with those that blosc would choose it takes longer to encode, and much longer to decode.
     Shuffled bytes make images smaller and faster to encode; label images are runs of equal values, which
     shuffling breaks up: without it they take half the bytes. The measurements are in
     ``docs/explanation/speed.md``.
