@@ -18,6 +18,7 @@ from zarr.storage import LocalStore
 
 from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff
 from napari_ome_ngff.plugin.from_layers import from_layers
+from napari_ome_ngff.pyramid import cascade
 from napari_ome_ngff.pyramid.write import MultiscaleSource, write_hierarchy
 from napari_ome_ngff.storage.backend import lazily_indexed
 from napari_ome_ngff.storage.cache import shared_cache
@@ -120,3 +121,14 @@ def test_a_save_of_dask_data_imports_no_cluster(tmp_path: Path) -> None:
     """
     lines = "\n".join(line.removeprefix(" " * 8) for line in code.splitlines())
     assert subprocess.run([sys.executable, "-c", lines, str(tmp_path)], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("library", ["this one", "one without malloc_trim", "another system"])
+def test_freed_memory_is_given_back_where_the_c_library_can(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if library == "one without malloc_trim":
+        monkeypatch.setattr(cascade.ctypes, "CDLL", lambda _: object())
+    if library == "another system":
+        monkeypatch.setattr(cascade.sys, "platform", "darwin")
+    cascade.give_back_freed_memory()

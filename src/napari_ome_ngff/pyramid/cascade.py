@@ -8,7 +8,9 @@ chunk or shard is written by one task, once.
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
@@ -34,6 +36,9 @@ from napari_ome_ngff.pyramid.reduce import reduce_block
 from napari_ome_ngff.pyramid.sources import Tiles, load, load_into, part_of
 from napari_ome_ngff.pyramid.units import UnitWriter, write_units
 from napari_ome_ngff.storage.refusals import FULL, cannot_write
+
+_LARGE_BOX = 2**25
+"""Bytes of a box from which on it is worth some milliseconds to tidy up after it was read."""
 
 
 class Scratch:
@@ -62,6 +67,17 @@ def keep_freed_memory(nbytes: int) -> None:
     its pages on a fault of its own, until a buffer of that size was freed once. Others do not mind.
     """
     np.empty(nbytes, np.uint8)
+
+
+def give_back_freed_memory() -> None:
+    """Have the C library return to the system what reading a source has freed.
+
+    glibc keeps some for each thread that decoded or encoded a chunk, up to 100 MB in all. Others do not.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,6 +292,8 @@ def run_pass(work: Pass, cut: Cut, job: Job, source: Any, executor: Executor) ->
                 tiles = Tiles(memory, source.dtype, box, iter_blocks(work, cut, box), cut.blocks[0])
                 parts = split_for_loading(box, work.source_chunks, PARTS_PER_TASK * cut.tasks)
                 engine.load(source, box, tiles, parts)
+                if memory.nbytes >= _LARGE_BOX:
+                    give_back_freed_memory()
                 yield from engine.run(Call(0, block, values) for block, values in tiles.blocks)
     finally:
         engine.stop()
