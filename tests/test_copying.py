@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from napari_ome_ngff import DaskArrayWrapper, ZarrArrayWrapper, open_ome_ngff, write_multiscale_group
-from napari_ome_ngff.errors import OptionError, StorageError
+from napari_ome_ngff.errors import MetadataError, OptionError, StorageError
 from napari_ome_ngff.image import Image
 from napari_ome_ngff.plugin.describe import table
 from napari_ome_ngff.plugin.display import rgb_channels
@@ -276,7 +276,6 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_what_was_changed_is_written_as_it_is(
     change: str, kind: str, level: int, place: tuple[int, ...], examples: dict[str, Path]
 ) -> None:
-    assume((change, kind) != ("other order", "zstd 0.6"))  # 0.6 has no negative scale: refused
     image = open_ome_ngff(examples[kind], array_wrapper=DaskArrayWrapper())
     arrays = dict(image.arrays)
     changed = [list(arrays)[level]] if change in ("one voxel", "assigned in place", "sum") else list(arrays)
@@ -285,6 +284,10 @@ def test_what_was_changed_is_written_as_it_is(
     expected = [array.values for array in arrays.values()]
     store, version = MemoryStore(), OPTIONS[kind].get("ngff_version", "0.5")
     sources = {"": MultiscaleSource(arrays=arrays)}
+    if (change, kind) == ("other order", "zstd 0.6"):
+        with pytest.raises(MetadataError, match="does not allow a negative scale"):
+            save(store, sources, ngff_version=version)
+        return
     plan = plan_hierarchy(sources=sources, ngff_version=version)
     copied = [level.path for level in plan.multiscales[0].levels if level.copied]
     assert copied == [path for path in arrays if path not in changed or change == "nothing"]

@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import dask.array as da
@@ -123,12 +124,15 @@ def test_a_save_of_dask_data_imports_no_cluster(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", lines, str(tmp_path)], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("library", ["this one", "one without malloc_trim", "another system"])
+@pytest.mark.parametrize(
+    ("system", "has_it", "calls"), [("linux", True, 1), ("linux", False, 0), ("darwin", True, 0)]
+)
 def test_freed_memory_is_given_back_where_the_c_library_can(
-    library: str, monkeypatch: pytest.MonkeyPatch
+    system: str, has_it: bool, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if library == "one without malloc_trim":
-        monkeypatch.setattr(cascade.ctypes, "CDLL", lambda _: object())
-    if library == "another system":
-        monkeypatch.setattr(cascade.sys, "platform", "darwin")
+    made: list[int] = []
+    library = SimpleNamespace(malloc_trim=made.append) if has_it else SimpleNamespace()
+    monkeypatch.setattr(cascade.sys, "platform", system)
+    monkeypatch.setattr(cascade.ctypes, "CDLL", lambda _: library)
     cascade.give_back_freed_memory()
+    assert made == [0] * calls

@@ -23,8 +23,8 @@ Array = NDArray[Any]
 METHODS = ("mean", "nearest", "mode")
 """How a coarse voxel is made: the mean of its window, the first voxel of it, or the most frequent value."""
 
-_STRIP_BYTES = {"mean": 2**20, "nearest": 2**20, "mode": 2**20}
-"""What is worked on at once: what a core's cache holds; more for the mode, which counts but a few windows."""
+_STRIP_BYTES = 2**20
+"""What is worked on at once: about what a core's cache holds; smaller strips pay more for their calls."""
 
 _TWICE_AS_WIDE = {1: np.uint16, 2: np.uint32, 4: np.uint64}
 _FLOAT_SUM = {2: np.float32, 4: np.float64, 8: np.float64}
@@ -76,7 +76,7 @@ def reduce_block(block: Array, factors: Sequence[int], method: str, *, copy: Arr
     shape = tuple(size // factor for size, factor in zip(block.shape, factors, strict=True))
     result = np.empty(shape, block.dtype.newbyteorder("="))
     kernel = _kernel(result.dtype, factors, method)
-    strips = _strips(shape, factors, _STRIP_BYTES[method] // max(1, block.itemsize)) if result.size else ()
+    strips = _strips(shape, factors, _STRIP_BYTES // max(1, block.itemsize)) if result.size else ()
     for window, source in strips:
         strip = block[source]
         if copy is not None:
