@@ -159,8 +159,8 @@ def _nothing_remembered() -> Iterator[None]:
     """Let no test start with what another one chose for saving: napari's Preferences remember it."""
     yield
     if HAS_NAPARI:
-        from napari_ome_ngff.plugin.form import Form
-        from napari_ome_ngff.plugin.remembered import remember
+        from napari_ome_ngff.plugin.save.form import Form
+        from napari_ome_ngff.plugin.save.remembered import remember
 
         remember(Form(target=""))
 

@@ -22,9 +22,9 @@ from napari_ome_ngff.metadata.affine import (
     invert_affine,
     squared,
 )
-from napari_ome_ngff.metadata.model import Affine, Axis, ScaleTranslation
-from napari_ome_ngff.metadata.nested import decode_two_way
-from napari_ome_ngff.metadata.simple import TwoWay, number_paths
+from napari_ome_ngff.metadata.nouns import Affine, Axis, ScaleTranslation
+from napari_ome_ngff.metadata.systems.read_simple import TwoWay, number_paths
+from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

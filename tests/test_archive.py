@@ -24,9 +24,10 @@ from napari_ome_ngff import (
     write_multiscale_group,
 )
 from napari_ome_ngff.errors import StorageError, TargetError
-from napari_ome_ngff.pyramid.write import plan_hierarchy
-from napari_ome_ngff.storage.archive import pack
-from napari_ome_ngff.storage.replace import check_target, staged
+from napari_ome_ngff.writing.commit.checks import check_target
+from napari_ome_ngff.writing.commit.single_file import pack
+from napari_ome_ngff.writing.commit.staging import staged
+from napari_ome_ngff.writing.write import plan_hierarchy
 
 
 def image(seed: int = 0) -> xarray.DataArray:

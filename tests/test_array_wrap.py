@@ -19,18 +19,18 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.storage.array_wrap import (
+from napari_ome_ngff.storage.pixels.array_wrap import (
     BaseArrayWrapper,
     DaskArrayWrapper,
     ZarrArrayWrapper,
     resolve_wrapper,
 )
-from napari_ome_ngff.storage.cache import shared_cache
-from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.origins import lazy_locations
-from napari_ome_ngff.storage.partition import plan_blocks
-from napari_ome_ngff.storage.selection import compose
-from napari_ome_ngff.storage.source import ChunkedSource
+from napari_ome_ngff.storage.pixels.chunk_cache import shared_cache
+from napari_ome_ngff.storage.pixels.indexing import compose
+from napari_ome_ngff.storage.pixels.partition import plan_blocks
+from napari_ome_ngff.storage.pixels.provenance import lazy_locations
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
+from napari_ome_ngff.storage.places.location import location_of
 
 from .test_source import CHUNKS, SHAPE, VALUES, CountingStore, basic_indices, example, make
 

@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 from qtpy.QtCore import QModelIndex, Qt
 
-from napari_ome_ngff.image import Tile
-from napari_ome_ngff.plugin import attach
-from napari_ome_ngff.plugin.attach import CLICKED_KEY, name_field, remember_click, watch_fields, widen_range
-from napari_ome_ngff.plugin.browser import BrowseWidget
-from napari_ome_ngff.plugin.catalog import (
+from napari_ome_ngff.plugin.browse_widget import BrowseWidget
+from napari_ome_ngff.plugin.open import viewer_hooks
+from napari_ome_ngff.plugin.open.catalog import (
     catalogued,
     entries,
     natural_key,
@@ -29,7 +27,15 @@ from napari_ome_ngff.plugin.catalog import (
     title,
     world_box,
 )
+from napari_ome_ngff.plugin.open.viewer_hooks import (
+    CLICKED_KEY,
+    name_field,
+    remember_click,
+    watch_fields,
+    widen_range,
+)
 from napari_ome_ngff.plugin.origin import METADATA_KEY
+from napari_ome_ngff.reading.opened import Tile
 
 SIDE, GAP = 10, 2
 
@@ -232,9 +238,11 @@ def test_layers_without_a_range_are_left_alone() -> None:
 
 
 def test_without_a_viewer_nothing_is_attached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attach, "open_viewers", lambda: ())
-    attach.attach([(np.zeros((4, 4)), {"metadata": {METADATA_KEY: {"tiles": plate_tiles(1, 1)}}}, "image")])
-    attach.attach([(np.zeros((4, 4)), {}, "image")])
+    monkeypatch.setattr(viewer_hooks, "open_viewers", lambda: ())
+    viewer_hooks.attach(
+        [(np.zeros((4, 4)), {"metadata": {METADATA_KEY: {"tiles": plate_tiles(1, 1)}}}, "image")]
+    )
+    viewer_hooks.attach([(np.zeros((4, 4)), {}, "image")])
 
 
 def test_nothing_of_ours_keeps_a_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,9 +250,9 @@ def test_nothing_of_ours_keeps_a_viewer(monkeypatch: pytest.MonkeyPatch) -> None
     import weakref
 
     viewer = ViewerModel()
-    monkeypatch.setattr(attach, "open_viewers", [(viewer,)].pop)
+    monkeypatch.setattr(viewer_hooks, "open_viewers", [(viewer,)].pop)
     meta = {"metadata": {METADATA_KEY: {"tiles": plate_tiles(1, 1)}}}
-    attach.attach([(np.zeros((4, 4)), meta, "image")])
+    viewer_hooks.attach([(np.zeros((4, 4)), meta, "image")])
     assert widen_range in viewer.layers.events.inserted.callbacks
     assert name_field in viewer.events.status.callbacks
     monkeypatch.undo()

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff import DaskArrayWrapper, OmeNgffError, OmeNgffWarning, open_ome_ngff
-from napari_ome_ngff.image import Collection, Image
-from napari_ome_ngff.plugin.contrast import estimate_limits
+from napari_ome_ngff.plugin.open.contrast import estimate_limits
+from napari_ome_ngff.plugin.open.to_layers import to_layers
 from napari_ome_ngff.plugin.reader import get_reader, image_name, read_layers
-from napari_ome_ngff.plugin.to_layers import to_layers
+from napari_ome_ngff.reading.opened import Collection, Image
 
 from .cases.build import image
 from .cases.judge import compare

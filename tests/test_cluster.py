@@ -20,8 +20,9 @@ import zarr
 
 from napari_ome_ngff import DaskArrayWrapper, ZarrArrayWrapper, open_ome_ngff, write_multiscale_group
 from napari_ome_ngff.errors import StorageError
-from napari_ome_ngff.pyramid.options import options_for
-from napari_ome_ngff.pyramid.write import MultiscaleSource, write_hierarchy
+from napari_ome_ngff.writing.plan.options import options_for
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.write import write_hierarchy
 
 SHAPE = (24, 64, 96)
 WAYS: dict[str, dict[str, Any]] = {

@@ -11,12 +11,12 @@ import pytest
 import zarr
 from zarr.storage import LocalStore, WrapperStore
 
-from napari_ome_ngff.collection import MAX_XML_BYTES, names_in, open_collection
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffWarning, OptionError
-from napari_ome_ngff.image import Collection
-from napari_ome_ngff.storage import table
-from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
-from napari_ome_ngff.storage.documents import Hierarchy, open_hierarchy
+from napari_ome_ngff.reading.collection import MAX_XML_BYTES, names_in, open_collection
+from napari_ome_ngff.reading.opened import Collection
+from napari_ome_ngff.storage.documents import table
+from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
+from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 
 from .plate_tools import multiscale, write_array, write_image, write_json
 

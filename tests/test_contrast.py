@@ -15,17 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from napari_ome_ngff.image import Collection, Image, Tile
-from napari_ome_ngff.metadata.model import Axis, Channel, Multiscale, Window
-from napari_ome_ngff.plugin.contrast import (
+from napari_ome_ngff.metadata.looks import Channel, Window
+from napari_ome_ngff.metadata.nouns import Axis, Multiscale
+from napari_ome_ngff.plugin.open.contrast import (
     IMAGES_AT_MOST,
     TILES_AT_MOST,
     _window,
     estimate_limits,
     read_as_one,
 )
-from napari_ome_ngff.plugin.layers import to_layers
-from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
+from napari_ome_ngff.plugin.open.to_layers import to_layers
+from napari_ome_ngff.reading.opened import Collection, Image, Tile
+from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 
 from .test_layers import TYPES, make_image
 

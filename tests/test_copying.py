@@ -22,14 +22,15 @@ from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from napari_ome_ngff import DaskArrayWrapper, ZarrArrayWrapper, open_ome_ngff, write_multiscale_group
 from napari_ome_ngff.errors import MetadataError, OptionError, StorageError
-from napari_ome_ngff.image import Image
-from napari_ome_ngff.plugin.describe import table
-from napari_ome_ngff.plugin.display import rgb_channels
-from napari_ome_ngff.plugin.from_layers import from_layers
-from napari_ome_ngff.plugin.to_layers import to_layers
-from napari_ome_ngff.pyramid import copying
-from napari_ome_ngff.pyramid.onto import write_labels
-from napari_ome_ngff.pyramid.write import MultiscaleSource, plan_hierarchy, write_hierarchy
+from napari_ome_ngff.plugin.colors import rgb_channels
+from napari_ome_ngff.plugin.open.to_layers import to_layers
+from napari_ome_ngff.plugin.save.from_layers import from_layers
+from napari_ome_ngff.plugin.save.summary import table
+from napari_ome_ngff.reading.opened import Image
+from napari_ome_ngff.writing.engine import copy_levels
+from napari_ome_ngff.writing.labels import write_labels
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.write import plan_hierarchy, write_hierarchy
 
 from .servers import Answer, Web, on
 
@@ -409,7 +410,7 @@ def test_an_image_that_was_written_again_is_not_mixed_up(tmp_path: Path, target:
 def test_closed_early_it_leaves_nothing(
     tmp_path: Path, target: Path, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copying, "_BATCH", 1)
+    monkeypatch.setattr(copy_levels, "_BATCH", 1)
     folder = make(tmp_path / "a.zarr", chunks=(1, 1, 32, 32))
     saving = write_hierarchy(store=target / "b.zarr", sources=sources_of(open_ome_ngff(folder)))
     for _ in range(steps):

@@ -18,13 +18,15 @@ from napari.utils.colormaps import AVAILABLE_COLORMAPS
 
 from napari_ome_ngff import MultiscaleSource, open_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, TargetError
-from napari_ome_ngff.metadata.model import Axis
-from napari_ome_ngff.plugin.destinations import There, decide, destinations, look_at, write_destination
-from napari_ome_ngff.plugin.form import SEVERAL, Form
-from napari_ome_ngff.plugin.layers import METADATA_KEY, Bundle, LayerData, from_layers
+from napari_ome_ngff.metadata.nouns import Axis
+from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
 from napari_ome_ngff.plugin.reader import read_layers
-from napari_ome_ngff.plugin.request import Outcome, preview
-from napari_ome_ngff.plugin.request import write as carry_out
+from napari_ome_ngff.plugin.save.bundles import Bundle
+from napari_ome_ngff.plugin.save.destinations import There, decide, destinations, look_at, write_destination
+from napari_ome_ngff.plugin.save.form import SEVERAL, Form
+from napari_ome_ngff.plugin.save.from_layers import from_layers
+from napari_ome_ngff.plugin.save.request import Outcome, preview
+from napari_ome_ngff.plugin.save.request import write as carry_out
 from napari_ome_ngff.plugin.writer import write_layers
 
 VERSIONS = ["0.4", "0.5", "0.6"]

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, StorageError
-from napari_ome_ngff.storage.documents import Hierarchy, open_hierarchy
-from napari_ome_ngff.storage.fetch import MAX_BYTES
+from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
+from napari_ome_ngff.storage.places.requests import MAX_BYTES
 
 FORMATS = pytest.mark.parametrize("zarr_format", [2, 3])
 

@@ -17,8 +17,8 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 from napari_ome_ngff import DaskArrayWrapper
 from napari_ome_ngff.errors import OptionError, StorageError
-from napari_ome_ngff.storage.cache import ChunkCache, shared_cache
-from napari_ome_ngff.storage.failures import (
+from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache, shared_cache
+from napari_ome_ngff.storage.pixels.failed_chunks import (
     FIRST_WAIT,
     LONGEST_WAIT,
     MAX_ARRAYS,
@@ -27,7 +27,7 @@ from napari_ome_ngff.storage.failures import (
     Failures,
     shared_failures,
 )
-from napari_ome_ngff.storage.source import ChunkedSource
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
 
 from .test_source import VALUES, make
 

@@ -26,8 +26,9 @@ import zarr
 
 from napari_ome_ngff import MultiscaleSource, open_ome_ngff, write_labels, write_multiscale_group
 from napari_ome_ngff.errors import StorageError, TargetError
-from napari_ome_ngff.pyramid import save as save_module
-from napari_ome_ngff.storage import archive, folders, replace, swap
+from napari_ome_ngff.storage.places import folders
+from napari_ome_ngff.writing import save as save_module
+from napari_ome_ngff.writing.commit import local_swap, single_file, staging
 from tests.disks import make_read_only, small_disk
 
 KINDS = ("new", "replace", "labels", "ozx", "ozx replaced")
@@ -157,12 +158,12 @@ def test_a_disk_that_is_too_full_to_pack_the_file(tmp_path: Path) -> None:
 MOMENTS: dict[str, tuple[Any, str]] = {
     "the arrays": (save_module, "unit_writer"),
     "the metadata": (save_module, "_write_documents"),
-    "the sync": (replace, "flush"),
-    "the members of others": (swap, "carry_over"),
-    "the rename": (swap, "publish"),
-    "the packing": (archive, "_add"),
-    "the file's sync": (archive.os, "fsync"),
-    "the file's rename": (replace, "publish_file"),
+    "the sync": (staging, "flush"),
+    "the members of others": (local_swap, "carry_over"),
+    "the rename": (local_swap, "publish"),
+    "the packing": (single_file, "_add"),
+    "the file's sync": (single_file.os, "fsync"),
+    "the file's rename": (staging, "publish_file"),
 }
 
 
@@ -433,11 +434,11 @@ def test_data_are_synced_before_the_rename_and_the_folder_after_it(
         monkeypatch.setattr(module, name, call)
 
     if not exchange:
-        monkeypatch.setattr(swap, "exchange", lambda *_: False)
+        monkeypatch.setattr(local_swap, "exchange", lambda *_: False)
     else:
-        noting(swap, "exchange", "rename")
-    noting(replace, "flush", "sync")
-    noting(swap, "flush_folder", "folder")
+        noting(local_swap, "exchange", "rename")
+    noting(staging, "flush", "sync")
+    noting(local_swap, "flush_folder", "folder")
     for name in ("rename", "replace", "link"):
         noting(os, name, "rename")
     fsync = os.fsync

@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ome_ngff.metadata.model import Channel, LabelImage
-from napari_ome_ngff.plugin.layers import Bundle, LayerData, from_layers, targets_of, to_layers
+from napari_ome_ngff.metadata.looks import Channel, LabelImage
+from napari_ome_ngff.plugin.open.to_layers import to_layers
+from napari_ome_ngff.plugin.origin import LayerData
+from napari_ome_ngff.plugin.save.bundles import Bundle, targets_of
+from napari_ome_ngff.plugin.save.from_layers import from_layers
 
 from .test_layers import SIZES, as_saved, make_image
 

@@ -23,29 +23,28 @@ def modules_in_the_picture() -> tuple[str, ...]:
     page = (SOURCE.parents[1] / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
     picture = page.split("```text\n")[1].split("```")[0]
     names: list[str] = []
-    room = ""
-    for line in picture.splitlines():
-        if found := re.match(r"  (\w+)/(?:\s|$)", line):
-            room = found[1] + "."
-        elif found := re.match(r"(  |    )(\w+)\.py(?:\s|$)", line):
-            names.append((room if len(found[1]) == 4 else "") + found[2])
+    above: list[str] = []
+    for line in picture.splitlines()[1:]:
+        found = re.match(r"((?:  )+)(\w+)(/|\.py)(?:\s|$)", line)
+        assert found is not None, line
+        del above[len(found[1]) // 2 - 1 :]
+        if found[3] == "/":
+            above.append(found[2])
+        else:
+            names.append(".".join([*above, found[2]]))
     return tuple(names)
 
 
 ORDER = modules_in_the_picture()
 """A total order: a module imports only from modules to its left."""
 
-READING = ("image", "levels", "mosaic", "plate", "scene", "collection", "read")
-STRANGERS = (
-    {"metadata", "storage"},
-    *({one, other} for one in READING for other in ("create", "pyramid")),
-)
-"""Pairs of rooms that do not know each other, whatever their order."""
+STRANGERS = ({"metadata", "storage"}, {"reading", "writing"}, {"plugin.open", "plugin.save"})
+"""Pairs of rooms and folders that do not know each other, whatever their order."""
 
 WINDOW = {"napari", "npe2", "app_model", "magicgui", "qtpy", "superqt", "PyQt6", "PySide6", "pint"}
 """Only the plugin may import these."""
 
-MAX_MODULE_LINES = 350
+MAX_MODULE_LINES = 250
 MAX_FUNCTION_LINES = 60
 
 
@@ -60,6 +59,17 @@ MODULES = module_files()
 
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def code_lines(path: Path) -> int:
+    """Lines with code on them: neither docstrings nor comments nor blank lines."""
+    words: set[int] = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            assert node.end_lineno is not None
+            words.update(range(node.lineno, node.end_lineno + 1))
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    return sum(1 for i, line in lines if i not in words and line.strip() and line.strip()[0] != "#")
 
 
 def is_type_checking(node: ast.AST) -> bool:
@@ -96,13 +106,14 @@ def test_every_module_has_its_place() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_imports_only_from_above_it(name: str) -> None:
     above = ORDER[: ORDER.index(name)]
-    room = name.split(".")[0]
+    room, folder = name.split(".")[0], name.rpartition(".")[0]
     for imported in imports(parse(MODULES[name])):
         module = own_module(imported)
         if module is None:
             continue
         assert module in above, f"{name} imports {imported}"
         assert {room, module.split(".")[0]} not in STRANGERS, f"{name} imports {imported}"
+        assert {folder, module.rpartition(".")[0]} not in STRANGERS, f"{name} imports {imported}"
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("plugin.")])
@@ -131,7 +142,8 @@ def test_rooms_have_no_hall(path: Path) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_is_short(name: str) -> None:
-    assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES
+    """Docstrings, comments and blank lines are not counted: a limit on them would cut modules, not words."""
+    assert code_lines(MODULES[name]) <= MAX_MODULE_LINES
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from napari_ome_ngff.pyramid.blocks import Box, shape_of
-from napari_ome_ngff.pyramid.cut import Cut, Pass, iter_blocks, iter_boxes
-from napari_ome_ngff.pyramid.model import MultiscalePlan
+from napari_ome_ngff.writing.blocks import Box, shape_of
+from napari_ome_ngff.writing.plan.tasks import Cut, Pass, iter_blocks, iter_boxes
+from napari_ome_ngff.writing.plan.write_plan import MultiscalePlan
 
 from .test_plan import plan
 

@@ -14,30 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
-from napari_ome_ngff.image import Collection, Image, Tile
-from napari_ome_ngff.metadata.model import (
-    Axis,
-    Channel,
-    LabelImage,
-    Level,
-    Multiscale,
-    ScaleTranslation,
-    Window,
-)
-from napari_ome_ngff.plugin.display import color_of, colormap_for, window_limits, window_of
+from napari_ome_ngff.metadata.looks import Channel, LabelImage, Window
+from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.plugin.colors import color_of, colormap_for, window_limits, window_of
 from napari_ome_ngff.plugin.label_display import colors_of, direct_colors, features_table, properties_of
-from napari_ome_ngff.plugin.layers import (
-    METADATA_KEY,
-    LayerData,
-    file_version,
-    from_layers,
-    targets_of,
-    to_layers,
-)
 from napari_ome_ngff.plugin.layout import MAX_CHANNEL_LAYERS
 from napari_ome_ngff.plugin.names import safe_name, unique_names
-from napari_ome_ngff.plugin.to_layers import MANY_LAYERS
-from napari_ome_ngff.pyramid.model import MultiscaleSource
+from napari_ome_ngff.plugin.open.to_layers import MANY_LAYERS, to_layers
+from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
+from napari_ome_ngff.plugin.save.bundles import targets_of
+from napari_ome_ngff.plugin.save.from_layers import file_version, from_layers
+from napari_ome_ngff.reading.opened import Collection, Image, Tile
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}

@@ -19,19 +19,20 @@ from napari.layers import Image as NapariImage
 from napari.layers import Labels as NapariLabels
 
 from napari_ome_ngff.errors import OmeNgffWarning, UnsupportedError
-from napari_ome_ngff.image import Image
-from napari_ome_ngff.metadata.model import (
+from napari_ome_ngff.metadata.looks import LabelImage
+from napari_ome_ngff.metadata.nouns import (
     Affine,
     Axis,
     CoordinateSystem,
-    LabelImage,
     Level,
     Multiscale,
     ScaleTranslation,
     View,
 )
-from napari_ome_ngff.plugin.layers import METADATA_KEY, LayerData, to_layers
 from napari_ome_ngff.plugin.layout import MAX_CHANNEL_LAYERS
+from napari_ome_ngff.plugin.open.to_layers import to_layers
+from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
+from napari_ome_ngff.reading.opened import Image
 
 from .test_layers import SIZES, STARTS, STEPS, as_saved, make_image, one_image
 

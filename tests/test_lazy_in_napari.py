@@ -13,9 +13,9 @@ from napari.layers._multiscale_data import MultiScaleData
 from napari.layers.utils import layer_utils
 
 from napari_ome_ngff import DaskArrayWrapper
-from napari_ome_ngff.plugin.from_layers import from_layers
-from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.origins import lazy_locations
+from napari_ome_ngff.plugin.save.from_layers import from_layers
+from napari_ome_ngff.storage.pixels.provenance import lazy_locations
+from napari_ome_ngff.storage.places.location import location_of
 
 from .test_lazy_sources import CountingStore, stored, write_counting
 

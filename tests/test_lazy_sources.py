@@ -18,11 +18,12 @@ import zarr
 from zarr.storage import LocalStore
 
 from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff
-from napari_ome_ngff.plugin.from_layers import from_layers
-from napari_ome_ngff.pyramid import cascade
-from napari_ome_ngff.pyramid.write import MultiscaleSource, write_hierarchy
-from napari_ome_ngff.storage.backend import lazily_indexed
-from napari_ome_ngff.storage.cache import shared_cache
+from napari_ome_ngff.plugin.save.from_layers import from_layers
+from napari_ome_ngff.storage.pixels.chunk_cache import shared_cache
+from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
+from napari_ome_ngff.writing.engine import cascade
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.write import write_hierarchy
 
 SHAPE = (24, 512, 1024)  # 24 MiB of 16 bits
 MEBIBYTE = 2**20

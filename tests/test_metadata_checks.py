@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
-from napari_ome_ngff.metadata.checks import (
+from napari_ome_ngff.metadata.json_checks import (
     Notes,
     as_integer,
     as_list,

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.checks import Notes
-from napari_ome_ngff.metadata.display import decode_omero, encode_omero, is_greyscale
-from napari_ome_ngff.metadata.model import Axis, Channel, Multiscale, Window
+from napari_ome_ngff.metadata.image.omero import decode_omero, encode_omero, is_greyscale
+from napari_ome_ngff.metadata.json_checks import Notes
+from napari_ome_ngff.metadata.looks import Channel, Window
+from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 
 from .metadata_tools import json_values
 

@@ -16,24 +16,17 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
-from napari_ome_ngff.metadata.display import is_greyscale
-from napari_ome_ngff.metadata.group import kind_of
-from napari_ome_ngff.metadata.model import Multiscale
-from napari_ome_ngff.metadata.placement import place_members
-from napari_ome_ngff.metadata.plates import decode_plate, decode_series, decode_well
-from napari_ome_ngff.metadata.scenes import decode_scene, member_paths
-from napari_ome_ngff.metadata.shapes import placed_by_shapes
+from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_series, decode_well
+from napari_ome_ngff.metadata.collections.scene_placement import place_members
+from napari_ome_ngff.metadata.collections.scenes import decode_scene, member_paths
+from napari_ome_ngff.metadata.group_kind import foreign_attributes, is_ome_ngff, kind_of, merge_attributes
+from napari_ome_ngff.metadata.image.label_images import decode_labels
+from napari_ome_ngff.metadata.image.omero import is_greyscale
+from napari_ome_ngff.metadata.image.shapes import placed_by_shapes
+from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.systems.view import parameter_paths, system_names, view
 from napari_ome_ngff.metadata.transforms import level_transform
-from napari_ome_ngff.metadata.versions import (
-    VERSIONS,
-    decode,
-    decode_labels,
-    encode,
-    foreign_attributes,
-    is_ome_ngff,
-    merge_attributes,
-)
-from napari_ome_ngff.metadata.views import parameter_paths, system_names, view
+from napari_ome_ngff.metadata.versions import VERSIONS, decode, encode
 
 from .metadata_tools import heard
 from .test_metadata_checks import nested

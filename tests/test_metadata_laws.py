@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_ome_ngff.metadata.model import Multiscale
+from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import decode, encode
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
-from napari_ome_ngff.metadata import legacy
-from napari_ome_ngff.metadata.model import Axis, Level, Multiscale
+from napari_ome_ngff.metadata.image import legacy
+from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale
 from napari_ome_ngff.metadata.transforms import identity
 from napari_ome_ngff.metadata.versions import decode
 

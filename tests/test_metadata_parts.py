@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.checks import Notes
-from napari_ome_ngff.metadata.model import Axis, Level, Multiscale
-from napari_ome_ngff.metadata.parts import (
+from napari_ome_ngff.metadata.axes import (
     axes_problem,
     check_levels,
     decode_axes,
@@ -18,6 +16,8 @@ from napari_ome_ngff.metadata.parts import (
     encode_texts,
     unknown_keys,
 )
+from napari_ome_ngff.metadata.json_checks import Notes
+from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale
 from napari_ome_ngff.metadata.transforms import identity
 
 SPACE = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff.errors import MetadataError, UnsupportedError
-from napari_ome_ngff.metadata.checks import Notes
-from napari_ome_ngff.metadata.model import Axis, Level, Multiscale, ScaleTranslation
-from napari_ome_ngff.metadata.places import (
+from napari_ome_ngff.metadata.image.datasets import (
     MOST_IMAGES,
     MOST_LEVELS,
     decode_entries,
@@ -18,6 +16,8 @@ from napari_ome_ngff.metadata.places import (
     decode_path,
     usable_steps,
 )
+from napari_ome_ngff.metadata.json_checks import Notes
+from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import identity
 
 

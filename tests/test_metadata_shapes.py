@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.model import Axis, Level, Multiscale, ScaleTranslation
-from napari_ome_ngff.metadata.shapes import ASSUMED_AXES, placed_by_shapes
+from napari_ome_ngff.metadata.image.shapes import ASSUMED_AXES, placed_by_shapes
+from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import identity, level_transform
 
 YX = (Axis(name="y", type="space"), Axis(name="x", type="space"))

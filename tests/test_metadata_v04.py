@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
-from napari_ome_ngff.metadata import v04, v05
-from napari_ome_ngff.metadata.model import Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.image import v04, v05
+from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import identity
 
 AXES = [{"name": "y", "type": "space", "unit": "micrometer"}, {"name": "x", "type": "space"}]

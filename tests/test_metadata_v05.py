@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata import v04, v05
+from napari_ome_ngff.metadata.image import v04, v05
 
 from .test_metadata_v04 import IMAGE, entry
 

@@ -13,12 +13,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
-from napari_ome_ngff.metadata import v06
 from napari_ome_ngff.metadata.affine import affine_of, apply_affine
-from napari_ome_ngff.metadata.model import Affine, Axis, Level, Multiscale, ScaleTranslation
-from napari_ome_ngff.metadata.systems import view_problem
+from napari_ome_ngff.metadata.image import v06
+from napari_ome_ngff.metadata.nouns import Affine, Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.systems.coordinate_systems import view_problem
+from napari_ome_ngff.metadata.systems.view import shown_affine, view
 from napari_ome_ngff.metadata.transforms import identity
-from napari_ome_ngff.metadata.views import shown_affine, view
 
 AXES = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
 LAB = {"name": "lab", "axes": AXES}

@@ -16,20 +16,17 @@ from napari_ome_ngff.errors import (
     OptionError,
     UnsupportedError,
 )
-from napari_ome_ngff.metadata.group import container_of, kind_of
-from napari_ome_ngff.metadata.model import Affine
-from napari_ome_ngff.metadata.shapes import placed_by_shapes
-from napari_ome_ngff.metadata.versions import (
-    VERSIONS,
-    check_version,
-    decode,
-    decode_labels,
-    encode,
-    encode_labels,
+from napari_ome_ngff.metadata.group_kind import (
+    container_of,
     foreign_attributes,
     is_ome_ngff,
+    kind_of,
     merge_attributes,
 )
+from napari_ome_ngff.metadata.image.label_images import decode_labels
+from napari_ome_ngff.metadata.image.shapes import placed_by_shapes
+from napari_ome_ngff.metadata.nouns import Affine
+from napari_ome_ngff.metadata.versions import VERSIONS, check_version, decode, encode, encode_labels
 
 from .metadata_tools import json_values, multiscales
 from .test_metadata_v04 import IMAGE, entry

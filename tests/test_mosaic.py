@@ -15,7 +15,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_ome_ngff.arrange import (
+from napari_ome_ngff.reading.plates.field_layout import (
     Arrangement,
     Site,
     arrange,
@@ -25,14 +25,14 @@ from napari_ome_ngff.arrange import (
     multiple_of,
     next_factor,
 )
-from napari_ome_ngff.mosaic import MosaicSource
-from napari_ome_ngff.patches import Patch, within
-from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
-from napari_ome_ngff.storage.documents import open_hierarchy
-from napari_ome_ngff.storage.failures import shared_failures
-from napari_ome_ngff.storage.lazy import Source
-from napari_ome_ngff.storage.origins import lazy_locations
-from napari_ome_ngff.storage.source import ChunkedSource
+from napari_ome_ngff.reading.plates.mosaic import MosaicSource
+from napari_ome_ngff.reading.plates.patches import Patch, within
+from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
+from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
+from napari_ome_ngff.storage.pixels.dask_array import Source
+from napari_ome_ngff.storage.pixels.failed_chunks import shared_failures
+from napari_ome_ngff.storage.pixels.provenance import lazy_locations
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
 
 SHAPE = (2, 23, 31)  # (c, y, x)
 

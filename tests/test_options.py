@@ -15,10 +15,10 @@ import pytest
 import zarr
 from napari.components import ViewerModel
 
-from napari_ome_ngff.plugin.fields import ALL, SELECTED, Fields
-from napari_ome_ngff.plugin.form import SEVERAL
-from napari_ome_ngff.plugin.request import Outcome, preview, write
-from napari_ome_ngff.plugin.widget import CreateWidget
+from napari_ome_ngff.plugin.save.form import SEVERAL
+from napari_ome_ngff.plugin.save.form_fields import ALL, SELECTED, Fields
+from napari_ome_ngff.plugin.save.request import Outcome, preview, write
+from napari_ome_ngff.plugin.save_widget import CreateWidget
 
 BASE = {"which": SELECTED, "target": "a.ome.zarr", "levels": "2"}
 """Two levels, so that one is made of the other."""

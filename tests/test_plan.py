@@ -19,9 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.pyramid import blocks as blocks_module
-from napari_ome_ngff.pyramid import cascade
-from napari_ome_ngff.pyramid.blocks import (
+from napari_ome_ngff.writing import blocks as blocks_module
+from napari_ome_ngff.writing.blocks import (
     Box,
     cells,
     count_boxes,
@@ -32,10 +31,12 @@ from napari_ome_ngff.pyramid.blocks import (
     spans,
     split_for_loading,
 )
-from napari_ome_ngff.pyramid.cascade import Job
-from napari_ome_ngff.pyramid.cut import Pass, cut_pass, iter_blocks, iter_boxes
-from napari_ome_ngff.pyramid.levels import choose_chunks, choose_factors, choose_shards
-from napari_ome_ngff.pyramid.plan import Grid, MultiscalePlan, Options, plan_given_levels, plan_multiscale
+from napari_ome_ngff.writing.engine import cascade
+from napari_ome_ngff.writing.engine.cascade import Job
+from napari_ome_ngff.writing.plan.levels import choose_chunks, choose_factors, choose_shards
+from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
+from napari_ome_ngff.writing.plan.tasks import Pass, cut_pass, iter_blocks, iter_boxes
+from napari_ome_ngff.writing.plan.write_plan import Grid, MultiscalePlan, Options
 
 ZYX = ("z", "y", "x")
 SPACE = ("space",) * 3

@@ -16,12 +16,12 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, OmeNgffWarning
-from napari_ome_ngff.image import Collection, Image
 from napari_ome_ngff.metadata.transforms import level_transform
-from napari_ome_ngff.plate import open_plate, open_row, open_well
-from napari_ome_ngff.storage import table
-from napari_ome_ngff.storage.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
-from napari_ome_ngff.storage.documents import Hierarchy, open_hierarchy
+from napari_ome_ngff.reading.opened import Collection, Image
+from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
+from napari_ome_ngff.storage.documents import table
+from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
+from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
 
 from .plate_tools import large_plate, multiscale, write_array, write_image, write_json, write_plate
 

@@ -23,14 +23,15 @@ from napari.components import ViewerModel
 
 from napari_ome_ngff import write_multiscale_group
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning, StorageError
-from napari_ome_ngff.image import Image
-from napari_ome_ngff.metadata.model import Axis, Channel, Multiscale, Window
+from napari_ome_ngff.metadata.looks import Channel, Window
+from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.plugin import reader
-from napari_ome_ngff.plugin.contrast import estimate_limits
 from napari_ome_ngff.plugin.notify import FailureNotes
+from napari_ome_ngff.plugin.open.contrast import estimate_limits
 from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.reader import get_reader, image_name, read_layers
-from napari_ome_ngff.storage.failures import Failure
+from napari_ome_ngff.reading.opened import Image
+from napari_ome_ngff.storage.pixels.failed_chunks import Failure
 
 NAME = "napari-ome-ngff"
 
@@ -168,15 +169,15 @@ def test_without_a_window_a_warning_is_a_warning(cells: Path) -> None:
 def test_warnings_of_others_are_passed_on(cells: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import warnings
 
-    import napari_ome_ngff.read
+    import napari_ome_ngff.reading.open
 
-    opened = napari_ome_ngff.read.open_ome_ngff
+    opened = napari_ome_ngff.reading.open.open_ome_ngff
 
     def noisy(*args: Any, **kwargs: Any) -> Image:
         warnings.warn("not ours", UserWarning, stacklevel=2)
         return opened(*args, **kwargs)
 
-    monkeypatch.setattr(napari_ome_ngff.read, "open_ome_ngff", noisy)
+    monkeypatch.setattr(napari_ome_ngff.reading.open, "open_ome_ngff", noisy)
     with pytest.warns(UserWarning, match="not ours"):
         read_layers(str(cells))
 

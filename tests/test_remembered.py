@@ -12,12 +12,12 @@ import zarr
 from napari.components import ViewerModel
 from npe2 import PluginManifest
 
-from napari_ome_ngff.plugin import form
-from napari_ome_ngff.plugin.form import AS_FILE, Form
 from napari_ome_ngff.plugin.preferences import PLUGIN
 from napari_ome_ngff.plugin.reader import read_layers
-from napari_ome_ngff.plugin.remembered import REMEMBERED, recall, remember
-from napari_ome_ngff.plugin.widget import CreateWidget
+from napari_ome_ngff.plugin.save import form
+from napari_ome_ngff.plugin.save.form import AS_FILE, Form
+from napari_ome_ngff.plugin.save.remembered import REMEMBERED, recall, remember
+from napari_ome_ngff.plugin.save_widget import CreateWidget
 from napari_ome_ngff.plugin.writer import write_layers
 
 CHOICES = {

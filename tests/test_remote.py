@@ -16,9 +16,9 @@ import pytest
 import zarr
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
-from napari_ome_ngff.storage.documents import open_hierarchy
-from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.open import array_at, parents
+from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
+from napari_ome_ngff.storage.documents.parents import array_at, parents
+from napari_ome_ngff.storage.places.location import location_of
 from tests.servers import PAGE, Answer, Fault, Web, missing_as, on, s3_server, upload
 
 if find_spec("obstore") is None:
@@ -174,7 +174,7 @@ def test_a_chunk_that_is_refused_because_access_has_ended_is_an_error(
 ) -> None:
     from obstore.exceptions import BaseError
 
-    from napari_ome_ngff.storage import remote
+    from napari_ome_ngff.storage.places import object_store
 
     make_image(tmp_path / "a.zarr")
     ended: list[bool] = []
@@ -182,7 +182,7 @@ def test_a_chunk_that_is_refused_because_access_has_ended_is_an_error(
     def fault(_: Any, __: int) -> Answer | None:
         return Answer(403) if ended else None
 
-    monkeypatch.setattr(remote, "_FRESH", 0.0)
+    monkeypatch.setattr(object_store, "_FRESH", 0.0)
     with Web(tmp_path, fault=fault) as web:
         array = open_hierarchy(f"{web.url}/a.zarr").array("0")
         assert array is not None
@@ -234,10 +234,10 @@ def test_each_trouble_is_one_clear_sentence_within_seconds(
 
 
 def test_a_server_that_keeps_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_ome_ngff.storage import fetch
+    from napari_ome_ngff.storage.places import requests
 
-    assert fetch._PATIENCE <= 20
-    monkeypatch.setattr(fetch, "_PATIENCE", 0.5)
+    assert requests._PATIENCE <= 20
+    monkeypatch.setattr(requests, "_PATIENCE", 0.5)
     with Web(tmp_path, fault=on("", Answer(silence=60))) as web, pytest.raises(StorageError) as caught:
         open_hierarchy(f"{web.url}/a.zarr", ahead=["labels"])
     assert "did not answer in time" in said(caught.value)

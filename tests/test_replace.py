@@ -22,9 +22,11 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from napari_ome_ngff.errors import StorageError, TargetError
-from napari_ome_ngff.storage import folders, swap
-from napari_ome_ngff.storage.replace import Staged, check_target, open_existing, staged
-from napari_ome_ngff.storage.source import ChunkedSource
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
+from napari_ome_ngff.storage.places import folders
+from napari_ome_ngff.writing.commit import local_swap
+from napari_ome_ngff.writing.commit.checks import check_target
+from napari_ome_ngff.writing.commit.staging import Staged, open_existing, staged
 
 ON_LINUX = sys.platform == "linux"
 
@@ -108,7 +110,7 @@ def test_an_image_is_replaced_and_can_be_read_until_then(
     exchange: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not exchange:
-        monkeypatch.setattr(swap, "exchange", lambda *_: False)
+        monkeypatch.setattr(local_swap, "exchange", lambda *_: False)
     target = tmp_path / "a.zarr"
     save(target, 1, levels=4)
     source = ChunkedSource(zarr.open_array(target, path="0", mode="r"))
@@ -372,7 +374,7 @@ def test_if_the_last_rename_fails_the_old_one_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path / "a.zarr", 1)
-    monkeypatch.setattr(swap, "exchange", lambda *_: False)
+    monkeypatch.setattr(local_swap, "exchange", lambda *_: False)
     rename, calls = os.rename, []
 
     def failing(source: Any, target: Any) -> None:
@@ -446,18 +448,18 @@ NURSERY = """
         elif moment == "before the disk is flushed":
             replace.flush = die
         elif moment == "before the swap":
-            swap.publish = die
+            local_swap.publish = die
         elif moment == "between the two renames":
-            swap.exchange = lambda *_: False
+            local_swap.exchange = lambda *_: False
             rename = os.rename
             os.rename = lambda a, b: (rename(a, b), die()) if str(b).endswith("old") else rename(a, b)
         elif moment == "after the swap":
-            swap.flush_folder = die
+            local_swap.flush_folder = die
         elif moment == "after the fallback's swap":
-            swap.exchange = lambda *_: False
-            swap.flush_folder = die
+            local_swap.exchange = lambda *_: False
+            local_swap.flush_folder = die
         elif moment == "while the old one is deleted":
-            swap.remove = lambda path: (os.unlink(path / "zarr.json"), die())
+            local_swap.remove = lambda path: (os.unlink(path / "zarr.json"), die())
 
     for line in sys.stdin:
         moment, target = line.rstrip("\\n").split("|")

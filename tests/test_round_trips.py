@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff
-from napari_ome_ngff.storage import fetch
+from napari_ome_ngff.storage.places import requests
 from tests.servers import Web
 
 if find_spec("obstore") is None:
@@ -71,7 +71,7 @@ def served(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
     However many are ready are sent at once; that no more than 128 are under way is another law.
     """
-    monkeypatch.setattr(fetch, "_MAX_REQUESTS", 10_000)
+    monkeypatch.setattr(requests, "_MAX_REQUESTS", 10_000)
     with Web(folder, gate=0.15) as web:
         yield web
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from napari_ome_ngff.plugin.origin import origin_of
-from napari_ome_ngff.plugin.sample_data import SHAPE, SPACING, make_cells, open_cells
+from napari_ome_ngff.plugin.samples import SHAPE, SPACING, make_cells, open_cells
 
 
 def test_it_is_an_image_of_two_channels_with_labels() -> None:

@@ -14,12 +14,12 @@ from xarray import DataArray
 
 from napari_ome_ngff import DaskArrayWrapper, create_multiscale_group
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, OptionError
-from napari_ome_ngff.image import Collection
 from napari_ome_ngff.metadata.affine import apply_affine
-from napari_ome_ngff.metadata.model import Multiscale
+from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.metadata.versions import encode_labels
-from napari_ome_ngff.scene import open_scene
-from napari_ome_ngff.storage.documents import Hierarchy, open_hierarchy
+from napari_ome_ngff.reading.opened import Collection
+from napari_ome_ngff.reading.scene import open_scene
+from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
 
 WORLD = {
     "name": "world",

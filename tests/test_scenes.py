@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.affine import apply_affine
-from napari_ome_ngff.metadata.model import Axis, Multiscale, Scene, SystemRef
-from napari_ome_ngff.metadata.placement import place_members, scene_systems, way_between
-from napari_ome_ngff.metadata.scenes import decode_scene, member_paths
+from napari_ome_ngff.metadata.collections.scene_placement import place_members, scene_systems, way_between
+from napari_ome_ngff.metadata.collections.scenes import decode_scene, member_paths
+from napari_ome_ngff.metadata.nouns import Axis, Multiscale, Scene, SystemRef
 
 AXES = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
 WORLD = {"name": "world", "axes": AXES}

@@ -13,8 +13,8 @@ from zarr.storage import MemoryStore
 
 from napari_ome_ngff import MultiscaleSource, OptionError, TargetError, open_ome_ngff, write_hierarchy
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.series import encode_series
-from napari_ome_ngff.pyramid.write import plan_hierarchy
+from napari_ome_ngff.metadata.collections.bioformats2raw import encode_series
+from napari_ome_ngff.writing.write import plan_hierarchy
 
 
 def source(dims: str = "zyx", dtype: str = "uint16", **options: Any) -> MultiscaleSource:

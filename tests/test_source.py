@@ -21,14 +21,15 @@ from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
 from napari_ome_ngff.errors import StorageError
-from napari_ome_ngff.storage import transfer
-from napari_ome_ngff.storage.cache import ChunkCache
-from napari_ome_ngff.storage.chunks import MAX_STRETCH, stretches
-from napari_ome_ngff.storage.decode import chunk_format
-from napari_ome_ngff.storage.location import location_of
-from napari_ome_ngff.storage.selection import boxes, cut, pieces
-from napari_ome_ngff.storage.source import ChunkedSource, lazy_locations
-from napari_ome_ngff.storage.transfer import MAX_REQUESTS
+from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
+from napari_ome_ngff.storage.pixels.chunk_reader import MAX_STRETCH, stretches
+from napari_ome_ngff.storage.pixels.codecs import chunk_format
+from napari_ome_ngff.storage.pixels.indexing import boxes, cut, pieces
+from napari_ome_ngff.storage.pixels.provenance import lazy_locations
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
+from napari_ome_ngff.storage.places import transfer
+from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.storage.places.transfer import MAX_REQUESTS
 
 SHAPE, CHUNKS = (7, 11, 13), (2, 4, 5)
 VALUES = np.arange(np.prod(SHAPE), dtype="uint16").reshape(SHAPE)
@@ -536,7 +537,7 @@ def test_locations_of_what_is_read_directly() -> None:
 def _lazy_arrays(array: zarr.Array[Any]) -> Iterator[tuple[str, Any]]:
     import dask.array as da
 
-    from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
+    from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 
     for inline in (False, True):
         yield "from_array", da.from_array(array, inline_array=inline)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OptionError, UnsupportedError
-from napari_ome_ngff.metadata.model import Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import (
     METHODS,
     check_transform,

@@ -18,17 +18,18 @@ from napari.utils.transforms import CompositeAffine
 
 from napari_ome_ngff import MultiscaleSource, open_ome_ngff, write_hierarchy
 from napari_ome_ngff.errors import MetadataError, UnsupportedError
-from napari_ome_ngff.metadata.model import Affine, Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Affine, Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.versions import decode, encode
-from napari_ome_ngff.plugin.form import Form
-from napari_ome_ngff.plugin.from_layers import from_layers, targets_of
+from napari_ome_ngff.plugin.open.to_layers import to_layers
 from napari_ome_ngff.plugin.origin import LayerData
-from napari_ome_ngff.plugin.placing import place_of
 from napari_ome_ngff.plugin.reader import read_layers
-from napari_ome_ngff.plugin.request import preview
-from napari_ome_ngff.plugin.to_layers import to_layers
+from napari_ome_ngff.plugin.save.bundles import targets_of
+from napari_ome_ngff.plugin.save.form import Form
+from napari_ome_ngff.plugin.save.from_layers import from_layers
+from napari_ome_ngff.plugin.save.placement import place_of
+from napari_ome_ngff.plugin.save.request import preview
 from napari_ome_ngff.plugin.writer import write_layers
-from napari_ome_ngff.pyramid.write import plan_hierarchy
+from napari_ome_ngff.writing.write import plan_hierarchy
 
 from .metadata_tools import judge_by_models, judge_by_schema
 

@@ -20,16 +20,16 @@ from napari_ome_ngff import (
     write_hierarchy,
     write_multiscale_group,
 )
-from napari_ome_ngff.metadata.places import listed_paths
-from napari_ome_ngff.plugin.from_layers import file_version, from_layers
-from napari_ome_ngff.plugin.layer_images import unnamed_axes
+from napari_ome_ngff.metadata.image.datasets import listed_paths
+from napari_ome_ngff.plugin.open.to_layers import to_layers
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import image_name, read_layers
-from napari_ome_ngff.plugin.to_layers import to_layers
-from napari_ome_ngff.pyramid.contents import array_specs, group_documents
-from napari_ome_ngff.pyramid.copying import with_copies
-from napari_ome_ngff.pyramid.model import Options
-from napari_ome_ngff.pyramid.prepare import prepare
+from napari_ome_ngff.plugin.save.from_layers import file_version, from_layers
+from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
+from napari_ome_ngff.writing.engine.copy_levels import with_copies
+from napari_ome_ngff.writing.plan.group_documents import array_specs, group_documents
+from napari_ome_ngff.writing.plan.prepare import prepare
+from napari_ome_ngff.writing.plan.write_plan import Options
 
 from .test_corpus import IMAGES, metadata
 

@@ -14,11 +14,11 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
-from napari_ome_ngff.storage.backend import lazily_indexed
-from napari_ome_ngff.storage.lazy import turned_from
-from napari_ome_ngff.storage.source import ChunkedSource
-from napari_ome_ngff.storage.untouched import rejoined, stored_array
+from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
+from napari_ome_ngff.storage.pixels.dask_array import turned_from
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
+from napari_ome_ngff.storage.pixels.untouched import rejoined, stored_array
+from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
 
 SHAPE = (2, 3, 4)
 

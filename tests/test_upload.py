@@ -31,9 +31,9 @@ from napari_ome_ngff import (
     write_multiscale_group,
 )
 from napari_ome_ngff.errors import StorageError, TargetError
-from napari_ome_ngff.storage import commit, keys
-from napari_ome_ngff.storage.replace import check_target
-from napari_ome_ngff.storage.target import as_store
+from napari_ome_ngff.storage.places import keys
+from napari_ome_ngff.writing.commit import bucket_commit
+from napari_ome_ngff.writing.commit.checks import as_store, check_target
 from tests.servers import Answer, Fault, Relay, Request, s3_server
 
 if find_spec("obstore") is None:
@@ -261,7 +261,7 @@ def test_a_server_that_goes_away_in_the_middle(
         with pytest.raises(StorageError):
             list(save)
         assert time.monotonic() - begun < 30
-        assert commit.NOTE in held()
+        assert bucket_commit.NOTE in held()
         gone.clear()
         write(url, 3)
         assert equal(url, 3)
@@ -304,7 +304,7 @@ def test_an_exchange_that_is_interrupted_is_finished_by_whoever_comes_next(
 def note(store: Any, path: str = "", **changes: Any) -> None:
     """Leave the note of a save of another process."""
     about = {"save": "x", "host": platform.node(), "process": os.getppid(), **changes}
-    commit._write(store, path, commit.Note(**about))
+    bucket_commit._write(store, path, bucket_commit.Note(**about))
 
 
 def dead_process() -> int:
@@ -336,7 +336,7 @@ def test_a_save_of_a_living_process_is_not_disturbed() -> None:
     note(store)
     with pytest.raises(TargetError, match="is running"):
         write(store, overwrite=True)
-    assert list(store._store_dict) == [commit.NOTE]
+    assert list(store._store_dict) == [bucket_commit.NOTE]
 
 
 @pytest.mark.parametrize("where", ["here", "elsewhere", "damaged"])
@@ -351,7 +351,7 @@ def test_what_the_dead_left_is_removed(where: str, path: str) -> None:
     keys.put(store, keys.join(path, "notes.txt"), b"of others")
     note(store, path, process=dead_process(), host=platform.node() if where == "here" else "elsewhere")
     if where == "damaged":
-        keys.put(store, keys.join(path, commit.NOTE), b"{")
+        keys.put(store, keys.join(path, bucket_commit.NOTE), b"{")
     if where != "here":
         with pytest.raises(TargetError, match="was interrupted, or is running on another computer"):
             write(store, path=path)
@@ -528,8 +528,8 @@ def test_label_images_alone_never_take_the_place_of_an_image(
     url: str, held: Callable[[], dict[str, bytes]]
 ) -> None:
     """In napari too, where a server is not asked what is there before writing starts."""
-    from napari_ome_ngff.plugin.destinations import destinations, write_destination
-    from napari_ome_ngff.plugin.from_layers import from_layers
+    from napari_ome_ngff.plugin.save.destinations import destinations, write_destination
+    from napari_ome_ngff.plugin.save.from_layers import from_layers
 
     write(url, 1)
     before = held()

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import OptionError, UnsupportedError
 from napari_ome_ngff.metadata.affine import apply_affine, compose_affine, invert_affine
-from napari_ome_ngff.metadata.model import Affine, Axis, Multiscale, View
+from napari_ome_ngff.metadata.nouns import Affine, Axis, Multiscale, View
+from napari_ome_ngff.metadata.systems.view import parameter_paths, shown_affine, system_names, view
 from napari_ome_ngff.metadata.versions import decode
-from napari_ome_ngff.metadata.views import parameter_paths, shown_affine, system_names, view
 
 AXES = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
 SHIFT = {"type": "translation", "translation": [5, 7]}

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 
 from napari_ome_ngff.errors import OmeNgffWarning
-from napari_ome_ngff.image import Image
-from napari_ome_ngff.metadata.model import LabelImage, ScaleTranslation
-from napari_ome_ngff.plugin.layers import METADATA_KEY, to_layers
-from napari_ome_ngff.plugin.volume import LONGEST, VOLUME_BYTES, misfits, strides, with_volume
-from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
+from napari_ome_ngff.metadata.looks import LabelImage
+from napari_ome_ngff.metadata.nouns import ScaleTranslation
+from napari_ome_ngff.plugin.open.to_layers import to_layers
+from napari_ome_ngff.plugin.open.volume import LONGEST, VOLUME_BYTES, misfits, strides, with_volume
+from napari_ome_ngff.plugin.origin import METADATA_KEY
+from napari_ome_ngff.reading.opened import Image
+from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 
 from .test_layers import as_saved, make_image, one_image
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_ome_ngff.plugin.fields import SELECTED
-from napari_ome_ngff.plugin.form import SEVERAL, Form
-from napari_ome_ngff.plugin.widget import CreateWidget
+from napari_ome_ngff.plugin.save.form import SEVERAL, Form
+from napari_ome_ngff.plugin.save.form_fields import SELECTED
+from napari_ome_ngff.plugin.save_widget import CreateWidget
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from qtpy.QtCore import QPoint
 from qtpy.QtTest import QTest
 
-from napari_ome_ngff.plugin.attach import CLICKED_KEY
-from napari_ome_ngff.plugin.catalog import tiles_of, world_box
+from napari_ome_ngff.plugin.open.catalog import tiles_of, world_box
+from napari_ome_ngff.plugin.open.viewer_hooks import CLICKED_KEY
 from tests.cases import build
 from tests.window_tools import (
     PLUGIN,

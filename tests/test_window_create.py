@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 
-from napari_ome_ngff.plugin.widget import CreateWidget
+from napari_ome_ngff.plugin.save_widget import CreateWidget
 from tests.window_tools import (
     PLUGIN,
     add_cells,

@@ -26,20 +26,17 @@ from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from napari_ome_ngff.errors import OmeNgffError, OptionError, StorageError, TargetError
-from napari_ome_ngff.metadata.model import Axis, Channel, LabelImage, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.looks import Channel, LabelImage
+from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.versions import decode
-from napari_ome_ngff.pyramid import blocks
-from napari_ome_ngff.pyramid.blocks import count_boxes
-from napari_ome_ngff.pyramid.reduce import reduce_block
-from napari_ome_ngff.pyramid.units import unit_writer, write_units
-from napari_ome_ngff.pyramid.write import (
-    MultiscaleSource,
-    Progress,
-    plan_hierarchy,
-    write_hierarchy,
-    write_multiscale_group,
-)
-from napari_ome_ngff.read import open_ome_ngff
+from napari_ome_ngff.reading.open import open_ome_ngff
+from napari_ome_ngff.writing import blocks
+from napari_ome_ngff.writing.blocks import count_boxes
+from napari_ome_ngff.writing.engine.encode import unit_writer, write_units
+from napari_ome_ngff.writing.engine.reduce import reduce_block
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.save import Progress
+from napari_ome_ngff.writing.write import plan_hierarchy, write_hierarchy, write_multiscale_group
 
 VERSIONS = ("0.4", "0.5", "0.6")
 
@@ -693,7 +690,7 @@ CODECS = {
 @pytest.mark.parametrize("layout", ["v2", "v3", "sharded"])
 def test_the_short_way_writes_what_zarr_writes(tmp_path: Path, codec: str, dtype: str, layout: str) -> None:
     """Decoded by zarr-python, both are the same bytes, and they are the same files."""
-    from napari_ome_ngff.storage.array_spec import array_spec
+    from napari_ome_ngff.writing.plan.array_spec import array_spec
 
     data = image((13, 30, 21), dtype=dtype).values
     data[:8, :16, :16] = 0  # a chunk, or a part of a shard, that need not be stored
@@ -737,16 +734,16 @@ def test_chunks_of_nothing_but_the_fill_value_are_not_stored(tmp_path: Path) -> 
 
 
 def test_every_chunk_is_written_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from napari_ome_ngff.pyramid import units
+    from napari_ome_ngff.writing.engine import encode
 
     written: list[str] = []
-    original = units._write_file
+    original = encode._write_file
 
     def counting(path: str, content: Any) -> None:
         written.append(path)
         original(path, content)
 
-    monkeypatch.setattr(units, "_write_file", counting)
+    monkeypatch.setattr(encode, "_write_file", counting)
     write(tmp_path / "a.zarr", image() + 1, chunks=(4, 16, 16), levels=3)
     assert len(written) == len(set(written)) > 50
 

@@ -31,14 +31,14 @@ from napari_ome_ngff.errors import (
 )
 from napari_ome_ngff.metadata.units import SPACE_UNITS, TIME_UNITS, canonical_unit
 from napari_ome_ngff.plugin import notify
-from napari_ome_ngff.plugin.layer_images import layer_image
 from napari_ome_ngff.plugin.origin import METADATA_KEY
-from napari_ome_ngff.plugin.progress import run_steps
 from napari_ome_ngff.plugin.reader import image_name, read_layers
-from napari_ome_ngff.plugin.request import Outcome
-from napari_ome_ngff.plugin.sample_data import open_cells
+from napari_ome_ngff.plugin.samples import open_cells
+from napari_ome_ngff.plugin.save.layer_image import layer_image
+from napari_ome_ngff.plugin.save.progress import run_steps
+from napari_ome_ngff.plugin.save.request import Outcome
 from napari_ome_ngff.plugin.writer import write_layers
-from napari_ome_ngff.pyramid.write import Progress
+from napari_ome_ngff.writing.save import Progress
 from tests.window_tools import lives
 
 NAME = "napari-ome-ngff"
@@ -382,7 +382,9 @@ def test_every_error_arrives_as_ours(
 ) -> None:
     layer = (np.zeros((4, 4), "uint8"), {"name": "a"}, "image")
     for raised, words in ((error, "Saving failed: no"), (TargetError("taken"), "taken")):
-        monkeypatch.setattr("napari_ome_ngff.plugin.request.save", lambda *_, raised=raised: failing(raised))
+        monkeypatch.setattr(
+            "napari_ome_ngff.plugin.save.request.save", lambda *_, raised=raised: failing(raised)
+        )
         with pytest.raises(OmeNgffError, match=words):
             write_layers(str(tmp_path / "a"), [layer])
 
@@ -447,7 +449,7 @@ def test_cancelling_too_late_is_no_cancelling(
         time.sleep(0.1)
         yield Progress(blocks_done=2, blocks_total=2, bytes_done=2, bytes_total=2)
 
-    monkeypatch.setattr("napari_ome_ngff.plugin.request.save", last_step_slow)
+    monkeypatch.setattr("napari_ome_ngff.plugin.save.request.save", last_step_slow)
     press_cancel(viewer, seen)
     target = str(tmp_path / "a.ome.zarr")
     assert write_layers(target, [(np.zeros((4, 4), "uint8"), {"name": "a"}, "image")]) == [target]

@@ -121,7 +121,7 @@ def notifications(viewer: Any) -> list[str]:
 
 def browse(viewer: Any) -> Any:
     """Open the table of wells, fields and images from the menu, and return it."""
-    from napari_ome_ngff.plugin.browser import BrowseWidget
+    from napari_ome_ngff.plugin.browse_widget import BrowseWidget
 
     choose_from_menu(viewer, "Plugins", "OME-NGFF", "Browse OME-NGFF plate or collection")
     (widget,) = viewer.window._qt_window.findChildren(BrowseWidget)

@@ -12,8 +12,8 @@ import xarray as xr
 import zarr
 
 from napari_ome_ngff import MultiscaleSource, create_multiscale_group, open_ome_ngff
-from napari_ome_ngff.pyramid.cut import iter_boxes
-from napari_ome_ngff.pyramid.write import plan_hierarchy
+from napari_ome_ngff.writing.plan.tasks import iter_boxes
+from napari_ome_ngff.writing.write import plan_hierarchy
 
 SHAPE = (100, 2, 400, 8192, 8192)  # t, c, z, y, x of 16 bits: 10.7 TB
 MEGABYTES_PER_SECOND = (

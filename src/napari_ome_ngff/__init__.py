@@ -10,10 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.create import (
-        create_multiscale_group,
-        model_multiscale_group,
-    )
     from napari_ome_ngff.errors import (
         CancelledError,
         CoordinateError,
@@ -26,36 +22,22 @@ if TYPE_CHECKING:
         TargetError,
         UnsupportedError,
     )
-    from napari_ome_ngff.image import Collection, Image
-    from napari_ome_ngff.metadata.model import (
-        Axis,
-        Channel,
-        LabelImage,
-        Level,
-        Multiscale,
-        ScaleTranslation,
-        Window,
-    )
-    from napari_ome_ngff.pyramid.onto import write_labels
-    from napari_ome_ngff.pyramid.write import (
-        MultiscaleSource,
-        Progress,
-        write_hierarchy,
-        write_multiscale_group,
-    )
-    from napari_ome_ngff.read import (
-        open_ome_ngff,
-        read_multiscale_array,
-        read_multiscale_group,
-    )
-    from napari_ome_ngff.storage.array_wrap import (
-        BaseArrayWrapper,
-        DaskArrayWrapper,
-        ZarrArrayWrapper,
-    )
+    from napari_ome_ngff.metadata.looks import Channel, LabelImage, Window
+    from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
+    from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
+    from napari_ome_ngff.reading.opened import Collection, Image
+    from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
+    from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
+    from napari_ome_ngff.writing.labels import write_labels
+    from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+    from napari_ome_ngff.writing.save import Progress
+    from napari_ome_ngff.writing.write import write_hierarchy, write_multiscale_group
 
 _HOME = {
-    "create": ("create_multiscale_group", "model_multiscale_group"),
+    "writing.create": (
+        "create_multiscale_group",
+        "model_multiscale_group",
+    ),
     "errors": (
         "CancelledError",
         "CoordinateError",
@@ -68,20 +50,38 @@ _HOME = {
         "TargetError",
         "UnsupportedError",
     ),
-    "image": ("Collection", "Image"),
-    "metadata.model": (
+    "reading.opened": (
+        "Collection",
+        "Image",
+    ),
+    "metadata.nouns": (
         "Axis",
-        "Channel",
-        "LabelImage",
         "Level",
         "Multiscale",
         "ScaleTranslation",
+    ),
+    "metadata.looks": (
+        "Channel",
+        "LabelImage",
         "Window",
     ),
-    "pyramid.onto": ("write_labels",),
-    "pyramid.write": ("MultiscaleSource", "Progress", "write_hierarchy", "write_multiscale_group"),
-    "read": ("open_ome_ngff", "read_multiscale_array", "read_multiscale_group"),
-    "storage.array_wrap": ("BaseArrayWrapper", "DaskArrayWrapper", "ZarrArrayWrapper"),
+    "writing.labels": ("write_labels",),
+    "writing.plan.write_plan": ("MultiscaleSource",),
+    "writing.save": ("Progress",),
+    "writing.write": (
+        "write_hierarchy",
+        "write_multiscale_group",
+    ),
+    "reading.open": (
+        "open_ome_ngff",
+        "read_multiscale_array",
+        "read_multiscale_group",
+    ),
+    "storage.pixels.array_wrap": (
+        "BaseArrayWrapper",
+        "DaskArrayWrapper",
+        "ZarrArrayWrapper",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.coordinates import CHANNEL_LABEL
-from napari_ome_ngff.metadata.model import Axis, Channel, Window
+from napari_ome_ngff.metadata.looks import Channel, Window
+from napari_ome_ngff.metadata.nouns import Axis
 
 if TYPE_CHECKING:
     from xarray import DataArray
 
 _COLORS = MappingProxyType({1: ("FFFFFF",), 2: ("FF00FF", "00FF00")})
+
+
 _MANY = ("00FFFF", "FFFF00", "FF00FF", "FF0000", "00FF00", "0000FF")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import CoordinateError, MetadataError
-from napari_ome_ngff.metadata.model import Axis, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Axis, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 CHANNEL_LABEL = "channel_label"
 """Name of the coordinate that holds the channels' names along the channel dim."""
 
+
 MAX_LENGTH = 2**27
 """Longest axis that gets coordinates. No image is as long, but a damaged file may say so."""
 
+
 _GRID_TOLERANCE = 1e-3  # of a voxel: what float32 coordinates of ten thousand voxels still keep
+
+
 _TIDY_TOLERANCE = 1e-10  # of a voxel, over the whole axis
 
 
@@ -58,7 +62,7 @@ def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> 
 
     Examples
     --------
-    >>> from napari_ome_ngff.metadata.model import Level
+    >>> from napari_ome_ngff.metadata.nouns import Level
     >>> multiscale = Multiscale(
     ...     version="0.5",
     ...     axes=(Axis(name="y", type="space", unit="micrometer"), Axis(name="x", type="space")),

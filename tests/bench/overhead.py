@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 from napari_ome_ngff import write_multiscale_group
-from napari_ome_ngff.pyramid import cascade, units
+from napari_ome_ngff.writing.engine import cascade, encode
 
 spent: Counter[str] = Counter()
 lock = threading.Lock()
@@ -56,7 +56,7 @@ def save(values, folder):
 
 
 def main():
-    units._encode, units._write_file = timed(units._encode), timed(units._write_file)
+    encode._encode, encode._write_file = timed(encode._encode), timed(encode._write_file)
     cascade.reduce_block = timed(cascade.reduce_block)
     values = np.load(sys.argv[1])
     folder = Path(tempfile.mkdtemp(dir=Path(sys.argv[1]).parent))

@@ -20,10 +20,11 @@ VENV = "core"
 def setup(cfg):
     import tempfile
 
-    from napari_ome_ngff.pyramid import save, units
+    from napari_ome_ngff.writing import save
+    from napari_ome_ngff.writing.engine import encode
 
     if cfg.variant in ("zarr", "zarrs"):
-        original = units.unit_writer
+        original = encode.unit_writer
         save.unit_writer = lambda array, **options: original(array, shared_memory=False, direct=False)
     if cfg.variant == "zarrs":
         import zarr
@@ -33,7 +34,7 @@ def setup(cfg):
             {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": cfg.threads}
         )
     if cfg.variant == "imagecodecs":
-        units._encode = with_imagecodecs
+        encode._encode = with_imagecodecs
     # A first save imports what any save needs (zarr, pydantic-zarr); the harness does not time imports.
     small = np.ones((4,) * (len(cfg.axes) - 1) + (64,), cfg.dtype)
     with tempfile.TemporaryDirectory() as folder:

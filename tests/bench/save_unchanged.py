@@ -28,8 +28,9 @@ import xarray as xr
 from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff, write_multiscale_group
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.writer import write_layers
-from napari_ome_ngff.pyramid.write import MultiscaleSource, write_hierarchy
-from napari_ome_ngff.storage import replace
+from napari_ome_ngff.writing.commit import staging
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.write import write_hierarchy
 
 SHAPE = (2, 64, 2048, 2048)
 
@@ -56,11 +57,11 @@ def library(source: Path, target: Path) -> None:
 
 
 def unflushed(source: Path, target: Path) -> None:
-    flush, replace.flush = replace.flush, lambda folder: None
+    flush, staging.flush = staging.flush, lambda folder: None
     try:
         library(source, target)
     finally:
-        replace.flush = flush
+        staging.flush = flush
 
 
 def plugin(source: Path, target: Path) -> None:

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.model import Affine, Axis, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Affine, Axis, ScaleTranslation
 
 _SINGULAR = "A transform that maps different points to one place cannot be inverted."
 
+
 _NOTHING = 1e-9
 """A row with nothing larger than this, once its like is taken out of it, follows from others."""
+
 
 _SLIGHT = 1e-6
 """A turn by 90 degrees may leave such a share of an axis by rounding."""

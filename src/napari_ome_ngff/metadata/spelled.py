@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from napari_ome_ngff.errors import OmeNgffError
-from napari_ome_ngff.metadata.model import Json, ScaleTranslation
+from napari_ome_ngff.metadata.looks import Json
+from napari_ome_ngff.metadata.nouns import ScaleTranslation
 from napari_ome_ngff.metadata.transforms import decode_scale_translation
 
 _PLAIN = (["scale"], ["scale", "translation"])
+
+
 _OF_SYSTEMS = ("input", "output", "path")
 
 

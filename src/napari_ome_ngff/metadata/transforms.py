@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 
 from napari_ome_ngff.errors import MetadataError, OptionError, UnsupportedError
-from napari_ome_ngff.metadata.checks import as_list, as_mapping, as_vector, describe
-from napari_ome_ngff.metadata.model import Json, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, as_vector, describe
+from napari_ome_ngff.metadata.looks import Json
+from napari_ome_ngff.metadata.nouns import Multiscale, ScaleTranslation
 
 METHODS = ("mean", "mode", "nearest")
 """Ways to make a level from the one above it, as far as placement is concerned."""
@@ -127,7 +128,7 @@ def level_transform(multiscale: Multiscale, index: int) -> ScaleTranslation:
 
     Examples
     --------
-    >>> from napari_ome_ngff.metadata.model import Level
+    >>> from napari_ome_ngff.metadata.nouns import Level
     >>> level = Level(path="0", transform=ScaleTranslation(scale=(2.0,), translation=(0.5,)))
     >>> whole = ScaleTranslation(scale=(10.0,), translation=(3.0,))
     >>> level_transform(Multiscale(version="0.5", axes=(), levels=(level,), transform=whole), 0)

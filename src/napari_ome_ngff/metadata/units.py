@@ -31,12 +31,17 @@ _PREFIXES = MappingProxyType(
         "yotta": "Y",
     }
 )
+
+
 SPACE_UNITS = frozenset(
     {f"{prefix}meter" for prefix in _PREFIXES} | {"angstrom", "foot", "inch", "mile", "parsec", "yard"}
 )
 """Units that OME-NGFF lists for axes of type "space"."""
+
+
 TIME_UNITS = frozenset({f"{prefix}second" for prefix in _PREFIXES} | {"day", "hour", "minute"})
 """Units that OME-NGFF lists for axes of type "time"."""
+
 
 # Case matters here: "Mm" is a megameter and "mm" a millimeter.
 _SYMBOLS = MappingProxyType(
@@ -46,6 +51,8 @@ _SYMBOLS = MappingProxyType(
     | {"A": "angstrom", "\u00c5": "angstrom", "\u212b": "angstrom", "ft": "foot", "in": "inch"}
     | {"mi": "mile", "pc": "parsec", "yd": "yard", "d": "day", "h": "hour", "hr": "hour", "min": "minute"}
 )
+
+
 # Words are compared without regard to case.
 _WORDS = MappingProxyType(
     {name: name for name in SPACE_UNITS | TIME_UNITS}
@@ -56,15 +63,23 @@ _WORDS = MappingProxyType(
     | {f"{prefix}sec{plural}": f"{prefix}second" for prefix in _PREFIXES if prefix for plural in ("", "s")}
     | {"secs": "second", "hrs": "hour", "mins": "minute"}
 )
+
+
 _NO_UNIT = frozenset(
     {"", "pixel", "pixels", "px", "voxel", "voxels", "dimensionless", "unitless", "none", "null"}
     # OME-XML's word for positions that were not calibrated, and words that say nothing.
     | {"reference frame", "unknown", "undefined", "n/a"}
 )
+
+
 # MICRO SIGN and GREEK SMALL LETTER MU look the same and both occur; ImageJ writes the escape as text, and the
 # last two are what UTF-8 looks like to those who take it for Latin-1.
 _MICRO = ("\\u00b5", "\\u00B5", "\u00c2\u00b5", "\u00ce\u00bc", "\u00b5", "\u03bc")
+
+
 _LONGEST = 100
+
+
 _TYPE_OF_NAME = MappingProxyType(
     {
         "t": "time",

@@ -19,31 +19,15 @@ from napari_ome_ngff.errors import (
     OptionError,
     UnsupportedError,
 )
-from napari_ome_ngff.metadata import legacy, v04, v05, v06
-from napari_ome_ngff.metadata.checks import as_mapping, as_path, describe, root
-from napari_ome_ngff.metadata.group import (
+from napari_ome_ngff.metadata.group_kind import (
     COLLECTIONS,
     collection,
     container_of,
-    foreign_attributes,
-    is_ome_ngff,
-    merge_attributes,
 )
-from napari_ome_ngff.metadata.labels import decode_labels
-from napari_ome_ngff.metadata.model import Json, Multiscale
-
-__all__ = [
-    "VERSIONS",
-    "Version",
-    "check_version",
-    "decode",
-    "decode_labels",
-    "encode",
-    "encode_labels",
-    "foreign_attributes",
-    "is_ome_ngff",
-    "merge_attributes",
-]
+from napari_ome_ngff.metadata.image import legacy, v04, v05, v06
+from napari_ome_ngff.metadata.json_checks import as_mapping, as_path, describe, root
+from napari_ome_ngff.metadata.looks import Json
+from napari_ome_ngff.metadata.nouns import Multiscale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +73,13 @@ VERSIONS: Mapping[str, Version] = MappingProxyType(
 )
 """The versions that are read and written, by name."""
 
+
 _NO_PARAMETERS: Mapping[str, Json] = MappingProxyType({})
+
+
 _LEGACY = ("0.1", "0.2", "0.3")
+
+
 _PREVIEW = "0.9"
 """What comes after 0.6: axes in any order and number (RFC-3), otherwise as in 0.6."""
 
@@ -265,7 +254,7 @@ def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
 
     Examples
     --------
-    >>> from napari_ome_ngff.metadata.model import Axis, Level
+    >>> from napari_ome_ngff.metadata.nouns import Axis, Level
     >>> from napari_ome_ngff.metadata.transforms import identity
     >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
     >>> image = Multiscale(version="0.4", axes=axes, levels=(Level(path="0", transform=identity(2)),))

@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from napari_ome_ngff.metadata.model import Json, LabelImage
+from napari_ome_ngff.metadata.looks import Json, LabelImage
 
 Color = tuple[int, int, int, int]
+
 
 LARGEST_WITHOUT_NUMBA = 2**16
 """Largest label that napari can give a colour of its own where numba is not installed."""
 
+
 _UNLISTED = (0.6, 0.6, 0.6, 1.0)
+
+
 _CLEAR = (0.0, 0.0, 0.0, 0.0)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from napari_ome_ngff.metadata.model import Axis, Multiscale
+from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.metadata.units import canonical_unit, is_udunits
 
 MAX_CHANNEL_LAYERS = 64
 """Longer channel axes (spectra) become a slider: napari needs about 0.1 s to add each layer."""
+
 
 _SAME_RATIO = 0.02
 
@@ -72,7 +73,7 @@ def layout(multiscale: Multiscale, shape: Sequence[int], *, split: bool = True) 
 
     Examples
     --------
-    >>> from napari_ome_ngff.metadata.model import Axis
+    >>> from napari_ome_ngff.metadata.nouns import Axis
     >>> axes = [Axis(name=n, type="channel" if n == "c" else "space") for n in "xycz"]
     >>> layout(Multiscale(version="0.5", axes=tuple(axes), levels=()), (9, 8, 2, 7)).order
     (3, 1, 0)

@@ -16,25 +16,30 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import OmeNgffWarning
-from napari_ome_ngff.storage.location import group_location
+from napari_ome_ngff.storage.places.location import group_location
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.storage.failures import Failure
+    from napari_ome_ngff.storage.pixels.failed_chunks import Failure
 
 BUNDLE_SECONDS = 0.5
 """How long to wait for failures of other arrays before the user is told."""
 
+
 QUIET_SECONDS = 10.0
 """How long to wait before the user is told again."""
+
 
 AGAIN_SECONDS = 300.0
 """How long failures of the same image, such as those of its other levels, are not told again."""
 
+
 SHOW_MILLISECONDS, SHOW_TRIES = 100, 100
 """How often to look whether the window is there, and how many times."""
 
+
 MAX_NAMED = 5
 """How many of them are named."""
+
 
 _log = logging.getLogger("napari_ome_ngff")
 
@@ -74,7 +79,8 @@ def inform(message: str) -> None:
 class FailureNotes:
     """Tells the user of chunks that could not be read: those that fail together in one notification.
 
-    :class:`napari_ome_ngff.storage.failures.Failures` tells of each array once. But the levels of an image
+    :class:`napari_ome_ngff.storage.pixels.failed_chunks.Failures` tells of each array once. But the levels of
+    an image
     are arrays, and a plate on a server that went away has thousands of them.
 
     Parameters
@@ -124,7 +130,7 @@ def failure_text(failures: list[Failure]) -> str:
     Examples
     --------
     >>> from napari_ome_ngff.errors import StorageError
-    >>> from napari_ome_ngff.storage.failures import Failure
+    >>> from napari_ome_ngff.storage.pixels.failed_chunks import Failure
     >>> error = StorageError("Chunk c/0/1 could not be read.", where="a.zarr/0")
     >>> first = Failure(location="a.zarr/0", error=error, chunks=1)
     >>> second = Failure(location="a.zarr/1", error=error, chunks=1)
@@ -144,7 +150,7 @@ def failure_text(failures: list[Failure]) -> str:
 @functools.cache
 def watch_failures() -> None:
     """Tell the user from now on of chunks that could not be read. Calling it again does nothing."""
-    from napari_ome_ngff.storage.failures import shared_failures
+    from napari_ome_ngff.storage.pixels.failed_chunks import shared_failures
 
     shared_failures().subscribe(FailureNotes())
 

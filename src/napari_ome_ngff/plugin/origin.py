@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
-from napari_ome_ngff.metadata.model import Json, Multiscale
+from napari_ome_ngff.metadata.looks import Json
+from napari_ome_ngff.metadata.nouns import Multiscale
 
 METADATA_KEY = "ome_ngff"
 """Key of ``layer.metadata`` under which the origin is kept."""
+
 
 LayerData = tuple[Any, dict[str, Any], str]
 """napari's layer tuple: data (an array, or a list of levels), keyword arguments, and type of the layer."""
@@ -42,7 +44,7 @@ class Origin(TypedDict):
     attributes
         Attributes of the group that belong to others.
     groups
-        The same of the groups around it: see :class:`napari_ome_ngff.image.Image`.
+        The same of the groups around it: see :class:`napari_ome_ngff.reading.opened.Image`.
     dims
         Names of the layer's dimensions, as in the file.
     units
@@ -62,7 +64,8 @@ class Origin(TypedDict):
         Given if the layer is not where `dims`, `units` and `multiscale` say: the arguments that place it, as
         it was opened (``"opened"``) and as it lies in the image's own system (``"file"``).
     tiles
-        For a mosaic, its fields: the values of :class:`napari_ome_ngff.image.Tile` in the order there (well,
+        For a mosaic, its fields: the values of :class:`napari_ome_ngff.reading.opened.Tile` in the order
+        there (well,
         field, location, row, column, y, x, height, width).
     range
         Ends of the contrast slider; None for labels and RGB.

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PLUGIN = "napari-ome-ngff"
+
+
 PATTERNS = ("*.zarr", "*.zarr/")
 """napari compares URLs and files with the first; folders, to which it appends a slash, with the second."""
 
+
 WITHOUT_ASKING = "OME-NGFF, without asking"
+
+
 ASK = "ask"
+
+
 AS_SET = "as set under Plugins"
 """The choices of the Preferences entry, as in the manifest. The last is the default and changes nothing."""
 

@@ -13,16 +13,19 @@ from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.notify import watch_failures
 from napari_ome_ngff.plugin.preferences import follow
-from napari_ome_ngff.storage.location import group_location, is_url, looks_like_ome_ngff
+from napari_ome_ngff.storage.places.location import group_location, is_url, looks_like_ome_ngff
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.image import Collection, Image
     from napari_ome_ngff.plugin.origin import LayerData
+    from napari_ome_ngff.reading.opened import Collection, Image
 
 BROWSE = "Plugins > OME-NGFF > Browse OME-NGFF plate or collection"
 """Where the menu has the table of wells, fields and images."""
 
+
 Path = str | os.PathLike[str]
+
+
 _SUFFIXES = (".ome.zarr", ".zarr", ".ozx", ".zarr.zip", ".zip")
 
 
@@ -68,7 +71,7 @@ def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
         If it cannot be opened or shown: the first line says why.
     """
     # Imported here, as all that is heavy: napari imports this module when it asks whose a folder is.
-    from napari_ome_ngff.plugin.attach import attach
+    from napari_ome_ngff.plugin.open.viewer_hooks import attach
 
     layers = [layer for one in _paths(path) for layer in _read(one)]
     attach(layers)
@@ -102,10 +105,10 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
 
 
 def _read(path: str) -> list[LayerData]:
-    from napari_ome_ngff.plugin.contrast import estimate_limits
-    from napari_ome_ngff.plugin.to_layers import to_layers
-    from napari_ome_ngff.read import open_ome_ngff
-    from napari_ome_ngff.storage.array_wrap import DaskArrayWrapper
+    from napari_ome_ngff.plugin.open.contrast import estimate_limits
+    from napari_ome_ngff.plugin.open.to_layers import to_layers
+    from napari_ome_ngff.reading.open import open_ome_ngff
+    from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OmeNgffWarning)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import CancelledError, OmeNgffError
 from napari_ome_ngff.plugin import notify
-from napari_ome_ngff.plugin.describe import saved, short
-from napari_ome_ngff.plugin.form import Form
 from napari_ome_ngff.plugin.origin import LayerData
+from napari_ome_ngff.plugin.save.form import Form
+from napari_ome_ngff.plugin.save.summary import saved, short
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.plugin.request import Preview
+    from napari_ome_ngff.plugin.save.request import Preview
 
 
 def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
@@ -51,8 +51,8 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     OmeNgffError
         If the pixels could not be read or written; nothing was left behind.
     """
-    from napari_ome_ngff.plugin.progress import alive, run_steps
-    from napari_ome_ngff.plugin.remembered import recall
+    from napari_ome_ngff.plugin.save.progress import alive, run_steps
+    from napari_ome_ngff.plugin.save.remembered import recall
 
     form = recall(Form(target=path))
     asked = alive(lambda: _preview(form, layer_data))
@@ -60,7 +60,7 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
         asked = _preview(_decide(form, asked), layer_data)
     if asked.request is None:
         raise asked.problem or OmeNgffError("Nothing was saved.")
-    from napari_ome_ngff.plugin.request import write
+    from napari_ome_ngff.plugin.save.request import write
 
     cancelled, begun = Event(), time.monotonic()
     name = short(os.path.basename(asked.request.target))
@@ -78,7 +78,7 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
 
 
 def _preview(form: Form, layer_data: Sequence[LayerData]) -> Preview:
-    from napari_ome_ngff.plugin.request import preview  # heavy: in the thread
+    from napari_ome_ngff.plugin.save.request import preview  # heavy: in the thread
 
     return preview(form, layer_data)
 
@@ -93,7 +93,7 @@ def _decide(form: Form, asked: Preview) -> Form:
     CancelledError
         If it stays as it is.
     """
-    from napari_ome_ngff.plugin.ask import can_ask, confirm
+    from napari_ome_ngff.plugin.save.ask import can_ask, confirm
 
     problem = asked.problem or OmeNgffError("Nothing was saved.")
     if not can_ask():
@@ -107,7 +107,7 @@ def _decide(form: Form, asked: Preview) -> Form:
 
 def _open_what_was_replaced(paths: Sequence[str]) -> None:
     """Show the new image, or label image, where layers are read from the old one."""
-    from napari_ome_ngff.plugin.result import from_paths, open_instead
+    from napari_ome_ngff.plugin.save.reopen import from_paths, open_instead
 
     if notify.has_window():
         from napari.viewer import current_viewer

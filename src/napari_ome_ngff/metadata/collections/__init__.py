@@ -1,0 +1,1 @@
+"""Plates, scenes and bioformats2raw: several images in one group."""

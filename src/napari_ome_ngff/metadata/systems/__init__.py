@@ -1,0 +1,1 @@
+"""Coordinate systems and transforms of OME-NGFF 0.6."""

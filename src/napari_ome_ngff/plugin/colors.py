@@ -1,0 +1,312 @@
+"""How an image looks, in OME-NGFF's words and in napari's: colours and contrast of channels. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from napari_ome_ngff.channels import default_color, default_window
+from napari_ome_ngff.metadata.looks import Channel, Window
+
+Limits = tuple[float, float]
+
+
+RGB_KEY = "rgb_component"
+"""Key in a channel's `extra` by which an RGB layer that we saved is known again."""
+
+
+RGB_COMPONENTS = ("red", "green", "blue", "alpha")
+
+
+COLORMAP_KEY = "napari_colormap"
+"""Key in a channel's `extra` that names a colormap of napari, since OME-NGFF only has one colour."""
+
+
+COLORMAPS = {
+    "fire": "FF0000",
+    "gist_earth": "FDFBFB",
+    "gray_r": "FFFFFF",
+    "HiLo": "FFFFFF",
+    "hsv": "FF0018",
+    "I Blue": "0033CC",
+    "I Bordeaux": "CC0033",
+    "I Forest": "009900",
+    "I Orange": "FF7500",
+    "I Purple": "7500FF",
+    "ice": "FFFFFF",
+    "inferno": "FCFFA4",
+    "magma": "FCFDBF",
+    "nan": "FFFFFF",
+    "PiYG": "276419",
+    "plasma": "F0F921",
+    "turbo": "7A0403",
+    "twilight": "E2D9E2",
+    "twilight_shifted": "2F1436",
+    "viridis": "FDE725",
+}
+"""napari's colormaps that are more than a ramp from black to a colour, and the colour that others see."""
+
+
+_RAMP = 0.02
+
+
+_NAMED = {
+    "FFFFFF": "gray",
+    "FF0000": "red",
+    "00FF00": "green",
+    "0000FF": "blue",
+    "00FFFF": "cyan",
+    "FF00FF": "magenta",
+    "FFFF00": "yellow",
+}
+
+
+def colormap_for(color: str | None, index: int, count: int) -> str:
+    """Return what napari calls the ramp from black to a channel's colour.
+
+    Parameters
+    ----------
+    color
+        ``"RRGGBB"``, or None where the file has none: then a channel gets the colour that napari gives to
+        the `index`-th of `count` channels.
+    index, count
+        Which channel, of how many.
+
+    Examples
+    --------
+    >>> colormap_for("00FF00", 0, 1), colormap_for("FF8000", 0, 1), colormap_for(None, 0, 2)
+    ('green', '#FF8000', 'magenta')
+    """
+    color = color or default_color(index, count)
+    return _NAMED.get(color.upper(), f"#{color}")
+
+
+def channel_colormap(channel: Channel, index: int, count: int) -> str:
+    """Return what napari calls the colours of a channel: the colormap that it was saved with, or a ramp.
+
+    Examples
+    --------
+    >>> channel_colormap(Channel(color="FDE725", extra={COLORMAP_KEY: "viridis"}), 0, 1)
+    'viridis'
+    >>> channel_colormap(Channel(color="00FF00", extra={COLORMAP_KEY: "viridis"}), 0, 1)
+    'green'
+    """
+    name = channel.extra.get(COLORMAP_KEY)
+    # A program that does not know the key may have given the channel another colour since.
+    known = COLORMAPS.get(name) if isinstance(name, str) else None
+    return str(name) if known and known == channel.color else colormap_for(channel.color, index, count)
+
+
+def color_of(colormap: object) -> str | None:
+    """Return the last colour of a napari colormap as ``"RRGGBB"``, or None if there is none to be found.
+
+    Of a colormap that ends in black, it is the last that can be seen.
+
+    Parameters
+    ----------
+    colormap
+        As layer tuples carry it: a mapping with ``"colors"``, a ``Colormap``, a name or ``"#RRGGBB"``.
+
+    Examples
+    --------
+    >>> color_of({"colors": [[0, 0, 0, 1], [1, 0.5, 0, 1]]}), color_of("cyan"), color_of("viridis")
+    ('FF8000', '00FFFF', 'FDE725')
+    >>> color_of({"colors": [[1, 1, 1, 1], [0, 0, 0, 1]]})
+    'FFFFFF'
+    """
+    if isinstance(colormap, str):
+        text = colormap.removeprefix("#").upper()
+        if colormap.startswith("#") and len(text) in (6, 8):
+            return text[:6]
+        named = next((color for color, name in _NAMED.items() if name == colormap.lower()), None)
+        return named or COLORMAPS.get(colormap)
+    colors = [_hexadecimal(color) for color in _colors(colormap)]
+    return next((color for color in reversed(colors) if color != "000000"), colors[-1] if colors else None)
+
+
+def colormap_name(colormap: object) -> str | None:
+    """Return the name of a colormap of napari that one colour does not say, else None.
+
+    Examples
+    --------
+    >>> colormap_name("viridis"), colormap_name("green")
+    ('viridis', None)
+    """
+    if isinstance(colormap, tuple) and len(colormap) == 2:  # (name, colormap), which napari accepts
+        colormap = colormap[1]
+    name = colormap if isinstance(colormap, str) else None
+    if isinstance(colormap, Mapping):
+        name = colormap.get("name")
+    elif name is None:
+        name = getattr(colormap, "name", None)
+    return name if isinstance(name, str) and COLORMAPS.get(name, "") == color_of(colormap) else None
+
+
+def is_ramp(colormap: object) -> bool:
+    """Tell whether a colormap goes from black straight to one colour; True where it does not say.
+
+    Examples
+    --------
+    >>> is_ramp({"colors": [[0, 0, 0, 1], [0, 1, 0, 1]]}), is_ramp({"colors": [[1, 1, 1, 1], [0, 0, 0, 1]]})
+    (True, False)
+    """
+    colors = [color[:3] for color in _colors(colormap)]
+    if len(colors) < 2:
+        return not isinstance(colormap, str) or colormap not in COLORMAPS
+    given = colormap.get("controls") if isinstance(colormap, Mapping) else getattr(colormap, "controls", None)
+    steps = np.linspace(0, 1, len(colors)) if given is None or len(given) != len(colors) else given
+    return bool(np.allclose(colors, np.outer(steps, colors[-1]), rtol=0, atol=_RAMP))
+
+
+def _colors(colormap: object) -> list[Any]:
+    """Colours of a colormap as numbers from 0 to 1; none of one that is only named."""
+    if isinstance(colormap, tuple) and len(colormap) == 2:
+        colormap = colormap[1]
+    found = colormap.get("colors") if isinstance(colormap, Mapping) else getattr(colormap, "colors", None)
+    return [] if found is None else [[float(part) for part in color] for color in found]
+
+
+def _hexadecimal(color: Sequence[float]) -> str:
+    red, green, blue = (round(255 * min(max(part, 0.0), 1.0)) for part in color[:3])
+    return f"{red:02X}{green:02X}{blue:02X}"
+
+
+def dtype_limits(dtype: np.dtype[Any]) -> Limits:
+    """Return the contrast limits that show every value of a data type; 0 to 1 for floating point and bool.
+
+    Examples
+    --------
+    >>> dtype_limits(np.dtype("uint8")), dtype_limits(np.dtype("float32"))
+    ((0.0, 255.0), (0.0, 1.0))
+    """
+    window = default_window(dtype)
+    return window.start or 0.0, window.end or 0.0
+
+
+def window_limits(window: Window | None) -> Limits | None:
+    """Return the contrast limits that a window asks for, or None if it asks for nothing that can be shown.
+
+    Examples
+    --------
+    >>> window_limits(Window(start=100, end=2000)), window_limits(Window(start=5, end=5))
+    ((100.0, 2000.0), None)
+    """
+    if window is None or window.start is None or window.end is None:
+        return None
+    return usable_limits(window.start, window.end)
+
+
+def usable_limits(low: float, high: float) -> Limits | None:
+    """Return limits that differ in the single precision that graphics cards count in, or None.
+
+    Examples
+    --------
+    >>> usable_limits(0, 255), usable_limits(2**24, 2**24 + 1), usable_limits(0, 1e300)
+    ((0.0, 255.0), None, None)
+    """
+    with np.errstate(over="ignore"):
+        start, end = np.float32(low), np.float32(high)
+        fits = bool(np.isfinite(start) and np.isfinite(end) and np.isfinite(end - start) and start < end)
+    return (float(low), float(high)) if fits else None
+
+
+def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) -> Limits:
+    """Return the ends of the contrast slider, which enclose the limits.
+
+    Parameters
+    ----------
+    window
+        Of the channel: its ``min`` and ``max`` are the ends, if it has them.
+    limits
+        Contrast limits in use.
+    dtype
+        Of the data: the range of types of one byte. What larger types can hold says nothing about what they
+        do hold, and a slider from 0 to 65535 cannot be set to 120: there it reaches three times as far above
+        the limits as they are apart, since fine levels are brighter than the coarse one that they come from.
+
+    Examples
+    --------
+    >>> slider_range(Window(min=0, max=4095), (10.0, 200.0), np.dtype("uint16"))
+    (0.0, 4095.0)
+    >>> slider_range(None, (10.0, 200.0), np.dtype("uint16")), slider_range(None, (1.0, 3.0), np.dtype("f4"))
+    ((0.0, 770.0), (0.0, 9.0))
+    """
+    low, high = limits
+    given = None if window is None or window.min is None or window.max is None else (window.min, window.max)
+    ends = None if given is None else usable_limits(*given)
+    if ends is None and dtype.kind in "iu" and dtype.itemsize == 1:
+        ends = dtype_limits(dtype)
+    if ends is None:
+        floor = 0.0 if low >= 0 else low - (high - low)
+        top = high + 3 * (high - low)
+        if dtype.kind in "iu":
+            top = min(top, float(np.iinfo(dtype).max))
+        ends = usable_limits(max(floor, low - (high - low)), top) or limits
+    return min(ends[0], low), max(ends[1], high)
+
+
+def window_of(limits: object, dtype: np.dtype[Any], known: Window | None) -> Window:
+    """Return the window that says a layer's contrast limits.
+
+    Parameters
+    ----------
+    limits
+        The layer's contrast limits; whatever cannot be used becomes the data type's range.
+    dtype
+        The layer's data type: its range is the window's ``min`` and ``max`` for integers.
+    known
+        The window that the file had: its ``min`` and ``max`` are kept as far as they enclose the limits.
+
+    Examples
+    --------
+    >>> window_of([100, 2000], np.dtype("uint16"), None)
+    Window(start=100.0, end=2000.0, min=0.0, max=65535.0, extra={})
+    """
+    low, high = dtype_limits(dtype)
+    pair = [float(x) for x in limits if x is not None] if isinstance(limits, Sequence | np.ndarray) else []
+    start, end = pair if len(pair) == 2 and all(map(math.isfinite, pair)) else (low, high)
+    if known is not None and known.min is not None and known.max is not None:
+        low, high = known.min, known.max
+    elif dtype.kind not in "iu":
+        low, high = start, end
+    extra = {} if known is None else known.extra
+    return Window(start=start, end=end, min=min(low, start), max=max(high, end), extra=extra)
+
+
+def is_rgb(channels: Sequence[Channel], count: int) -> bool:
+    """Tell whether these are the components of an RGB layer that we saved, all of them and in order.
+
+    Examples
+    --------
+    >>> is_rgb([Channel(label="red"), Channel(label="green"), Channel(label="blue")], 3)
+    False
+    >>> is_rgb(rgb_channels(3, np.dtype("uint8")), 3)
+    True
+    """
+    found = tuple(channel.extra.get(RGB_KEY) for channel in channels)
+    return count in (3, 4) and found == RGB_COMPONENTS[:count]
+
+
+def rgb_channels(count: int, dtype: np.dtype[Any]) -> tuple[Channel, ...]:
+    """Return the channels of an RGB or RGBA layer: red, green and blue, which add up to what napari shows.
+
+    Examples
+    --------
+    >>> [channel.label for channel in rgb_channels(4, np.dtype("uint8"))]
+    ['red', 'green', 'blue', 'alpha']
+    """
+    colors = ("FF0000", "00FF00", "0000FF", "FFFFFF")
+    low, high = dtype_limits(dtype)
+    return tuple(
+        Channel(
+            label=name,
+            color=color,
+            window=Window(start=low, end=high, min=low, max=high),
+            active=name != "alpha",  # other programs would add it to the colours
+            extra={RGB_KEY: name},
+        )
+        for name, color in zip(RGB_COMPONENTS[:count], colors, strict=False)
+    )

@@ -1,0 +1,253 @@
+"""Contrast for channels of which the file says none: from a bounded look at the coarsest level."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, overload
+
+import numpy as np
+
+from napari_ome_ngff.plugin.colors import Limits, is_rgb, usable_limits, window_limits
+from napari_ome_ngff.plugin.layout import layout
+from napari_ome_ngff.reading.opened import Collection, Image
+
+READ_AT_MOST = 16 * 2**20
+"""Bytes that are looked at for all channels of all images together."""
+
+
+IMAGES_AT_MOST = 8
+"""Images of a collection that are looked at; the others get the contrast of one that is like them."""
+
+
+TILES_AT_MOST = 6
+"""Fields of a plate that are looked at."""
+
+
+_DEPTHS = (1 / 2, 1 / 6, 5 / 6)  # of a stack: the plane that napari shows first, and two more
+
+
+_PERCENTILES = (0.5, 99.8)
+
+
+_VALUES_AT_MOST = 2**20
+
+
+_READERS = 16
+
+
+_log = logging.getLogger(__name__)
+
+
+ImageLimits = tuple[Limits | None, ...]
+
+
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Look:
+    """What is to be read for one channel: arrays, not read yet."""
+
+    image: str
+    channel: int
+    parts: tuple[Any, ...]
+
+
+@overload
+def estimate_limits(opened: Image, *, nbytes: int = ...) -> ImageLimits: ...
+
+
+@overload
+def estimate_limits(opened: Collection, *, nbytes: int = ...) -> dict[str, ImageLimits]: ...
+
+
+def estimate_limits(
+    opened: Image | Collection, *, nbytes: int = READ_AT_MOST
+) -> ImageLimits | dict[str, ImageLimits]:
+    """Read a part of the coarsest level, and return contrast limits for the channels that have none.
+
+    All that is read, for whatever number of channels and images, is asked for at once: of a stack the plane
+    that napari shows first and two more, of a plate some of the fields.
+
+    Parameters
+    ----------
+    opened
+        An opened image, or several.
+    nbytes
+        How much to read at most, in whole chunks, but one chunk for each channel. What does not fit is left
+        out around the middle.
+
+    Returns
+    -------
+    tuple or dict
+        For each channel limits, or None where the file has them, or where nothing could be read. For a
+        collection such a tuple for each of its images, by name.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> from napari_ome_ngff.metadata.nouns import Axis, Multiscale
+    >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
+    >>> ramp = xarray.DataArray(np.arange(1000, dtype="uint16").reshape(20, 50), dims=("y", "x"))
+    >>> multiscale = Multiscale(version="0.5", axes=axes, levels=())
+    >>> estimate_limits(Image(location="", multiscale=multiscale, arrays={"0": ramp}))
+    ((4.995, 997.002),)
+    """
+    images = {"": opened} if isinstance(opened, Image) else dict(opened.images)
+    wanted = {name: _wanted(image) for name, image in images.items()}
+    read = [name for name, channels in wanted.items() if any(channels)][:IMAGES_AT_MOST]
+    count = sum(sum(wanted[name]) for name in read)
+    looks = [
+        look for name in read for look in _looks(name, images[name], wanted[name], nbytes // max(1, count))
+    ]
+    found = dict(zip([(look.image, look.channel) for look in looks], _read(looks), strict=True))
+    limits = {
+        name: tuple(found.get((name, i)) if use else None for i, use in enumerate(channels))
+        for name, channels in wanted.items()
+    }
+    if isinstance(opened, Image):
+        return limits[""]
+    alike = {_kind(images[name]): limits[name] for name in reversed(read)}
+    for name in set(images) - set(read):
+        known = alike.get(_kind(images[name]), ())
+        if len(known) == len(wanted[name]):
+            limits[name] = tuple(k if use else None for k, use in zip(known, wanted[name], strict=True))
+    return limits
+
+
+def _wanted(image: Image) -> tuple[bool, ...]:
+    """For each channel, whether its contrast is to be found out."""
+    multiscale = image.multiscale
+    if multiscale is None or multiscale.label_image is not None or not image.arrays:
+        return ()
+    coarsest = _coarsest(image)
+    axis = layout(multiscale, coarsest.shape).channel
+    count = 1 if axis is None else coarsest.shape[axis]
+    channels = multiscale.channels if axis is not None or len(multiscale.channels) == 1 else ()
+    if coarsest.dtype.kind not in "iufc" or 0 in coarsest.shape or is_rgb(channels, count):
+        return (False,) * count
+    return tuple(i >= len(channels) or window_limits(channels[i].window) is None for i in range(count))
+
+
+def _coarsest(image: Image) -> Any:
+    return min(image.arrays.values(), key=lambda array: array.size).data
+
+
+def _kind(image: Image) -> tuple[object, ...]:
+    """Images of which this is the same may look alike."""
+    dtype = next(iter(image.arrays.values())).dtype if image.arrays else None
+    channels = image.multiscale.channels if image.multiscale is not None else ()
+    return str(dtype), tuple(channel.label for channel in channels)
+
+
+def _looks(name: str, image: Image, wanted: Sequence[bool], nbytes: int) -> Iterator[_Look]:
+    multiscale = image.multiscale
+    assert multiscale is not None
+    data = _coarsest(image)
+    arranged = layout(multiscale, data.shape)
+    unit = read_as_one(data)
+    if math.prod(unit) * data.dtype.itemsize > nbytes:  # a chunk too large to be looked at as a whole
+        unit = tuple(min(size, max(1, math.isqrt(nbytes // data.dtype.itemsize))) for size in unit)
+    plane, channel_axis = arranged.order[-2:], arranged.channel
+    stack = [i for i in arranged.order[:-2] if multiscale.axes[i].type == "space"][-1:]
+    middle = [(n - 1) // 2 for n in data.shape]  # what napari shows first
+    regions = _regions(image, plane, data.shape)
+    planes = dict.fromkeys(int((data.shape[stack[0]] - 1) * part) for part in _DEPTHS) if stack else [0]
+    room = nbytes // max(1, len(regions) * len(planes)) // (math.prod(unit) * data.dtype.itemsize)
+    for channel in (i for i, use in enumerate(wanted) if use):
+        parts = []
+        for depth, region in product(planes, regions):
+            box = [slice(i, i + 1) for i in middle]
+            for i in stack:
+                box[i] = slice(depth, depth + 1)
+            if channel_axis is not None:
+                box[channel_axis] = slice(channel, channel + 1)
+            box[plane[0]], box[plane[1]] = _window(region, [unit[i] for i in plane], room)
+            parts.append(data[tuple(box)])
+        yield _Look(image=name, channel=channel, parts=tuple(parts))
+
+
+def _regions(image: Image, plane: Sequence[int], shape: Sequence[int]) -> list[list[range]]:
+    """Return what to look at, along the two displayed axes: everything, or some fields of a mosaic."""
+    whole = [range(shape[i]) for i in plane]
+    finest = max(image.arrays.values(), key=lambda array: array.size).shape
+    factors = [finest[i] / shape[i] for i in plane]
+    step = max(1, math.ceil(len(image.tiles) / TILES_AT_MOST))
+    found = []
+    for tile in image.tiles[step // 2 :: step]:
+        sides = ((tile.y, tile.height), (tile.x, tile.width))
+        region = [
+            range(int(start / f), min(max(int((start + size) / f), int(start / f) + 1), len(all_)))
+            for (start, size), f, all_ in zip(sides, factors, whole, strict=True)
+        ]
+        if all(region):
+            found.append(region)
+    return found or [whole]
+
+
+def _window(region: Sequence[range], unit: Sequence[int], room: int) -> list[slice]:
+    """Cut a region to its middle, to whole chunks where they are known: `room` of them at most, but one."""
+    counts = [r.stop // u + (r.stop % u > 0) - r.start // u for r, u in zip(region, unit, strict=True)]
+    room = max(1, room)
+    across = min(counts[1], max(1, math.isqrt(room)))
+    down = min(counts[0], max(1, room // across))
+    across = min(counts[1], max(1, room // down))
+    result = []
+    for r, u, count, n in zip(region, unit, counts, (down, across), strict=True):
+        first = (r.start // u + (count - n) // 2) * u
+        result.append(slice(max(r.start, first), min(r.stop, first + n * u)))
+    return result
+
+
+def read_as_one(data: Any) -> tuple[int, ...]:
+    """Return the shape of the chunks that an array is read in; ones where that is not known.
+
+    Examples
+    --------
+    >>> read_as_one(np.zeros((3, 4)))
+    (1, 1)
+    """
+    source = getattr(getattr(data, "origin", None), "source", None)
+    unit, axes = getattr(source, "unit", None), getattr(source, "axes", None)
+    if unit is None or axes is None:
+        return (1,) * int(data.ndim)
+    kept = [int(size) for size, axis in zip(unit, axes, strict=True) if not isinstance(axis, int)]
+    return tuple(max(1, min(size, n)) for size, n in zip(kept, data.shape, strict=True))
+
+
+def _read(looks: Sequence[_Look]) -> list[Limits | None]:
+    """Read all parts, as many at once as there are readers, and find limits for each channel."""
+    jobs = [part for look in looks for part in look.parts]
+    if not jobs:
+        return []
+    with ThreadPoolExecutor(max_workers=min(_READERS, len(jobs)), thread_name_prefix="contrast") as pool:
+        values = iter(list(pool.map(_values, jobs)))
+    return [_limits([next(values) for _ in look.parts]) for look in looks]
+
+
+def _values(part: Any) -> Any:
+    try:
+        return np.asarray(part).ravel()
+    except Exception as error:  # noqa: BLE001 - contrast is decoration: the image opens without it
+        _log.warning("no contrast could be estimated: %s", error)
+        return np.empty(0)
+
+
+def _limits(values: Sequence[Any]) -> Limits | None:
+    """Return percentiles that leave out a few outliers; None for an empty or constant image."""
+    flat = np.concatenate(values) if len(values) > 1 else values[0]
+    flat = flat[:: max(1, flat.size // _VALUES_AT_MOST)]
+    with np.errstate(all="ignore"):  # of extreme numbers
+        flat = np.abs(flat) if flat.dtype.kind == "c" else flat
+        flat = flat[np.isfinite(flat)].astype(np.float64)
+        if flat.size == 0:
+            return None
+        for low, high in (np.percentile(flat, _PERCENTILES), (flat.min(), flat.max())):
+            if (found := usable_limits(low, high)) is not None:
+                return found
+    return None

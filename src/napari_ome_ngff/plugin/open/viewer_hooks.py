@@ -1,0 +1,123 @@
+"""What napari cannot take from a reader: the range of the contrast slider, and the well under the cursor.
+
+A reader returns tuples and does not learn which viewer they are for. A ``Layer`` instead of a tuple could
+carry the range, but napari ignores the user's own arguments then (``viewer.open(path, colormap="red")``,
+``ViewerModel._add_layers_with_plugins``), and readers are used without napari. No argument of ``add_image``
+sets the range, and nothing calls back from data or metadata. What remains are the events of the viewers that
+are open when the reader runs. The callbacks are plain functions without state of their own: napari connects
+each of them once, however often something is opened, and none keeps a viewer alive.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.plugin.open.catalog import tile_under, title
+from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+CLICKED_KEY = "ome_ngff_clicked"
+"""Key of ``layer.metadata`` under which the well and field of the last click are kept."""
+
+
+def attach(layers: Sequence[LayerData]) -> None:
+    """Let the viewers that are open complete these layers once they are added; without a viewer do nothing.
+
+    Parameters
+    ----------
+    layers
+        What the reader is about to return.
+    """
+    plate = any(meta.get("metadata", {}).get(METADATA_KEY, {}).get("tiles") for _, meta, _ in layers)
+    for viewer in open_viewers():
+        viewer.layers.events.inserted.connect(widen_range)
+        if plate:
+            watch_fields(viewer)
+
+
+def open_viewers() -> tuple[Viewer, ...]:
+    """Return the viewers that are open, without importing napari.
+
+    All of them: a folder that is dropped on a window does not make that window the current one.
+    """
+    if "napari.viewer" not in sys.modules:
+        return ()
+    from napari.viewer import Viewer, current_viewer
+
+    current = current_viewer()
+    # napari has no public list of its viewers.
+    return tuple(getattr(Viewer, "_instances", () if current is None else (current,)))
+
+
+def watch_fields(viewer: Any) -> None:
+    """Show the field under the cursor in the status bar, and remember the one that was clicked.
+
+    Parameters
+    ----------
+    viewer
+        A ``Viewer`` or ``ViewerModel``.
+    """
+    # Last: the window's own callback would put the text without the field over the one with it.
+    viewer.events.status.connect(name_field, position="last")
+    if remember_click not in viewer.mouse_drag_callbacks:
+        viewer.mouse_drag_callbacks.append(remember_click)
+
+
+def widen_range(event: Any) -> None:
+    """Give the contrast slider of a new layer the range that its file says, or else that of its data type.
+
+    napari takes the limits for the range, so that the slider would end where the picture is brightest.
+    """
+    layer = event.value
+    origin = layer.metadata.get(METADATA_KEY)
+    range_ = origin.get("range") if isinstance(origin, Mapping) else None
+    limits = getattr(layer, "contrast_limits", None)
+    # A range that differs from the limits was chosen by someone: a layer may be taken out and put back.
+    if range_ is None or limits is None or list(layer.contrast_limits_range) != list(limits):
+        return
+    low, high = min(range_[0], limits[0]), max(range_[1], limits[1])
+    if low < high:
+        layer.contrast_limits_range = (low, high)
+
+
+def name_field(event: Any) -> None:
+    """Add the well and field under the cursor to what napari says of that place."""
+    viewer = event.source
+    found = _under_cursor(viewer)
+    if found is None or not viewer.mouse_over_canvas:
+        return
+    name = title(found[1])
+    status = viewer.status
+    text = status if isinstance(status, str) else status["coordinates"]
+    if text.endswith(name):  # this very function has just added it
+        return
+    text = f"{text}   {name}"
+    viewer.status = text if isinstance(status, str) else {**status, "coordinates": text}
+
+
+def remember_click(viewer: Any, event: Any) -> Iterator[None]:
+    """Keep the well and field of a click in the metadata of the layer, for scripts and the console."""
+    position = tuple(event.position)
+    yield
+    if event.type == "mouse_move":  # a drag: the picture is moved
+        return
+    found = tile_under(_topmost_first(viewer), position) if len(viewer.dims.displayed) == 2 else None
+    if found is not None:
+        layer, tile = found
+        place = {"well": tile.well, "field": tile.field, "location": tile.location}
+        layer.metadata[CLICKED_KEY] = place
+
+
+def _under_cursor(viewer: Any) -> Any:
+    if len(viewer.dims.displayed) != 2:  # in 3D the cursor is a line through the volume
+        return None
+    return tile_under(_topmost_first(viewer), viewer.cursor.position)
+
+
+def _topmost_first(viewer: Any) -> list[Any]:
+    active = viewer.layers.selection.active
+    return [*([] if active is None else [active]), *reversed(viewer.layers)]

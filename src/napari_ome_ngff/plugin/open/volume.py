@@ -1,0 +1,134 @@
+"""Levels that napari can draw in 3D: as a rule those of the file, and where they are too large one more.
+
+In 3D napari draws the whole coarsest level. It raises an error if that is longer than a 3D texture can be,
+and it loads a volume of any size into memory. The file's own levels stay as they are; the level that is added
+here exists in napari only, and is not saved.
+
+Where napari puts a level follows from its shape alone: each is stretched from edge to edge over the finest.
+That is exact for levels whose sizes divide. A level that was cropped (31 voxels for 250, by a factor of 8) is
+shown up to one of its own voxels too wide at its far end. Padding it by a line would make it as much too
+narrow; only a finest level that is padded too would fit, and that one is shown as it is. At full zoom nothing
+is off. `misfits` finds levels that are off by more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from napari_ome_ngff.metadata.nouns import ScaleTranslation
+
+LONGEST = 2048
+"""Voxels along an axis of a 3D texture that graphics cards and drivers can be expected to take."""
+
+
+VOLUME_BYTES = 2**28
+"""Size that a volume should not exceed: it is loaded as a whole, for each channel, and sent to the card."""
+
+
+_OFF = 1.5  # of its own voxels: less is how levels of odd sizes, or of every second voxel, come to lie
+
+
+def with_volume(
+    levels: Sequence[Any], *, rgb: bool = False, longest: int = LONGEST, nbytes: int = VOLUME_BYTES
+) -> list[Any]:
+    """Return the levels, and after them one that can be drawn in 3D if the coarsest cannot.
+
+    The added level is every n-th voxel of the coarsest one. Every chunk of the volume that holds such a voxel
+    is read for it when it is shown in 3D, as without it; but what is kept in memory is no more than `nbytes`
+    and the cache of chunks. In 2D it costs nothing: its chunks are those of the coarsest level's plane.
+
+    An image of one level stays one, and can be painted on if it is a label image, up to four times `nbytes`:
+    napari itself thins what is too long for a texture, once it has loaded it.
+
+    Parameters
+    ----------
+    levels
+        Arrays with the same axes, finest first, the last three axes being those that are shown in 3D.
+    rgb
+        Whether an axis of colours follows them.
+    longest
+        Voxels along an axis that can be drawn.
+    nbytes
+        Size of a volume that is not too large.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> long = np.broadcast_to(np.uint8(0), (5000, 64, 64))
+    >>> [level.shape for level in with_volume([long, long[:, ::2, ::2]])]
+    [(5000, 64, 64), (5000, 32, 32), (1250, 32, 32)]
+    >>> len(with_volume([long]))
+    1
+    """
+    coarsest = levels[-1]
+    if coarsest.ndim - rgb < 3:
+        return list(levels)
+    *_, depth, height, width = coarsest.shape[: coarsest.ndim - rgb]
+    voxel = coarsest.dtype.itemsize * (coarsest.shape[-1] if rgb else 1)
+    if len(levels) == 1 and depth * height * width * voxel <= 4 * nbytes:
+        return list(levels)
+    factors = strides((depth, height, width), voxel, longest=longest, nbytes=nbytes)
+    if set(factors) == {1}:
+        return list(levels)
+    # From the middle of the voxels that one stands for, so that it lies where they lie.
+    steps = tuple(slice((factor - 1) // 2, None, factor) for factor in factors)
+    return [*levels, coarsest[(..., *steps, *([slice(None)] * rgb))]]
+
+
+def strides(
+    shape: Sequence[int], itemsize: int, *, longest: int = LONGEST, nbytes: int = VOLUME_BYTES
+) -> tuple[int, ...]:
+    """Return powers of two by which a volume is to be thinned along each axis until it can be drawn.
+
+    Examples
+    --------
+    >>> strides((4000, 4000, 4000), 2), strides((100, 500, 500), 2), strides((8, 3000, 1500), 1)
+    ((8, 8, 8), (1, 1, 1), (1, 2, 1))
+    """
+    factors = [1] * len(shape)
+    sizes = list(shape)
+    while max(sizes) > longest or (math.prod(sizes) * itemsize > nbytes and max(sizes) > 1):
+        i = sizes.index(max(sizes))
+        factors[i] *= 2
+        sizes[i] = -(-shape[i] // factors[i])
+    return tuple(factors)
+
+
+def misfits(
+    shapes: Sequence[Sequence[int]], transforms: Sequence[ScaleTranslation], *, tolerance: float = _OFF
+) -> list[int]:
+    """Return which levels do not cover, from edge to edge, what the finest one covers.
+
+    Parameters
+    ----------
+    shapes, transforms
+        Of each level, finest first.
+    tolerance
+        In voxels of the level.
+
+    Examples
+    --------
+    >>> def at(scale, start): return ScaleTranslation(scale=(scale,), translation=(start,))
+    >>> misfits([(250,), (31,), (31,)], [at(1.0, 0.0), at(8.0, 3.5), at(1.0, 0.0)])
+    [2]
+    """
+    found = []
+    whole = _edges(shapes[0], transforms[0])
+    for index in range(1, len(shapes)):
+        steps = transforms[index].scale
+        for (low, high), (start, end), step in zip(
+            whole, _edges(shapes[index], transforms[index]), steps, strict=True
+        ):
+            if max(abs(start - low), abs(end - high)) > tolerance * abs(step):
+                found.append(index)
+                break
+    return found
+
+
+def _edges(shape: Sequence[int], transform: ScaleTranslation) -> list[tuple[float, float]]:
+    return [
+        (start - step / 2, start + step * (size - 0.5))
+        for size, step, start in zip(shape, transform.scale, transform.translation, strict=True)
+    ]

@@ -1,0 +1,130 @@
+"""Arrays of any kind as DataArrays with coordinates, unread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ome_ngff.metadata.nouns import Axis
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+Placement = tuple[tuple[float, ...], tuple[float, ...]]
+"""Scale and translation, one number per dimension."""
+
+
+_NUMPY_BLOCK = (8, 1024, 1024)
+
+
+def to_dataarray(data: Any, axes: Sequence[Axis], placement: Placement) -> DataArray:
+    """Put dims and coordinates on an array, without reading it.
+
+    Parameters
+    ----------
+    data
+        Anything with shape, dtype and ``__getitem__``: numpy, dask, zarr, tensorstore, xarray.
+    axes, placement
+        Of its dimensions.
+
+    Examples
+    --------
+    >>> axes = (Axis(name="y", type="space", unit="micrometer"), Axis(name="x", type="space"))
+    >>> to_dataarray(np.zeros((3, 2)), axes, ((0.5, 1.0), (10.0, 0.0))).coords["y"].values.tolist()
+    [10.0, 10.5, 11.0]
+    """
+    from xarray import DataArray, Variable
+
+    dims = tuple(axis.name for axis in axes)
+    coords = {}
+    for axis, size, scale, start in zip(axes, data.shape, *placement, strict=True):
+        attrs: dict[str, Any] = {"scale": scale}
+        if axis.unit is not None:
+            attrs["units"] = axis.unit
+        if axis.type is not None:
+            attrs["type"] = axis.type
+        coords[axis.name] = Variable((axis.name,), start + scale * np.arange(size, dtype=np.float64), attrs)
+    if isinstance(data, DataArray):
+        plain = data.drop_vars(list(data.coords)).rename(dict(zip(data.dims, dims, strict=True)))
+        return plain.assign_coords(coords)
+    return DataArray(Variable(dims, data if isinstance(data, np.ndarray) else lazy(data)), coords=coords)
+
+
+def lazy(data: Any) -> Any:
+    """Return an array of any kind as a dask array, unread; a numpy array in blocks that are views of it."""
+    import dask.array
+    import zarr
+    from xarray import DataArray
+
+    from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
+
+    if isinstance(data, dask.array.Array):
+        return data
+    if isinstance(data, DataArray):
+        return (data.chunk() if data.chunks is None else data).data
+    if isinstance(data, zarr.Array):
+        return DaskArrayWrapper().wrap(data)
+    shape = tuple(data.shape)
+    if len(getattr(data, "chunks", None) or ()) == len(shape):
+        chunks = data.chunks
+    else:
+        # In memory a block is a view: its sides only have to go with those of the chunks that are written.
+        chunks = tuple(map(min, shape, ((1,) * len(shape) + _NUMPY_BLOCK)[-len(shape) :]))
+    # Without a name of its own an array is hashed, which reads all of it.
+    return dask.array.from_array(Uncopied(data), chunks=chunks, name=False)  # type: ignore[no-untyped-call]
+
+
+def stacked(parts: Sequence[Any], axis: int) -> Any:
+    """Put arrays one behind the other along a new axis, unread; parts of one array become that array again.
+
+    Parameters
+    ----------
+    parts
+        Arrays of any kind, all of one shape.
+    axis
+        Where the result has the new axis.
+
+    Examples
+    --------
+    >>> stacked([np.zeros((2, 3)), np.ones((2, 3))], 0).shape
+    (2, 2, 3)
+    """
+    import dask.array
+
+    from napari_ome_ngff.storage.pixels.untouched import rejoined
+
+    arrays = [lazy(part) for part in parts]
+    together = rejoined(arrays, axis)
+    return dask.array.stack(arrays, axis=axis) if together is None else together  # type: ignore[no-untyped-call]
+
+
+class Uncopied:
+    """An array that dask does not take for one of numpy's: those it copies as a whole.
+
+    Parameters
+    ----------
+    data
+        Anything with shape, dtype and ``__getitem__``.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self.shape = tuple(data.shape)
+        self.dtype = np.dtype(data.dtype)
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, key: Any) -> Any:
+        return np.asarray(self.data[key])
+
+
+def as_numbers(data: Any) -> Any:
+    """Return a mask as 0 and 1, unread: label images hold whole numbers.
+
+    Examples
+    --------
+    >>> as_numbers(np.array([True, False])).tolist()
+    [1, 0]
+    """
+    return data.view(np.uint8) if isinstance(data, np.ndarray) else lazy(data).astype(np.uint8)

@@ -1,0 +1,263 @@
+"""The dock widget: choose layers and options, see the plan, save, and open the result.
+
+State flows one way: fields -> `Form` -> `Preview` -> what is shown, and `Request` -> worker -> progress. What
+the widget decides is decided in :mod:`napari_ome_ngff.plugin.save.request`; here it is only shown.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
+
+from napari_ome_ngff.plugin import notify
+from napari_ome_ngff.plugin.save.form import Form
+from napari_ome_ngff.plugin.save.form_fields import SELECTED, make_fields
+from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
+from napari_ome_ngff.plugin.save.remembered import recall, remember
+from napari_ome_ngff.plugin.save.reopen import from_paths, image_of, open_instead
+from napari_ome_ngff.plugin.save.request import Outcome, Preview, preview, write
+from napari_ome_ngff.plugin.save.summary import HEADER, Meter, saved, share_of, summary, table
+from napari_ome_ngff.plugin.save.target import propose_target
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from napari_ome_ngff.writing.save import Progress
+
+STEPS = 1000
+"""Resolution of the progress bar."""
+
+
+_PLANNED_BY = ("name", "data", "scale", "translate", "units", "axis_labels")
+"""Events of a layer that change the plan; contrast and colours are read when writing starts."""
+
+
+class CreateWidget(Container[Any]):
+    """Write layers as an OME-NGFF image with several resolutions.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer whose layers are written. napari finds this parameter by its name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        self._viewer = napari_viewer
+        self._proposed = ""
+        self._cancelled = Event()
+        self._started = 0.0
+        self._meter = Meter()
+        self._gone = False
+        self._preview = Preview()
+        self._written: tuple[str, ...] = ()
+        self._from: list[Layer] = []
+        self.fields = make_fields()
+        self.fields.fill(recall(Form(target="")))
+        self.plan_table = Table(value={name: [] for name in HEADER})
+        self.status = Label(value="")
+        self.progress = ProgressBar(value=0, min=0, max=STEPS)
+        self.create = PushButton(text="Create", tooltip="Write the image as planned.")
+        self.cancel = PushButton(text="Cancel", tooltip="Stop, and leave nothing behind.", enabled=False)
+        self.open_result = PushButton(
+            text="Open result",
+            tooltip="Open what was written, and close the layers that it was written from.",
+            enabled=False,
+        )
+        buttons = Container(
+            widgets=[self.create, self.cancel, self.open_result], layout="horizontal", labels=False
+        )
+        feedback = [self.plan_table, self.status, self.progress, buttons]
+        super().__init__(widgets=[*self.fields.rows(), *feedback], labels=False)
+        self._arrange()
+        self._connect()
+        self.refresh()
+
+    def _arrange(self) -> None:
+        """Set what magicgui has no names for."""
+        from qtpy.QtCore import Qt
+
+        self.plan_table.read_only = True
+        grid = self.plan_table.native
+        grid.verticalHeader().setVisible(False)
+        grid.verticalHeader().setDefaultSectionSize(24)
+        grid.setWordWrap(False)
+        grid.setMinimumSize(440, 150)
+        self.status.min_width = 430
+        self.status.native.setWordWrap(True)
+        self.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.fields.target.choose_btn.text = "Choose…"
+        self.progress.hide()
+
+    def _connect(self) -> None:
+        for field in self.fields.widgets():
+            field.changed.connect(self.refresh)
+        self.create.changed.connect(self.start)
+        self.cancel.changed.connect(self.stop)
+        self.open_result.changed.connect(self.swap)
+        layers = self._viewer.layers
+        layers.events.inserted.connect(self._on_inserted)
+        layers.events.removed.connect(self._on_removed)
+        layers.events.reordered.connect(self.refresh)
+        layers.selection.events.changed.connect(self._on_selection)
+        for layer in layers:
+            self._watch(layer)
+        self.native.destroyed.connect(self._on_destroyed)
+
+    def _on_destroyed(self) -> None:
+        """Forget the layers; what is being written goes on."""
+        self._gone = True
+        layers = self._viewer.layers
+        layers.events.inserted.disconnect(self._on_inserted)
+        layers.events.removed.disconnect(self._on_removed)
+        layers.events.reordered.disconnect(self.refresh)
+        layers.selection.events.changed.disconnect(self._on_selection)
+        for layer in layers:
+            self._forget(layer)
+
+    def _watch(self, layer: Layer) -> None:
+        for name in _PLANNED_BY:
+            getattr(layer.events, name).connect(self.refresh)
+
+    def _forget(self, layer: Layer) -> None:
+        for name in _PLANNED_BY:
+            getattr(layer.events, name).disconnect(self.refresh)
+
+    def _on_inserted(self, event: Any) -> None:
+        self._watch(event.value)
+        self.refresh()
+
+    def _on_removed(self, event: Any) -> None:
+        self._forget(event.value)
+        self.refresh()
+
+    def _on_selection(self) -> None:
+        if self.fields.which.value == SELECTED:
+            self.refresh()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an image is being written."""
+        return bool(self.cancel.enabled)
+
+    def chosen(self) -> list[Layer]:
+        """Return the layers to be written, in the order of the layer list."""
+        layers = self._viewer.layers
+        if self.fields.which.value == SELECTED:
+            return [layer for layer in layers if layer in layers.selection]
+        return list(layers)
+
+    def refresh(self) -> None:
+        """Plan again from the fields and layers as they are, and show the plan or what prevents it."""
+        if self.busy:
+            return
+        chosen = self.chosen()
+        self._propose(chosen)
+        data = [layer.as_layer_data_tuple() for layer in chosen]
+        self._show(preview(self.fields.form(), data))
+
+    def _show(self, result: Preview) -> None:
+        self._preview = result
+        rows = table(result.plans)
+        self.plan_table.value = {name: [row[i] for row in rows] for i, name in enumerate(HEADER)}
+        self.plan_table.native.resizeColumnsToContents()
+        self.create.enabled = result.request is not None
+        text = [] if result.problem is None else [str(result.problem)]
+        text += [summary(result.plans)] if result.plans else []
+        self.status.value = "\n".join([*text, *result.notes, *result.hints])
+
+    def _propose(self, chosen: list[Layer]) -> None:
+        """Propose a target beside the image that is shown, unless the user typed one."""
+        field = self.fields.target.line_edit
+        if not chosen or field.value != self._proposed:
+            return
+        origin = image_of(chosen[0]) or chosen[0].source.path
+        folder = os.path.dirname(origin) if origin and os.path.isabs(origin) else str(Path.home())
+        taken = os.listdir(folder) if os.path.isdir(folder) else ()
+        self._proposed = propose_target(chosen[0].name, folder, taken)
+        with field.changed.blocked():
+            field.value = self._proposed
+
+    def start(self) -> None:
+        """Write what is planned, in a thread."""
+        from napari.qt.threading import create_worker
+        from qtpy.QtCore import Qt
+
+        self.refresh()  # the layers as they are now, with their contrast and colours
+        request = self._preview.request
+        if request is None:
+            return
+        remember(self.fields.form())
+        self._cancelled = Event()
+        steps = write(request, self._preview.places, self._cancelled)
+        self._from = [layer for layer in self.chosen() if layer.as_layer_data_tuple()[2] in SAVED_KINDS]
+
+        def job() -> Generator[Progress, None, Outcome]:
+            return (yield from steps)
+
+        worker = create_worker(job)
+        worker.yielded.connect(self._on_progress)
+        worker.returned.connect(self._on_outcome)
+        # napari aborts its workers when it closes, and superqt leaves their generators open: ours must take
+        # back what it wrote, and at once, in its own thread.
+        worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
+        self._started, self._meter = time.monotonic(), Meter()
+        self._set_busy(True)
+        worker.start()
+
+    def stop(self) -> None:
+        """Ask the worker to stop; it ends at the next block and takes back what it wrote."""
+        self._cancelled.set()
+        self.status.value = "Stopping…"
+
+    def _set_busy(self, busy: bool) -> None:
+        for field in self.fields.widgets():
+            field.enabled = not busy
+        self.create.enabled = not busy
+        self.cancel.enabled = busy
+        self.open_result.enabled = False
+        self.progress.value = 0
+        self.progress.visible = busy
+
+    def _on_progress(self, progress: Progress) -> None:
+        if self._gone:
+            return
+        self.progress.value = round(share_of(progress) * STEPS)
+        if not self._cancelled.is_set():
+            self.status.value = f"{progress.message}: {self._meter.read(progress)}"
+
+    def _on_outcome(self, outcome: Outcome) -> None:
+        message = self._message(outcome)
+        if self._gone:
+            (notify.warn if outcome.error else notify.inform)(message)
+            return
+        self._set_busy(False)
+        self._written = outcome.folders
+        self.open_result.enabled = bool(self._written)
+        if from_paths(self._from, self._written):
+            self.swap()
+        self.refresh()
+        self.status.value = message
+
+    def _message(self, outcome: Outcome) -> str:
+        words = []
+        if outcome.paths:
+            words.append(saved(outcome.paths, outcome.size, time.monotonic() - self._started))
+        if outcome.cancelled:
+            words.append("Cancelled. Nothing was left behind.")
+        if outcome.error is not None:
+            words.append(str(outcome.error))
+        return "\n".join(words)
+
+    def swap(self) -> None:
+        """Open what was written in place of the layers that it was written from."""
+        shown = from_paths(self._viewer.layers, self._written)
+        open_instead(self._viewer, self._written, [*self._from, *shown])
+        self.open_result.enabled = False

@@ -1,0 +1,1 @@
+"""From documents to images and collections: lazily, placed by their transforms."""

@@ -1,0 +1,297 @@
+"""Several images in one group: what bioformats2raw makes of a file, and groups with several multiscales."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from xml.parsers import expat
+
+from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES, decode_series
+from napari_ome_ngff.metadata.group_kind import container_of, foreign_attributes, kind_of
+from napari_ome_ngff.metadata.image.datasets import listed_paths
+from napari_ome_ngff.metadata.image.label_images import decode_labels
+from napari_ome_ngff.metadata.systems.view import parameter_paths
+from napari_ome_ngff.reading.image import open_image
+from napari_ome_ngff.reading.omissions import LeftOut, told_once
+from napari_ome_ngff.reading.opened import Collection, Image
+from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
+from napari_ome_ngff.storage.documents.parents import parents
+from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper
+from napari_ome_ngff.storage.places.keys import join
+from napari_ome_ngff.storage.places.requests import fetch
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
+
+OME_XML = "OME/METADATA.ome.xml"
+"""Where bioformats2raw keeps what the original file said."""
+
+
+MAX_XML_BYTES = 20_000_000
+"""Larger ones (with the positions of a million planes) are not searched for names."""
+
+
+_FIRST_PROBED = 16
+
+
+_log = logging.getLogger(__name__)
+
+
+def open_collection(
+    hierarchy: Hierarchy, *, wrapper: BaseArrayWrapper, coordinate_system: str | None = None
+) -> Collection:
+    """Open all images of a group: those of a bioformats2raw layout, or its several multiscales.
+
+    0.4, "bioformats2raw.layout": the images are those that ``series`` in the group ``OME`` lists, else "in
+    consecutively numbered groups starting from 0"; each "MUST represent exactly one OME-XML Image in the same
+    order", which is where their names come from.
+
+    Parameters
+    ----------
+    hierarchy
+        The group, or the group ``OME`` in it.
+    wrapper
+        What each level is wrapped in.
+    coordinate_system
+        Name of the coordinate system to place the images in (0.6); those that do not have it are left out.
+
+    Returns
+    -------
+    Collection
+        Each image by its name: from the OME-XML, else from its own metadata, else its path.
+
+    Warns
+    -----
+    OmeNgffWarning
+        If an image is missing or damaged: it is left out.
+
+    Raises
+    ------
+    MetadataError, StorageError
+        If there is no image that can be read.
+    OptionError
+        If no image has the coordinate system.
+
+    Examples
+    --------
+    >>> import xarray, zarr
+    >>> from napari_ome_ngff import DaskArrayWrapper, create_multiscale_group
+    >>> from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
+    >>> store = zarr.storage.MemoryStore()
+    >>> _ = zarr.group(store, attributes={"ome": {"version": "0.5", "bioformats2raw.layout": 3}})
+    >>> for path in "01":
+    ...     pixels = xarray.DataArray([[1, 2], [3, 4]], dims=("y", "x"), name=f"position {path}")
+    ...     _ = create_multiscale_group(
+    ...         store=store, path=path, arrays={"s0": pixels}, ngff_version="0.5"
+    ...     )
+    >>> list(open_collection(open_hierarchy(store), wrapper=DaskArrayWrapper()).images)
+    ['position 0', 'position 1']
+    """
+    attributes = hierarchy.attributes() or {}
+    if kind_of(attributes) == "series":
+        hierarchy = _above(hierarchy)
+        attributes = hierarchy.attributes() or {}
+    left = LeftOut(hierarchy.location)
+    images: dict[str, Image] = {}
+    with told_once(hierarchy.location):
+        wanted = _several(attributes) if kind_of(attributes) == "image" else _listed(hierarchy)
+        _prefetch(hierarchy, {path for path, _, _ in wanted})
+        for path, index, title in wanted:
+            image = _opened(hierarchy, path, index, wrapper, coordinate_system, left)
+            if image is not None:
+                own = image.multiscale.name if image.multiscale is not None else None
+                name = title or (own or "").strip("/ ") or path or str(index)
+                images[name if name not in images else f"{name} ({path or index})"] = image
+    if not images:
+        raise left.error("There is no image that can be read.")
+    left.warn()
+    return Collection(
+        location=hierarchy.location,
+        kind="collection",
+        name=None,
+        images=images,
+        attributes=foreign_attributes(attributes),
+    )
+
+
+_Wanted = tuple[str, int, str | None]
+"""Path of a group, which of its images, and the name of that, if it is known."""
+
+
+def _several(attributes: Mapping[str, Any]) -> list[_Wanted]:
+    _, own = container_of(attributes) or ("", {})
+    listed = own.get("multiscales")
+    count = len(listed) if isinstance(listed, list) else 0
+    return [("", index, None) for index in range(min(count, MAX_ENTRIES))]
+
+
+def _above(hierarchy: Hierarchy) -> Hierarchy:
+    """Return the group of which an ``OME`` group lists the images."""
+    group = next(parents(hierarchy.group()), None)
+    if group is None:
+        raise NotOmeNgffError(
+            "This group only lists images; there is no group above it that has them.",
+            where=hierarchy.location,
+        )
+    return open_hierarchy(group, ahead=("OME",))
+
+
+def _listed(hierarchy: Hierarchy) -> list[_Wanted]:
+    """Return the images of a bioformats2raw layout."""
+    names = _names_in_xml(hierarchy)
+    listed: tuple[str, ...] = ()
+    try:
+        attributes = hierarchy.attributes("OME") or {}
+    except OmeNgffError:  # it only says which images there are, and that can be found out
+        attributes = {}
+    own = attributes.get("ome", attributes)
+    if isinstance(own, Mapping) and own.get("series") is not None:
+        listed = decode_series(attributes, where=f"{hierarchy.location}/OME")
+    paths = listed or _numbered(hierarchy, len(names))
+    return [(path, 0, names[i] if i < len(names) else None) for i, path in enumerate(paths)]
+
+
+def _numbered(hierarchy: Hierarchy, expected: int) -> Sequence[str]:
+    """Return the paths of images that nobody lists: numbers, or else whatever is there."""
+    names = hierarchy.children()
+    if names is not None:
+        numbers = sorted((name for name in names if name.isdecimal() and name.isascii()), key=int)
+        return (numbers or [name for name in names if name != "OME"])[:MAX_ENTRIES]
+    # Where listing costs requests: as many as the OME-XML says, else ever more until one is not there.
+    batch = range(expected or _FIRST_PROBED)
+    found: list[str] = []
+    while True:
+        hierarchy.fetch(map(str, batch), groups=True)
+        there = [str(number) for number in batch if _is_there(hierarchy, str(number))]
+        found += there
+        if len(there) < len(batch) or expected or len(found) >= MAX_ENTRIES:
+            return found
+        batch = range(batch.stop, 2 * batch.stop)
+
+
+def _is_there(hierarchy: Hierarchy, path: str) -> bool:
+    try:
+        return hierarchy.attributes(path) is not None
+    except OmeNgffError:  # damaged, which opening it will tell
+        return True
+
+
+def _prefetch(hierarchy: Hierarchy, paths: Iterable[str]) -> None:
+    """Fetch all documents that opening the images will need, in three round trips."""
+    paths = tuple(paths)
+    hierarchy.fetch([*paths, *(join(path, "labels") for path in paths)], groups=True)
+    images = {path: _known(hierarchy, path) for path in paths}
+    labels = [
+        join(path, "labels", name)
+        for path in paths
+        for name in _quietly_listed(_known(hierarchy, join(path, "labels")))
+    ]
+    hierarchy.fetch([*_needed(images), *labels])
+    hierarchy.fetch(_needed({path: _known(hierarchy, path) for path in labels}))
+
+
+def _known(hierarchy: Hierarchy, path: str) -> Mapping[str, Any]:
+    try:
+        return hierarchy.attributes(path) or {}
+    except OmeNgffError:
+        return {}
+
+
+def _quietly_listed(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)  # opening the image will tell
+        return decode_labels(attributes)
+
+
+def _needed(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for path, attributes in groups.items():
+        yield from (join(path, each) for each in (*listed_paths(attributes), *parameter_paths(attributes)))
+
+
+def _opened(
+    hierarchy: Hierarchy,
+    path: str,
+    index: int,
+    wrapper: BaseArrayWrapper,
+    system: str | None,
+    left: LeftOut,
+) -> Image | None:
+    """Return one of the images, None if it cannot be read. Label images go with the first of a group."""
+    name = path or str(index)
+    try:
+        if path and hierarchy.attributes(path) is None:
+            left.add("images are listed but not there", name)
+            return None
+        return open_image(
+            hierarchy.below(path),
+            wrapper=wrapper,
+            multiscale=index,
+            coordinate_system=system,
+            labels=index == 0,
+        )
+    except OmeNgffError as error:
+        left.failed("images", name, error)
+        return None
+
+
+def _names_in_xml(hierarchy: Hierarchy) -> list[str | None]:
+    """Return the name of each image in the OME-XML, None for one without; empty if it cannot be read."""
+    key = join(hierarchy.path, OME_XML)
+    content = fetch(hierarchy.store, [key])[key]
+    if not isinstance(content, bytes) or len(content) > MAX_XML_BYTES:
+        return []
+    try:
+        return names_in(content)
+    except expat.ExpatError as error:
+        _log.info("%s/%s says no names: %s", hierarchy.location, OME_XML, error)
+        return []
+
+
+def names_in(xml: bytes) -> list[str | None]:
+    """Return the names of the images that an OME-XML document describes, in order.
+
+    Parameters
+    ----------
+    xml
+        The document. Nothing of it is kept in memory, and no entity is expanded.
+
+    Returns
+    -------
+    list of str or None
+        One per image; None for one without a name.
+
+    Raises
+    ------
+    xml.parsers.expat.ExpatError
+        If it is no XML, or declares entities.
+
+    Examples
+    --------
+    >>> names_in(b'<OME xmlns="x"><Image ID="Image:0" Name="a.czi"/><Image ID="Image:1"/></OME>')
+    ['a.czi', None]
+    """
+    names: list[str | None] = []
+    depth = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth == 2 and tag.rpartition(":")[2] == "Image" and len(names) < MAX_ENTRIES:
+            names.append(attributes.get("Name", "").strip() or None)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def refuse(*declaration: object) -> None:
+        raise expat.ExpatError("it declares entities")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.EntityDeclHandler = refuse
+    parser.Parse(xml, True)
+    return names

@@ -1,0 +1,275 @@
+"""Open OME-NGFF groups as xarray DataArrays: lazily, placed by their transforms.
+
+Nothing but metadata is read here. Whatever the array wrapper, pixels are read when values are asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import zarr
+from xarray import DataArray
+
+from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
+from napari_ome_ngff.metadata.group_kind import container_of, foreign_attributes, kind_of
+from napari_ome_ngff.metadata.image.datasets import listed_paths
+from napari_ome_ngff.metadata.image.label_images import decode_labels
+from napari_ome_ngff.metadata.systems.view import parameter_paths
+from napari_ome_ngff.metadata.versions import decode
+from napari_ome_ngff.reading.collection import open_collection
+from napari_ome_ngff.reading.image import open_image, open_labels, read_levels, read_parameters, select
+from napari_ome_ngff.reading.opened import Collection, Image
+from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
+from napari_ome_ngff.reading.scene import open_scene
+from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
+from napari_ome_ngff.storage.documents.parents import array_at, parents
+from napari_ome_ngff.storage.pixels.array_wrap import (
+    ArrayWrapperSpec,
+    BaseArrayWrapper,
+    ZarrArrayWrapper,
+    resolve_wrapper,
+)
+from napari_ome_ngff.storage.places.location import location_of
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+_AHEAD = ("labels", "OME")
+"""What most groups have, asked for along with the group itself."""
+
+
+_log = logging.getLogger(__name__)
+
+
+def read_multiscale_group(
+    group: zarr.Group,
+    *,
+    array_wrapper: BaseArrayWrapper | ArrayWrapperSpec = ZarrArrayWrapper(),  # noqa: B008 (frozen)
+    multiscale: int | str = 0,
+) -> dict[str, DataArray]:
+    """Read the levels of a multiscale group as DataArrays with coordinates. Pixels stay unread.
+
+    Parameters
+    ----------
+    group
+        The Zarr group that carries the OME-NGFF metadata; the version is detected.
+    array_wrapper
+        What each level's ``zarr.Array`` is wrapped in: ``ZarrArrayWrapper()``, ``DaskArrayWrapper(...)``, or
+        the same as a dict such as ``{"name": "dask_array", "config": {"chunks": "auto"}}``.
+    multiscale
+        Which entry of ``multiscales``, by index or by name.
+
+    Returns
+    -------
+    dict
+        Path of each level to its DataArray, finest first. Coordinates are the positions of voxel centres by
+        the composed transforms, the level's first and then the multiscale's: ``S * (s * index + t) + T``.
+        They carry ``attrs["units"]``, ``attrs["type"]`` (of the axis) and ``attrs["scale"]``; channel names
+        are the coordinate ``channel_label`` along the channel dim.
+
+    Raises
+    ------
+    NotOmeNgffError
+        If the group has no OME-NGFF metadata.
+    MetadataError
+        If the metadata cannot be interpreted.
+    UnsupportedError
+        If the group is no image (a plate, a collection) or its version or transforms are not supported.
+    OptionError
+        If there is no such multiscale.
+
+    Examples
+    --------
+    >>> import numpy, xarray
+    >>> from napari_ome_ngff import create_multiscale_group
+    >>> image = xarray.DataArray(
+    ...     numpy.zeros((4, 6), "uint8"), dims=("y", "x"), coords={"x": numpy.arange(6) * 0.5}
+    ... )
+    >>> group = create_multiscale_group(store=zarr.storage.MemoryStore(), arrays={"s0": image})
+    >>> levels = read_multiscale_group(group)
+    >>> levels["s0"].coords["x"].values.tolist()
+    [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
+    """
+    wrapper = resolve_wrapper(array_wrapper)
+    return _levels(open_hierarchy(group), wrapper, multiscale, only=None)
+
+
+def _levels(
+    hierarchy: Hierarchy, wrapper: BaseArrayWrapper, multiscale: int | str, *, only: str | None
+) -> dict[str, DataArray]:
+    attributes = hierarchy.attributes() or {}
+    numbers = parameter_paths(attributes)
+    hierarchy.fetch([*listed_paths(attributes), *numbers])
+    found = decode(attributes, where=hierarchy.location, parameters=read_parameters(hierarchy, numbers))
+    chosen = select(found, multiscale, hierarchy.location)
+    return read_levels(hierarchy, chosen, wrapper, only=only)[1]
+
+
+def read_multiscale_array(
+    array: zarr.Array[Any],
+    *,
+    array_wrapper: BaseArrayWrapper | ArrayWrapperSpec = ZarrArrayWrapper(),  # noqa: B008 (frozen)
+) -> DataArray:
+    """Read one level, placed by the multiscale that describes it. Pixels stay unread.
+
+    The hierarchy is walked upwards, whatever store it is in, until a group's metadata name the array.
+
+    Parameters
+    ----------
+    array
+        A Zarr array that is a level of an OME-NGFF image.
+    array_wrapper
+        As for :func:`read_multiscale_group`.
+
+    Raises
+    ------
+    NotOmeNgffError
+        If no group above the array describes it.
+
+    Examples
+    --------
+    >>> import numpy, xarray
+    >>> from napari_ome_ngff import create_multiscale_group
+    >>> image = xarray.DataArray(
+    ...     numpy.zeros((4, 6), "uint8"), dims=("y", "x"), coords={"x": numpy.arange(6) * 0.5}
+    ... )
+    >>> group = create_multiscale_group(store=zarr.storage.MemoryStore(), arrays={"s0": image})
+    >>> read_multiscale_array(group["s0"]).dims
+    ('y', 'x')
+    """
+    hierarchy, index, path = _described(array)
+    (level,) = _levels(hierarchy, resolve_wrapper(array_wrapper), index, only=path).values()
+    return level
+
+
+def _described(array: zarr.Array[Any]) -> tuple[Hierarchy, int, str]:
+    """Return the group that describes an array as a level, in which of its images, and under which path."""
+    where = location_of(array)
+    for group in parents(array):
+        hierarchy = open_hierarchy(group)
+        path = where.removeprefix(hierarchy.location).strip("/")
+        try:
+            found = decode(hierarchy.attributes() or {}, where=hierarchy.location)
+        except OmeNgffError as error:
+            # A plate or a broken group on the way up does not describe this array; its own image may.
+            _log.debug("%s does not describe %s: %s", hierarchy.location, where, error)
+            continue
+        for index, multiscale in enumerate(found):
+            if path in [level.path.strip("/") for level in multiscale.levels]:
+                return hierarchy, index, path
+    raise NotOmeNgffError(
+        "No OME-NGFF image above this array describes it.",
+        where=where,
+        expected="a group above it whose multiscales name the array among their datasets",
+        hint="Open the array's image instead, or use zarr.open_array for a plain Zarr array.",
+    )
+
+
+def open_ome_ngff(
+    location: str | PathLike[str] | Store | zarr.Group,
+    *,
+    array_wrapper: BaseArrayWrapper | ArrayWrapperSpec = ZarrArrayWrapper(),  # noqa: B008 (frozen)
+    multiscale: int | str | None = None,
+    coordinate_system: str | None = None,
+) -> Image | Collection:
+    """Open an image with its label images, or several images in one group. Pixels stay unread.
+
+    Parameters
+    ----------
+    location
+        A folder, a URL, a ``.zip`` or ``.ozx`` file, a Zarr store or group: of an image, a level of one,
+        a label image, a plate, a well, a scene or a collection.
+    array_wrapper
+        As for :func:`read_multiscale_group`.
+    multiscale
+        Which entry of ``multiscales``, by index or by name; None for all.
+    coordinate_system
+        Name of the coordinate system in which images are placed (0.6). By default images lie in their
+        intrinsic system (one that was saved from a turned layer in the one that the layer was shown in),
+        those of a scene in its first one.
+
+    Returns
+    -------
+    Image or Collection
+        A `Collection` for a plate, a well, a scene, and for several images in one group.
+
+    Raises
+    ------
+    StorageError
+        If the place cannot be reached or read.
+    OptionError
+        If there is no such multiscale or coordinate system.
+    NotOmeNgffError, MetadataError, UnsupportedError
+        As for :func:`read_multiscale_group`.
+
+    Examples
+    --------
+    >>> import numpy, xarray
+    >>> from napari_ome_ngff import create_multiscale_group
+    >>> group = create_multiscale_group(
+    ...     store=zarr.storage.MemoryStore(),
+    ...     arrays={"s0": xarray.DataArray(numpy.zeros((4, 6), "uint8"), dims=("y", "x"))},
+    ... )
+    >>> open_ome_ngff(group).multiscale.dims
+    ('y', 'x')
+    """
+    wrapper = resolve_wrapper(array_wrapper)
+    try:
+        hierarchy = open_hierarchy(location, ahead=_AHEAD)
+    except NotOmeNgffError:
+        # A level is opened in its place; what is no array stays the error that it is.
+        array = array_at(location)
+        if array is None:
+            raise
+        above, index, path = _described(array)
+        return open_image(
+            above,
+            wrapper=wrapper,
+            multiscale=index,
+            coordinate_system=coordinate_system,
+            only=path,
+            labels=False,
+        )
+    attributes = hierarchy.attributes() or {}
+    kind = kind_of(attributes)
+    if kind == "image" and (multiscale is not None or _count(attributes) == 1):
+        return open_image(
+            hierarchy, wrapper=wrapper, multiscale=multiscale or 0, coordinate_system=coordinate_system
+        )
+    if kind == "plate":
+        return open_plate(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    if kind == "well":
+        return open_well(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    if kind == "scene":
+        return open_scene(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    if kind in ("image", "bioformats2raw.layout", "series"):
+        return open_collection(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    row = None if kind else open_row(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+    return row or _labels_alone(hierarchy, wrapper)
+
+
+def _count(attributes: Mapping[str, Any]) -> int:
+    _, own = container_of(attributes) or ("", {})
+    images = own.get("multiscales")
+    return len(images) if isinstance(images, list | tuple) and len(images) > 1 else 1
+
+
+def _labels_alone(hierarchy: Hierarchy, wrapper: BaseArrayWrapper) -> Image:
+    """Open a group without image: the ``labels`` group itself, or one that holds nothing else."""
+    attributes = hierarchy.attributes() or {}
+    for parent in (hierarchy, hierarchy.below("labels")):
+        own = parent.attributes() or {}
+        listed = decode_labels(own, where=parent.location)
+        if labels := open_labels(parent, listed, wrapper):
+            return Image(
+                location=hierarchy.location,
+                multiscale=None,
+                arrays={},
+                labels=labels,
+                attributes=foreign_attributes(attributes),
+            )
+    decode(attributes, where=hierarchy.location)  # says what is wrong
+    raise NotOmeNgffError("This group holds no OME-NGFF image.", where=hierarchy.location)

@@ -1,0 +1,108 @@
+"""The nouns of opening: an opened image, and several of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_ome_ngff.metadata.nouns import Multiscale, Plate, View
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+Kind = Literal["plate", "well", "scene", "collection"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One field of a plate or well, and where it lies in the mosaic that all of them make.
+
+    Parameters
+    ----------
+    well
+        Path of the well relative to the plate, such as ``"A/1"``; "" if a well was opened by itself.
+    field
+        Path of the field relative to the well.
+    location
+        Path or URL of the field's image.
+    row, column
+        Position of the well in the plate, from 0.
+    y, x
+        First line and column of the tile in the finest level of the mosaic, in voxels.
+    height, width
+        Size of the tile, in voxels.
+    """
+
+    well: str
+    field: str
+    location: str
+    row: int
+    column: int
+    y: int
+    x: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An opened image: metadata decoded, levels lazy, label images beside it.
+
+    Parameters
+    ----------
+    location
+        Path or URL of the group.
+    multiscale
+        What the metadata say; None for a group that holds nothing but label images.
+    arrays
+        Path of each level in the group to the level, finest first.
+    labels
+        Name of each label image to the label image.
+    attributes
+        Attributes of the group that belong to others.
+    groups
+        The same of the groups between it and its levels, by path; and under ``".."`` of the group ``labels``
+        that a label image is in. Those that have none are left out.
+    view
+        How the image lies in the coordinate system that was asked for; None for its intrinsic one.
+    tiles
+        The fields that a mosaic is made of, by row and column of the wells; empty for an ordinary image.
+    """
+
+    location: str
+    multiscale: Multiscale | None
+    arrays: Mapping[str, DataArray]
+    labels: Mapping[str, Image] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    view: View | None = None
+    tiles: tuple[Tile, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """Several opened images of one group: a plate or well (one mosaic per acquisition), a scene, a series.
+
+    Parameters
+    ----------
+    location
+        Path or URL of the group.
+    kind
+        ``"plate"``, ``"well"``, ``"scene"`` or ``"collection"`` (bioformats2raw, or several multiscales).
+    name
+        What to call it where the file says so, or None.
+    images
+        Name of each image to the image, in the order in which they are to be listed.
+    attributes
+        Attributes of the group that belong to others.
+    plate
+        Given if this is a plate.
+    """
+
+    location: str
+    kind: Kind
+    name: str | None
+    images: Mapping[str, Image]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    plate: Plate | None = None

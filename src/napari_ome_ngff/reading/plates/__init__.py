@@ -1,0 +1,1 @@
+"""Plates and wells, as lazy mosaics of their fields."""

@@ -1,0 +1,311 @@
+"""Which fields the wells of a plate have, found out from documents that are fetched together.
+
+Four waves, however many wells: the wells, their fields, the finest level of each field, and what belongs to
+label images. What is missing or damaged is left out, and told of once for all that is alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from napari_ome_ngff.errors import OmeNgffError
+from napari_ome_ngff.metadata.collections.plates import decode_well
+from napari_ome_ngff.metadata.group_kind import kind_of
+from napari_ome_ngff.metadata.image.label_images import decode_labels
+from napari_ome_ngff.metadata.image.shapes import placed_by_shapes
+from napari_ome_ngff.metadata.looks import Json
+from napari_ome_ngff.metadata.nouns import Field, Multiscale, PlateWell
+from napari_ome_ngff.metadata.versions import decode
+from napari_ome_ngff.reading.omissions import LeftOut, told_once
+from napari_ome_ngff.storage.places.keys import join
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
+
+MAX_FIELDS = 100_000
+"""Fields of a plate that are opened; each costs two documents."""
+
+
+_MOST_KNOWN = 5  # metadata that are compared with those of the next field
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldImage:
+    """A field that can be shown.
+
+    Parameters
+    ----------
+    well, field
+        Where it belongs.
+    path
+        Of its image, relative to the hierarchy.
+    multiscale
+        What its metadata say.
+    shape
+        Of its finest level.
+    labels
+        Name of each of its label images to what the metadata of that say.
+    """
+
+    well: PlateWell
+    field: Field
+    path: str
+    multiscale: Multiscale
+    shape: tuple[int, ...]
+    labels: Mapping[str, Multiscale] = dataclasses.field(default_factory=dict)
+
+
+def find_fields(
+    hierarchy: Hierarchy, wells: Sequence[PlateWell], *, field_count: int | None = None
+) -> list[FieldImage]:
+    """Find the fields of wells that can be shown together: of the same axes, their finest level there.
+
+    Documents of all levels are fetched for the first field of each acquisition, and for the first label image
+    of each name in it.
+
+    Parameters
+    ----------
+    hierarchy
+        The group that the wells' paths are relative to.
+    wells
+        The wells to look into.
+    field_count
+        How many fields a well may have, where a well itself does not tell.
+
+    Returns
+    -------
+    list of FieldImage
+        In the order of the wells, and of the fields in each.
+
+    Warns
+    -----
+    OmeNgffWarning
+        If wells or fields are left out, or their metadata break rules.
+
+    Raises
+    ------
+    MetadataError, StorageError
+        If there is no field that can be shown.
+    """
+    left = LeftOut(hierarchy.location)
+    with told_once(hierarchy.location):
+        spots = list(_spots(hierarchy, wells, field_count, left))
+        if len(spots) > MAX_FIELDS:
+            left.add("fields are left out, there are too many", *(spot.path for spot in spots[MAX_FIELDS:]))
+        spots = spots[:MAX_FIELDS]
+        # On a server only the first field of each well is asked whether there are label images at all.
+        firsts = {spot.well.path: spot.path for spot in reversed(spots)}
+        cheap = hierarchy.children() is not None
+        asked = [spot.path for spot in spots] if cheap else list(firsts.values())
+        hierarchy.fetch(
+            [*(spot.path for spot in spots), *(join(path, "labels") for path in asked)], groups=True
+        )
+        images = list(_decoded(hierarchy, spots, left))
+        names = {path: _label_names(hierarchy, path) for path in asked}
+        union = tuple(dict.fromkeys(name for some in names.values() for name in some))
+        hierarchy.fetch([*_level_paths(images), *_label_paths(images, names, union)])
+        fields = list(_alike(_shaped(hierarchy, images, left), left))
+        if union:
+            fields = [replace(item, labels=_labels(hierarchy, item, left)) for item in fields]
+            hierarchy.fetch(_first_label_levels(fields))
+    if not fields:
+        raise left.error("There is no field that can be shown.")
+    left.warn()
+    return fields
+
+
+def axes_of(multiscale: Multiscale, shape: Sequence[int]) -> tuple[str, ...]:
+    """Return the names of the axes of an array: files of 0.1 and 0.2 may have left out the first ones.
+
+    Parameters
+    ----------
+    multiscale
+        What the file says.
+    shape
+        Of its finest level.
+
+    Examples
+    --------
+    >>> axes_of(Multiscale(version="0.5", axes=(), levels=()), ())
+    ()
+    """
+    if len(multiscale.axes) == len(shape) or not multiscale.levels:
+        return multiscale.dims
+    return placed_by_shapes(multiscale, {multiscale.levels[0].path: tuple(shape)}).dims
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spot:
+    """Where a field should be."""
+
+    well: PlateWell
+    field: Field
+    path: str
+
+
+def _spots(
+    hierarchy: Hierarchy, wells: Sequence[PlateWell], field_count: int | None, left: LeftOut
+) -> Iterator[_Spot]:
+    """Yield every field that a well names."""
+    hierarchy.fetch((well.path for well in wells), groups=True)
+    for well in wells:
+        name = well.path or "this well"
+        try:
+            attributes = hierarchy.attributes(well.path)
+            if attributes is None:
+                left.add("wells are listed but not there", name)
+                continue
+            if kind_of(attributes) == "well":
+                fields = decode_well(attributes, where=join(hierarchy.location, well.path)).fields
+            else:
+                left.add("wells do not list their fields; what is there is shown", name)
+                fields = _guessed(hierarchy, well.path, field_count)
+        except OmeNgffError as error:
+            left.failed("wells", name, error)
+            continue
+        for item in fields:
+            yield _Spot(well=well, field=item, path=join(well.path, item.path))
+
+
+def _guessed(hierarchy: Hierarchy, path: str, field_count: int | None) -> tuple[Field, ...]:
+    """Return the fields of a well that does not list them: those that are there, or have usual names."""
+    names = hierarchy.children(path)
+    if names is None:
+        names = tuple(str(index) for index in range(min(field_count or 1, 100)))
+    hierarchy.fetch((join(path, name) for name in names), groups=True)
+    there = [name for name in names if kind_of(hierarchy.attributes(join(path, name)) or {}) == "image"]
+    return tuple(Field(path=name) for name in sorted(there, key=lambda name: (len(name), name)))
+
+
+def _decoded(
+    hierarchy: Hierarchy, spots: Iterable[_Spot], left: LeftOut
+) -> Iterator[tuple[_Spot, Multiscale]]:
+    """Yield the (first) image that each field's group describes."""
+    decode_one = _Decoder()
+    for spot in spots:
+        try:
+            attributes = hierarchy.attributes(spot.path)
+            if attributes is None:
+                left.add("fields are listed but not there", spot.path)
+            else:
+                yield spot, decode_one(attributes, where=join(hierarchy.location, spot.path))
+        except OmeNgffError as error:
+            left.failed("fields", spot.path, error)
+
+
+class _Decoder:
+    """Decodes the first image of a group; the same metadata, but for names, only once."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[object, Multiscale]] = []
+
+    def __call__(self, attributes: Mapping[str, Json], *, where: str) -> Multiscale:
+        key = _nameless(attributes)
+        for known, found in self._known:
+            if known == key:
+                return found
+        found = decode(attributes, where=where)[0]
+        self._known = [(key, found), *self._known[:_MOST_KNOWN]]
+        return found
+
+
+def _nameless(attributes: Mapping[str, Json]) -> object:
+    """Return metadata without the names of images, which often are those of the fields."""
+    own = attributes.get("ome", attributes)
+    images = own.get("multiscales") if isinstance(own, Mapping) else None
+    if not isinstance(images, list) or not all(isinstance(image, Mapping) for image in images):
+        return attributes
+    bare = [{key: value for key, value in image.items() if key != "name"} for image in images]
+    return own is attributes, {**own, "multiscales": bare}
+
+
+def _level_paths(images: Iterable[tuple[_Spot, Multiscale]]) -> Iterator[str]:
+    """Yield the finest level of each field, and all of those that others are judged by."""
+    seen: set[int | None] = set()
+    for spot, multiscale in images:
+        levels = multiscale.levels[:1] if spot.field.acquisition in seen else multiscale.levels
+        seen.add(spot.field.acquisition)
+        yield from (join(spot.path, level.path) for level in levels)
+
+
+def _shaped(
+    hierarchy: Hierarchy, images: Iterable[tuple[_Spot, Multiscale]], left: LeftOut
+) -> Iterator[FieldImage]:
+    """Yield the fields of which the finest level is there."""
+    for spot, multiscale in images:
+        try:
+            shape = hierarchy.shape(join(spot.path, multiscale.levels[0].path))
+        except OmeNgffError as error:
+            left.failed("fields", spot.path, error)
+            continue
+        if shape is None:
+            left.add("fields are left out: their finest level is not there", spot.path)
+        elif len(axes_of(multiscale, shape)) != len(shape) or len(shape) < 2 or 0 in shape:
+            left.add("fields are left out: their arrays do not fit their axes", spot.path)
+        else:
+            yield FieldImage(
+                well=spot.well, field=spot.field, path=spot.path, multiscale=multiscale, shape=shape
+            )
+
+
+def _alike(fields: Iterable[FieldImage], left: LeftOut) -> Iterator[FieldImage]:
+    """Yield the fields that have the axes of the first one."""
+    expected: tuple[str, ...] | None = None
+    for item in fields:
+        found = axes_of(item.multiscale, item.shape)
+        expected = expected or found
+        if found == expected:
+            yield item
+        else:
+            reason = f"fields are left out: their axes are {', '.join(found)}, not {', '.join(expected)}"
+            left.add(reason, item.path)
+
+
+def _label_names(hierarchy: Hierarchy, path: str) -> tuple[str, ...]:
+    place = join(path, "labels")
+    try:
+        attributes = hierarchy.attributes(place)
+    except OmeNgffError:  # without label images a field can be shown all the same
+        return ()
+    return decode_labels(attributes, where=join(hierarchy.location, place)) if attributes else ()
+
+
+def _label_paths(
+    images: Iterable[tuple[_Spot, Multiscale]],
+    names: Mapping[str, tuple[str, ...]],
+    union: tuple[str, ...],
+) -> Iterator[str]:
+    """Yield the groups of the label images of each field; of all names where it was not asked for them."""
+    for spot, _ in images if union else ():
+        if spot.path not in names:
+            yield join(spot.path, "labels")
+        yield from (join(spot.path, "labels", name) for name in names.get(spot.path, union))
+
+
+def _labels(hierarchy: Hierarchy, item: FieldImage, left: LeftOut) -> dict[str, Multiscale]:
+    """Return the label images of a field."""
+    found: dict[str, Multiscale] = {}
+    for name in _label_names(hierarchy, item.path):
+        path = join(item.path, "labels", name)
+        try:
+            attributes = hierarchy.attributes(path)
+            if attributes is None:
+                left.add("label images are listed but not there", path)
+            else:
+                found[name] = decode(attributes, where=join(hierarchy.location, path))[0]
+        except OmeNgffError as error:
+            left.failed("label images", path, error)
+    return found
+
+
+def _first_label_levels(fields: Iterable[FieldImage]) -> Iterator[str]:
+    """Yield all levels of the first label image of each name in each acquisition."""
+    seen: set[tuple[int | None, str]] = set()
+    for item in fields:
+        for name, multiscale in item.labels.items():
+            if (item.field.acquisition, name) not in seen:
+                seen.add((item.field.acquisition, name))
+                yield from (join(item.path, "labels", name, level.path) for level in multiscale.levels)

@@ -1,0 +1,1 @@
+"""Metadata documents, each fetched once and together."""

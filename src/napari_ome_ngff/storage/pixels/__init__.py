@@ -1,0 +1,1 @@
+"""Chunks fetched, decoded and cached; what lazy data come from."""

@@ -1,0 +1,64 @@
+"""An array that stays lazy inside xarray, which otherwise reads all of it at once.
+
+This module imports xarray and zarr at its top and is imported only when an image is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zarr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.storage.pixels.freshness import Place
+from napari_ome_ngff.storage.places.location import location_of
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.storage.pixels.dask_array import Source
+
+
+class LazyArray(BackendArray):
+    """What xarray asks for values: one region at a time."""
+
+    def __init__(self, array: zarr.Array[Any] | Source) -> None:
+        self.array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self._place = Place(array) if isinstance(array, zarr.Array) else None
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+
+    def _read(self, index: Any) -> Any:
+        if not isinstance(self.array, zarr.Array) or self._place is None:
+            return self.array[index]  # sources take the product of several lists as they are
+        try:
+            return self.array.oindex[index]
+        finally:
+            if self._place.is_taken():  # then the values are nonsense, and an error says too little
+                raise StorageError(
+                    "The image was replaced by another one while it was open.",
+                    where=location_of(self.array),
+                    found="another array has taken its place",
+                    hint="Open it again.",
+                )
+
+
+def lazily_indexed(array: zarr.Array[Any] | Source) -> indexing.LazilyIndexedArray:
+    """Return what an xarray ``Variable`` can hold of a Zarr array or a source without reading it.
+
+    Parameters
+    ----------
+    array
+        The array; indexing the variable reads only the region that is asked for, when it is asked for.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> array = zarr.create_array({}, shape=(4, 6), dtype="uint8")
+    >>> xarray.Variable(("y", "x"), lazily_indexed(array))[0, :2].values.tolist()
+    [0, 0]
+    """
+    return indexing.LazilyIndexedArray(LazyArray(array))

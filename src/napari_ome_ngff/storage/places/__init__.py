@@ -1,0 +1,1 @@
+"""Paths, URLs, zip files and buckets as Zarr stores."""

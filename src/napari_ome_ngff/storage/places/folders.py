@@ -1,0 +1,222 @@
+"""Folders of a local file system: what they are, and what an operating system can do with them at once."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Literal
+
+_log = logging.getLogger(__name__)
+
+
+METADATA = frozenset({"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"})
+"""Names of metadata documents of Zarr v2 and v3."""
+
+
+_AT_FDCWD = -100
+
+
+_RENAME_EXCHANGE = 2
+
+
+def node_kind(folder: Path) -> Literal["group", "array"] | None:
+    """Tell whether a folder is a Zarr group or array.
+
+    Parameters
+    ----------
+    folder
+        Any path.
+
+    Returns
+    -------
+    {"group", "array"} or None
+        A folder with a damaged ``zarr.json`` counts as a group.
+
+    Examples
+    --------
+    >>> node_kind(Path("/no/such/folder")) is None
+    True
+    """
+    if os.path.isfile(folder / ".zgroup"):  # `Path.is_file` fails where one may not look
+        return "group"
+    if os.path.isfile(folder / ".zarray"):
+        return "array"
+    try:
+        document = json.loads((folder / "zarr.json").read_bytes())
+    except OSError:
+        return None
+    except (ValueError, RecursionError):
+        return "group"
+    return "array" if isinstance(document, dict) and document.get("node_type") == "array" else "group"
+
+
+def is_empty(folder: Path) -> bool:
+    """Tell whether a path is a folder without anything in it.
+
+    Parameters
+    ----------
+    folder
+        Any path.
+
+    Returns
+    -------
+    bool
+        False if it is no folder.
+    """
+    try:
+        return not os.listdir(folder)
+    except OSError:
+        return False
+
+
+def remove(path: Path) -> None:
+    """Delete a folder or file; what cannot be deleted is logged and stays.
+
+    Parameters
+    ----------
+    path
+        Something that we made or replaced.
+    """
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("%s could not be deleted: %s", path, error)
+
+
+def flush(folder: Path) -> None:
+    """Have the system write a folder's files to disk.
+
+    Parameters
+    ----------
+    folder
+        On Linux the whole file system is flushed in one call, elsewhere each file.
+
+    Raises
+    ------
+    OSError
+        If something could not be written: what is not on disk must not be published.
+    """
+    if sys.platform == "linux":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            if ctypes.CDLL(None, use_errno=True).syncfs(handle) == 0:
+                return
+        finally:
+            os.close(handle)
+        code = ctypes.get_errno()
+        _raise_unless_unable(OSError(code, os.strerror(code), str(folder)))
+    # Windows syncs only what is open for writing.
+    mode = os.O_RDWR | getattr(os, "O_BINARY", 0) if sys.platform == "win32" else os.O_RDONLY
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                handle = os.open(os.path.join(root, name), mode)
+            except PermissionError:  # a file of others that was carried over: it is on disk
+                continue
+            try:
+                os.fsync(handle)
+            except OSError as error:
+                _raise_unless_unable(error)
+            finally:
+                os.close(handle)
+
+
+def _raise_unless_unable(error: OSError) -> None:
+    """Raise an error of syncing, unless it says that this file system or system cannot sync at all."""
+    if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+        raise error
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the system write the names in a folder to disk, where it can.
+
+    Parameters
+    ----------
+    folder
+        A folder in which something was renamed.
+
+    Raises
+    ------
+    OSError
+        If the disk fails: the names may not be there after a crash.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:  # some network file systems sync no folders, and say so in many ways
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise
+    finally:
+        os.close(handle)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Swap two paths in one step.
+
+    Parameters
+    ----------
+    one, other
+        Two existing paths of one file system.
+
+    Returns
+    -------
+    bool
+        False, and nothing done, where the system cannot (it is a call of Linux).
+
+    Raises
+    ------
+    OSError
+        If it can, but fails.
+    """
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    if done == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM):
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def link_tree(source: Path, target: Path, *, without: Collection[Path] = ()) -> None:
+    """Make a second tree of the same files: hard links where there are any, else copies.
+
+    Parameters
+    ----------
+    source
+        A folder, file or symbolic link.
+    target
+        A path where nothing is.
+    without
+        Paths in `source` that are left out.
+    """
+    if source.is_symlink():
+        os.symlink(os.readlink(source), target)
+    elif source.is_dir():
+        target.mkdir()
+        for entry in os.scandir(source):
+            if Path(entry.path) not in without:
+                link_tree(Path(entry.path), target / entry.name, without=without)
+        shutil.copystat(source, target)
+    else:
+        try:
+            os.link(source, target)
+        except OSError:  # no hard links here
+            shutil.copy2(source, target)

@@ -1,0 +1,167 @@
+"""Buckets that are written to: ``s3://``, ``gs://`` and ``az://`` through obstore.
+
+This module imports zarr at its top and is imported only when a bucket is written to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from zarr.storage import ObjectStore
+
+from napari_ome_ngff.errors import OmeNgffError, StorageError
+from napari_ome_ngff.storage.places.object_store import (
+    connect,
+    has_credentials,
+    remote_location,
+    remote_parent,
+)
+from napari_ome_ngff.storage.places.server_errors import explain
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+    _ObjectStore = ObjectStore[Any]
+else:
+    _ObjectStore = ObjectStore  # not generic before zarr 3.1.2
+
+
+_IN_ONE_REQUEST = (
+    256 * 2**20
+)  # bytes; what is sent in parts can leave parts behind, which nobody sees but pays
+
+
+_TIMEOUT = "180s"  # for one object, also through a slow line
+
+
+class UploadStore(_ObjectStore):
+    """An object store that is written to: whatever the server or the network answers is one clear sentence.
+
+    Parameters
+    ----------
+    store
+        The obstore store.
+    read_only
+        Whether writing is refused.
+    """
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Return the bytes of one key, or None. A refusal is an error: nothing can be replaced unseen."""
+        with self._explained():
+            return await super().get(key, prototype, byte_range)
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Upload one key, in one request unless it is huge."""
+        import obstore
+
+        self._check_writable()
+        with self._explained():
+            await obstore.put_async(
+                self.store, key, value.as_buffer_like(), use_multipart=len(value) > _IN_ONE_REQUEST
+            )
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Upload one key unless it is there; where the server cannot tell at once, it is asked first."""
+        from obstore.exceptions import NotSupportedError
+
+        with self._explained():
+            try:
+                await super().set_if_not_exists(key, value)
+            except (NotSupportedError, NotImplementedError):
+                if not await super().exists(key):
+                    await self.set(key, value)
+
+    async def delete(self, key: str) -> None:
+        """Delete one key, whether it is there or not."""
+        with self._explained():
+            await super().delete(key)
+
+    async def delete_keys(self, keys: Sequence[str]) -> None:
+        """Delete many keys, with few requests where the server can."""
+        import obstore
+
+        self._check_writable()
+        with self._explained():
+            if type(self.store).__name__ == "S3Store":
+                await obstore.delete_async(self.store, keys)
+                return
+        for key in keys:  # elsewhere a key that is not there ends a bulk request
+            await self.delete(key)
+
+    async def copy_key(self, source: str, target: str) -> None:
+        """Have the server copy one key, if it is there: nothing is sent to and fro."""
+        import obstore
+
+        self._check_writable()
+        with self._explained(), contextlib.suppress(FileNotFoundError):
+            await obstore.copy_async(self.store, source, target)
+
+    async def list_prefix(self, prefix: str) -> AsyncGenerator[str, None]:
+        """Yield the keys that start with a prefix."""
+        with self._explained():
+            async for key in super().list_prefix(prefix):
+                yield key
+
+    def above(self) -> UploadStore | None:
+        """Return the store one folder higher, or None at the bucket's root."""
+        found = remote_parent(self.store)
+        return None if found is None else UploadStore(found, read_only=True)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OmeNgffError:
+            raise
+        except Exception as error:
+            raise explain(error, str(self)) from error
+
+    def __str__(self) -> str:
+        return remote_location(self.store)  # obstore's own text panics for some stores, and shows signatures
+
+
+def upload_store(url: str, environment: Mapping[str, str]) -> UploadStore:
+    """Return the store to write to at an address.
+
+    Parameters
+    ----------
+    url
+        ``s3://``, ``gs://`` or ``az://`` address of a group.
+    environment
+        The environment variables: where the server is and who one is, as for reading. Without credentials
+        nothing is signed: asking a cloud's metadata service for them takes long where there is none.
+
+    Returns
+    -------
+    UploadStore
+        Rooted at the address; no request was made yet.
+
+    Raises
+    ------
+    StorageError
+        If obstore is not installed, or nothing can be written to such an address.
+    """
+    parts = urlsplit(url)
+    if parts.scheme.lower() in ("http", "https"):
+        raise StorageError(
+            "Nothing can be written to a web server.",
+            where=url,
+            expected="a folder, or an s3, gs or az address",
+            hint="Save into a folder and upload it, or use the bucket's own address.",
+        )
+    if parts.path.lower().rstrip("/").endswith((".ozx", ".zip")):
+        raise StorageError(
+            "Zip files are not written to servers.", where=url, hint="Save it here and upload the file."
+        )
+    if parts.scheme.lower() in ("s3", "gs", "az") and not parts.netloc:
+        raise StorageError(
+            "The address names no bucket.", where=url, expected=f"{parts.scheme}://bucket/name"
+        )
+    signed = has_credentials(url, environment)
+    return UploadStore(connect(url, environment, signed=signed, timeout=_TIMEOUT))

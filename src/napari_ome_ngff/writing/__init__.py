@@ -1,0 +1,1 @@
+"""From DataArrays to files: planned, in one pass, all or nothing."""

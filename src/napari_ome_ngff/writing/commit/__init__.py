@@ -1,0 +1,1 @@
+"""All or nothing: folders, buckets, single files."""

@@ -1,0 +1,288 @@
+"""Where a hierarchy may be written: refuse, before a byte is written, what could lose something."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.storage.places import keys
+from napari_ome_ngff.storage.places.folders import is_empty, node_kind
+from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path, store_location
+from napari_ome_ngff.writing.commit import local_swap
+from napari_ome_ngff.writing.commit.bucket_commit import settle
+from napari_ome_ngff.writing.commit.single_file import check_archive, is_archive
+from napari_ome_ngff.writing.refusals import is_taken
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+
+def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overwrite: bool = False) -> None:
+    """Refuse to write where something could be lost.
+
+    Parameters
+    ----------
+    store
+        A path, or a Zarr store.
+    path
+        Path of the hierarchy in `store`.
+    overwrite
+        Whether a Zarr hierarchy that is there may be replaced.
+
+    Raises
+    ------
+    TargetError
+        If there is a hierarchy and `overwrite` is False; if there is anything that is not a Zarr hierarchy;
+        if the place lies inside another Zarr hierarchy; if it is a home folder or one above it.
+    StorageError
+        If there is no folder to write into, it cannot be written to, or the store is read-only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> check_target(Path(folder) / "new.zarr")
+    >>> _ = (Path(folder) / "notes.txt").write_text("mine")
+    >>> check_target(folder, overwrite=True)
+    Traceback (most recent call last):
+    napari_ome_ngff.errors.TargetError: The folder is not a Zarr hierarchy, so it is not replaced.
+    ...
+    """
+    root = local_root(store)
+    if root is None:
+        _check_in_store(as_store(store), path.strip("/"), overwrite=overwrite)
+        return
+    target = target_folder(root, path)
+    if is_archive(store):
+        check_surroundings(root, root)
+        check_archive(root, path, overwrite=overwrite)
+        return
+    check_surroundings(root, target)
+    find_again(target)
+    if not os.path.lexists(target) or is_empty(target):
+        return
+    if not target.is_dir() or node_kind(target) is None:
+        kind = "zip file" if is_zip(target) else "folder" if target.is_dir() else "file"
+        raise TargetError(
+            f"The {kind} is not a Zarr hierarchy, so it is not replaced."
+            if kind != "zip file"
+            else "A zip file is not replaced.",
+            where=str(target),
+            hint="Choose a name that is not taken.",
+        )
+    if not overwrite:
+        raise is_taken(str(target))
+
+
+def find_again(target: Path) -> None:
+    """Move a hierarchy back that a process moved aside and was killed before it put another in its place.
+
+    Parameters
+    ----------
+    target
+        Where the hierarchy was.
+    """
+    if not os.path.lexists(target) and any(
+        p.name.endswith(".ngff-old") for p in local_swap.leftovers(target)
+    ):
+        with contextlib.suppress(BlockingIOError), local_swap.exclusive(target) as alone:
+            if alone:
+                local_swap.recover(target)
+
+
+def check_surroundings(root: Path, target: Path) -> None:
+    """Refuse a place because of what is above it.
+
+    Parameters
+    ----------
+    root
+        Folder that the store is rooted at.
+    target
+        Folder of the hierarchy: `root` or below it.
+
+    Raises
+    ------
+    TargetError, StorageError
+        As `check_target`.
+    """
+    home = Path(os.path.realpath(os.path.expanduser("~")))
+    if target == home or target in home.parents or target == Path(target.anchor):
+        raise TargetError("A home folder, or one above it, is never replaced.", where=str(target))
+    for above in root.parents:
+        if node_kind(above) is not None:
+            raise TargetError(
+                "The place lies inside another Zarr hierarchy.",
+                where=str(target),
+                found=f"{above} is a Zarr {node_kind(above)}",
+                hint="Choose a place outside of it.",
+            )
+    for between in target.parents:
+        if between == root.parent:
+            break
+        if node_kind(between) == "array":
+            raise TargetError("The place lies inside a Zarr array.", where=str(target), found=str(between))
+    parent = next(folder for folder in target.parents if os.path.lexists(folder) or folder == root.parent)
+    if not os.path.exists(parent):
+        raise StorageError(
+            "There is no folder to save into.", where=str(parent), hint="Make it, or choose another."
+        )
+    if not os.path.isdir(parent):
+        raise StorageError("This is a file; nothing can be saved into it.", where=str(parent))
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise StorageError("The permission to write into this folder is missing.", where=str(parent))
+
+
+def outermost(store: Store | str | os.PathLike[str], path: str = "") -> tuple[Any, str]:
+    """Return a place as the outermost Zarr hierarchy that it lies in, and the path in that.
+
+    Parameters
+    ----------
+    store
+        A path, or a Zarr store.
+    path
+        Path in `store`.
+
+    Returns
+    -------
+    tuple
+        Store and path; what was given, unless `store` is the path of a group inside other groups.
+
+    Examples
+    --------
+    >>> outermost("/no/such/image.zarr", "labels")
+    ('/no/such/image.zarr', 'labels')
+    """
+    if not isinstance(store, str | os.PathLike):
+        return store, path
+    root = local_root(store)
+    if root is None:
+        place = as_store(store)
+        outer = _hierarchy_above(place)
+        if outer is None:
+            return place, path
+        inner = store_location(place).removeprefix(store_location(outer)).strip("/")
+        return outer.with_read_only(False), "/".join(part for part in (inner, path) if part)
+    groups = [above for above in root.parents if node_kind(above) == "group"]
+    if not groups:
+        return store, path
+    return groups[-1], "/".join(part for part in (root.relative_to(groups[-1]).as_posix(), path) if part)
+
+
+def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
+    where = f"{store_location(store)}/{path}" if path else store_location(store)
+    if store.read_only:
+        raise StorageError("The store is read-only.", where=where)
+    if (above := keys.array_above(store, path)) is not None:
+        raise TargetError("The place lies inside a Zarr array.", where=where, found=above)
+    if (outer := _hierarchy_above(store)) is not None:
+        raise TargetError(
+            "The place lies inside another Zarr hierarchy.",
+            where=where,
+            found=f"{store_location(outer)} is a Zarr group or array",
+            hint="Choose a place outside of it.",
+        )
+    settle(store, path, overwrite=overwrite)
+    if keys.exists(store, path):
+        if not overwrite:
+            raise is_taken(where)
+        if not (store.supports_deletes and store.supports_listing):
+            raise TargetError("This kind of store cannot replace what it holds.", where=where)
+    elif keys.under(store, path, limit=1):
+        raise TargetError("There is something that is not a Zarr hierarchy.", where=where)
+
+
+def _hierarchy_above(store: Any) -> Any | None:
+    """Return the outermost group or array above a store in a bucket."""
+    found, above = None, store.above() if hasattr(store, "above") else None
+    while above is not None:
+        with contextlib.suppress(StorageError):  # there, nothing may be read
+            found = above if keys.exists(above, "") else found
+        above = above.above()
+    return found
+
+
+def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
+    """Return the folder that a store is rooted at, links followed.
+
+    Parameters
+    ----------
+    store
+        A path, an address or a Zarr store.
+
+    Returns
+    -------
+    pathlib.Path or None
+        None for addresses and for stores that are no local folder.
+
+    Raises
+    ------
+    StorageError
+        If it is a read-only store of a local folder.
+    """
+    if isinstance(store, str | os.PathLike):
+        text = local_path(os.fspath(store))
+        return None if is_url(text) else Path(os.path.realpath(Path(text).expanduser()))
+    if type(store).__name__ == "LocalStore":
+        if store.read_only:
+            raise StorageError("The store is read-only.", where=store_location(store))
+        return Path(os.path.realpath(store_location(store)))
+    return None
+
+
+def target_folder(root: Path, path: str) -> Path:
+    """Return the folder of a hierarchy, links followed.
+
+    Parameters
+    ----------
+    root
+        Folder that the store is rooted at.
+    path
+        Path of the hierarchy in the store.
+
+    Returns
+    -------
+    pathlib.Path
+        Need not exist.
+
+    Raises
+    ------
+    TargetError
+        If the path leads out of the store.
+    """
+    parts = [part for part in path.split("/") if part]
+    if any(part in (".", "..") or os.sep in part for part in parts):
+        raise TargetError("A path inside a store must not leave it.", where=str(root), found=repr(path))
+    return Path(os.path.realpath(root.joinpath(*parts)))
+
+
+def as_store(store: Any) -> Store:
+    """Return the store to write to, for what is no local folder.
+
+    Parameters
+    ----------
+    store
+        A Zarr store, or an ``s3``, ``gs`` or ``az`` address.
+
+    Returns
+    -------
+    zarr.abc.store.Store
+        Of an object store, one that says clearly what a server answers; else the store itself.
+
+    Raises
+    ------
+    StorageError
+        If nothing can be written to such an address.
+    """
+    if isinstance(store, str | os.PathLike):
+        from napari_ome_ngff.storage.places.upload_store import upload_store
+
+        return upload_store(group_location(os.fspath(store)), dict(os.environ))
+    if type(store).__name__ == "ObjectStore":
+        from napari_ome_ngff.storage.places.upload_store import UploadStore
+
+        return UploadStore(store.store, read_only=store.read_only)
+    result: Store = store
+    return result

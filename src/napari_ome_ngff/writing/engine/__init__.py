@@ -1,0 +1,1 @@
+"""One pass: read, write, reduce, write."""

@@ -1,0 +1,299 @@
+"""The engine: every source voxel is read once, and each level is written as its blocks complete.
+
+A task reduces one block while it is in the processor's cache, encodes and stores it, and goes on with the
+result if that is a whole block of the next level; otherwise the result is pasted into that level's open
+block, which becomes a task of its own once it is complete. Nothing that was written is read again, and every
+chunk or shard is written by one task, once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+import threading
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ome_ngff.errors import OmeNgffError, StorageError
+from napari_ome_ngff.writing.blocks import Box, cells, count_boxes, relative, shape_of, split_for_loading
+from napari_ome_ngff.writing.engine.encode import UnitWriter, write_units
+from napari_ome_ngff.writing.engine.reduce import reduce_block
+from napari_ome_ngff.writing.plan.tasks import PARTS_PER_TASK, Cut, Pass, iter_blocks, iter_boxes
+from napari_ome_ngff.writing.refusals import FULL, cannot_write
+from napari_ome_ngff.writing.sources import Tiles, load, load_into, part_of
+
+_LARGE_BOX = 2**25
+"""Bytes of a box from which on it is worth some milliseconds to tidy up after it was read."""
+
+
+class Scratch:
+    """Memory of each thread that is used again for every block: fresh memory costs a fault for every page."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Scratch, ()
+
+    def room_for(self, values: NDArray[Any]) -> NDArray[Any] | None:
+        """An array for a copy in one piece, if these are in several; valid until this thread asks again."""
+        if values.flags.c_contiguous:
+            return None
+        memory = getattr(self._local, "memory", None)
+        if memory is None or memory.nbytes < values.nbytes:
+            memory = self._local.memory = np.empty(values.nbytes, np.uint8)
+        return memory[: values.nbytes].view(values.dtype).reshape(values.shape)
+
+
+def keep_freed_memory(nbytes: int) -> None:
+    """Have buffers of up to this size made from memory that was freed, not from fresh pages each time.
+
+    What codecs return is a new buffer for every chunk. glibc takes it from the system, which clears each of
+    its pages on a fault of its own, until a buffer of that size was freed once. Others do not mind.
+    """
+    np.empty(nbytes, np.uint8)
+
+
+def give_back_freed_memory() -> None:
+    """Have the C library return to the system what reading a source has freed.
+
+    glibc keeps some for each thread that decoded or encoded a chunk, up to 100 MB in all. Others do not.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every task of one pass needs to know; small, and sent to other processes with each task."""
+
+    writers: tuple[UnitWriter, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    blocks: tuple[tuple[int, ...], ...]
+    factors: tuple[tuple[int, ...], ...]
+    method: str
+    where: str
+    scratch: Scratch = field(default_factory=Scratch)
+
+
+class Done(NamedTuple):
+    """What one finished task has written: blocks of the first level, and bytes of all levels."""
+
+    blocks: int
+    nbytes: int
+
+
+class Piece(NamedTuple):
+    """Voxels that belong into a level's open block, or blocks."""
+
+    level: int
+    region: Box
+    data: NDArray[Any]
+
+
+class Call(NamedTuple):
+    """One task: ``data``, in memory or lazy, is `region` of `level`."""
+
+    level: int
+    region: Box
+    data: Any
+
+
+def cascade(job: Job, level: int, region: Box, data: Any) -> tuple[Done, Piece | None]:
+    """Write a region of a level, and of the coarser levels as far as it makes whole blocks of them.
+
+    Parameters
+    ----------
+    job
+        Where to, and how.
+    level, region, data
+        Whole blocks of a level, in memory or lazy.
+
+    Returns
+    -------
+    Done
+        What was written.
+    Piece or None
+        What is left for the next level's open block.
+    """
+    with failing("Reading the image failed", job.where):
+        values = load(data)
+    done = Done(count_boxes(shape_of(region), job.blocks[0]) if level == 0 else 0, 0)
+    while True:
+        copy, coarse = job.scratch.room_for(values), None
+        if level + 1 < len(job.shapes):
+            factors = job.factors[level + 1]
+            coarse = reduce_block(values, factors, job.method, copy=copy)
+        elif copy is not None:
+            copy[...] = values
+        with failing("Writing failed", job.where):
+            write_units(job.writers[level], region, values if copy is None else copy)
+        done = Done(done.blocks, done.nbytes + values.nbytes)
+        if coarse is None:
+            return done, None
+        level, values = level + 1, coarse
+        region = tuple(
+            slice(part.start // f, part.start // f + size)
+            for part, f, size in zip(region, factors, values.shape, strict=True)
+        )
+        if values.size == 0:
+            return done, None
+        if not _is_whole(region, job.blocks[level], job.shapes[level]):
+            return done, Piece(level, region, values)
+
+
+def _is_whole(region: Box, block: Iterable[int], shape: Iterable[int]) -> bool:
+    return all(
+        part.start % size == 0 and (part.stop % size == 0 or part.stop == n)
+        for part, size, n in zip(region, block, shape, strict=True)
+    )
+
+
+@contextmanager
+def failing(what: str, where: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into an error of ours, with the original as its cause."""
+    try:
+        yield
+    except OmeNgffError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise cannot_write(where, error) from error
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise StorageError(
+            f"{what}: {reason}", where=where, found=f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def settle(executor: Executor, pending: Collection[Future[Any]]) -> None:
+    """Cancel tasks that have not begun, where that can be told, and wait for all others."""
+    if isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor):
+        for future in pending:
+            future.cancel()
+    # Others, a cluster of dask for one, call a task cancelled that is still at work.
+    wait(pending)
+
+
+class Engine:
+    """Runs the tasks of one pass on an executor, a bounded number at a time, and keeps the open blocks."""
+
+    def __init__(self, job: Job, executor: Executor, at_once: int) -> None:
+        self.job = job
+        self.executor = executor
+        self.at_once = at_once
+        self.pending: set[Future[Any]] = set()
+        self.ready: deque[Call] = deque()
+        self.open: dict[tuple[int, ...], tuple[NDArray[Any], list[int]]] = {}
+
+    def run(self, calls: Iterable[Call]) -> Iterator[Done]:
+        """Run tasks, and those that follow from them, to the end; yields once per finished task."""
+        queue = iter(calls)
+        while self._fill(queue):
+            finished, self.pending = wait(self.pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                with failing("A task failed", self.job.where):
+                    done, piece = future.result()
+                if piece is not None:
+                    self._paste(piece)
+                yield done
+
+    def load(self, source: Any, box: Box, tiles: Tiles, parts: Iterable[Box]) -> None:
+        """Read a box of a lazy source into memory, in parts at the same time."""
+        for part in parts:
+            self._submit(load_into, tiles, relative(part, box), part_of(source, part, remote=False))
+        done, self.pending = wait(self.pending)
+        for future in done:
+            with failing("Reading the image failed", self.job.where):
+                future.result()
+
+    def stop(self) -> None:
+        """Wait for what has begun: after this nothing is written any more."""
+        settle(self.executor, self.pending)
+        self.pending = set()
+
+    def _fill(self, queue: Iterator[Call]) -> bool:
+        """Submit tasks up to the limit, coarse blocks first: they hold memory. False when all is done."""
+        while len(self.pending) < self.at_once:
+            call = self.ready.popleft() if self.ready else next(queue, None)
+            if call is None:
+                break
+            self._submit(cascade, self.job, *call)
+        return bool(self.pending)
+
+    def _submit(self, task: Any, *arguments: Any) -> None:
+        with failing("A task could not be started", self.job.where):
+            self.pending.add(self.executor.submit(task, *arguments))
+
+    def _paste(self, piece: Piece) -> None:
+        """Put voxels into their blocks; a block that is complete becomes a task."""
+        level, region, data = piece
+        steps, shape = self.job.blocks[level], self.job.shapes[level]
+        for index, common in cells(region, steps):
+            block = tuple(
+                slice(i * step, min((i + 1) * step, n))
+                for i, step, n in zip(index, steps, shape, strict=True)
+            )
+            key = (level, *index)
+            if key not in self.open:
+                values = np.empty(shape_of(block), data.dtype)
+                self.open[key] = values, [values.size]
+            values, missing = self.open[key]
+            part = values[relative(common, block)]
+            part[...] = data[relative(common, region)]
+            missing[0] -= part.size
+            if missing[0] == 0:
+                del self.open[key]
+                self.ready.append(Call(level, block, values))
+
+
+def run_pass(work: Pass, cut: Cut, job: Job, source: Any, executor: Executor) -> Iterator[Done]:
+    """Read a source box by box and write all levels that are made of it. Yields once per finished task.
+
+    Parameters
+    ----------
+    work, cut
+        What to do, and in which boxes.
+    job
+        Where to, and how.
+    source
+        An xarray ``Variable``, in memory or lazy.
+    executor
+        What tasks run on. One more of them than run at once is kept waiting, so that nobody idles.
+    """
+    keep_freed_memory(max(math.prod(block) for block in cut.blocks) * work.itemsize + 2**16)
+    engine = Engine(job, executor, cut.tasks + 1)
+    large = cut.box != cut.blocks[0]
+    try:
+        if work.source_chunks is None or not large or not work.shared_memory:
+            yield from engine.run(
+                Call(0, box, part_of(source, box, remote=not work.shared_memory))
+                for box in iter_boxes(work, cut)
+            )
+        else:
+            memory = np.empty(math.prod(cut.box) * work.itemsize, np.uint8)
+            for box in iter_boxes(work, cut):
+                tiles = Tiles(memory, source.dtype, box, iter_blocks(work, cut, box), cut.blocks[0])
+                parts = split_for_loading(box, work.source_chunks, PARTS_PER_TASK * cut.tasks)
+                engine.load(source, box, tiles, parts)
+                if memory.nbytes >= _LARGE_BOX:
+                    give_back_freed_memory()
+                yield from engine.run(Call(0, block, values) for block, values in tiles.blocks)
+    finally:
+        engine.stop()

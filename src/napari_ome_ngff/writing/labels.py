@@ -1,0 +1,267 @@
+"""Label images onto an image that is there: the image's own bytes are not touched."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from napari_ome_ngff.errors import OptionError, TargetError
+from napari_ome_ngff.metadata.image.label_images import decode_labels
+from napari_ome_ngff.metadata.looks import LabelImage
+from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.versions import VERSIONS, decode
+from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.writing.commit.checks import check_target, outermost
+from napari_ome_ngff.writing.commit.staging import open_existing
+from napari_ome_ngff.writing.engine.copy_levels import with_copies
+from napari_ome_ngff.writing.plan.group_documents import (
+    array_specs,
+    join_paths,
+    label_documents,
+    replaced_labels,
+)
+from napari_ome_ngff.writing.plan.levels import Chunks, Shards
+from napari_ome_ngff.writing.plan.multiscale import source_path
+from napari_ome_ngff.writing.plan.options import MEMORY_LIMIT, is_open, options_for, plan_of
+from napari_ome_ngff.writing.plan.prepare import Prepared, prepare
+from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, Options, WritePlan
+from napari_ome_ngff.writing.save import Progress, Save, run_save
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.abc.store import Store
+
+
+def write_labels(
+    *,
+    store: Store | str | PathLike[str],
+    path: str = "",
+    labels: Mapping[str, MultiscaleSource],
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = "auto",
+    executor: Executor | None = None,
+    memory_limit: int = MEMORY_LIMIT,
+    transform_precision: int | None = None,
+    overwrite: bool = False,
+    verify: bool = False,
+) -> Generator[Progress, None, None]:
+    """Write label images onto an OME-NGFF image that is there, in the image's version.
+
+    They become ``labels/<name>`` and are registered beside those that are there. The group ``labels`` is made
+    anew beside the old one, which other label images are linked into, and takes its place in one step: the
+    image itself is not opened for writing. A label image on the image's grid gets as many levels as the image
+    has. Label images may be read from what they replace.
+
+    Parameters
+    ----------
+    store, path
+        Where the image is: on its own, or a field of a plate or an image of a collection.
+    labels
+        Name of each label image to the label image.
+    chunks, shards, compressor, executor, memory_limit, transform_precision, verify
+        As for :func:`napari_ome_ngff.write_multiscale_group`.
+    overwrite
+        Replace label images of the same names.
+
+    Returns
+    -------
+    generator of Progress
+        The arguments are checked at once; writing begins with the first ``next``.
+
+    Raises
+    ------
+    OptionError, CoordinateError, MetadataError
+        If an argument cannot be; before anything is written.
+    TargetError
+        If there is no image, it is a label image itself, or it has a label image of that name and `overwrite`
+        is False.
+    StorageError
+        If reading the source or writing fails.
+
+    Examples
+    --------
+    >>> import numpy, tempfile, xarray, zarr
+    >>> from napari_ome_ngff import write_multiscale_group
+    >>> pixels = xarray.DataArray(numpy.ones((64, 64), "uint8"), dims=("y", "x"))
+    >>> folder = tempfile.mkdtemp() + "/a.ome.zarr"
+    >>> for _ in write_multiscale_group(store=folder, image=pixels):
+    ...     pass
+    >>> for _ in write_labels(store=folder, labels={"cells": MultiscaleSource(image=pixels)}):
+    ...     pass
+    >>> zarr.open_group(folder, mode="r")["labels"].attrs["ome"]["labels"]
+    ['cells']
+    """
+    image = _image_at(store, path)
+    prepared, options = _prepare(
+        image, labels, executor, memory_limit, transform_precision, chunks=chunks, shards=shards
+    )
+    options = replace(options, keep=is_open(chunks, shards, compressor))
+    prepared, specs = with_copies(prepared, array_specs(prepared, options, compressor, 0), options)
+    inside = join_paths(image.path, "labels")
+    check_target(image.store, inside, overwrite=True)  # finds again what an interrupted save moved aside
+    old = image.labels
+    taken = [name for name in labels if old is not None and name in old]
+    if taken and not overwrite:
+        raise TargetError(
+            f"The image has a label image {taken[0]!r} already.",
+            where=image.location,
+            hint="Choose another name, or overwrite=True to replace it.",
+        )
+    known = decode_labels(old.attrs.asdict()) if old is not None else ()
+    return run_save(
+        Save(
+            store=image.store,
+            path=inside,
+            options=options,
+            plan=plan_of(prepared, options),
+            prepared=prepared,
+            specs=specs,
+            documents=label_documents(prepared, image.multiscale.version, old, known),
+            executor=executor,
+            overwrite=True,
+            obsolete=replaced_labels(prepared, old, image.multiscale.version),
+            verify=verify,
+        )
+    )
+
+
+def plan_labels(
+    *,
+    store: Store | str | PathLike[str],
+    path: str = "",
+    labels: Mapping[str, MultiscaleSource],
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = "auto",
+    memory_limit: int = MEMORY_LIMIT,
+    transform_precision: int | None = None,
+) -> WritePlan:
+    """Plan what :func:`write_labels` would write with threads. Only the image's metadata are read.
+
+    Parameters
+    ----------
+    store, path, labels, chunks, shards, compressor, memory_limit, transform_precision
+        As for :func:`write_labels`.
+
+    Raises
+    ------
+    OptionError, CoordinateError, MetadataError, TargetError
+        As for :func:`write_labels`; label images of the same names are no error.
+
+    Examples
+    --------
+    >>> import numpy, tempfile, xarray
+    >>> from napari_ome_ngff import write_multiscale_group
+    >>> pixels = xarray.DataArray(numpy.ones((64, 64), "uint8"), dims=("y", "x"))
+    >>> folder = tempfile.mkdtemp() + "/a.ome.zarr"
+    >>> for _ in write_multiscale_group(store=folder, image=pixels, ngff_version="0.4"):
+    ...     pass
+    >>> plan_labels(store=folder, labels={"cells": MultiscaleSource(image=pixels)}).version
+    '0.4'
+    """
+    image = _image_at(store, path)
+    prepared, options = _prepare(
+        image, labels, None, memory_limit, transform_precision, chunks=chunks, shards=shards
+    )
+    options = replace(options, keep=is_open(chunks, shards, compressor))
+    prepared, _ = with_copies(prepared, array_specs(prepared, options, compressor, 0), options)
+    return plan_of(prepared, options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """The image that label images are written onto, seen from the outermost group of its hierarchy."""
+
+    store: Store | str | PathLike[str]
+    path: str
+    group: zarr.Group
+    multiscale: Multiscale
+
+    @property
+    def location(self) -> str:
+        return location_of(self.group)
+
+    @property
+    def labels(self) -> zarr.Group | None:
+        import zarr
+
+        found = self.group.get("labels")
+        return found if isinstance(found, zarr.Group) else None
+
+    @property
+    def shape(self) -> ImageShape | None:
+        """None if a level is missing: then label images get levels of their own."""
+        import zarr
+
+        arrays = [self.group.get(level.path) for level in self.multiscale.levels]
+        shapes = tuple(array.shape for array in arrays if isinstance(array, zarr.Array))
+        complete = len(shapes) == len(arrays)
+        return ImageShape(dims=self.multiscale.dims, shapes=shapes) if complete else None
+
+
+def _image_at(store: Store | str | PathLike[str], path: str) -> _Target:
+    group = open_existing(store, path)
+    if group is None:
+        raise TargetError(
+            "There is no image to write label images onto.",
+            where=str(store),
+            found="no Zarr group",
+            hint="Choose the folder of an OME-NGFF image.",
+        )
+    where = location_of(group)
+    multiscale = decode(group.attrs.asdict(), where=where)[0]
+    if multiscale.label_image is not None:
+        raise TargetError(
+            "This is a label image itself.", where=where, hint="Choose the image that it lies on."
+        )
+    if multiscale.version not in VERSIONS:
+        raise TargetError(
+            f"The image is in OME-NGFF {multiscale.version}, in which no label images are written.",
+            where=where,
+            expected="an image in " + ", ".join(VERSIONS),
+            hint="Save the image in one of these versions first.",
+        )
+    root, inner = outermost(store, path)
+    return _Target(store=root, path=inner, group=group, multiscale=multiscale)
+
+
+def _prepare(
+    image: _Target,
+    labels: Mapping[str, MultiscaleSource],
+    executor: Executor | None,
+    memory_limit: int,
+    precision: int | None,
+    *,
+    chunks: Chunks,
+    shards: Shards,
+) -> tuple[tuple[Prepared, ...], Options]:
+    """Plan label images as those of the image, with paths relative to its group ``labels``."""
+    if not labels:
+        raise OptionError("There is no label image to write.", hint="Give at least one.")
+    options = options_for(
+        image.store,
+        image.multiscale.version,
+        chunks=chunks,
+        shards=shards,
+        executor=executor,
+        memory_limit=memory_limit,
+    )
+    sources = {
+        f"labels/{name}": replace(source, label_image=_with_source(name, source))
+        for name, source in labels.items()
+    }
+    prepared = prepare(sources, options, transform_precision=precision, onto=image.shape)
+    rooted = [
+        replace(one, plan=replace(one.plan, path=name)) for name, one in zip(labels, prepared, strict=True)
+    ]
+    return tuple(rooted), options
+
+
+def _with_source(name: str, source: MultiscaleSource) -> LabelImage:
+    base = source.multiscale.label_image if source.multiscale else None
+    label_image = source.label_image or base or LabelImage()
+    return replace(label_image, source=source_path(name))

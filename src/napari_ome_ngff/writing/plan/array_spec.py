@@ -1,0 +1,340 @@
+"""What an array looks like on disk: chunks, codecs and fill value, for Zarr v2 and v3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ome_ngff.errors import OptionError
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+    from pydantic_zarr.v2 import ArraySpec as ArraySpecV2
+    from pydantic_zarr.v3 import ArraySpec as ArraySpecV3
+
+_CHUNK_BYTES = 4 * 2**20
+
+
+_BLOCK = 2**20
+
+
+_OPEN_BLOCK = 2**19  # hardly slower, and in chunks of 8 MiB two threads take 25 MiB less
+
+
+_BLOSC_SHUFFLE = {0: "noshuffle", 1: "shuffle", 2: "bitshuffle"}
+
+
+def auto_chunks(shape: Sequence[int], axis_types: Sequence[str | None], itemsize: int) -> tuple[int, ...]:
+    """Choose chunks that are cheap to write plane by plane and quick to show, about 1 to 4 MiB.
+
+    Along y and x 256 or more, along z up to 16 planes (32 of 8-bit data), along time, channel and custom
+    axes 1; never larger than the array.
+
+    Parameters
+    ----------
+    shape
+        Shape of the array.
+    axis_types
+        ``"space"``, ``"time"``, ``"channel"``, a custom type or None, one per dimension.
+    itemsize
+        Bytes per voxel.
+
+    Examples
+    --------
+    >>> auto_chunks((2, 64, 2048, 2048), ("channel", "space", "space", "space"), 2)
+    (1, 16, 256, 256)
+    >>> auto_chunks((4096, 4096), ("space", "space"), 1)
+    (2048, 2048)
+    """
+    spatial = [i for i, kind in enumerate(axis_types) if kind == "space"]
+    plane, depth = spatial[-2:], spatial[:-2]
+    chunks = [1] * len(shape)
+    for i in depth:
+        chunks[i] = min(shape[i], 32 if itemsize == 1 else 16)
+    planes = int(np.prod([chunks[i] for i in depth], dtype=np.int64))
+    side = 256
+    while planes * side**2 * itemsize > _CHUNK_BYTES and side > 64:
+        side //= 2
+    while planes * (2 * side) ** 2 * itemsize <= _CHUNK_BYTES:
+        side *= 2
+    for i in plane:
+        chunks[i] = side
+    return clip_chunks(chunks, shape)
+
+
+def choose_compressor(compressor: object, *, labels: bool = False) -> object:
+    """Return the compressor that ``"auto"`` stands for; any other as it is, but for an open block of blosc.
+
+    It is blosc-zstd at level 1 in blocks of 1 MiB. Blosc with zstd whose block is left open (0) gets blocks
+    of 512 KiB: with those that blosc would choose it takes longer to encode, and much longer to decode.
+    Shuffled bytes make images smaller and faster to encode; label images are runs of equal values, which
+    shuffling breaks up: without it they take half the bytes. The measurements are in
+    ``docs/explanation/speed.md``.
+
+    Parameters
+    ----------
+    compressor
+        ``"auto"``, a codec or None.
+    labels
+        Whether it is for a label image.
+
+    Examples
+    --------
+    >>> choose_compressor("auto").blocksize, choose_compressor("auto", labels=True).shuffle
+    (1048576, 0)
+    >>> choose_compressor({"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 1})["blocksize"]
+    524288
+    """
+    from numcodecs import Blosc
+
+    if isinstance(compressor, str) and compressor == "auto":
+        shuffle = Blosc.NOSHUFFLE if labels else Blosc.SHUFFLE
+        return Blosc(cname="zstd", clevel=1, shuffle=shuffle, blocksize=_BLOCK)
+    config = {} if compressor is None else _codec_config(compressor)
+    if config.get("id") == "blosc" and config.get("cname") == "zstd" and not config.get("blocksize"):
+        return {**config, "blocksize": _OPEN_BLOCK}
+    return compressor
+
+
+def clip_chunks(chunks: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    """Cut `chunks` to a shape: nowhere larger than `shape` and nowhere smaller than 1.
+
+    Examples
+    --------
+    >>> clip_chunks((16, 256, 256), (5, 1000, 100))
+    (5, 256, 100)
+    """
+    return tuple(max(1, min(chunk, size)) for chunk, size in zip(chunks, shape, strict=True))
+
+
+def array_spec(
+    *,
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    chunks: Sequence[int],
+    shards: Sequence[int] | None = None,
+    compressor: object = None,
+    fill_value: object = 0,
+    dims: Sequence[str],
+    zarr_format: int,
+) -> ArraySpecV2[Any] | ArraySpecV3[Any]:
+    """Make the pydantic-zarr model of one level.
+
+    Parameters
+    ----------
+    shape, dtype, chunks
+        Of the array.
+    shards
+        Shape of a shard, whole multiples of `chunks`, or None. Zarr v3 only.
+    compressor
+        A numcodecs codec (Zstd, Blosc, GZip; for Zarr v2 any), a ``zarr.codecs`` one of these three, or None.
+    fill_value
+        What a chunk that was never written holds.
+    dims
+        Names of the axes; stored as ``dimension_names`` in Zarr v3 (OME-NGFF 0.5, "multiscales": they must
+        equal the names of the axes).
+    zarr_format
+        2 or 3.
+
+    Raises
+    ------
+    OptionError
+        If the dtype cannot be stored, the fill value is none of the dtype, the compressor has no counterpart
+        in Zarr v3, or shards do not fit.
+
+    Examples
+    --------
+    >>> spec = array_spec(shape=(4, 4), dtype="uint8", chunks=(2, 2), dims=("y", "x"), zarr_format=2)
+    >>> spec.dimension_separator
+    '/'
+    """
+    kind = np.dtype(dtype)
+    if kind.kind not in "biufc" or kind.itemsize > 16 or (kind.kind == "f" and kind.itemsize > 8):
+        raise OptionError(
+            f"Data of type {kind} cannot be stored in OME-NGFF.",
+            expected="booleans, integers, floating point or complex numbers",
+        )
+    fill = _fill_json(fill_value, kind)
+    if zarr_format == 2:
+        return _array_v2(shape, kind, chunks, shards, compressor, fill)
+    return _array_v3(shape, kind, chunks, shards, compressor, fill, dims)
+
+
+def _array_v2(
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    chunks: Sequence[int],
+    shards: Sequence[int] | None,
+    compressor: object,
+    fill: Any,
+) -> ArraySpecV2[Any]:
+    from pydantic_zarr.v2 import ArraySpec
+
+    if shards is not None:
+        raise OptionError(
+            "OME-NGFF 0.4 has no shards.", hint="Choose version 0.5 or 0.6, or leave the shards away."
+        )
+    return ArraySpec(
+        attributes={},
+        shape=tuple(shape),
+        chunks=tuple(chunks),
+        dtype=dtype.str,
+        fill_value=fill,
+        order="C",
+        filters=None,
+        dimension_separator="/",
+        compressor=_codec_v2(compressor),
+    )
+
+
+def _array_v3(
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    chunks: Sequence[int],
+    shards: Sequence[int] | None,
+    compressor: object,
+    fill: Any,
+    dims: Sequence[str],
+) -> ArraySpecV3[Any]:
+    from pydantic_zarr.v3 import ArraySpec
+
+    to_bytes: dict[str, Any] = {"name": "bytes"}
+    if dtype.itemsize > 1:
+        endian = "big" if dtype.byteorder == ">" else "little"
+        to_bytes["configuration"] = {"endian": endian}
+    codecs: list[Any] = [to_bytes]
+    compress = codec_v3(compressor, dtype.itemsize)
+    if compress is not None:
+        codecs.append(compress)
+    if shards is not None:
+        if len(shards) != len(chunks) or any(s % c for s, c in zip(shards, chunks, strict=True)):
+            raise OptionError(
+                "Shards must be whole multiples of the chunks.",
+                found=f"shards {tuple(shards)}, chunks {tuple(chunks)}",
+            )
+        index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+        configuration = {
+            "chunk_shape": list(chunks),
+            "codecs": codecs,
+            "index_codecs": index,
+            "index_location": "end",
+        }
+        codecs = [{"name": "sharding_indexed", "configuration": configuration}]
+    grid: Any = {"name": "regular", "configuration": {"chunk_shape": tuple(shards or chunks)}}
+    keys: Any = {"name": "default", "configuration": {"separator": "/"}}
+    return ArraySpec(
+        attributes={},
+        shape=tuple(shape),
+        data_type=dtype.newbyteorder("=").name,
+        chunk_grid=grid,
+        chunk_key_encoding=keys,
+        fill_value=fill,
+        codecs=tuple(codecs),
+        storage_transformers=(),
+        dimension_names=tuple(dims),
+    )
+
+
+def _codec_config(compressor: object) -> dict[str, Any]:
+    """Return a compressor as numcodecs would say it, whatever package it comes from."""
+    if hasattr(compressor, "get_config"):
+        return dict(compressor.get_config())
+    if isinstance(compressor, Mapping):
+        return dict(compressor)
+    if hasattr(compressor, "to_dict"):
+        given = compressor.to_dict()
+        config = {"id": given["name"], **given.get("configuration", {})}
+        if given["name"] == "blosc":
+            names = {name: number for number, name in _BLOSC_SHUFFLE.items()}
+            config["shuffle"] = names[str(getattr(config["shuffle"], "value", config["shuffle"]))]
+            config["cname"] = str(getattr(config["cname"], "value", config["cname"]))
+            config.pop("typesize", None)
+        return config
+    raise OptionError(
+        f"{type(compressor).__name__} is no compressor.",
+        expected='"auto", a numcodecs codec such as numcodecs.Zstd(level=3), or None',
+    )
+
+
+def _codec_v2(compressor: object) -> dict[str, Any] | None:
+    if compressor is None:
+        return None
+    config = _codec_config(compressor)
+    if config.get("checksum") is False:
+        # Older and stricter readers do not know the key; without it the bytes are the same.
+        del config["checksum"]
+    return config
+
+
+def codec_v3(compressor: object, itemsize: int) -> dict[str, Any] | None:
+    """Return the Zarr v3 metadata of a compressor.
+
+    Raises
+    ------
+    OptionError
+        If Zarr v3 has no counterpart of it that every reader knows.
+
+    Examples
+    --------
+    >>> codec_v3({"id": "zstd", "level": 3}, 2)
+    {'name': 'zstd', 'configuration': {'level': 3, 'checksum': False}}
+    """
+    if compressor is None:
+        return None
+    config = _codec_config(compressor)
+    match config.get("id"):
+        case "zstd":
+            options = {"level": config.get("level", 0), "checksum": bool(config.get("checksum", False))}
+        case "gzip":
+            options = {"level": config.get("level", 5)}
+        case "blosc":
+            options = _blosc_v3(config, itemsize)
+        case name:
+            raise OptionError(
+                f"The compressor {name!r} has no counterpart in Zarr v3.",
+                expected="Zstd, Blosc, GZip or None for OME-NGFF 0.5 and later",
+            )
+    return {"name": config["id"], "configuration": options}
+
+
+def _blosc_v3(config: Mapping[str, Any], itemsize: int) -> dict[str, Any]:
+    shuffle = config.get("shuffle", 1)
+    if shuffle == -1:
+        # numcodecs' AUTOSHUFFLE: bits for single bytes, bytes for the rest.
+        shuffle = 2 if itemsize == 1 else 1
+    return {
+        "cname": config.get("cname", "lz4"),
+        "clevel": config.get("clevel", 5),
+        "shuffle": _BLOSC_SHUFFLE[shuffle],
+        "typesize": itemsize,
+        "blocksize": config.get("blocksize", 0),
+    }
+
+
+def _fill_json(fill_value: object, dtype: np.dtype[Any]) -> Any:
+    """Return the fill value as JSON of the dtype; refused if the dtype cannot hold it."""
+    try:
+        value = np.asarray(fill_value)
+        fill = value.astype(dtype.newbyteorder("="))
+        same = fill.shape == () and bool(fill == value or (fill != fill and value != value))
+    except (TypeError, ValueError, OverflowError):
+        same = False
+    if not same:
+        raise OptionError(
+            f"The fill value {fill_value!r} is no value of type {dtype}.",
+            hint="Choose one that the data type can hold, usually 0.",
+        )
+    if dtype.kind == "c":
+        return [_float_json(fill.real), _float_json(fill.imag)]
+    if dtype.kind == "f":
+        return _float_json(fill)
+    return fill.item()
+
+
+def _float_json(value: Any) -> float | str:
+    number = float(value)
+    if np.isnan(number):
+        return "NaN"
+    return ("Infinity" if number > 0 else "-Infinity") if np.isinf(number) else number

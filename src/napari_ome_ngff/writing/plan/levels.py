@@ -1,0 +1,257 @@
+"""Which levels an image gets, and how each is chunked. Pure: sizes in, sizes out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.writing.plan.array_spec import auto_chunks, clip_chunks
+
+Chunks = Literal["auto"] | tuple[int, ...] | tuple[tuple[int, ...], ...]
+
+
+Shards = Literal["auto"] | tuple[int, ...] | None
+
+
+Factors = Mapping[str, int] | Sequence[Mapping[str, int]] | None
+
+
+_SHOWN_AT_ONCE = 512  # voxels along an axis that a viewer shows without a coarser level
+
+
+_MAX_LEVELS = 16
+
+
+_SHARD_BYTES = 32 * 2**20
+
+
+def choose_factors(
+    dims: Sequence[str],
+    types: Sequence[str | None],
+    shape: Sequence[int],
+    scale: Sequence[float],
+    *,
+    levels: int | None = None,
+    factors: Factors = None,
+) -> tuple[tuple[int, ...], ...]:
+    """Factors from each level to the next, one entry less than there are levels.
+
+    Parameters
+    ----------
+    dims, types
+        Name and type of each axis.
+    shape, scale
+        Of level 0.
+    levels
+        Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
+    factors
+        Factor of each dim from level to level (1 where not given), or a list of these, one for each level
+        after the first. An axis with fewer voxels than its factor is kept as it is. None: towards isotropic
+        voxels; a spatial axis is halved if its voxels are less than twice as long as the shortest ones, and
+        if it has at least four voxels.
+
+    Raises
+    ------
+    OptionError
+        If the factors are not for these dims or below 1, if one is for time or channels, or if there are not
+        so many levels.
+
+    Examples
+    --------
+    >>> choose_factors(("z", "y", "x"), ("space",) * 3, (40, 1024, 1024), (2.0, 0.5, 0.5))
+    ((1, 2, 2),)
+    >>> choose_factors(("y", "x"), ("space",) * 2, (64, 64), (1.0, 1.0), levels=3, factors={"x": 2})
+    ((1, 2), (1, 2))
+    """
+    given = _given_factors(dims, types, factors)
+    if levels is not None and levels < 1:
+        raise OptionError("There must be at least one level.", found=f"levels={levels}")
+    if isinstance(given, list):
+        if levels not in (None, len(given) + 1):
+            raise OptionError(
+                "The number of levels and of factors do not agree.",
+                found=f"levels={levels}, {len(given)} factors",
+                expected="one factor less than levels",
+            )
+        levels = len(given) + 1
+    found: list[tuple[int, ...]] = []
+    size, voxel = tuple(shape), tuple(abs(s) for s in scale)
+    while len(found) + 1 < (levels or _MAX_LEVELS):
+        if levels is None and _is_small(size, types):
+            break
+        wanted = given[len(found)] if isinstance(given, list) else given
+        step = _halvings(types, size, voxel) if wanted is None else _possible(wanted, size)
+        if max(step) == 1 and not isinstance(given, list):
+            break
+        found.append(step)
+        size = tuple(n // f for n, f in zip(size, step, strict=True))
+        voxel = tuple(v * f for v, f in zip(voxel, step, strict=True))
+    if levels is not None and len(found) + 1 < levels:
+        raise OptionError(
+            f"An image of this size has {len(found) + 1} levels at most, not {levels}.",
+            found="sizes " + ", ".join(f"{dim}: {n}" for dim, n in zip(dims, shape, strict=True)),
+            hint="Ask for fewer levels, or leave the number away.",
+        )
+    return tuple(found)
+
+
+def _given_factors(
+    dims: Sequence[str], types: Sequence[str | None], factors: Factors
+) -> tuple[int, ...] | list[tuple[int, ...]] | None:
+    if factors is None:
+        return None
+    if not isinstance(factors, Mapping):
+        return [step for one in factors if isinstance(step := _given_factors(dims, types, one), tuple)]
+    unknown = [dim for dim in factors if dim not in dims]
+    if unknown:
+        raise OptionError(
+            f"There is no dim {unknown[0]!r} to have a factor.", expected="some of " + ", ".join(dims)
+        )
+    for dim, kind in zip(dims, types, strict=True):
+        factor = factors.get(dim, 1)
+        if isinstance(factor, bool) or not hasattr(factor, "__index__") or factor < 1:
+            raise OptionError(f"The factor of {dim!r} is {factor!r}.", expected="a whole number, 1 or more")
+        if factor > 1 and kind in ("time", "channel"):
+            raise OptionError(
+                f"Levels are never made smaller along {dim!r}, a {kind} axis.", hint="Leave its factor at 1."
+            )
+    return tuple(int(factors.get(dim, 1)) for dim in dims)
+
+
+def _is_small(shape: Sequence[int], types: Sequence[str | None]) -> bool:
+    return all(n <= _SHOWN_AT_ONCE for n, kind in zip(shape, types, strict=True) if kind == "space")
+
+
+def _halvings(types: Sequence[str | None], shape: Sequence[int], voxel: Sequence[float]) -> tuple[int, ...]:
+    long = [kind == "space" and n >= 4 for kind, n in zip(types, shape, strict=True)]
+    shortest = min((v for v, can in zip(voxel, long, strict=True) if can), default=0.0)
+    # A little less than twice, so that voxels of 0.3 and 0.1 * 2 + rounding stay what they are.
+    return tuple(
+        2 if can and v < 2 * shortest * (1 - 1e-9) else 1 for v, can in zip(voxel, long, strict=True)
+    )
+
+
+def _possible(step: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(f if n >= f else 1 for f, n in zip(step, shape, strict=True))
+
+
+def choose_chunks(
+    chunks: Chunks, shapes: Sequence[Sequence[int]], types: Sequence[str | None], itemsize: int
+) -> tuple[tuple[int, ...], ...]:
+    """Chunks of every level, nowhere larger than the level.
+
+    Raises
+    ------
+    OptionError
+        If `chunks` is none of ``"auto"``, one shape, or one shape per level.
+
+    Examples
+    --------
+    >>> choose_chunks((16, 64), [(100, 100), (50, 50)], ("space", "space"), 1)
+    ((16, 64), (16, 50))
+    """
+    ndim = len(types)
+    if chunks == "auto":
+        chunks = auto_chunks(shapes[0], types, itemsize)
+    each = [_as_shape(one, ndim) for one in chunks]
+    if None in each or len(each) != len(shapes):
+        each = [_as_shape(chunks, ndim)] * len(shapes)
+    if None in each:
+        raise OptionError(
+            "The chunks do not fit the image.",
+            found=repr(chunks),
+            expected=f'"auto", {ndim} whole numbers from 1, or these for each of {len(shapes)} levels',
+        )
+    return tuple(clip_chunks(one, shape) for one, shape in zip(each, shapes, strict=True) if one)
+
+
+def _as_shape(value: object, ndim: int) -> tuple[int, ...] | None:
+    """`value` as a shape of `ndim` sizes, or None if it is none."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != ndim:
+        return None
+    if not all(hasattr(n, "__index__") and not isinstance(n, bool) and n >= 1 for n in value):
+        return None
+    return tuple(int(n) for n in value)
+
+
+def choose_shards(
+    shards: Shards,
+    given_chunks: Chunks,
+    shapes: Sequence[Sequence[int]],
+    chunks: Sequence[Sequence[int]],
+    itemsize: int,
+) -> tuple[tuple[int, ...] | None, ...]:
+    """Shards of every level: whole chunks, and no larger than the level needs.
+
+    Parameters
+    ----------
+    shards
+        None, ``"auto"`` (about 32 MiB before compression), or a multiple of the chunks.
+    given_chunks
+        The option that `chunks` came from: one shape is what shards are a multiple of, even at a level that
+        is smaller than a chunk.
+    shapes, chunks
+        Of each level.
+    itemsize
+        Bytes per voxel.
+
+    Raises
+    ------
+    OptionError
+        If shards are no multiple of the chunks.
+
+    Examples
+    --------
+    >>> choose_shards((64, 64), (16, 32), [(100, 100), (50, 20)], [(16, 32), (16, 20)], 1)
+    ((64, 64), (64, 20))
+    """
+    if shards is None:
+        return (None,) * len(shapes)
+    if shards == "auto":
+        shards = _auto_shards(shapes[0], chunks[0], itemsize)
+        given_chunks = tuple(chunks[0])
+    base = _as_shape(given_chunks, len(chunks[0])) or tuple(chunks[0])
+    wanted = _as_shape(shards, len(base))
+    if wanted is None or any(s % c for s, c in zip(wanted, base, strict=True)):
+        raise OptionError(
+            "Shards must be whole multiples of the chunks.", found=f"shards {shards!r}, chunks {base}"
+        )
+    times = [s // c for s, c in zip(wanted, base, strict=True)]
+    return tuple(
+        tuple(c * min(t, -(-n // c)) for c, t, n in zip(chunk, times, shape, strict=True))
+        for shape, chunk in zip(shapes, chunks, strict=True)
+    )
+
+
+def _auto_shards(shape: Sequence[int], chunk: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    shard = list(chunk)
+    growing = True
+    while growing:
+        growing = False
+        for axis in reversed(range(len(shard))):
+            if shard[axis] < shape[axis] and 2 * math.prod(shard) * itemsize <= _SHARD_BYTES:
+                shard[axis] *= 2
+                growing = True
+    return tuple(shard)
+
+
+def level_path(first: str, index: int) -> str:
+    """Return the path of a level that is made: counted on from that of the first, if it has a 0.
+
+    Parameters
+    ----------
+    first
+        Path of level 0.
+    index
+        Number of the level.
+
+    Examples
+    --------
+    >>> level_path("0", 1), level_path("s0", 2), level_path("scale0/image", 1), level_path("full", 1)
+    ('1', 's2', 'scale1/image', 'full-1')
+    """
+    found = re.fullmatch(r"(.*)(?<!\d)0(\D*)", first)
+    return f"{found[1]}{index}{found[2]}" if found else f"{first}-{index}"

@@ -1,0 +1,206 @@
+"""What is written about an image: from the plan, the coordinates, and what was read with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from napari_ome_ngff.channels import default_color, default_window
+from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.looks import Channel, Json, LabelImage, Window
+from napari_ome_ngff.metadata.nouns import Affine, Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.transforms import compose, invert, level_transform
+from napari_ome_ngff.writing.plan.write_plan import MultiscalePlan, MultiscaleSource, split_path
+
+_SAME_PLACE = 1e-6  # of a voxel
+
+
+def describe(
+    source: MultiscaleSource, model: Multiscale, plan: MultiscalePlan, precision: int | None
+) -> Multiscale:
+    """The metadata to write: the plan's levels, and what else is known of the image.
+
+    Parameters
+    ----------
+    source
+        What is written.
+    model
+        What its coordinates say.
+    plan
+        The levels.
+    precision
+        Decimal places to round transforms to, or None.
+
+    Raises
+    ------
+    OptionError
+        If a scale would be rounded to 0, or an affine has other axes than the pixels.
+    """
+    base = source.multiscale
+    levels, split = _placed(plan, base, precision)
+    affine = None if base is None or base.affine is None else _sorted(base.affine, base.dims, model.dims)
+    # A single level was not made of another one: what is said of an image that was read stays as it is.
+    read = base is not None and bool(base.levels)
+    built = plan.method is not None and (len(plan.levels) > 1 or not read)
+    label_image = source.label_image or (base.label_image if base else None)
+    if is_label_image(plan.path, source):
+        label_image = label_image or LabelImage()
+        if label_image.source is None and (label := split_path(plan.path)[1]):
+            label_image = replace(label_image, source=source_path(label))
+    channels = source.channels or (base.channels if base else ())
+    channels = channels or (() if label_image else model.channels)
+    return Multiscale(
+        version=model.version,
+        axes=_axes(model.axes, base),
+        levels=levels,
+        transform=split,
+        spelled=base.spelled if base else None,
+        affine=affine,
+        system=base.system if base else None,
+        name=plan.name,
+        method=plan.method if built else (base.method if base else None),
+        metadata=_how(plan) if built else (base.metadata if base else None),
+        channels=_completed(channels, np.dtype(plan.dtype)),
+        omero_extra=base.omero_extra if base else {},
+        label_image=label_image,
+        extra=base.extra if base else {},
+    )
+
+
+def _sorted(affine: Affine, names: Sequence[str], dims: Sequence[str]) -> Affine:
+    """An affine whose rows and columns are those of `names`, in the order of `dims`."""
+    if sorted(names) != sorted(dims) or len(affine.matrix) != len(dims):
+        raise OptionError(
+            "The affine of the image has other axes than its pixels.",
+            found=", ".join(names),
+            expected=", ".join(dims),
+        )
+    order = [list(names).index(dim) for dim in dims]
+    return Affine(
+        matrix=tuple(tuple(affine.matrix[row][column] for column in order) for row in order),
+        translation=tuple(affine.translation[row] for row in order),
+    )
+
+
+def _axes(axes: tuple[Axis, ...], base: Multiscale | None) -> tuple[Axis, ...]:
+    known = {axis.name: axis.extra for axis in base.axes} if base else {}
+    return tuple(replace(axis, extra=known.get(axis.name, {})) for axis in axes)
+
+
+def _placed(
+    plan: MultiscalePlan, base: Multiscale | None, precision: int | None
+) -> tuple[tuple[Level, ...], ScaleTranslation | None]:
+    """Levels with their transforms, and the multiscale's own: split as they were read, if nothing moved."""
+    levels = tuple(
+        Level(path=level.path, transform=ScaleTranslation(scale=level.scale, translation=level.translation))
+        for level in plan.levels
+    )
+    split = None
+    if base is not None and base.levels and _is_same(level_transform(base, 0), levels[0].transform):
+        split = base.transform
+        kept = [
+            i < len(base.levels) and _is_same(level_transform(base, i), level.transform)
+            for i, level in enumerate(levels)
+        ]
+        back = invert(split) if split else None
+        levels = tuple(
+            # What was read is written again to the last digit.
+            replace(base.levels[i], path=level.path)
+            if kept[i]
+            else replace(level, transform=compose(level.transform, back) if back else level.transform)
+            for i, level in enumerate(levels)
+        )
+    if precision is not None:
+        levels = tuple(replace(level, transform=_rounded(level.transform, precision)) for level in levels)
+    return levels, split
+
+
+def _is_same(one: ScaleTranslation, other: ScaleTranslation) -> bool:
+    """Whether two transforms place voxels at the same points."""
+    if len(one.scale) != len(other.scale):
+        return False
+    tolerance = _SAME_PLACE * np.abs(one.scale)
+    differences = np.abs(np.subtract([one.scale, one.translation], [other.scale, other.translation]))
+    return bool((differences <= tolerance).all())
+
+
+def _rounded(transform: ScaleTranslation, precision: int) -> ScaleTranslation:
+    if any(round(scale, precision) == 0 for scale in transform.scale):
+        raise OptionError(
+            f"transform_precision={precision} rounds a scale to 0.", hint="Give more decimal places, or none."
+        )
+    return ScaleTranslation(
+        scale=tuple(round(scale, precision) for scale in transform.scale),
+        translation=tuple(round(start, precision) for start in transform.translation),
+    )
+
+
+def _how(plan: MultiscalePlan) -> dict[str, Json]:
+    """What OME-NGFF asks for under ``metadata``: how the levels were made."""
+    texts = {
+        "mean": "The mean of the voxels that each voxel covers.",
+        "nearest": "The first of the voxels that each voxel covers.",
+        "mode": "The most frequent value of the voxels that each voxel covers.",
+    }
+    try:
+        release = version("napari-ome-ngff")
+    except PackageNotFoundError:
+        release = "unknown"
+    return {
+        "description": texts[plan.method or "mean"],
+        "method": "napari_ome_ngff.write_multiscale_group",
+        "version": release,
+        "kwargs": {"method": plan.method},
+    }
+
+
+def _completed(channels: Sequence[Channel], dtype: np.dtype[Any]) -> tuple[Channel, ...]:
+    """Channels with a colour and a complete window each, which OME-NGFF demands."""
+    usual = default_window(dtype)
+    completed = []
+    for i, channel in enumerate(channels):
+        window = channel.window or Window()
+        low = usual.min if window.min is None else window.min
+        high = usual.max if window.max is None else window.max
+        completed.append(
+            replace(
+                channel,
+                color=channel.color or default_color(i, len(channels)),
+                window=replace(
+                    window,
+                    start=low if window.start is None else window.start,
+                    end=high if window.end is None else window.end,
+                    min=low,
+                    max=high,
+                ),
+            )
+        )
+    return tuple(completed)
+
+
+def is_label_image(path: str, source: MultiscaleSource) -> bool:
+    """Whether the voxels are labels: it is said, or follows from where they go.
+
+    Examples
+    --------
+    >>> is_label_image("labels/cells", MultiscaleSource()), is_label_image("", MultiscaleSource())
+    (True, False)
+    """
+    return source.label_image is not None or split_path(path)[1] is not None
+
+
+def source_path(label: str) -> str:
+    """Return the path from a label image to the image that it lies on.
+
+    0.4, "image-label": source "gives the path to the image", from "labels/<name>" upwards.
+
+    Examples
+    --------
+    >>> source_path("cells")
+    '../../'
+    """
+    return "../" * (len(label.split("/")) + 1)

@@ -1,0 +1,253 @@
+"""From what is to be saved to a plan and metadata: what can be refused is refused here.
+
+Nothing is written and no voxel is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.errors import OptionError, UnsupportedError
+from napari_ome_ngff.metadata.looks import Json
+from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.systems.rotated import is_turned
+from napari_ome_ngff.metadata.versions import check_version
+from napari_ome_ngff.storage.pixels.untouched import for_a_pass, stored_array
+from napari_ome_ngff.writing.create import model_multiscale
+from napari_ome_ngff.writing.plan.levels import Factors
+from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
+from napari_ome_ngff.writing.plan.multiscale import describe, is_label_image
+from napari_ome_ngff.writing.plan.write_plan import (
+    Grid,
+    ImageShape,
+    MultiscalePlan,
+    MultiscaleSource,
+    Options,
+    split_path,
+)
+from napari_ome_ngff.writing.sources import source_chunks
+
+if TYPE_CHECKING:
+    import zarr
+    from xarray import DataArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """One multiscale, ready to be written: the plan, the metadata, and what each pass reads.
+
+    `stored` has the Zarr array that an input is, or None if it is anything else.
+    """
+
+    plan: MultiscalePlan
+    multiscale: Multiscale
+    inputs: tuple[DataArray, ...]
+    stored: tuple[zarr.Array[Any] | None, ...]
+    attributes: Mapping[str, Json]
+    groups: Mapping[str, Mapping[str, Json]]
+
+
+def prepare(
+    sources: Mapping[str, MultiscaleSource],
+    options: Options,
+    *,
+    transform_precision: int | None = None,
+    onto: ImageShape | None = None,
+) -> tuple[Prepared, ...]:
+    """Plan everything that one save writes.
+
+    Parameters
+    ----------
+    sources
+        Path in the hierarchy, ``""`` or ``"labels/<name>"``, to what is written there; of several images
+        ``"0"``, ``"0/labels/<name>"``, ``"1"``, ...
+    options
+        How to store it. `chunks` and `shards` with one size per axis of the image hold for a label image
+        with fewer axes too, by name; with fewer sizes than axes they hold for the last ones. Of several
+        images, one with fewer axes than sizes takes the last sizes.
+    transform_precision
+        Decimal places to round scales and translations to; None: exact.
+    onto
+        The image that is there already, if the sources are label images for it.
+
+    Raises
+    ------
+    OptionError
+        If an option cannot be.
+    CoordinateError, MetadataError
+        If dims, coordinates or levels cannot be said in OME-NGFF.
+    """
+    if not sources:
+        raise OptionError("There is nothing to write.", hint="Give at least one image.")
+    _check_paths(sources)
+    prepared: list[Prepared] = []
+    images = {} if onto is None else {"": onto}
+    for path, source in sources.items():
+        dims = tuple(str(dim) for dim in _arrays(source)[1].dims)
+        above, label = split_path(path)
+        image = None if label is None else images.get(above)
+        main_dims = dims if image is None else image.dims
+        own = replace(
+            options,
+            chunks=_for_dims(options.chunks, dims, main_dims, several=bool(above)),
+            shards=_for_dims(options.shards, dims, main_dims, several=bool(above)),
+        )
+        prepared.append(_prepare_one(path, source, own, transform_precision, image))
+        if label is None:
+            plan = prepared[-1].plan
+            images[path] = ImageShape(dims=plan.dims, shapes=tuple(level.shape for level in plan.levels))
+    return tuple(prepared)
+
+
+def _check_paths(paths: Iterable[str]) -> None:
+    """An image with its label images is at the root, or several are below it, each with its own."""
+    images = [above for above, label in map(split_path, paths) if label is None]
+    all_images = {split_path(path)[0] for path in paths}
+    if "" in all_images and len(all_images) > 1:
+        raise OptionError("An image at the root of a hierarchy is the only one.", found=", ".join(all_images))
+    missing = sorted(all_images - {""} - set(images))
+    if missing:
+        # 0.4, "bioformats2raw.layout": what is listed are image groups, and label images alone are none.
+        raise OptionError("Label images in a collection need their image.", found=", ".join(missing))
+    if "" not in images and set(images) != {str(i) for i in range(len(images))}:
+        # "consecutively numbered groups starting from 0": not all readers look for others.
+        raise OptionError("Images of a collection are numbered from 0.", found=", ".join(images))
+
+
+def _arrays(source: MultiscaleSource) -> tuple[Mapping[str, DataArray], DataArray]:
+    """The levels that are given, and the finest of them."""
+    if (source.image is None) == (not source.arrays):
+        raise OptionError(
+            "Give either an image, whose levels are made, or arrays, the levels themselves.",
+            found="both" if source.arrays else "neither",
+        )
+    base = source.multiscale
+    first = base.levels[0].path if base and base.levels else "0"
+    arrays = source.arrays or ({} if source.image is None else {first: source.image})
+    return arrays, next(iter(arrays.values()))
+
+
+def _for_dims(sizes: Any, dims: Sequence[str], main_dims: Sequence[str], *, several: bool) -> Any:
+    """Chunks or shards for other axes than the main image's; whatever is no such tuple is left as it is."""
+    if isinstance(sizes, str) or not isinstance(sizes, Sequence):
+        return sizes
+    if any(isinstance(n, Sequence) for n in sizes):
+        return tuple(sizes) if len(dims) == len(main_dims) else "auto"
+    if len(sizes) == len(main_dims) != len(dims):
+        known = dict(zip(main_dims, sizes, strict=True))
+        return tuple(known.get(dim, 1) for dim in dims)
+    own = sizes[-len(dims) :] if several else sizes  # what is too long for one image fits another
+    return (1,) * (len(dims) - len(own)) + tuple(own)
+
+
+def _prepare_one(
+    path: str,
+    source: MultiscaleSource,
+    options: Options,
+    precision: int | None,
+    image: ImageShape | None,
+) -> Prepared:
+    arrays, finest = _arrays(source)
+    is_label = is_label_image(path, source)
+    method = source.method or ("nearest" if is_label else "mean")
+    if is_label:
+        _check_label_image(path, finest, method)
+    model = model_multiscale(arrays, version=options.version, name=source.name)
+    grids = [
+        Grid(
+            path=level.path,
+            shape=array.shape,
+            dtype=array.dtype,
+            scale=level.transform.scale,
+            translation=level.transform.translation,
+            source_chunks=source_chunks(array),
+        )
+        for level, array in zip(model.levels, arrays.values(), strict=True)
+    ]
+    base = source.multiscale
+    name = source.name or (base.name if base and base.name else None)
+    name = name or (path.rpartition("/")[2] if path and finest.name is None else model.name) or "image"
+    dims, types = model.dims, tuple(axis.type for axis in model.axes)
+    units = tuple(axis.unit for axis in model.axes)
+    if source.arrays:
+        plan = plan_given_levels(
+            path=path, name=name, dims=dims, types=types, units=units, grids=grids, options=options
+        )
+    else:
+        plan = plan_multiscale(
+            path=path,
+            name=name,
+            dims=dims,
+            types=types,
+            units=units,
+            finest=grids[0],
+            method=method,
+            levels=source.levels,
+            factors=_factors(source, image, dims, finest),
+            options=options,
+        )
+    multiscale = describe(source, model, plan, precision)
+    _check_turned(multiscale, (base.name if base else None) or name, options.version)
+    return Prepared(
+        plan=plan,
+        multiscale=multiscale,
+        inputs=tuple(_read_once(array) for array in arrays.values()),
+        stored=tuple(stored_array(array.variable._data) for array in arrays.values()),
+        attributes=dict(source.attributes),
+        groups=dict(source.groups),
+    )
+
+
+def _check_turned(multiscale: Multiscale, name: str, version: str) -> None:
+    """Refuse what only 0.6 can say, where another version was chosen."""
+    if not check_version(version).affines and is_turned(multiscale):
+        raise UnsupportedError(
+            f"{name!r} is rotated, sheared or otherwise transformed: choose OME-NGFF version 0.6.",
+            found=f"version {version}, which knows scale and translation only",
+            hint="Save as version 0.6, reset what turns the layer (rotate, shear, affine), "
+            "or transform the pixels first.",
+        )
+
+
+def _read_once(array: DataArray) -> DataArray:
+    data: Any = array.variable._data
+    once = for_a_pass(data)
+    return array if once is data else array.copy(data=once)
+
+
+def _factors(
+    source: MultiscaleSource, image: ImageShape | None, dims: Sequence[str], finest: DataArray
+) -> Factors:
+    """Those of the image for a label image on its grid, unless something else was asked for."""
+    if image is None or source.factors is not None or source.levels is not None:
+        return source.factors
+    sizes = dict(zip(image.dims, image.shapes[0], strict=True))
+    if any(sizes.get(str(dim)) != size for dim, size in finest.sizes.items()):
+        return None
+    # 0.4, "labels": "The number of levels SHOULD match those of the parent multiscale image."
+    return [
+        {
+            dim: max(1, round(above / here))
+            for dim, above, here in zip(image.dims, fine, coarse, strict=True)
+            if dim in dims
+        }
+        for fine, coarse in itertools.pairwise(image.shapes)
+    ]
+
+
+def _check_label_image(path: str, array: DataArray, method: str) -> None:
+    # 0.4 and later, "labels": pixels of label images are integers.
+    if array.dtype.kind not in "iu":
+        raise OptionError(
+            f"Label images hold whole numbers, not {array.dtype}.",
+            where=path,
+            hint='Convert it yourself, for example with .astype("uint32").',
+        )
+    if method == "mean":
+        # Interpolated labels are labels of other objects, or of none.
+        raise OptionError(
+            "The mean of labels would be other labels.", where=path, expected='"nearest" or "mode"'
+        )

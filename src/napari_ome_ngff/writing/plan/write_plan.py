@@ -1,0 +1,286 @@
+"""The nouns of writing: what is given, how it is to be stored, and the plan of it. Pure data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_ome_ngff.metadata.looks import Channel, Json, LabelImage
+from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.writing.blocks import count_boxes
+from napari_ome_ngff.writing.plan.levels import Chunks, Factors, Shards
+from napari_ome_ngff.writing.plan.tasks import Cut, Pass
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiscaleSource:
+    """One image or label image to write: where its voxels come from, and what is said of it.
+
+    Parameters
+    ----------
+    image
+        Level 0, with coordinates; the others are made of it. In memory, or lazy (dask, zarr).
+    arrays
+        In place of `image`: path of each level to the level, finest first; they are copied as they are.
+    method
+        How a level is made of the one above: ``"mean"``, ``"nearest"`` or ``"mode"``. None: the mean for
+        images, the nearest voxel for label images, which are never averaged.
+    levels
+        Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
+    factors
+        Factor of each dim from level to level, or a list of these; None: towards isotropic voxels.
+    name
+        By default that of `multiscale` or of the array.
+    channels
+        Display settings, one per index of the channel axis. What a channel leaves open is filled in.
+    label_image
+        Colours and properties of a label image.
+    multiscale
+        What was read together with the arrays, if they were: what else it says is written again. Its
+        `affine`, from its axes to its axes, rotates, shears or mirrors the image (0.6 only).
+    attributes
+        Attributes of others to keep on the group.
+    groups
+        The same for groups between it and its levels, by path; and under ``".."`` for the group ``labels``
+        that a label image is written into.
+    """
+
+    image: DataArray | None = None
+    arrays: Mapping[str, DataArray] | None = None
+    method: str | None = None
+    levels: int | None = None
+    factors: Factors = None
+    name: str | None = None
+    channels: tuple[Channel, ...] = ()
+    label_image: LabelImage | None = None
+    multiscale: Multiscale | None = None
+    attributes: Mapping[str, Json] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+
+
+def split_path(path: str) -> tuple[str, str | None]:
+    """Return the path of an image and the name of the label image on it; None for the image itself.
+
+    Examples
+    --------
+    >>> split_path(""), split_path("labels/cells"), split_path("0"), split_path("0/labels/cells")
+    (('', None), ('', 'cells'), ('0', None), ('0', 'cells'))
+    """
+    image, found, name = f"/{path}".partition("/labels/")
+    return image[1:], name if found else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageShape:
+    """The axes of an image and the size of each of its levels: what label images on it follow."""
+
+    dims: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """One level as it is given: the finest, that the others are made of, or one of several to copy.
+
+    Parameters
+    ----------
+    path
+        Of the level's array in the group of its multiscale.
+    shape, dtype
+        Of the array.
+    scale, translation
+        Distance of two voxels and position of voxel 0, per dim, in the axis' unit.
+    source_chunks
+        What the source decodes at once, or None if it is in memory.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    source_chunks: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to store it, and what that may take.
+
+    Parameters
+    ----------
+    version
+        Of OME-NGFF: ``"0.4"``, ``"0.5"`` or ``"0.6"``.
+    chunks
+        ``"auto"``, one shape for all levels or one per level.
+    shards
+        None, ``"auto"`` (about 32 MiB), or a multiple of the chunks.
+    workers
+        How many tasks may run at once.
+    memory_limit
+        Bytes that the buffers of all tasks may take together.
+    shared_memory
+        Whether tasks run in threads of this process.
+    append_shards
+        Whether chunks are appended to shards as they come, so that a shard is never held in memory.
+    local
+        Whether it is written into a local folder.
+    keep
+        Whether nothing was said of chunks, shards, compressor and fill value, so that levels that are Zarr
+        arrays stay stored as they are.
+    """
+
+    version: str = "0.5"
+    chunks: Chunks = "auto"
+    shards: Shards = None
+    workers: int = 1
+    memory_limit: int = 256 * 2**20
+    shared_memory: bool = True
+    append_shards: bool = False
+    local: bool = True
+    keep: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelPlan:
+    """One level to write; shapes, factors and positions have one entry per dim.
+
+    `factors` say how many voxels of the level above make one, 1 for level 0 and for levels that are given.
+    `copied` says that the stored chunks of a given level are copied as they are, byte for byte.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None
+    factors: tuple[int, ...]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+    copied: bool = False
+
+    @property
+    def write_unit(self) -> tuple[int, ...]:
+        """What becomes one file or object: a shard, or a chunk."""
+        return self.shards or self.chunks
+
+    @property
+    def n_files(self) -> int:
+        """Files or objects of data at most; one that would hold only fill values is not made."""
+        return count_boxes(self.shape, self.write_unit)
+
+    def nbytes(self, itemsize: int) -> int:
+        """Bytes of the level's voxels, before compression."""
+        return math.prod(self.shape) * itemsize
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiscalePlan:
+    """One image or label image to write.
+
+    Parameters
+    ----------
+    path
+        In the hierarchy: ``""`` or ``"labels/cells"``; in a collection ``"0"`` or ``"0/labels/cells"``.
+    name, dims, units, dtype
+        What it is called, and what the axes are.
+    method
+        How each level is made of the one above, or None if the levels are given and copied.
+    levels
+        Finest first.
+    passes, cuts
+        One per source: each is read once. `cuts` say in which blocks.
+    """
+
+    path: str
+    name: str
+    dims: tuple[str, ...]
+    units: tuple[str | None, ...]
+    dtype: str
+    method: str | None
+    levels: tuple[LevelPlan, ...]
+    passes: tuple[Pass, ...]
+    cuts: tuple[Cut, ...]
+
+    @property
+    def block(self) -> tuple[int, ...]:
+        """The box of level 0 that one task encodes and reduces."""
+        return self.cuts[0].blocks[0]
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the engine's buffers take at most; what reading a lazy source takes comes on top."""
+        return max(cut.memory for cut in self.cuts)
+
+    @property
+    def reading(self) -> int:
+        """Bytes that reading takes on top, about and at most: that of the cut that needs most."""
+        return max(cut.reading for cut in self.cuts)
+
+    @property
+    def decodes(self) -> float:
+        """How often a chunk of a lazy source is decoded on average; 1 unless memory forces more."""
+        return max(cut.decodes for cut in self.cuts)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all voxels of all levels, before compression."""
+        return sum(level.nbytes(np.dtype(self.dtype).itemsize) for level in self.levels)
+
+    @property
+    def n_files(self) -> int:
+        """Files or objects at most, metadata included."""
+        return sum(level.n_files + 1 for level in self.levels) + 2
+
+    @property
+    def n_tasks(self) -> int:
+        """Blocks of the levels that are read."""
+        return sum(
+            count_boxes(each.shapes[0], cut.blocks[0])
+            for each, cut in zip(self.passes, self.cuts, strict=True)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritePlan:
+    """Everything that one save writes."""
+
+    version: str
+    multiscales: tuple[MultiscalePlan, ...]
+    workers: int
+    memory_limit: int
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the engine's buffers take at most: multiscales are written one after the other."""
+        return max(each.memory for each in self.multiscales)
+
+    @property
+    def reading(self) -> int:
+        """Bytes that reading lazy sources takes on top, about and at most."""
+        return max(each.reading for each in self.multiscales)
+
+    @property
+    def decodes(self) -> float:
+        """How often a chunk of a lazy source is decoded on average; 1 unless memory forces more."""
+        return max(each.decodes for each in self.multiscales)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all voxels, before compression."""
+        return sum(each.nbytes for each in self.multiscales)
+
+    @property
+    def n_files(self) -> int:
+        """Files or objects at most, metadata included."""
+        return sum(each.n_files for each in self.multiscales)
+
+    @property
+    def n_tasks(self) -> int:
+        """Blocks of the levels that are read."""
+        return sum(each.n_tasks for each in self.multiscales)

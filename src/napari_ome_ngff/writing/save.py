@@ -1,0 +1,175 @@
+"""The part of a save that writes: staged place, empty arrays, pixels, and the metadata last."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.writing.commit.staging import Staged, staged
+from napari_ome_ngff.writing.engine.cascade import Done, Job, failing, run_pass
+from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, requests, verify_copy
+from napari_ome_ngff.writing.engine.disk_space import check_space
+from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
+from napari_ome_ngff.writing.engine.verify import verify_pass
+from napari_ome_ngff.writing.plan.group_documents import join_paths
+from napari_ome_ngff.writing.plan.prepare import Prepared
+from napari_ome_ngff.writing.plan.write_plan import Options, WritePlan
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.abc.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a save is.
+
+    Parameters
+    ----------
+    blocks_done, blocks_total
+        Blocks of the source; one more stands for the metadata and the renaming at the end, so that the two
+        are equal only when everything is in its place.
+    bytes_done, bytes_total
+        Bytes of all levels, before compression.
+    message
+        What is being done, for people.
+    """
+
+    blocks_done: int
+    blocks_total: int
+    bytes_done: int
+    bytes_total: int
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Save:
+    """Everything that was checked, for the part that writes."""
+
+    store: Store | str | PathLike[str]
+    path: str
+    options: Options
+    plan: WritePlan
+    prepared: tuple[Prepared, ...]
+    specs: Mapping[str, Any]
+    documents: Mapping[str, bytes]
+    executor: Executor | None
+    overwrite: bool
+    obsolete: tuple[str, ...]
+    verify: bool
+
+
+def run_save(save: Save) -> Generator[Progress, None, None]:
+    """Write what was prepared: nothing before the first ``next``; closed early, it leaves nothing."""
+    blocks = save.plan.n_tasks * (2 if save.verify else 1) + 1
+    total = Progress(blocks_done=0, blocks_total=blocks, bytes_done=0, bytes_total=save.plan.nbytes)
+    done = total
+    check_space(save.plan, save.prepared, save.specs, save.store)
+    with ExitStack() as stack:
+        part = stack.enter_context(
+            staged(save.store, save.path, overwrite=save.overwrite, obsolete=save.obsolete)
+        )
+        where = part.final
+        executor = save.executor or stack.enter_context(
+            ThreadPoolExecutor(save.options.workers, thread_name_prefix="ome-ngff-write")
+        )
+        with failing("The arrays could not be created", where):
+            writers = {
+                path: unit_writer(
+                    spec.to_zarr(part.store, join_paths(part.path, path)),
+                    shared_memory=save.options.shared_memory,
+                )
+                for path, spec in save.specs.items()
+            }
+        stack.callback(_close, writers.values())
+        yield total
+        for prepared in save.prepared:
+            for step in _write_multiscale(prepared, writers, executor, where, save.options):
+                done = _after(done, step, f"Writing {prepared.plan.name}")
+                yield done
+        _close(writers.values())
+        for prepared in save.prepared if save.verify else ():
+            for step in _verify_multiscale(prepared, writers, executor, where, save.options):
+                done = _after(done, step, f"Verifying {prepared.plan.name}")
+                yield done
+        with failing("The metadata could not be written", where):
+            _write_documents(part, save.documents)
+        for _ in _packed(part):
+            yield replace(done, message="Packing")
+    yield replace(done, blocks_done=done.blocks_total, message="Written")
+
+
+def _after(done: Progress, step: Done, message: str) -> Progress:
+    return replace(
+        done,
+        blocks_done=done.blocks_done + step.blocks,
+        bytes_done=done.bytes_done + step.nbytes,
+        message=message,
+    )
+
+
+def _verify_multiscale(
+    prepared: Prepared, writers: Mapping[str, UnitWriter], executor: Executor, where: str, options: Options
+) -> Iterator[Done]:
+    plan = prepared.plan
+    place = join_paths(where, plan.path)
+    for level, work, cut, source, stored in zip(
+        plan.levels, plan.passes, plan.cuts, prepared.inputs, prepared.stored, strict=False
+    ):
+        writer = writers[join_paths(plan.path, level.path)]
+        if level.copied and stored is not None:
+            yield from verify_copy(_copy_job(stored, writer, place, options), cut, executor)
+        else:
+            yield from verify_pass(work, cut, writer.array, source.variable, executor, place)
+
+
+def _write_multiscale(
+    prepared: Prepared, writers: Mapping[str, UnitWriter], executor: Executor, where: str, options: Options
+) -> Iterator[Done]:
+    plan = prepared.plan
+    each = [writers[join_paths(plan.path, level.path)] for level in plan.levels]
+    place = join_paths(where, plan.path)
+    for i, (work, cut, source, stored) in enumerate(
+        zip(plan.passes, plan.cuts, prepared.inputs, prepared.stored, strict=True)
+    ):
+        if plan.levels[i].copied and stored is not None:
+            yield from copy_level(_copy_job(stored, each[i], place, options), cut, executor)
+            continue
+        job = Job(
+            writers=tuple(each[i : i + len(work.shapes)]),
+            shapes=work.shapes,
+            blocks=cut.blocks,
+            factors=work.factors,
+            method=plan.method or "nearest",
+            where=place,
+        )
+        yield from run_pass(work, cut, job, source.variable, executor)
+
+
+def _copy_job(source: zarr.Array[Any], writer: UnitWriter, where: str, options: Options) -> CopyJob:
+    return CopyJob(source=source, writer=writer, at_once=requests(source, options), where=where)
+
+
+def _write_documents(part: Staged, documents: Mapping[str, bytes]) -> None:
+    """Documents of groups, one by one: zarr-python would write those of the groups above them as well."""
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.sync import sync
+
+    for key, content in documents.items():
+        buffer = default_buffer_prototype().buffer.from_bytes(content)
+        sync(part.store.set(join_paths(part.path, key), buffer))
+
+
+def _packed(part: Staged) -> Iterator[None]:
+    with failing("Packing the file failed", part.final):
+        yield from part.packing
+
+
+def _close(writers: Iterable[UnitWriter]) -> None:
+    for writer in writers:
+        if writer.plain is not None and writer.plain.shards is not None:
+            writer.plain.shards.close()

@@ -1,0 +1,173 @@
+"""Where voxels come from: numpy, dask, zarr or xarray's lazy arrays, all behind an xarray ``Variable``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ome_ngff.writing.blocks import Box, cells, relative, shape_of
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+
+def is_in_memory(array: DataArray) -> bool:
+    """Whether the voxels are a numpy array (a memory map too), so that a part of them costs nothing.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> is_in_memory(xarray.DataArray(np.zeros(3)))
+    True
+    """
+    # `Variable.data` would read all of a lazy array that is none of dask's, only to tell its type.
+    return isinstance(array.variable._data, np.ndarray)
+
+
+def source_chunks(array: DataArray) -> tuple[int, ...] | None:
+    """What a lazy source decodes at once; one voxel where it cannot tell. None if it is in memory.
+
+    Examples
+    --------
+    >>> import dask.array, xarray
+    >>> source_chunks(xarray.DataArray(dask.array.zeros((10, 10), chunks=(5, 10))))
+    (5, 10)
+    """
+    if is_in_memory(array):
+        return None
+    if array.chunks is not None:
+        return tuple(max(sizes) for sizes in array.chunks)
+    preferred = array.encoding.get("preferred_chunks")
+    if isinstance(preferred, Mapping) and all(isinstance(preferred.get(dim), int) for dim in array.dims):
+        return tuple(preferred[dim] for dim in array.dims)
+    inner: Any = array.variable._data
+    while inner is not None:
+        chunks = getattr(inner, "chunks", None)
+        if (
+            isinstance(chunks, tuple)
+            and len(chunks) == array.ndim
+            and all(isinstance(n, int) for n in chunks)
+        ):
+            return chunks
+        inner = getattr(inner, "array", None)
+    return (1,) * array.ndim
+
+
+def load(data: Any) -> NDArray[Any]:
+    """The voxels of a part of a source, in memory.
+
+    Dask is computed in the calling thread alone: the engine's own tasks run at the same time.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> load(xarray.Variable("x", [1, 2])).tolist()
+    [1, 2]
+    """
+    if isinstance(data, np.ndarray):
+        return data
+    if getattr(data, "chunks", None) is not None:
+        from dask.local import get_sync
+
+        # By its name, dask would look for it in dask.distributed too, whose import stops a window for 0.2 s.
+        return np.asarray(data.data.compute(scheduler=get_sync))
+    return np.asarray(data.values)
+
+
+class Tiles:
+    """Blocks of one box, each in one piece of memory, to be filled from any direction.
+
+    A source decodes planes, say, and the engine encodes blocks: what is read is put where it will be encoded
+    from, so that it is copied only once.
+
+    Parameters
+    ----------
+    memory
+        Bytes for all blocks.
+    dtype
+        Of the voxels.
+    box, blocks
+        The box, and the blocks that it is cut into, of a regular grid.
+    steps
+        Of this grid.
+
+    Examples
+    --------
+    >>> box = (slice(0, 2), slice(0, 4))
+    >>> halves = [(slice(0, 2), slice(0, 2)), (slice(0, 2), slice(2, 4))]
+    >>> tiles = Tiles(np.empty(8, np.uint8), np.dtype("u1"), box, halves, (2, 2))
+    >>> tiles[0:2, 0:4] = np.arange(8).reshape(2, 4)
+    >>> [values.tolist() for _, values in tiles.blocks]
+    [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    """
+
+    def __init__(
+        self,
+        memory: NDArray[np.uint8],
+        dtype: np.dtype[Any],
+        box: Box,
+        blocks: Iterable[Box],
+        steps: tuple[int, ...],
+    ) -> None:
+        self.blocks: list[tuple[Box, NDArray[Any]]] = []
+        self._steps = steps
+        self._corner = tuple(part.start for part in box)
+        voxels, start = memory.view(dtype), 0
+        for block in blocks:
+            shape = shape_of(block)
+            stop = start + math.prod(shape)
+            self.blocks.append((block, voxels[start:stop].reshape(shape)))
+            start = stop
+        self._by_index = {next(cells(block, steps))[0]: (block, values) for block, values in self.blocks}
+
+    def __dask_tokenize__(self) -> object:
+        """Spare dask to name the tiles by every voxel that is in them."""
+        return type(self).__name__, id(self)
+
+    def __setitem__(self, key: Box, values: NDArray[Any]) -> None:
+        """Put voxels into the blocks that they belong to; `key` is a region of the box."""
+        region = tuple(
+            slice(part.start + start, part.stop + start)
+            for part, start in zip(key, self._corner, strict=True)
+        )
+        for index, common in cells(region, self._steps):
+            block, target = self._by_index[index]
+            target[relative(common, block)] = values[relative(common, region)]
+
+
+def load_into(tiles: Tiles, region: Box, data: Any) -> None:
+    """Load a region of a box into its blocks; of dask each of its own blocks as it comes."""
+    if getattr(data, "chunks", None) is None:
+        tiles[region] = load(data)
+        return
+    from dask import array
+    from dask.local import get_sync
+
+    array.store(data.data, tiles, regions=region, lock=False, scheduler=get_sync)
+
+
+def part_of(source: Any, box: Box, *, remote: bool) -> Any:
+    """A part of a source, for a task.
+
+    Parameters
+    ----------
+    source
+        An xarray ``Variable``.
+    box
+        Which part.
+    remote
+        Whether it is sent to another process: then of a dask graph only what this part needs is kept.
+    """
+    part = source[box]
+    if isinstance(part._data, np.ndarray):
+        return part._data
+    if remote and part.chunks is not None:
+        from dask import base
+
+        optimize: Any = base.optimize
+        part = part.copy(data=optimize(part.data)[0])
+    return part

@@ -1,0 +1,292 @@
+"""Write images and label images as OME-NGFF: one pass, bounded memory, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from concurrent.futures import Executor
+from dataclasses import replace
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from napari_ome_ngff.metadata.looks import Channel, LabelImage
+from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.writing.commit.checks import check_target
+from napari_ome_ngff.writing.commit.staging import open_existing
+from napari_ome_ngff.writing.engine.copy_levels import with_copies
+from napari_ome_ngff.writing.plan.existing import several_replace_nothing
+from napari_ome_ngff.writing.plan.group_documents import (
+    array_specs,
+    group_documents,
+    replaced_members,
+    series_of,
+)
+from napari_ome_ngff.writing.plan.levels import Chunks, Factors, Shards
+from napari_ome_ngff.writing.plan.options import MEMORY_LIMIT, is_open, options_for, plan_of
+from napari_ome_ngff.writing.plan.prepare import prepare
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
+from napari_ome_ngff.writing.save import Progress, Save, run_save
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+    from zarr.abc.store import Store
+
+
+def write_multiscale_group(
+    *,
+    store: Store | str | PathLike[str],
+    path: str = "",
+    image: DataArray | None = None,
+    arrays: Mapping[str, DataArray] | None = None,
+    ngff_version: str = "0.5",
+    method: str | None = None,
+    levels: int | None = None,
+    factors: Factors = None,
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = "auto",
+    fill_value: object = 0,
+    executor: Executor | None = None,
+    memory_limit: int = MEMORY_LIMIT,
+    transform_precision: int | None = None,
+    overwrite: bool = False,
+    verify: bool = False,
+    name: str | None = None,
+    channels: tuple[Channel, ...] = (),
+    label_image: LabelImage | None = None,
+    labels: Mapping[str, MultiscaleSource] | None = None,
+) -> Generator[Progress, None, None]:
+    """Write an image with all its levels, and its label images: metadata and pixels.
+
+    The source is read once, in blocks; every level is written as its blocks complete. Nothing is visible at
+    the target before everything is there, and nothing is left behind after an error or when the generator is
+    closed early (in a local folder; elsewhere the metadata come last, see
+    :func:`napari_ome_ngff.writing.commit.staging.staged`).
+
+    Parameters
+    ----------
+    store
+        Path of a folder, or of a file that ends with ``.ozx``; an ``s3``, ``gs`` or ``az`` address; or a Zarr
+        store.
+    path
+        Path of the group inside the store.
+    image
+        Level 0, with coordinates, in memory or lazy (dask, zarr); dims in the order in which it is stored.
+    arrays
+        In place of `image`: path of each level to the level, finest first; they are copied as they are.
+    ngff_version
+        ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3).
+    method
+        ``"mean"`` (of integers exactly, rounded half to even), ``"nearest"`` or ``"mode"``. None: the mean,
+        or for a label image the nearest voxel.
+    levels
+        Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
+    factors
+        Factor of each dim from level to level, ``{"z": 1, "y": 2, "x": 2}``, or a list of these. None:
+        towards isotropic voxels. Time and channel axes are never made smaller.
+    chunks
+        ``"auto"`` (1 to 4 MiB), sizes for the last axes, or one such tuple per level. If `chunks`, `shards`,
+        `compressor` and `fill_value` are left as they are, levels that were opened and not changed are copied
+        byte for byte.
+    shards
+        None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4; never none in an ``.ozx``.
+    compressor
+        ``"auto"``: blosc-zstd, small and fast, with shuffled bytes for images and without for label images.
+        Or a numcodecs codec, or None. Blosc with zstd whose block is left open (0) gets blocks of 512 KiB.
+    fill_value
+        What chunks hold that are not stored, because every voxel is this value.
+    executor
+        What tasks run on: threads of this process if None. Processes need a store that they share.
+    memory_limit
+        Bytes that the buffers of all tasks may take together, whatever the size of the image. What reading a
+        lazy source takes comes on top, and the plan says how much: what is read at once, which is within
+        this limit too, and what decoding it takes.
+    transform_precision
+        Decimal places to round scales and translations to; None: exact.
+    overwrite
+        Replace an OME-NGFF image that is there. What is not ours is kept: attributes and members of others.
+    verify
+        Read level 0 back before it is published, and compare it with the source, which is read twice then.
+    name, channels, label_image
+        See :class:`MultiscaleSource`.
+    labels
+        Name of each label image to the label image.
+
+    Returns
+    -------
+    generator of Progress
+        The arguments are checked at once; writing begins with the first ``next``, and takes place only while
+        the generator is asked for more.
+
+    Raises
+    ------
+    OptionError, CoordinateError, MetadataError
+        If an argument cannot be; before anything is written.
+    TargetError
+        If writing there could lose something.
+    StorageError
+        If reading the source or writing fails.
+
+    Examples
+    --------
+    >>> import numpy, xarray, zarr
+    >>> image = xarray.DataArray(numpy.ones((1024, 1024), "uint8"), dims=("y", "x"))
+    >>> store = zarr.storage.MemoryStore()
+    >>> for progress in write_multiscale_group(store=store, image=image):
+    ...     pass
+    >>> progress.blocks_done == progress.blocks_total
+    True
+    >>> zarr.open_group(store, mode="r")["1"].shape
+    (512, 512)
+    """
+    main = MultiscaleSource(
+        image=image,
+        arrays=arrays,
+        method=method,
+        levels=levels,
+        factors=factors,
+        name=name,
+        channels=channels,
+        label_image=label_image,
+    )
+    named = {f"labels/{key}": source for key, source in (labels or {}).items()}
+    return write_hierarchy(
+        store=store,
+        path=path,
+        sources={"": main, **named},
+        ngff_version=ngff_version,
+        chunks=chunks,
+        shards=shards,
+        compressor=compressor,
+        fill_value=fill_value,
+        executor=executor,
+        memory_limit=memory_limit,
+        transform_precision=transform_precision,
+        overwrite=overwrite,
+        verify=verify,
+    )
+
+
+def plan_hierarchy(
+    *,
+    sources: Mapping[str, MultiscaleSource],
+    ngff_version: str = "0.5",
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = "auto",
+    fill_value: object = 0,
+    memory_limit: int = MEMORY_LIMIT,
+    transform_precision: int | None = None,
+    workers: int | None = None,
+    store: Store | str | PathLike[str] = "image.ome.zarr",
+) -> WritePlan:
+    """Plan what :func:`write_hierarchy` would write with threads. Nothing is read or written.
+
+    Parameters
+    ----------
+    sources, ngff_version, chunks, shards, compressor, fill_value, memory_limit, transform_precision
+        As for :func:`write_hierarchy`.
+    workers
+        Number of threads; None: one per processor, and more where blocks go to a server.
+    store
+        Where to: a single file has shards, for example. Whether it may be written to is not asked.
+
+    Raises
+    ------
+    OptionError, CoordinateError, MetadataError
+        If an argument cannot be.
+    TargetError
+        If such a target cannot hold this version.
+
+    Examples
+    --------
+    >>> import numpy, xarray
+    >>> image = xarray.DataArray(numpy.ones((1024, 1024), "uint8"), dims=("y", "x"))
+    >>> plan = plan_hierarchy(sources={"": MultiscaleSource(image=image)})
+    >>> [level.shape for level in plan.multiscales[0].levels]
+    [(1024, 1024), (512, 512)]
+    """
+    options = options_for(
+        store, ngff_version, chunks=chunks, shards=shards, executor=None, memory_limit=memory_limit
+    )
+    keep = is_open(chunks, shards, compressor, fill_value)
+    options = replace(options, workers=workers or options.workers, keep=keep)
+    prepared = prepare(sources, options, transform_precision=transform_precision)
+    specs = array_specs(prepared, options, compressor, fill_value)
+    return plan_of(with_copies(prepared, specs, options)[0], options)
+
+
+def write_hierarchy(
+    *,
+    store: Store | str | PathLike[str],
+    path: str = "",
+    sources: Mapping[str, MultiscaleSource],
+    ngff_version: str = "0.5",
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = "auto",
+    fill_value: object = 0,
+    executor: Executor | None = None,
+    memory_limit: int = MEMORY_LIMIT,
+    transform_precision: int | None = None,
+    overwrite: bool = False,
+    verify: bool = False,
+) -> Generator[Progress, None, None]:
+    """Write an image and label images, or several images, each described by a :class:`MultiscaleSource`.
+
+    Parameters
+    ----------
+    sources
+        Path in the hierarchy, ``""`` for the image or ``"labels/<name>"``, to what is written there. Several
+        images have no ``""``: ``"0"``, ``"0/labels/<name>"``, ``"1"``, ... make a collection in the layout of
+        bioformats2raw, which never replaces anything.
+    store, path, ngff_version, chunks, shards, compressor, fill_value
+        As for :func:`write_multiscale_group`.
+    executor, memory_limit, transform_precision, overwrite, verify
+        As for :func:`write_multiscale_group`.
+
+    Returns
+    -------
+    generator of Progress
+        As for :func:`write_multiscale_group`.
+
+    Raises
+    ------
+    OptionError, CoordinateError, MetadataError, TargetError, StorageError
+        As for :func:`write_multiscale_group`.
+
+    Examples
+    --------
+    >>> import numpy, xarray, zarr
+    >>> image = xarray.DataArray(numpy.ones((64, 64), "uint8"), dims=("y", "x"))
+    >>> store = zarr.storage.MemoryStore()
+    >>> sources = {"": MultiscaleSource(image=image), "labels/all": MultiscaleSource(image=image)}
+    >>> for _ in write_hierarchy(store=store, sources=sources):
+    ...     pass
+    >>> zarr.open_group(store, mode="r")["labels"].attrs["ome"]["labels"]
+    ['all']
+    """
+    options = options_for(
+        store, ngff_version, chunks=chunks, shards=shards, executor=executor, memory_limit=memory_limit
+    )
+    options = replace(options, keep=is_open(chunks, shards, compressor, fill_value))
+    prepared = prepare(sources, options, transform_precision=transform_precision)
+    specs = array_specs(prepared, options, compressor, fill_value)
+    prepared, specs = with_copies(prepared, specs, options)
+    check_target(store, path, overwrite=overwrite)
+    old = open_existing(store, path) if overwrite else None
+    if old is not None and series_of(prepared):
+        raise several_replace_nothing(location_of(old))
+    save = Save(
+        store=store,
+        path=path,
+        options=options,
+        plan=plan_of(prepared, options),
+        prepared=prepared,
+        specs=specs,
+        documents=group_documents(prepared, options.version, old),
+        executor=executor,
+        overwrite=overwrite,
+        obsolete=() if old is None else replaced_members(prepared, old, options.version),
+        verify=verify,
+    )
+    return run_save(save)
