@@ -13,8 +13,16 @@ import ngff_zarr
 import yaozarrs
 from hypothesis import strategies as st
 
-from napari_ome_ngff.metadata.looks import Channel, Json, LabelImage, Window
-from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import (
+    Axis,
+    Channel,
+    Json,
+    LabelImage,
+    Level,
+    Multiscale,
+    ScaleTranslation,
+    Window,
+)
 from napari_ome_ngff.metadata.units import SPACE_UNITS, TIME_UNITS
 
 VERSIONS = ("0.4", "0.5", "0.6")

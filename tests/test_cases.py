@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff import DaskArrayWrapper, OmeNgffError, OmeNgffWarning, open_ome_ngff
+from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.open.contrast import estimate_limits
 from napari_ome_ngff.plugin.open.to_layers import to_layers
-from napari_ome_ngff.plugin.reader import get_reader, image_name, read_layers
+from napari_ome_ngff.plugin.reader import get_reader, read_layers
 from napari_ome_ngff.reading.opened import Collection, Image
 
 from .cases.build import image

@@ -20,7 +20,7 @@ import zarr
 
 from napari_ome_ngff import DaskArrayWrapper, ZarrArrayWrapper, open_ome_ngff, write_multiscale_group
 from napari_ome_ngff.errors import StorageError
-from napari_ome_ngff.writing.plan.options import options_for
+from napari_ome_ngff.writing.plan.prepare import options_for
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.write import write_hierarchy
 

@@ -12,9 +12,10 @@ import zarr
 from zarr.storage import LocalStore, WrapperStore
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffWarning, OptionError
-from napari_ome_ngff.reading.collection import MAX_XML_BYTES, names_in, open_collection
+from napari_ome_ngff.metadata.collections.bioformats2raw import names_in
+from napari_ome_ngff.reading.collection import MAX_XML_BYTES, open_collection
 from napari_ome_ngff.reading.opened import Collection
-from napari_ome_ngff.storage.documents import table
+from napari_ome_ngff.storage.documents import hierarchy
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 
@@ -59,7 +60,7 @@ def remote(folder: Path) -> Hierarchy:
 def waves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many documents were asked for in each round trip."""
     asked: list[int] = []
-    fetch = table.fetch
+    fetch = hierarchy.fetch
 
     def counted(store: Any, keys: Any) -> Any:
         keys = list(keys)
@@ -67,7 +68,7 @@ def waves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             asked.append(len(keys))
         return fetch(store, keys)
 
-    monkeypatch.setattr(table, "fetch", counted)
+    monkeypatch.setattr(hierarchy, "fetch", counted)
     return asked
 
 

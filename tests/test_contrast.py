@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from napari_ome_ngff.metadata.looks import Channel, Window
-from napari_ome_ngff.metadata.nouns import Axis, Multiscale
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Multiscale, Window
 from napari_ome_ngff.plugin.open.contrast import (
     IMAGES_AT_MOST,
     TILES_AT_MOST,

@@ -8,8 +8,7 @@ import xarray
 
 from napari_ome_ngff.coordinates import CHANNEL_LABEL, from_coordinates, to_coordinates
 from napari_ome_ngff.errors import CoordinateError, MetadataError
-from napari_ome_ngff.metadata.looks import Channel
-from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Level, Multiscale, ScaleTranslation
 
 
 def image(shape: tuple[int, ...], dims: tuple[str, ...], **coords: object) -> xarray.DataArray:

@@ -19,7 +19,7 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, StorageError
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
-from napari_ome_ngff.storage.places.requests import MAX_BYTES
+from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES
 
 FORMATS = pytest.mark.parametrize("zarr_format", [2, 3])
 
@@ -259,7 +259,7 @@ ODD_FILES: list[tuple[str, Callable[[Path], Any], type[OmeNgffError] | None]] = 
     ("a hundred thousand brackets", lambda path: path.write_text("[" * 100_000), MetadataError),
     ("half a million of them", lambda path: path.write_text('{"a":' * 500_000), MetadataError),
     ("a number of 10,000 digits", lambda path: path.write_text('{"a": ' + "9" * 10_000 + "}"), MetadataError),
-    ("200 MB", lambda path: _sparse(path, 2 * MAX_BYTES), MetadataError),
+    ("200 MB", lambda path: _sparse(path, 2 * MAX_DOCUMENT_BYTES), MetadataError),
     ("another format", lambda path: path.write_text('{"zarr_format": 4}'), MetadataError),
     ("another node", lambda path: path.write_text('{"node_type": "table"}'), MetadataError),
     ("odd attributes", lambda path: path.write_text('{"attributes": [1]}'), MetadataError),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ome_ngff.metadata.looks import Channel, LabelImage
+from napari_ome_ngff.metadata.nouns import Channel, LabelImage
 from napari_ome_ngff.plugin.open.to_layers import to_layers
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.save.bundles import Bundle, targets_of

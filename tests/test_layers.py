@@ -14,10 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
-from napari_ome_ngff.metadata.looks import Channel, LabelImage, Window
-from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
-from napari_ome_ngff.plugin.colors import color_of, colormap_for, window_limits, window_of
-from napari_ome_ngff.plugin.label_display import colors_of, direct_colors, features_table, properties_of
+from napari_ome_ngff.metadata.nouns import (
+    Axis,
+    Channel,
+    LabelImage,
+    Level,
+    Multiscale,
+    ScaleTranslation,
+    Window,
+)
+from napari_ome_ngff.plugin.colors import (
+    color_of,
+    colormap_for,
+    colors_of,
+    direct_colors,
+    features_table,
+    properties_of,
+    window_limits,
+    window_of,
+)
 from napari_ome_ngff.plugin.layout import MAX_CHANNEL_LAYERS
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.open.to_layers import MANY_LAYERS, to_layers

@@ -19,11 +19,11 @@ from napari.layers import Image as NapariImage
 from napari.layers import Labels as NapariLabels
 
 from napari_ome_ngff.errors import OmeNgffWarning, UnsupportedError
-from napari_ome_ngff.metadata.looks import LabelImage
 from napari_ome_ngff.metadata.nouns import (
     Affine,
     Axis,
     CoordinateSystem,
+    LabelImage,
     Level,
     Multiscale,
     ScaleTranslation,

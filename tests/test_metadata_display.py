@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.image.omero import decode_omero, encode_omero, is_greyscale
 from napari_ome_ngff.metadata.json_checks import Notes
-from napari_ome_ngff.metadata.looks import Channel, Window
-from napari_ome_ngff.metadata.nouns import Axis, Multiscale
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Multiscale, Window
 
 from .metadata_tools import json_values
 

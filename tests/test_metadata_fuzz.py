@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
-from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_series, decode_well
+from napari_ome_ngff.metadata.collections.bioformats2raw import decode_series
+from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
 from napari_ome_ngff.metadata.collections.scene_placement import place_members
 from napari_ome_ngff.metadata.collections.scenes import decode_scene, member_paths
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, is_ome_ngff, kind_of, merge_attributes
+from napari_ome_ngff.metadata.image.datasets import placed_by_shapes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.image.omero import is_greyscale
-from napari_ome_ngff.metadata.image.shapes import placed_by_shapes
 from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.metadata.systems.view import parameter_paths, system_names, view
 from napari_ome_ngff.metadata.transforms import level_transform

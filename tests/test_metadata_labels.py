@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
 from napari_ome_ngff.metadata.image.label_images import decode_label_image, decode_labels, encode_label_image
 from napari_ome_ngff.metadata.json_checks import Notes
-from napari_ome_ngff.metadata.looks import LabelImage
+from napari_ome_ngff.metadata.nouns import LabelImage
 
 from .metadata_tools import json_values
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
-from napari_ome_ngff.metadata.image import legacy
+from napari_ome_ngff.metadata.image import v04
 from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale
 from napari_ome_ngff.metadata.transforms import identity
 from napari_ome_ngff.metadata.versions import decode
@@ -18,7 +18,9 @@ DATASETS = [{"path": "0"}, {"path": "1"}]
 
 
 def read(version: str, **entry: Any) -> Multiscale:
-    (image,) = legacy.decode({"multiscales": [{"datasets": DATASETS, **entry}]}, version=version, where="a")
+    (image,) = v04.decode_legacy(
+        {"multiscales": [{"datasets": DATASETS, **entry}]}, version=version, where="a"
+    )
     return image
 
 
@@ -90,13 +92,13 @@ def test_transforms_that_are_there_nevertheless_count() -> None:
 @pytest.mark.parametrize("version", ["0.1", "0.3"])
 def test_what_cannot_be_found_is_refused(attributes: Any, version: str) -> None:
     with pytest.raises(MetadataError):
-        legacy.decode(attributes, version=version, where="")
+        v04.decode_legacy(attributes, version=version, where="")
 
 
 def test_what_the_group_says_of_display_counts() -> None:
     omero = {"channels": [{"color": "FF0000", "window": {"start": 0, "end": 1, "min": 0, "max": 1}}]}
     own = {"multiscales": [{"datasets": DATASETS}], "omero": omero, "image-label": {}}
-    (image,) = legacy.decode(own, version="0.1", where="")
+    (image,) = v04.decode_legacy(own, version="0.1", where="")
     assert image.channels[0].color == "FF0000"
     assert image.label_image is not None
 

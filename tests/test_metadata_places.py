@@ -14,11 +14,10 @@ from napari_ome_ngff.metadata.image.datasets import (
     decode_entries,
     decode_levels,
     decode_path,
-    usable_steps,
 )
 from napari_ome_ngff.metadata.json_checks import Notes
 from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
-from napari_ome_ngff.metadata.transforms import identity
+from napari_ome_ngff.metadata.transforms import identity, usable_steps
 
 
 def test_a_number_as_path_is_read_as_text() -> None:

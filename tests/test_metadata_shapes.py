@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.image.shapes import ASSUMED_AXES, placed_by_shapes
+from napari_ome_ngff.metadata.image.datasets import ASSUMED_AXES, placed_by_shapes
 from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import identity, level_transform
 

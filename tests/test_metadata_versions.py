@@ -23,8 +23,8 @@ from napari_ome_ngff.metadata.group_kind import (
     kind_of,
     merge_attributes,
 )
+from napari_ome_ngff.metadata.image.datasets import placed_by_shapes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
-from napari_ome_ngff.metadata.image.shapes import placed_by_shapes
 from napari_ome_ngff.metadata.nouns import Affine
 from napari_ome_ngff.metadata.versions import VERSIONS, check_version, decode, encode, encode_labels
 

@@ -25,8 +25,7 @@ from napari_ome_ngff.reading.plates.field_layout import (
     multiple_of,
     next_factor,
 )
-from napari_ome_ngff.reading.plates.mosaic import MosaicSource
-from napari_ome_ngff.reading.plates.patches import Patch, within
+from napari_ome_ngff.reading.plates.mosaic import MosaicSource, Patch, within
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 from napari_ome_ngff.storage.pixels.dask_array import Source

@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ome_ngff.metadata.collections.ome_xml import NAMESPACE, Pixels, encode_ome_xml
-from napari_ome_ngff.metadata.looks import Channel
-from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
-from napari_ome_ngff.reading.collection import names_in
+from napari_ome_ngff.metadata.collections.bioformats2raw import NAMESPACE, Pixels, encode_ome_xml, names_in
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Level, Multiscale, ScaleTranslation
 
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 

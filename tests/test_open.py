@@ -16,14 +16,10 @@ import zarr
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, StorageError
+from napari_ome_ngff.reading.sniff import looks_like_ome_ngff
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.documents.parents import array_at, parents
-from napari_ome_ngff.storage.places.location import (
-    group_location,
-    is_within,
-    location_of,
-    looks_like_ome_ngff,
-)
+from napari_ome_ngff.storage.places.location import group_location, is_within, location_of
 
 OME = {"ome": {"version": "0.5", "multiscales": []}}
 

@@ -19,7 +19,7 @@ from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError,
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.reading.opened import Collection, Image
 from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
-from napari_ome_ngff.storage.documents import table
+from napari_ome_ngff.storage.documents import hierarchy
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
 from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
 
@@ -453,7 +453,7 @@ class NotListing(WrapperStore[Any]):
 def waves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many documents were asked for in each round trip."""
     asked: list[int] = []
-    fetch = table.fetch
+    fetch = hierarchy.fetch
 
     def counted(store: Any, keys: Any) -> Any:
         keys = list(keys)
@@ -461,7 +461,7 @@ def waves(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             asked.append(len(keys))
         return fetch(store, keys)
 
-    monkeypatch.setattr(table, "fetch", counted)
+    monkeypatch.setattr(hierarchy, "fetch", counted)
     return asked
 
 

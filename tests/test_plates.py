@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
-from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES, decode_plate, decode_series, decode_well
+from napari_ome_ngff.metadata.collections.bioformats2raw import decode_series
+from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES, decode_plate, decode_well
 from napari_ome_ngff.metadata.nouns import Plate, Well
 
 from .metadata_tools import json_values

@@ -23,13 +23,13 @@ from napari.components import ViewerModel
 
 from napari_ome_ngff import write_multiscale_group
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning, StorageError
-from napari_ome_ngff.metadata.looks import Channel, Window
-from napari_ome_ngff.metadata.nouns import Axis, Multiscale
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Multiscale, Window
 from napari_ome_ngff.plugin import reader
+from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.notify import FailureNotes
 from napari_ome_ngff.plugin.open.contrast import estimate_limits
 from napari_ome_ngff.plugin.origin import METADATA_KEY
-from napari_ome_ngff.plugin.reader import get_reader, image_name, read_layers
+from napari_ome_ngff.plugin.reader import get_reader, read_layers
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.pixels.failed_chunks import Failure
 

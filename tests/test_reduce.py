@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.writing.engine.reduce import METHODS, reduce_block
+from napari_ome_ngff.writing.engine.reduce import reduce_block
+from napari_ome_ngff.writing.plan.write_plan import METHODS
 
 INTEGERS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"]
 ORDERS = ["<", ">"]

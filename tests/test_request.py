@@ -21,10 +21,17 @@ from hypothesis import strategies as st
 from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import read_layers
-from napari_ome_ngff.plugin.save.form import AS_FILE, COMPRESSORS, Form, codec, resolve
+from napari_ome_ngff.plugin.save.form import (
+    AS_FILE,
+    COMPRESSORS,
+    Form,
+    codec,
+    propose_target,
+    resolve,
+    target_path,
+)
 from napari_ome_ngff.plugin.save.request import Outcome, preview, write
 from napari_ome_ngff.plugin.save.summary import duration, megabytes, summary, table, voxel_size
-from napari_ome_ngff.plugin.save.target import propose_target, target_path
 from napari_ome_ngff.writing.save import Progress
 from tests.servers import s3_server
 

@@ -27,9 +27,9 @@ from napari_ome_ngff.storage.pixels.codecs import chunk_format
 from napari_ome_ngff.storage.pixels.indexing import boxes, cut, pieces
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
-from napari_ome_ngff.storage.places import transfer
+from napari_ome_ngff.storage.places import requests
 from napari_ome_ngff.storage.places.location import location_of
-from napari_ome_ngff.storage.places.transfer import MAX_REQUESTS
+from napari_ome_ngff.storage.places.requests import MAX_REQUESTS
 
 SHAPE, CHUNKS = (7, 11, 13), (2, 4, 5)
 VALUES = np.arange(np.prod(SHAPE), dtype="uint16").reshape(SHAPE)
@@ -313,7 +313,7 @@ def test_requests_under_way_are_many_but_bounded(shards: Any) -> None:
 
 
 def test_large_chunks_are_fetched_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "MAX_BYTES", 100)
+    monkeypatch.setattr(requests, "MAX_BYTES", 100)
     found: dict[int, Any] = {}
     under_way: list[str] = []
 
@@ -325,8 +325,8 @@ def test_large_chunks_are_fetched_few_at_once(monkeypatch: pytest.MonkeyPatch) -
             under_way.remove(key)
             return found_here
 
-    pieces = [transfer.Piece(str(n)) for n in range(20)]
-    transfer.read_pieces(Watched(MemoryStore()), pieces, found.__setitem__, decoded_bytes=33)
+    pieces = [requests.Piece(str(n)) for n in range(20)]
+    requests.read_pieces(Watched(MemoryStore()), pieces, found.__setitem__, decoded_bytes=33)
     assert found == dict.fromkeys(range(20))
 
 

@@ -21,9 +21,10 @@ from napari_ome_ngff import (
     write_multiscale_group,
 )
 from napari_ome_ngff.metadata.image.datasets import listed_paths
+from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.open.to_layers import to_layers
 from napari_ome_ngff.plugin.origin import LayerData
-from napari_ome_ngff.plugin.reader import image_name, read_layers
+from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.from_layers import file_version, from_layers
 from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
 from napari_ome_ngff.writing.engine.copy_levels import with_copies

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 from napari_ome_ngff.storage.pixels.dask_array import turned_from
+from napari_ome_ngff.storage.pixels.provenance import rejoined, stored_array
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
-from napari_ome_ngff.storage.pixels.untouched import rejoined, stored_array
 from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
 
 SHAPE = (2, 3, 4)

@@ -32,8 +32,10 @@ from napari_ome_ngff import (
 )
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.places import keys
+from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.writing.commit import bucket_commit
-from napari_ome_ngff.writing.commit.checks import as_store, check_target
+from napari_ome_ngff.writing.commit.checks import check_target
+from napari_ome_ngff.writing.target import as_store
 from tests.servers import Answer, Fault, Relay, Request, s3_server
 
 if find_spec("obstore") is None:
@@ -348,10 +350,10 @@ def test_what_the_dead_left_is_removed(where: str, path: str) -> None:
     left = dict(store._store_dict)
     save.close()
     store._store_dict.update(left)
-    keys.put(store, keys.join(path, "notes.txt"), b"of others")
+    keys.put(store, join(path, "notes.txt"), b"of others")
     note(store, path, process=dead_process(), host=platform.node() if where == "here" else "elsewhere")
     if where == "damaged":
-        keys.put(store, keys.join(path, bucket_commit.NOTE), b"{")
+        keys.put(store, join(path, bucket_commit.NOTE), b"{")
     if where != "here":
         with pytest.raises(TargetError, match="was interrupted, or is running on another computer"):
             write(store, path=path)
@@ -359,9 +361,9 @@ def test_what_the_dead_left_is_removed(where: str, path: str) -> None:
     with pytest.raises(TargetError, match="not a Zarr hierarchy"):
         write(store, path=path, overwrite=True)
     assert [key for key in store._store_dict if key.startswith(path) and "zarr.json" not in key] == [
-        keys.join(path, "notes.txt")
+        join(path, "notes.txt")
     ]
-    keys.delete(store, [keys.join(path, "notes.txt")])
+    keys.delete(store, [join(path, "notes.txt")])
     write(store, 2, path=path)
     assert equal(zarr.open_group(store, path=path, mode="r"), 2)
 

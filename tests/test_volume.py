@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 
 from napari_ome_ngff.errors import OmeNgffWarning
-from napari_ome_ngff.metadata.looks import LabelImage
-from napari_ome_ngff.metadata.nouns import ScaleTranslation
+from napari_ome_ngff.metadata.nouns import LabelImage, ScaleTranslation
 from napari_ome_ngff.plugin.open.to_layers import to_layers
 from napari_ome_ngff.plugin.open.volume import LONGEST, VOLUME_BYTES, misfits, strides, with_volume
 from napari_ome_ngff.plugin.origin import METADATA_KEY

@@ -26,8 +26,7 @@ from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from napari_ome_ngff.errors import OmeNgffError, OptionError, StorageError, TargetError
-from napari_ome_ngff.metadata.looks import Channel, LabelImage
-from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Axis, Channel, LabelImage, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.reading.open import open_ome_ngff
 from napari_ome_ngff.writing import blocks

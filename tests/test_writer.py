@@ -31,8 +31,9 @@ from napari_ome_ngff.errors import (
 )
 from napari_ome_ngff.metadata.units import SPACE_UNITS, TIME_UNITS, canonical_unit
 from napari_ome_ngff.plugin import notify
+from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.origin import METADATA_KEY
-from napari_ome_ngff.plugin.reader import image_name, read_layers
+from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.samples import open_cells
 from napari_ome_ngff.plugin.save.layer_image import layer_image
 from napari_ome_ngff.plugin.save.progress import run_steps

@@ -22,22 +22,26 @@ if TYPE_CHECKING:
         TargetError,
         UnsupportedError,
     )
-    from napari_ome_ngff.metadata.looks import Channel, LabelImage, Window
-    from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
+    from napari_ome_ngff.metadata.nouns import (
+        Axis,
+        Channel,
+        LabelImage,
+        Level,
+        Multiscale,
+        ScaleTranslation,
+        Window,
+    )
     from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
     from napari_ome_ngff.reading.opened import Collection, Image
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
-    from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
+    from napari_ome_ngff.writing.create import create_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels
+    from napari_ome_ngff.writing.plan.model import model_multiscale_group
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
     from napari_ome_ngff.writing.save import Progress
     from napari_ome_ngff.writing.write import write_hierarchy, write_multiscale_group
 
 _HOME = {
-    "writing.create": (
-        "create_multiscale_group",
-        "model_multiscale_group",
-    ),
     "errors": (
         "CancelledError",
         "CoordinateError",
@@ -50,37 +54,37 @@ _HOME = {
         "TargetError",
         "UnsupportedError",
     ),
-    "reading.opened": (
-        "Collection",
-        "Image",
-    ),
     "metadata.nouns": (
+        "Channel",
+        "LabelImage",
+        "Window",
         "Axis",
         "Level",
         "Multiscale",
         "ScaleTranslation",
-    ),
-    "metadata.looks": (
-        "Channel",
-        "LabelImage",
-        "Window",
-    ),
-    "writing.labels": ("write_labels",),
-    "writing.plan.write_plan": ("MultiscaleSource",),
-    "writing.save": ("Progress",),
-    "writing.write": (
-        "write_hierarchy",
-        "write_multiscale_group",
     ),
     "reading.open": (
         "open_ome_ngff",
         "read_multiscale_array",
         "read_multiscale_group",
     ),
+    "reading.opened": (
+        "Collection",
+        "Image",
+    ),
     "storage.pixels.array_wrap": (
         "BaseArrayWrapper",
         "DaskArrayWrapper",
         "ZarrArrayWrapper",
+    ),
+    "writing.create": ("create_multiscale_group",),
+    "writing.plan.model": ("model_multiscale_group",),
+    "writing.labels": ("write_labels",),
+    "writing.plan.write_plan": ("MultiscaleSource",),
+    "writing.save": ("Progress",),
+    "writing.write": (
+        "write_hierarchy",
+        "write_multiscale_group",
     ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

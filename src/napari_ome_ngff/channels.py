@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.coordinates import CHANNEL_LABEL
-from napari_ome_ngff.metadata.looks import Channel, Window
-from napari_ome_ngff.metadata.nouns import Axis
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Window
 
 if TYPE_CHECKING:
     from xarray import DataArray

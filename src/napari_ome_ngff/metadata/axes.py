@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.json_checks import Notes, as_list, as_path, as_text, describe
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale
+from napari_ome_ngff.metadata.nouns import Axis, Json, Level, Multiscale
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 
 ENTRY_KEYS = frozenset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from napari_ome_ngff.metadata.looks import Json
+from napari_ome_ngff.metadata.nouns import Json
 
 # What a group can be, by the key that says so, with what is told to those who asked for one image.
 # The order matters: a plate may also carry a "bioformats2raw.layout", an image also "labels".

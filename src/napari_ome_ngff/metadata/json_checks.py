@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
-from napari_ome_ngff.metadata.looks import Json
+from napari_ome_ngff.metadata.nouns import Json
 
 _LONGEST_TEXT = 60
 

@@ -7,11 +7,11 @@ axis. Everything here is plain float arithmetic on tuples.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
-from napari_ome_ngff.errors import MetadataError, OptionError, UnsupportedError
-from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, as_vector, describe
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Multiscale, ScaleTranslation
+from napari_ome_ngff.errors import MetadataError, OmeNgffError, OptionError, UnsupportedError
+from napari_ome_ngff.metadata.json_checks import Notes, as_list, as_mapping, as_vector, describe
+from napari_ome_ngff.metadata.nouns import Axis, Json, Multiscale, ScaleTranslation
 
 METHODS = ("mean", "mode", "nearest")
 """Ways to make a level from the one above it, as far as placement is concerned."""
@@ -281,3 +281,165 @@ def encode_transform(transform: ScaleTranslation, *, ndim: int, where: str) -> l
     transform = ScaleTranslation(scale=tuple(scale), translation=tuple(translation))
     check_transform(transform, ndim=ndim, where=where)
     return [{"type": "scale", "scale": scale}, {"type": "translation", "translation": translation}]
+
+
+_PLAIN = (["scale"], ["scale", "translation"])
+
+
+_OF_SYSTEMS = ("input", "output", "path")
+
+
+def spelled_steps(spelled: Json, transform: ScaleTranslation) -> list[Json] | None:
+    """Return transforms as 0.4 and 0.5 have them, or None if they must be spelled anew.
+
+    Parameters
+    ----------
+    spelled
+        ``coordinateTransformations`` as they were read, by whatever version.
+    transform
+        What they have to say.
+
+    Examples
+    --------
+    >>> steps = [{"type": "scale", "scale": [2], "name": "binned"}]
+    >>> spelled_steps(steps, ScaleTranslation(scale=(2.0,), translation=(0.0,)))
+    [{'type': 'scale', 'scale': [2], 'name': 'binned'}]
+    >>> spelled_steps(steps, ScaleTranslation(scale=(3.0,), translation=(0.0,))) is None
+    True
+    """
+    steps = list(spelled) if isinstance(spelled, list | tuple) else []
+    if _kinds(steps) not in _PLAIN or any(key in step for step in steps for key in _OF_SYSTEMS):
+        return None
+    return steps if _say(steps, transform) else None
+
+
+def spelled_place(
+    spelled: Json, transform: ScaleTranslation, *, path: str, system: str
+) -> dict[str, Json] | None:
+    """Return the transform of a level as 0.6 has it, or None if it must be spelled anew.
+
+    Parameters
+    ----------
+    spelled
+        ``coordinateTransformations`` of the dataset as they were read, by whatever version.
+    transform
+        What they have to say.
+    path, system
+        Of the level, and the coordinate system that it is placed in.
+
+    Examples
+    --------
+    >>> item = {"type": "identity", "input": {"path": "0"}, "output": {"name": "lab"}, "name": "none"}
+    >>> still = ScaleTranslation(scale=(1.0,), translation=(0.0,))
+    >>> spelled_place([item], still, path="0", system="lab")["name"]
+    'none'
+    """
+    item = spelled[0] if isinstance(spelled, list | tuple) and len(spelled) == 1 else None
+    if not isinstance(item, Mapping) or None in item.values():
+        return None
+    # "in the input object provide path and omit name", "in the output object provide name and omit path"
+    if item.get("input") != {"path": path} or item.get("output") != {"name": system}:
+        return None
+    steps: Json = [item]
+    if item.get("type") == "sequence":
+        steps = item.get("transformations")
+        # "A sequence transformation containing one scale and one translation"
+        if not isinstance(steps, list | tuple) or _kinds(steps) != ["scale", "translation"]:
+            return None
+        if any(key in step for step in steps for key in _OF_SYSTEMS):
+            return None
+    elif _kinds(steps) not in (["scale"], ["identity"]) or "path" in item:
+        return None
+    return dict(item) if _say(steps, transform) else None
+
+
+def _kinds(steps: Sequence[Json]) -> list[Json]:
+    return [step.get("type") if isinstance(step, Mapping) else None for step in steps]
+
+
+def _say(steps: Sequence[Json], transform: ScaleTranslation) -> bool:
+    try:
+        return decode_scale_translation(steps, ndim=len(transform.scale), where="") == transform
+    except OmeNgffError:
+        return False
+
+
+_MOST_STEPS = 100
+
+
+def usable_steps(
+    transforms: Json, axes: Sequence[Axis], *, parameters: Mapping[str, Json], where: str, notes: Notes
+) -> Json:
+    """Return a list of transforms with numbers from arrays put in, and sizes that nobody knows made 1.
+
+    Writers without a time step put 0 or null in its place. Along time or channels that says nothing about
+    where a voxel lies; in space it would, and is left to be refused.
+
+    Parameters
+    ----------
+    transforms
+        Value of ``coordinateTransformations``.
+    axes
+        Of the image.
+    parameters
+        Path to content of the arrays that transforms keep their numbers in.
+    where
+        Location and JSON path of `transforms`.
+    notes
+        Where to note what breaks a rule.
+
+    Raises
+    ------
+    MetadataError
+        If there are more than anyone needs to say where something lies.
+
+    Examples
+    --------
+    >>> axes = [Axis(name="t", type="time"), Axis(name="x", type="space")]
+    >>> usable_steps([{"type": "scale", "scale": [0, 2]}], axes, parameters={}, where="", notes=Notes(""))
+    [{'type': 'scale', 'scale': [1.0, 2]}]
+    """
+    if not isinstance(transforms, list | tuple):
+        return transforms
+    if len(transforms) > _MOST_STEPS:
+        raise MetadataError(
+            "There are too many transforms in a row.", where=where, found=describe(transforms)
+        )
+    steps = []
+    for index, item in enumerate(transforms):
+        if isinstance(item, Mapping):
+            item = _with_numbers(item, parameters)
+            item = _with_known_scale(item, axes, where=f"{where}[{index}]", notes=notes)
+        steps.append(item)
+    return steps
+
+
+def _with_numbers(item: Mapping[str, Json], parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+    kind, path = item.get("type"), item.get("path")
+    # 0.4, "coordinateTransformations": the numbers, or the path of an array that has them
+    if kind in ("scale", "translation") and kind not in item and isinstance(path, str) and path in parameters:
+        return {"type": kind, kind: parameters[path]}
+    return item
+
+
+def _with_known_scale(
+    item: Mapping[str, Json], axes: Sequence[Axis], *, where: str, notes: Notes
+) -> Mapping[str, Json]:
+    numbers = item.get("scale") if item.get("type") == "scale" else None
+    if not isinstance(numbers, list | tuple) or len(numbers) != len(axes):
+        return item
+    unknown = [i for i, axis in enumerate(axes) if axis.type != "space" and _is_unknown(numbers[i])]
+    if not unknown:
+        return item
+    notes.add(
+        f"{where}.scale", f"{describe(numbers)} tells nothing about {axes[unknown[0]].name}, 1 is taken"
+    )
+    return {**item, "scale": [1.0 if i in unknown else number for i, number in enumerate(numbers)]}
+
+
+def _is_unknown(number: Json) -> bool:
+    return number is None or (
+        isinstance(number, int | float)
+        and not isinstance(number, bool)
+        and (number == 0 or (isinstance(number, float) and not math.isfinite(number)))
+    )

@@ -19,15 +19,10 @@ from napari_ome_ngff.errors import (
     OptionError,
     UnsupportedError,
 )
-from napari_ome_ngff.metadata.group_kind import (
-    COLLECTIONS,
-    collection,
-    container_of,
-)
-from napari_ome_ngff.metadata.image import legacy, v04, v05, v06
+from napari_ome_ngff.metadata.group_kind import COLLECTIONS, collection, container_of
+from napari_ome_ngff.metadata.image import v04, v05, v06
 from napari_ome_ngff.metadata.json_checks import as_mapping, as_path, describe, root
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.nouns import Json, Multiscale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +132,7 @@ def decode(
     if home != container:
         _warn(f"OME-NGFF {name} metadata are not where they should be.", where)
     if name in _LEGACY:
-        return legacy.decode(own, version=name, where=where, container=container)
+        return v04.decode_legacy(own, version=name, where=where, container=container)
     return VERSIONS[name].decode({"ome": own} if home else own, where=where, parameters=parameters)
 
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from napari_ome_ngff.storage.places.location import group_location, is_url
+
+if TYPE_CHECKING:
+    pass
 
 
 def safe_name(name: str, otherwise: str = "labels") -> str:
@@ -40,3 +48,25 @@ def unique_names(names: Iterable[str]) -> list[str]:
         taken.add(candidate.casefold())
         unique.append(candidate)
     return unique
+
+
+_SUFFIXES = (".ome.zarr", ".zarr", ".ozx", ".zarr.zip", ".zip")
+
+
+def image_name(path: str) -> str:
+    """Return what to call an image that has no name: the last part of its path.
+
+    Examples
+    --------
+    >>> image_name("https://example.org/my%20cells.ome.zarr/zarr.json?version=1")
+    'my cells'
+    >>> image_name("/data/cells.zarr/labels/nuclei/")
+    'nuclei'
+    """
+    if is_url(path):
+        path = unquote(urlsplit(path).path)
+    name = os.path.basename(group_location(path).rstrip("/" + os.sep))
+    for suffix in _SUFFIXES:
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return name or "image"

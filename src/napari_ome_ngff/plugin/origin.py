@@ -10,8 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.nouns import Json, Multiscale
 
 METADATA_KEY = "ome_ngff"
 """Key of ``layer.metadata`` under which the origin is kept."""

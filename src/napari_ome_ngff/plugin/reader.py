@@ -7,13 +7,13 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.plugin import notify
+from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.notify import watch_failures
 from napari_ome_ngff.plugin.preferences import follow
-from napari_ome_ngff.storage.places.location import group_location, is_url, looks_like_ome_ngff
+from napari_ome_ngff.reading.sniff import looks_like_ome_ngff
 
 if TYPE_CHECKING:
     from napari_ome_ngff.plugin.origin import LayerData
@@ -24,9 +24,6 @@ BROWSE = "Plugins > OME-NGFF > Browse OME-NGFF plate or collection"
 
 
 Path = str | os.PathLike[str]
-
-
-_SUFFIXES = (".ome.zarr", ".zarr", ".ozx", ".zarr.zip", ".zip")
 
 
 def get_reader(path: Path | Sequence[Path]) -> Callable[[Path | Sequence[Path]], list[LayerData]] | None:
@@ -79,25 +76,6 @@ def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
     if "napari" in sys.modules:
         follow()
     return layers
-
-
-def image_name(path: str) -> str:
-    """Return what to call an image that has no name: the last part of its path.
-
-    Examples
-    --------
-    >>> image_name("https://example.org/my%20cells.ome.zarr/zarr.json?version=1")
-    'my cells'
-    >>> image_name("/data/cells.zarr/labels/nuclei/")
-    'nuclei'
-    """
-    if is_url(path):
-        path = unquote(urlsplit(path).path)
-    name = os.path.basename(group_location(path).rstrip("/" + os.sep))
-    for suffix in _SUFFIXES:
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-    return name or "image"
 
 
 def _paths(path: Path | Sequence[Path]) -> list[str]:

@@ -51,7 +51,7 @@ def open_cells() -> list[LayerData]:
     """
     import zarr
 
-    from napari_ome_ngff.metadata.looks import Channel, LabelImage, Window
+    from napari_ome_ngff.metadata.nouns import Channel, LabelImage, Window
     from napari_ome_ngff.plugin.open.to_layers import to_layers
     from napari_ome_ngff.plugin.open.viewer_hooks import attach
     from napari_ome_ngff.reading.open import open_ome_ngff

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
 
 from napari_ome_ngff.plugin import notify
-from napari_ome_ngff.plugin.save.form import Form
+from napari_ome_ngff.plugin.save.form import Form, propose_target
 from napari_ome_ngff.plugin.save.form_fields import SELECTED, make_fields
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.plugin.save.remembered import recall, remember
 from napari_ome_ngff.plugin.save.reopen import from_paths, image_of, open_instead
 from napari_ome_ngff.plugin.save.request import Outcome, Preview, preview, write
 from napari_ome_ngff.plugin.save.summary import HEADER, Meter, saved, share_of, summary, table
-from napari_ome_ngff.plugin.save.target import propose_target
 
 if TYPE_CHECKING:
     from collections.abc import Generator

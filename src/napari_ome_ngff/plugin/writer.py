@@ -93,7 +93,7 @@ def _decide(form: Form, asked: Preview) -> Form:
     CancelledError
         If it stays as it is.
     """
-    from napari_ome_ngff.plugin.save.ask import can_ask, confirm
+    from napari_ome_ngff.plugin.save.progress import can_ask, confirm
 
     problem = asked.problem or OmeNgffError("Nothing was saved.")
     if not can_ask():

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning
-from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES, decode_series
+from napari_ome_ngff.metadata.collections.bioformats2raw import decode_series, names_in
+from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES
 from napari_ome_ngff.metadata.group_kind import container_of, foreign_attributes, kind_of
 from napari_ome_ngff.metadata.image.datasets import listed_paths
 from napari_ome_ngff.metadata.image.label_images import decode_labels
@@ -20,7 +21,7 @@ from napari_ome_ngff.reading.opened import Collection, Image
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.documents.parents import parents
 from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper
-from napari_ome_ngff.storage.places.keys import join
+from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.requests import fetch
 
 if TYPE_CHECKING:
@@ -248,50 +249,3 @@ def _names_in_xml(hierarchy: Hierarchy) -> list[str | None]:
     except expat.ExpatError as error:
         _log.info("%s/%s says no names: %s", hierarchy.location, OME_XML, error)
         return []
-
-
-def names_in(xml: bytes) -> list[str | None]:
-    """Return the names of the images that an OME-XML document describes, in order.
-
-    Parameters
-    ----------
-    xml
-        The document. Nothing of it is kept in memory, and no entity is expanded.
-
-    Returns
-    -------
-    list of str or None
-        One per image; None for one without a name.
-
-    Raises
-    ------
-    xml.parsers.expat.ExpatError
-        If it is no XML, or declares entities.
-
-    Examples
-    --------
-    >>> names_in(b'<OME xmlns="x"><Image ID="Image:0" Name="a.czi"/><Image ID="Image:1"/></OME>')
-    ['a.czi', None]
-    """
-    names: list[str | None] = []
-    depth = 0
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth == 2 and tag.rpartition(":")[2] == "Image" and len(names) < MAX_ENTRIES:
-            names.append(attributes.get("Name", "").strip() or None)
-
-    def end(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-
-    def refuse(*declaration: object) -> None:
-        raise expat.ExpatError("it declares entities")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.EntityDeclHandler = refuse
-    parser.Parse(xml, True)
-    return names

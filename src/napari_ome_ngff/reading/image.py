@@ -17,9 +17,8 @@ from xarray import DataArray, Variable
 from napari_ome_ngff.coordinates import to_coordinates
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
-from napari_ome_ngff.metadata.image.datasets import groups_above, listed_paths
+from napari_ome_ngff.metadata.image.datasets import groups_above, listed_paths, placed_by_shapes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
-from napari_ome_ngff.metadata.image.shapes import placed_by_shapes
 from napari_ome_ngff.metadata.nouns import Multiscale, View
 from napari_ome_ngff.metadata.systems.view import parameter_paths, system_names, view
 from napari_ome_ngff.metadata.versions import decode

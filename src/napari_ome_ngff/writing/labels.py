@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.metadata.image.label_images import decode_labels
-from napari_ome_ngff.metadata.looks import LabelImage
-from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.nouns import LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS, decode
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target, outermost
@@ -25,8 +24,14 @@ from napari_ome_ngff.writing.plan.group_documents import (
 )
 from napari_ome_ngff.writing.plan.levels import Chunks, Shards
 from napari_ome_ngff.writing.plan.multiscale import source_path
-from napari_ome_ngff.writing.plan.options import MEMORY_LIMIT, is_open, options_for, plan_of
-from napari_ome_ngff.writing.plan.prepare import Prepared, prepare
+from napari_ome_ngff.writing.plan.prepare import (
+    MEMORY_LIMIT,
+    Prepared,
+    is_open,
+    options_for,
+    plan_of,
+    prepare,
+)
 from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, Options, WritePlan
 from napari_ome_ngff.writing.save import Progress, Save, run_save
 

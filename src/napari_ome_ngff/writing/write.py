@@ -8,7 +8,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.metadata.looks import Channel, LabelImage
+from napari_ome_ngff.metadata.nouns import Channel, LabelImage
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing
@@ -21,8 +21,7 @@ from napari_ome_ngff.writing.plan.group_documents import (
     series_of,
 )
 from napari_ome_ngff.writing.plan.levels import Chunks, Factors, Shards
-from napari_ome_ngff.writing.plan.options import MEMORY_LIMIT, is_open, options_for, plan_of
-from napari_ome_ngff.writing.plan.prepare import prepare
+from napari_ome_ngff.writing.plan.prepare import MEMORY_LIMIT, is_open, options_for, plan_of, prepare
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
 from napari_ome_ngff.writing.save import Progress, Save, run_save
 

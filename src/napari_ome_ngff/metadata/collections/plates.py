@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.json_checks import Notes, as_integer, as_mapping, as_path, describe, root
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Acquisition, Field, Plate, PlateWell, Well
+from napari_ome_ngff.metadata.nouns import Acquisition, Field, Json, Plate, PlateWell, Well
 
 MAX_ENTRIES = 10_000
 """Wells, fields, rows, columns, acquisitions or images that are read of one list.
@@ -140,40 +139,6 @@ def decode_well(attributes: Mapping[str, Json], *, where: str) -> Well:
     )
     notes.warn()
     return result
-
-
-def decode_series(attributes: Mapping[str, Json], *, where: str) -> tuple[str, ...]:
-    """Return the paths of the images that an ``OME`` group lists, relative to the group above it.
-
-    0.4, "bioformats2raw.layout": '"series" MUST be a list of string objects, each of which is a path to an
-    image group'.
-
-    Parameters
-    ----------
-    attributes
-        Attributes of the ``OME`` group.
-    where
-        Path or URL of it, for warnings.
-
-    Returns
-    -------
-    tuple of str
-        Each path once, in order; empty if nothing usable is listed.
-
-    Examples
-    --------
-    >>> decode_series({"series": ["0", "1"]}, where="")
-    ('0', '1')
-    """
-    notes = Notes(where)
-    container, own = _holder(attributes, "series")
-    paths: dict[str, None] = {}
-    for spot, item in _entries(own, "series", where=root(where, container).rstrip(" ."), notes=notes):
-        path = _path(item, where=spot, what="image", notes=notes)
-        if path is not None:
-            paths[path] = None
-    notes.warn()
-    return tuple(paths)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,7 @@ from itertools import islice
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OptionError
 from napari_ome_ngff.metadata.json_checks import describe
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import CoordinateSystem, Link, Multiscale, Scene, SystemRef, View
+from napari_ome_ngff.metadata.nouns import CoordinateSystem, Json, Link, Multiscale, Scene, SystemRef, View
 from napari_ome_ngff.metadata.systems.graph import Edge, Way, contradictions, ways_to
 from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
 from napari_ome_ngff.metadata.systems.view import own_edges, systems_of

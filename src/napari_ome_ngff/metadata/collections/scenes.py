@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.axes import decode_axes
 from napari_ome_ngff.metadata.json_checks import Notes, as_list, as_mapping, as_path, as_text, describe, root
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import CoordinateSystem, Link, Scene, SystemRef
+from napari_ome_ngff.metadata.nouns import CoordinateSystem, Json, Link, Scene, SystemRef
 
 _KEYS = ("coordinateSystems", "coordinateTransformations")
 

@@ -5,15 +5,14 @@ Alike in all versions; how a level says it is each version's own.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError
 from napari_ome_ngff.metadata.group_kind import container_of
 from napari_ome_ngff.metadata.json_checks import Notes, as_list, as_mapping, as_path, describe
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
-from napari_ome_ngff.metadata.transforms import identity
+from napari_ome_ngff.metadata.nouns import Axis, Json, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.transforms import check_transform, compose, identity
 
 MOST_IMAGES = 256
 """Entries of ``multiscales`` that are looked at."""
@@ -21,9 +20,6 @@ MOST_IMAGES = 256
 
 MOST_LEVELS = 64
 """Levels of an image that are looked at: nothing can be halved more often than this."""
-
-
-_MOST_STEPS = 100
 
 
 _TRANSFORMS = "coordinateTransformations"
@@ -203,84 +199,6 @@ def decode_path(path: Json, *, where: str, notes: Notes) -> str:
     return as_path(path, where=where)
 
 
-def usable_steps(
-    transforms: Json, axes: Sequence[Axis], *, parameters: Mapping[str, Json], where: str, notes: Notes
-) -> Json:
-    """Return a list of transforms with numbers from arrays put in, and sizes that nobody knows made 1.
-
-    Writers without a time step put 0 or null in its place. Along time or channels that says nothing about
-    where a voxel lies; in space it would, and is left to be refused.
-
-    Parameters
-    ----------
-    transforms
-        Value of ``coordinateTransformations``.
-    axes
-        Of the image.
-    parameters
-        Path to content of the arrays that transforms keep their numbers in.
-    where
-        Location and JSON path of `transforms`.
-    notes
-        Where to note what breaks a rule.
-
-    Raises
-    ------
-    MetadataError
-        If there are more than anyone needs to say where something lies.
-
-    Examples
-    --------
-    >>> axes = [Axis(name="t", type="time"), Axis(name="x", type="space")]
-    >>> usable_steps([{"type": "scale", "scale": [0, 2]}], axes, parameters={}, where="", notes=Notes(""))
-    [{'type': 'scale', 'scale': [1.0, 2]}]
-    """
-    if not isinstance(transforms, list | tuple):
-        return transforms
-    if len(transforms) > _MOST_STEPS:
-        raise MetadataError(
-            "There are too many transforms in a row.", where=where, found=describe(transforms)
-        )
-    steps = []
-    for index, item in enumerate(transforms):
-        if isinstance(item, Mapping):
-            item = _with_numbers(item, parameters)
-            item = _with_known_scale(item, axes, where=f"{where}[{index}]", notes=notes)
-        steps.append(item)
-    return steps
-
-
-def _with_numbers(item: Mapping[str, Json], parameters: Mapping[str, Json]) -> Mapping[str, Json]:
-    kind, path = item.get("type"), item.get("path")
-    # 0.4, "coordinateTransformations": the numbers, or the path of an array that has them
-    if kind in ("scale", "translation") and kind not in item and isinstance(path, str) and path in parameters:
-        return {"type": kind, kind: parameters[path]}
-    return item
-
-
-def _with_known_scale(
-    item: Mapping[str, Json], axes: Sequence[Axis], *, where: str, notes: Notes
-) -> Mapping[str, Json]:
-    numbers = item.get("scale") if item.get("type") == "scale" else None
-    if not isinstance(numbers, list | tuple) or len(numbers) != len(axes):
-        return item
-    unknown = [i for i, axis in enumerate(axes) if axis.type != "space" and _is_unknown(numbers[i])]
-    if not unknown:
-        return item
-    notes.add(
-        f"{where}.scale", f"{describe(numbers)} tells nothing about {axes[unknown[0]].name}, 1 is taken"
-    )
-    return {**item, "scale": [1.0 if i in unknown else number for i, number in enumerate(numbers)]}
-
-
-def _is_unknown(number: Json) -> bool:
-    return number is None or (
-        isinstance(number, int | float)
-        and not isinstance(number, bool)
-        and (number == 0 or (isinstance(number, float) and not math.isfinite(number)))
-    )
-
-
 def listed_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
     """Return the paths of levels that a group's attributes name, and of the groups above them in it.
 
@@ -321,3 +239,95 @@ def groups_above(paths: Iterable[str]) -> tuple[str, ...]:
 
 def _items(value: Json) -> list[Json]:
     return list(value)[:1000] if isinstance(value, list | tuple) else []
+
+
+ASSUMED_AXES = (
+    Axis(name="t", type="time"),
+    Axis(name="c", type="channel"),
+    Axis(name="z", type="space"),
+    Axis(name="y", type="space"),
+    Axis(name="x", type="space"),
+)
+"""0.1 and 0.2, "multiscales": the arrays are five-dimensional, "tczyx"."""
+
+
+_LONGEST = 2**63
+
+
+def placed_by_shapes(multiscale: Multiscale, shapes: Mapping[str, tuple[int, ...]]) -> Multiscale:
+    """Return the image with a place for every level, worked out from the sizes of the arrays.
+
+    Parameters
+    ----------
+    multiscale
+        The image, as `decode` returned it.
+    shapes
+        Path of each level that is there to the shape of its array, such as ``(z, y, x)``.
+
+    Returns
+    -------
+    Multiscale
+        Without levels that `shapes` does not have, and with nothing in `unplaced`. A level that the file does
+        not place covers, edge to edge, what the first level covers that it does place; if it places none,
+        the first level has voxels of size 1, and the others cover what that one covers. Along channels all
+        levels lie alike. Arrays of an image of 0.1 or 0.2 with less than five dims have the last of t, c, z,
+        y, x. An array with another number of dims than the image keeps the identity as its place.
+
+    Raises
+    ------
+    MetadataError
+        If a level would lie infinitely far away.
+
+    Examples
+    --------
+    >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
+    >>> levels = tuple(Level(path=path, transform=identity(2)) for path in "01")
+    >>> image = Multiscale(version="0.3", axes=axes, levels=levels, unplaced=("0", "1"))
+    >>> placed_by_shapes(image, {"0": (8, 6), "1": (4, 3)}).levels[1].transform
+    ScaleTranslation(scale=(2.0, 2.0), translation=(0.5, 0.5))
+    """
+    there = tuple(level for level in multiscale.levels if level.path in shapes)
+    axes = _axes(multiscale, [len(shapes[level.path]) for level in there])
+    if axes != multiscale.axes:
+        there = tuple(replace(level, transform=identity(len(axes))) for level in there)
+    fitting = {level.path: level for level in there if len(shapes[level.path]) == len(axes)}
+    known = [level for path, level in fitting.items() if path not in multiscale.unplaced]
+    if fitting and multiscale.unplaced:
+        whole = known[0] if known else next(iter(fitting.values()))
+        channel = replace(multiscale, axes=axes).channel_axis
+        missing = {path for path in multiscale.unplaced if path in fitting}
+        there = tuple(
+            replace(level, transform=_stretched(whole, shapes[whole.path], shapes[level.path], channel))
+            if level.path in missing
+            else level
+            for level in there
+        )
+        for level in there:
+            whole_image = multiscale.transform or identity(len(axes))
+            check_transform(compose(level.transform, whole_image), ndim=len(axes), where=level.path)
+    return replace(multiscale, axes=axes, levels=there, unplaced=())
+
+
+def _axes(multiscale: Multiscale, ndims: list[int]) -> tuple[Axis, ...]:
+    """Return the axes, as many of the assumed ones as the arrays have dims."""
+    old = multiscale.version in ("0.1", "0.2") and multiscale.axes == ASSUMED_AXES
+    all_unplaced = all(level.path in multiscale.unplaced for level in multiscale.levels)
+    if old and all_unplaced and ndims and 2 <= ndims[0] < len(ASSUMED_AXES):
+        return ASSUMED_AXES[-ndims[0] :]
+    return multiscale.axes
+
+
+def _stretched(
+    whole: Level, shape: tuple[int, ...], other: tuple[int, ...], channel: int | None
+) -> ScaleTranslation:
+    """Return the place of an array that covers, edge to edge, what a placed one covers."""
+    factors = [
+        1.0 if axis == channel or 0 in (size, its) or max(size, its) > _LONGEST else size / its
+        for axis, (size, its) in enumerate(zip(shape, other, strict=True))
+    ]
+    placed = zip(whole.transform.scale, whole.transform.translation, factors, strict=True)
+    # 0.6, "Coordinate convention": a voxel's centre is its place, and half of it lies on either side.
+    return ScaleTranslation(
+        scale=tuple(factor * scale for scale, factor in zip(whole.transform.scale, factors, strict=True)),
+        translation=tuple(t + scale * (factor - 1.0) / 2.0 for scale, t, factor in placed),
+    )

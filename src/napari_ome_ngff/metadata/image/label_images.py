@@ -20,7 +20,7 @@ from napari_ome_ngff.metadata.json_checks import (
     objects_in,
     root,
 )
-from napari_ome_ngff.metadata.looks import Json, LabelImage
+from napari_ome_ngff.metadata.nouns import Json, LabelImage
 
 _LABEL_KEYS = frozenset({"version", "colors", "properties", "source"})
 

@@ -12,8 +12,7 @@ from types import MappingProxyType
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.json_checks import Notes, as_number, describe, objects_in
-from napari_ome_ngff.metadata.looks import Channel, Json, Window
-from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.nouns import Channel, Json, Multiscale, Window
 
 _WINDOW_KEYS = ("start", "end", "min", "max")
 

@@ -18,14 +18,17 @@ from napari_ome_ngff.metadata.axes import (
     encode_texts,
     unknown_keys,
 )
-from napari_ome_ngff.metadata.image.datasets import MOST_LEVELS, decode_entries, decode_levels, usable_steps
+from napari_ome_ngff.metadata.image.datasets import (
+    ASSUMED_AXES,
+    MOST_IMAGES,
+    MOST_LEVELS,
+    decode_entries,
+    decode_levels,
+)
 from napari_ome_ngff.metadata.image.label_images import decode_label_image, encode_label_image
 from napari_ome_ngff.metadata.image.omero import decode_omero, encode_omero
-from napari_ome_ngff.metadata.image.shapes import ASSUMED_AXES
 from napari_ome_ngff.metadata.json_checks import Notes, describe, plain_json, root
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Axis, Multiscale, ScaleTranslation
-from napari_ome_ngff.metadata.spelled import spelled_steps
+from napari_ome_ngff.metadata.nouns import Axis, Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems.rotated import straightened
 from napari_ome_ngff.metadata.transforms import (
     check_transform,
@@ -33,7 +36,10 @@ from napari_ome_ngff.metadata.transforms import (
     decode_scale_translation,
     encode_transform,
     identity,
+    spelled_steps,
+    usable_steps,
 )
+from napari_ome_ngff.metadata.units import axis_type
 
 _NO_PARAMETERS: Mapping[str, Json] = MappingProxyType({})
 
@@ -345,3 +351,62 @@ def encode_display(multiscale: Multiscale, *, version: str | None, prefix: str) 
             multiscale.label_image, version=version, where=f"{prefix}image-label"
         )
     return found
+
+
+def decode_legacy(
+    attributes: Mapping[str, Json], *, version: str, where: str, container: str = ""
+) -> tuple[Multiscale, ...]:
+    """Return the images that a group's attributes describe.
+
+    Parameters
+    ----------
+    attributes
+        Attributes of the group (content of ``.zattrs``), or what is under ``ome`` in them.
+    version
+        ``"0.1"``, ``"0.2"`` or ``"0.3"``.
+    where
+        Path or URL of the group, for errors and warnings.
+    container
+        ``"ome"`` if `attributes` are those under ``ome``.
+
+    Returns
+    -------
+    tuple of Multiscale
+        One per entry of ``multiscales``, in order; all levels of it are `unplaced`, unless the file has
+        transforms nevertheless.
+
+    Warns
+    -----
+    OmeNgffWarning
+        Once, if the metadata break rules.
+
+    Raises
+    ------
+    MetadataError
+        If it is not clear which arrays the image is made of.
+
+    Examples
+    --------
+    >>> entry = {"datasets": [{"path": "0"}]}
+    >>> image = decode_legacy({"multiscales": [entry]}, version="0.1", where="a.zarr")[0]
+    >>> image.dims, image.unplaced
+    (('t', 'c', 'z', 'y', 'x'), ('0',))
+    """
+    entries = attributes.get("multiscales")
+    if isinstance(entries, list | tuple):
+        entries = [_with_axes(entry, version) for entry in entries[:MOST_IMAGES]]
+    own = {**attributes, "multiscales": entries}
+    return decode_images(own, version=version, where=where, container=container, placed=False)
+
+
+def _with_axes(entry: Json, version: str) -> Json:
+    """Return an entry with its axes said as in 0.4."""
+    if not isinstance(entry, Mapping):
+        return entry
+    axes = entry.get("axes")
+    if axes is None and version != "0.3":
+        return {**entry, "axes": [{"name": axis.name, "type": axis.type} for axis in ASSUMED_AXES]}
+    # 0.3: '"axes": ["t", "c", "z", "y", "x"]'
+    if isinstance(axes, list | tuple) and all(isinstance(name, str) for name in axes):
+        return {**entry, "axes": [{"name": name, "type": axis_type(name, None)} for name in axes]}
+    return entry

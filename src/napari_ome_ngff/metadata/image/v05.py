@@ -7,8 +7,7 @@ from types import MappingProxyType
 
 from napari_ome_ngff.metadata.image.v04 import decode_images, encode_display, encode_entry
 from napari_ome_ngff.metadata.json_checks import as_mapping, plain_json, root
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.nouns import Json, Multiscale
 
 
 def decode(

@@ -31,9 +31,7 @@ from napari_ome_ngff.metadata.json_checks import (
     plain_json,
     root,
 )
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Affine, Multiscale, ScaleTranslation
-from napari_ome_ngff.metadata.spelled import spelled_place
+from napari_ome_ngff.metadata.nouns import Affine, Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems.coordinate_systems import (
     decode_systems,
     decode_views,
@@ -43,7 +41,13 @@ from napari_ome_ngff.metadata.systems.coordinate_systems import (
 )
 from napari_ome_ngff.metadata.systems.level_place import common_affine, decode_place
 from napari_ome_ngff.metadata.systems.rotated import in_world
-from napari_ome_ngff.metadata.transforms import check_transform, encode_transform, identity, level_transform
+from napari_ome_ngff.metadata.transforms import (
+    check_transform,
+    encode_transform,
+    identity,
+    level_transform,
+    spelled_place,
+)
 
 _SYSTEM = "physical"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.axes import decode_axes
 from napari_ome_ngff.metadata.json_checks import Notes, as_list, as_mapping, as_text, describe
-from napari_ome_ngff.metadata.looks import Json
+from napari_ome_ngff.metadata.nouns import Json
 
 MOST_SYSTEMS = 1000
 """Systems of an image, and transforms between them, that are looked at."""

@@ -12,12 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.affine import affine_of, compose_affine, invert_affine
-from napari_ome_ngff.metadata.image.datasets import usable_steps
 from napari_ome_ngff.metadata.json_checks import Notes, as_list, as_mapping, describe
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Affine, Axis, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Affine, Axis, Json, ScaleTranslation
 from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
-from napari_ome_ngff.metadata.transforms import check_transform, decode_scale_translation, decode_transform
+from napari_ome_ngff.metadata.transforms import (
+    check_transform,
+    decode_scale_translation,
+    decode_transform,
+    usable_steps,
+)
 
 _ALIKE = 1e-3
 """A level may differ by this share: drafts have matrices in three or four digits."""

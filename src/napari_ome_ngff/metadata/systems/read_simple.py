@@ -14,8 +14,7 @@ from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.affine import affine_of, identity_affine, invert_affine
 from napari_ome_ngff.metadata.axes import MOST_AXES
 from napari_ome_ngff.metadata.json_checks import as_integer, as_list, as_mapping, as_path, as_vector, describe
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Affine, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Affine, Json, ScaleTranslation
 
 _FIELDS = {"displacements": "displacement field", "coordinates": "coordinate field"}
 

@@ -13,8 +13,7 @@ from napari_ome_ngff.errors import MetadataError, UnsupportedError
 from napari_ome_ngff.metadata.affine import compose_affine, identity_affine, is_finite
 from napari_ome_ngff.metadata.axes import MOST_AXES
 from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, describe
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Affine
+from napari_ome_ngff.metadata.nouns import Affine, Json
 from napari_ome_ngff.metadata.systems.read_simple import Task, TwoWay, axis_indices, decode_simple, two_way
 
 _MOST_PROBLEMS = 8

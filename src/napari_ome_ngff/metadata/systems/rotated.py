@@ -18,8 +18,7 @@ from napari_ome_ngff.metadata.affine import (
     is_finite,
 )
 from napari_ome_ngff.metadata.axes import encode_axes
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Affine, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Affine, Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems.view import SHOWN_KEY, shown_affine, shown_system, systems_of, view
 from napari_ome_ngff.metadata.transforms import compose, level_transform
 

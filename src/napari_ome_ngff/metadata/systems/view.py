@@ -13,8 +13,7 @@ from napari_ome_ngff.errors import MetadataError, OmeNgffError, OptionError, Uns
 from napari_ome_ngff.metadata.affine import compose_affine
 from napari_ome_ngff.metadata.axes import decode_axes
 from napari_ome_ngff.metadata.json_checks import Notes, describe, root
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Affine, CoordinateSystem, Multiscale, SystemRef, View
+from napari_ome_ngff.metadata.nouns import Affine, CoordinateSystem, Json, Multiscale, SystemRef, View
 from napari_ome_ngff.metadata.systems.graph import Edge, contradictions, ways_to
 from napari_ome_ngff.metadata.systems.read_simple import number_paths
 from napari_ome_ngff.metadata.systems.read_transform import decode_two_way

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from napari_ome_ngff.metadata.looks import Channel, Json, LabelImage
-from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Multiscale
 from napari_ome_ngff.plugin.colors import (
     COLORMAP_KEY,
     color_of,
     colormap_for,
     colormap_name,
+    colors_of,
     is_rgb,
+    properties_of,
     rgb_channels,
     window_of,
 )
-from napari_ome_ngff.plugin.label_display import colors_of, properties_of
 from napari_ome_ngff.plugin.save.layer_image import LayerImage
 
 _ABOVE = "../../"

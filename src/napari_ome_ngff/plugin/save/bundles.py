@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from napari_ome_ngff.metadata.affine import identity_affine
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.plugin.names import safe_name, unique_names
-from napari_ome_ngff.plugin.save.target import SUFFIXES
+from napari_ome_ngff.plugin.save.form import SUFFIXES
 
 if TYPE_CHECKING:
     from xarray import DataArray

@@ -93,7 +93,7 @@ def stacked(parts: Sequence[Any], axis: int) -> Any:
     """
     import dask.array
 
-    from napari_ome_ngff.storage.pixels.untouched import rejoined
+    from napari_ome_ngff.storage.pixels.provenance import rejoined
 
     arrays = [lazy(part) for part in parts]
     together = rejoined(arrays, axis)

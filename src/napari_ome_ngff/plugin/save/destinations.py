@@ -13,7 +13,7 @@ from napari_ome_ngff.metadata.nouns import Axis
 from napari_ome_ngff.metadata.systems.view import shown_system
 from napari_ome_ngff.plugin.layout import display_order
 from napari_ome_ngff.plugin.save.bundles import Bundle, Together, not_turned, on_axes, targets_of
-from napari_ome_ngff.plugin.save.target import target_path
+from napari_ome_ngff.plugin.save.form import target_path
 
 if TYPE_CHECKING:
     from napari_ome_ngff.writing.plan.levels import Chunks, Shards

@@ -12,17 +12,16 @@ from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.affine import identity_affine
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS
-from napari_ome_ngff.plugin.colors import colormap_name, is_ramp
-from napari_ome_ngff.plugin.label_display import rows_left_out
+from napari_ome_ngff.plugin.colors import colormap_name, is_ramp, rows_left_out
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, label_image_of
 from napari_ome_ngff.plugin.save.bundles import Bundle
 from napari_ome_ngff.plugin.save.dataarrays import Placement, lazy, stacked, to_dataarray
+from napari_ome_ngff.plugin.save.form import SUFFIXES
 from napari_ome_ngff.plugin.save.grouping import Group, group_layers, lead
 from napari_ome_ngff.plugin.save.layer_image import LayerImage, layer_image
 from napari_ome_ngff.plugin.save.placement import with_place
-from napari_ome_ngff.plugin.save.target import SUFFIXES
 
 if TYPE_CHECKING:
     from xarray import DataArray

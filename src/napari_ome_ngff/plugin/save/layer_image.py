@@ -17,8 +17,7 @@ from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of, own_name
 from napari_ome_ngff.plugin.save.dataarrays import Placement, as_numbers
-from napari_ome_ngff.plugin.save.in_file import as_in_file
-from napari_ome_ngff.plugin.save.placement import place_of
+from napari_ome_ngff.plugin.save.placement import as_in_file, place_of
 
 DEFAULT_DIMS = ("t", "c", "z", "y", "x")
 """Names for dimensions that the user gave none, by position from the right; time before channel."""

@@ -79,7 +79,7 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
     layers
         ``(data, attributes, type)`` of each layer, in the order of the layer list.
     """
-    from napari_ome_ngff.plugin.reader import image_name
+    from napari_ome_ngff.plugin.names import image_name
     from napari_ome_ngff.plugin.save.destinations import destinations, place_of
     from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS, file_version, from_layers
     from napari_ome_ngff.plugin.save.layer_image import unnamed_axes

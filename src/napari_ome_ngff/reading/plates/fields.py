@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.metadata.collections.plates import decode_well
 from napari_ome_ngff.metadata.group_kind import kind_of
+from napari_ome_ngff.metadata.image.datasets import placed_by_shapes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
-from napari_ome_ngff.metadata.image.shapes import placed_by_shapes
-from napari_ome_ngff.metadata.looks import Json
-from napari_ome_ngff.metadata.nouns import Field, Multiscale, PlateWell
+from napari_ome_ngff.metadata.nouns import Field, Json, Multiscale, PlateWell
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.reading.omissions import LeftOut, told_once
-from napari_ome_ngff.storage.places.keys import join
+from napari_ome_ngff.storage.places.location import join
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy

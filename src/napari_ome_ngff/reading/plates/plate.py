@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
 from napari_ome_ngff.metadata.collections.plates import decode_plate
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
-from napari_ome_ngff.metadata.looks import LabelImage
-from napari_ome_ngff.metadata.nouns import Acquisition, Multiscale, PlateWell
+from napari_ome_ngff.metadata.nouns import Acquisition, LabelImage, Multiscale, PlateWell
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.reading.opened import Collection, Image, Tile
 from napari_ome_ngff.reading.plates.field_layout import Arrangement, Site, arrange
@@ -25,7 +24,7 @@ from napari_ome_ngff.reading.plates.shared_levels import Member, Shared, lay_out
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.documents.parents import parents
 from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper
-from napari_ome_ngff.storage.places.keys import join
+from napari_ome_ngff.storage.places.location import join
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy

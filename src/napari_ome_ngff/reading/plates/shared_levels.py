@@ -19,16 +19,15 @@ from xarray import DataArray, Variable
 
 from napari_ome_ngff.coordinates import to_coordinates
 from napari_ome_ngff.errors import OmeNgffError
-from napari_ome_ngff.metadata.image.shapes import placed_by_shapes
+from napari_ome_ngff.metadata.image.datasets import placed_by_shapes
 from napari_ome_ngff.metadata.nouns import Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.reading.plates.field_layout import Arrangement, multiple_of, next_factor
-from napari_ome_ngff.reading.plates.mosaic import MosaicSource
-from napari_ome_ngff.reading.plates.patches import Patch
+from napari_ome_ngff.reading.plates.mosaic import MosaicSource, Patch
 from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
-from napari_ome_ngff.storage.places.keys import join
+from napari_ome_ngff.storage.places.location import join
 
 if TYPE_CHECKING:
     import zarr

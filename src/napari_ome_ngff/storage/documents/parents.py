@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.storage.documents import json_documents
-from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
-from napari_ome_ngff.storage.documents.table import Table
-from napari_ome_ngff.storage.places.keys import join
-from napari_ome_ngff.storage.places.location import store_location
-from napari_ome_ngff.storage.places.stores import stores_of
+from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, Table
+from napari_ome_ngff.storage.places.location import join, store_location
+from napari_ome_ngff.storage.places.stores import _parent_store, stores_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,22 +120,3 @@ def _group(store: Store, path: str) -> zarr.Group | None:
         return Hierarchy(table, path).group()
     except OmeNgffError:
         return None  # climbing passes over everything that is no readable group
-
-
-def _parent_store(store: Any) -> Store | None:
-    """Return a store rooted one folder higher, or None where that cannot be."""
-    from zarr.storage import LocalStore
-
-    kind = type(store).__name__
-    if kind == "LocalStore":
-        root = Path(store.root).absolute()
-        return LocalStore(root.parent, read_only=True) if root.parent != root else None
-    if kind in ("ObjectStore", "RemoteStore"):
-        from napari_ome_ngff.storage.places import object_store
-
-        above = object_store.remote_parent(store.store)
-        return None if above is None else object_store.RemoteStore(above, read_only=True)
-    if kind == "FsspecStore" and "/" in store.path.strip("/"):
-        path = store.path.rstrip("/").rpartition("/")[0]
-        return cast("Store", type(store)(fs=store.fs, path=path, read_only=True))
-    return None

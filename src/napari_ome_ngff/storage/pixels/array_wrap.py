@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.storage.pixels.dask_array import Source, lazy_array, token
+from napari_ome_ngff.storage.pixels.dask_array import Blocks, Source, lazy_array, token
 from napari_ome_ngff.storage.pixels.freshness import fingerprint, state
-from napari_ome_ngff.storage.pixels.partition import Blocks
 from napari_ome_ngff.storage.pixels.source import ChunkedSource, Missing
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.storage.places.folders import METADATA
+from napari_ome_ngff.storage.places.location import join
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -197,27 +198,6 @@ def documents_above(store: Store, path: str) -> set[str]:
     return {key for key in candidates if _get(store, key) is not None}
 
 
-def join(*parts: str) -> str:
-    """Return parts of a key joined by slashes, empty ones left out.
-
-    Parameters
-    ----------
-    *parts
-        Paths and names.
-
-    Returns
-    -------
-    str
-        A key.
-
-    Examples
-    --------
-    >>> join("", "a", "zarr.json")
-    'a/zarr.json'
-    """
-    return "/".join(part for part in parts if part)
-
-
 def _get(store: Store, key: str) -> Buffer | None:
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.sync import sync
@@ -252,22 +232,6 @@ async def _copy(store: Store, source: str, target: str) -> None:
         await store.copy_key(source, target)
     elif (value := await store.get(source, default_buffer_prototype())) is not None:
         await store.set(target, value)
-
-
-def folder_of(key: str) -> str:
-    """Return what is before the last slash of a key.
-
-    Parameters
-    ----------
-    key
-        A key.
-
-    Returns
-    -------
-    str
-        A path; "" for a key at the root.
-    """
-    return key.rpartition("/")[0]
 
 
 def is_array_key(store: Store, key: str) -> bool:

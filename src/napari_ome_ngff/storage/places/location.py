@@ -5,17 +5,53 @@ Nothing here opens a Zarr hierarchy or imports zarr, so that napari can ask abou
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import zipfile
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import zarr
+
+
+def join(*parts: str) -> str:
+    """Return parts of a key joined by slashes, empty ones left out.
+
+    Parameters
+    ----------
+    *parts
+        Paths and names.
+
+    Returns
+    -------
+    str
+        A key.
+
+    Examples
+    --------
+    >>> join("", "a", "zarr.json")
+    'a/zarr.json'
+    """
+    return "/".join(part for part in parts if part)
+
+
+def folder_of(key: str) -> str:
+    """Return what is before the last slash of a key.
+
+    Parameters
+    ----------
+    key
+        A key.
+
+    Returns
+    -------
+    str
+        A path; "" for a key at the root.
+    """
+    return key.rpartition("/")[0]
+
 
 DOCUMENTS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 """Names of metadata documents."""
@@ -96,118 +132,6 @@ def local_path(text: str) -> str:
     from urllib.request import url2pathname
 
     return url2pathname(urlsplit(text).path)
-
-
-def looks_like_ome_ngff(path: str) -> bool:
-    """Tell, from a few small files and without any network, whether a place is worth opening.
-
-    Parameters
-    ----------
-    path
-        Path or URL. A local group is judged by the keys of its attributes and, where it has none of ours, by
-        its ``labels`` and ``OME`` groups and by the plate that it may be a row or well of; an array by the
-        image above that names it as a level; a zip file by its name or what it lists; a URL by its shape.
-
-    Returns
-    -------
-    bool
-        True if opening it is likely to give an image.
-
-    Examples
-    --------
-    >>> looks_like_ome_ngff("https://example.org/image.zarr")
-    True
-    >>> looks_like_ome_ngff("/no/such/folder")
-    False
-    """
-    place = local_path(group_location(path))
-    if is_url(place):
-        return _is_likely(urlsplit(path))
-    folder = Path(os.path.abspath(os.path.expanduser(place)))
-    if folder.name.lower().endswith(".ozx") and folder.is_file():
-        return True  # nobody else reads these: what is no zip file is refused with a reason
-    if folder.name.lower().endswith(".zip"):
-        return is_zip(folder) and _lists_documents(folder)
-    kind, attributes = _read_node(folder)
-    if not kind:
-        return False
-    if kind == "array":
-        return _is_level(folder)
-    return (
-        kind == "damaged"
-        or not _OURS.isdisjoint(attributes)
-        or any(not _OURS.isdisjoint(_read_node(folder / name)[1]) for name in ("labels", "OME"))
-        or _is_in_plate(folder)
-    )
-
-
-def _is_likely(url: SplitResult) -> bool:
-    name = url.path.rstrip("/").rpartition("/")[2]
-    known = ".zarr" in url.path or name in DOCUMENTS or name.endswith(".ozx")
-    # Nobody else reads buckets; and an address without a suffix is no PNG.
-    return known or url.scheme in ("s3", "gs", "az") or (bool(name) and "." not in name)
-
-
-def _lists_documents(archive: Path) -> bool:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            names = opened.namelist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return True  # it is damaged, and that should be said
-    return any(name.count("/") <= 1 and name.rpartition("/")[2] in DOCUMENTS for name in names)
-
-
-def _read_node(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Return "group", "array", "damaged" or "" for a folder, and its OME-NGFF attributes in one layer."""
-    document = _read_json(folder / "zarr.json")
-    if document is not None:
-        kind, attributes = str(document.get("node_type", "group")), document.get("attributes")
-    elif (folder / ".zarray").is_file():
-        return "array", {}
-    else:
-        attributes = _read_json(folder / ".zattrs")
-        kind = "" if attributes is None and not (folder / ".zgroup").is_file() else "group"
-        kind = "damaged" if attributes == _DAMAGED else kind
-    if not isinstance(attributes, dict):
-        return kind, {}
-    inner = attributes.get("ome")
-    return kind, {**attributes, **inner} if isinstance(inner, dict) else attributes
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """Return what a document holds; None if there is none."""
-    try:
-        content = json.loads(path.read_bytes()) if path.is_file() else None  # a pipe would never answer
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError):
-        return dict(_DAMAGED)  # opening it says so
-    return content if isinstance(content, dict) or content is None else dict(_DAMAGED)
-
-
-def _is_level(folder: Path) -> bool:
-    """Tell whether an image above names an array as its level: right above, or above its folder."""
-    for above in list(folder.parents)[:_MAX_LEVEL_DEPTH]:
-        path = folder.relative_to(above).as_posix()
-        images = _read_node(above)[1].get("multiscales")
-        for image in images if isinstance(images, list) else ():
-            levels = image.get("datasets") if isinstance(image, dict) else None
-            for level in levels if isinstance(levels, list) else ():
-                if isinstance(level, dict) and str(level.get("path")).strip("/") == path:
-                    return True
-    return False
-
-
-def _is_in_plate(folder: Path) -> bool:
-    """Tell whether a group is a row, or a well without attributes, of the plate above it."""
-    for above in list(folder.parents)[:2]:
-        path = folder.relative_to(above).as_posix()
-        plate = _read_node(above)[1].get("plate")
-        wells = plate.get("wells") if isinstance(plate, dict) else None
-        for well in wells if isinstance(wells, list) else ():
-            if isinstance(well, dict) and f"{well.get('path')}/".startswith(f"{path}/"):
-                return True
-    return False
 
 
 def location_of(node: zarr.Group | zarr.Array[Any]) -> str:

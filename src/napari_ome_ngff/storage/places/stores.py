@@ -4,15 +4,75 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
 from napari_ome_ngff.storage.places import server_errors
-from napari_ome_ngff.storage.places.location import DOCUMENTS, group_location, is_url, is_zip, local_path
+from napari_ome_ngff.storage.places.location import (
+    DOCUMENTS,
+    group_location,
+    is_url,
+    is_zip,
+    local_path,
+)
 
 if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
+
+
+def folders(store: Store, path: str) -> tuple[str, ...] | None:
+    """Return the names of the folders below a path.
+
+    Parameters
+    ----------
+    store
+        Any Zarr store.
+    path
+        A path in it; "" for its root.
+
+    Returns
+    -------
+    tuple of str or None
+        In alphabetical order; None where listing takes requests, or may be impossible.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> store = zarr.storage.MemoryStore()
+    >>> _ = zarr.create_array(store, name="a/b/0", shape=(2,), dtype="uint8")
+    >>> folders(store, "a")
+    ('b',)
+    """
+    from zarr.storage import LocalStore, MemoryStore, ZipStore
+
+    found: Any = store
+    if isinstance(store, LocalStore):
+        return tuple(sorted(_in_folder(os.path.join(os.path.abspath(found.root), path))))
+    if isinstance(store, ZipStore):
+        names = found._zf.namelist()
+    elif isinstance(store, MemoryStore):
+        names = list(found._store_dict)
+    else:
+        return None
+    prefix = f"{path}/" if path else ""
+    inside = (name[len(prefix) :].partition("/") for name in names if name.startswith(prefix))
+    return tuple(sorted({name for name, slash, _ in inside if slash and name}))
+
+
+def _in_folder(path: str) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry.name for entry in entries if _is_folder(entry)]
+    except (OSError, ValueError):  # nothing there, or not to be read
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
 
 
 def stores_of(location: str | os.PathLike[str] | Store | zarr.Group) -> list[tuple[Store, str]]:
@@ -126,3 +186,22 @@ def _folder_in_zip(store: Any) -> str:
         return ""
     tops = {name.partition("/")[0] for name in names if "/" in name and not name.startswith("__MACOSX")}
     return tops.pop() if len(tops) == 1 else ""
+
+
+def _parent_store(store: Any) -> Store | None:
+    """Return a store rooted one folder higher, or None where that cannot be."""
+    from zarr.storage import LocalStore
+
+    kind = type(store).__name__
+    if kind == "LocalStore":
+        root = Path(store.root).absolute()
+        return LocalStore(root.parent, read_only=True) if root.parent != root else None
+    if kind in ("ObjectStore", "RemoteStore"):
+        from napari_ome_ngff.storage.places import object_store
+
+        above = object_store.remote_parent(store.store)
+        return None if above is None else object_store.RemoteStore(above, read_only=True)
+    if kind == "FsspecStore" and "/" in store.path.strip("/"):
+        path = store.path.rstrip("/").rpartition("/")[0]
+        return cast("Store", type(store)(fs=store.fs, path=path, read_only=True))
+    return None

@@ -21,12 +21,87 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.errors import OmeNgffError, StorageError, TargetError
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.folders import METADATA
-from napari_ome_ngff.storage.places.location import store_location
+from napari_ome_ngff.storage.places.keys import copy, delete, is_array_key, put, read, under
+from napari_ome_ngff.storage.places.location import folder_of, join, store_location
 from napari_ome_ngff.storage.places.server_errors import first_line
-from napari_ome_ngff.writing.commit.exchange import move
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
+
+
+def move(store: Store, part: str, path: str, obsolete: Collection[str]) -> bool:
+    """Put a finished hierarchy in the place of another one in the same store.
+
+    The old root's metadata go first and the new ones come last: in between there is no image rather than
+    half of one. The finished hierarchy stays where it is, so that this can be done again after an
+    interruption.
+
+    Parameters
+    ----------
+    store
+        A store that can delete.
+    part, path
+        Where it is and where it shall be.
+    obsolete
+        Paths of members, relative to the root, that end with the old hierarchy.
+
+    Returns
+    -------
+    bool
+        False, and nothing done, if there is no finished hierarchy: somebody else has moved it.
+    """
+    new = {key.removeprefix(f"{part}/") for key in under(store, part)}
+    # Kept in memory: whoever does the same at the same time deletes the part when it is done.
+    roots = {key: content for key in sorted(METADATA & new) if (content := read(store, join(part, key)))}
+    if not roots:
+        return False
+    old = {key.removeprefix(f"{path}/") if path else key for key in under(store, path)}
+    old = {key for key in old if ".ngff-part" not in key}
+    arrays = {folder_of(k) for k in new if is_array_key(store, join(part, k))}
+    delete(store, [join(path, key) for key in old if key in METADATA])
+    delete(store, [join(path, key) for key in old - new - kept(old, new, arrays, obsolete)])
+    copy(store, [(join(part, key), join(path, key)) for key in sorted(new - set(roots))])
+    for key, content in roots.items():
+        put(store, join(path, key), content)
+    return True
+
+
+def kept(
+    old: Collection[str], new: Collection[str], arrays: Collection[str], obsolete: Collection[str]
+) -> set[str]:
+    """Return the keys of an old hierarchy that stay when a new one takes its place.
+
+    Parameters
+    ----------
+    old, new
+        Keys, relative to the root.
+    arrays
+        Folders of the new arrays: nothing old stays in them.
+    obsolete
+        Paths of members that end with the old hierarchy.
+
+    Returns
+    -------
+    set of str
+        Some of `old`. Metadata of a group that the new hierarchy has as well are not among them.
+
+    Examples
+    --------
+    >>> sorted(kept({"zarr.json", "0/c/9", "1/zarr.json", "t/c/0"}, {"zarr.json"}, {"0"}, {"1"}))
+    ['t/c/0']
+    """
+    groups = {folder_of(k) for k in new if k.rpartition("/")[2] in METADATA} - set(arrays)
+    ended = {*arrays, *obsolete}
+    return {k for k in old if k not in new and not _within(k, ended) and not _is_metadata_of(k, groups)}
+
+
+def _within(key: str, paths: Collection[str]) -> bool:
+    return any(key == path or key.startswith(f"{path}/") for path in paths)
+
+
+def _is_metadata_of(key: str, groups: Collection[str]) -> bool:
+    return key.rpartition("/")[2] in METADATA and folder_of(key) in groups
+
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +186,7 @@ def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[st
             raise
         if note.part:
             _exchange(store, path, note)
-        keys.delete(store, [keys.join(path, NOTE)])
+        keys.delete(store, [join(path, NOTE)])
     finally:
         _under_way().discard(note.save)
 
@@ -153,7 +228,7 @@ def settle(store: Store, path: str, *, overwrite: bool) -> None:
     else:
         keys.delete(store, _left(store, path, note))
         _log.info("Removed what an interrupted save left at %s.", _where(store, path))
-    keys.delete(store, [keys.join(path, NOTE)])
+    keys.delete(store, [join(path, NOTE)])
 
 
 def _exchange(store: Store, path: str, note: Note) -> None:
@@ -183,9 +258,9 @@ def _undo(store: Store, path: str, part: str, above: Collection[str], note: Note
     try:
         written = set(keys.under(store, part)) if note.part or _read(store, path) == note else set()
         written |= keys.documents_above(store, path) - set(above)  # which zarr makes of its own accord
-        keys.delete(store, sorted(written - {keys.join(path, NOTE)}))
+        keys.delete(store, sorted(written - {join(path, NOTE)}))
         if _read(store, path) == note:
-            keys.delete(store, [keys.join(path, NOTE)])
+            keys.delete(store, [join(path, NOTE)])
     except Exception as error:  # noqa: BLE001 (what ended the save matters more)
         _log.warning("Parts of an unfinished save stay at %s: %s", _where(store, path), first_line(error))
 
@@ -207,7 +282,7 @@ def _left(store: Store, path: str, note: Note) -> list[str]:
         return []
     found = keys.under(store, path)
     documents = [key for key in found if key.rpartition("/")[2] in METADATA]
-    arrays = tuple(f"{keys.folder_of(key)}/" for key in documents if keys.is_array_key(store, key))
+    arrays = tuple(f"{folder_of(key)}/" for key in documents if keys.is_array_key(store, key))
     return [key for key in found if key in set(documents) or key.startswith(arrays)]
 
 
@@ -236,11 +311,11 @@ def _under_way() -> set[str]:
 
 def _write(store: Store, path: str, note: Note, *, only_new: bool = False) -> None:
     content = json.dumps({**asdict(note), "made by": "napari-ome-ngff"}).encode()
-    keys.put(store, keys.join(path, NOTE), content, only_new=only_new)
+    keys.put(store, join(path, NOTE), content, only_new=only_new)
 
 
 def _read(store: Store, path: str) -> Note | None:
-    content = keys.read(store, keys.join(path, NOTE))
+    content = keys.read(store, join(path, NOTE))
     if content is None:
         return None
     try:

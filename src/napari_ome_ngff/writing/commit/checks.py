@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.folders import is_empty, node_kind
-from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path, store_location
+from napari_ome_ngff.storage.places.location import is_zip, store_location
 from napari_ome_ngff.writing.commit import local_swap
 from napari_ome_ngff.writing.commit.bucket_commit import settle
-from napari_ome_ngff.writing.commit.single_file import check_archive, is_archive
+from napari_ome_ngff.writing.commit.single_file import check_archive
 from napari_ome_ngff.writing.refusals import is_taken
+from napari_ome_ngff.writing.target import as_store, is_archive, local_root, target_folder
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -202,87 +203,3 @@ def _hierarchy_above(store: Any) -> Any | None:
             found = above if keys.exists(above, "") else found
         above = above.above()
     return found
-
-
-def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
-    """Return the folder that a store is rooted at, links followed.
-
-    Parameters
-    ----------
-    store
-        A path, an address or a Zarr store.
-
-    Returns
-    -------
-    pathlib.Path or None
-        None for addresses and for stores that are no local folder.
-
-    Raises
-    ------
-    StorageError
-        If it is a read-only store of a local folder.
-    """
-    if isinstance(store, str | os.PathLike):
-        text = local_path(os.fspath(store))
-        return None if is_url(text) else Path(os.path.realpath(Path(text).expanduser()))
-    if type(store).__name__ == "LocalStore":
-        if store.read_only:
-            raise StorageError("The store is read-only.", where=store_location(store))
-        return Path(os.path.realpath(store_location(store)))
-    return None
-
-
-def target_folder(root: Path, path: str) -> Path:
-    """Return the folder of a hierarchy, links followed.
-
-    Parameters
-    ----------
-    root
-        Folder that the store is rooted at.
-    path
-        Path of the hierarchy in the store.
-
-    Returns
-    -------
-    pathlib.Path
-        Need not exist.
-
-    Raises
-    ------
-    TargetError
-        If the path leads out of the store.
-    """
-    parts = [part for part in path.split("/") if part]
-    if any(part in (".", "..") or os.sep in part for part in parts):
-        raise TargetError("A path inside a store must not leave it.", where=str(root), found=repr(path))
-    return Path(os.path.realpath(root.joinpath(*parts)))
-
-
-def as_store(store: Any) -> Store:
-    """Return the store to write to, for what is no local folder.
-
-    Parameters
-    ----------
-    store
-        A Zarr store, or an ``s3``, ``gs`` or ``az`` address.
-
-    Returns
-    -------
-    zarr.abc.store.Store
-        Of an object store, one that says clearly what a server answers; else the store itself.
-
-    Raises
-    ------
-    StorageError
-        If nothing can be written to such an address.
-    """
-    if isinstance(store, str | os.PathLike):
-        from napari_ome_ngff.storage.places.upload_store import upload_store
-
-        return upload_store(group_location(os.fspath(store)), dict(os.environ))
-    if type(store).__name__ == "ObjectStore":
-        from napari_ome_ngff.storage.places.upload_store import UploadStore
-
-        return UploadStore(store.store, read_only=store.read_only)
-    result: Store = store
-    return result

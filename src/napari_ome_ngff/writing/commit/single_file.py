@@ -13,42 +13,17 @@ import time
 import zipfile
 from collections.abc import Collection, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import TargetError
 from napari_ome_ngff.storage.places.folders import METADATA, node_kind
-from napari_ome_ngff.storage.places.location import is_url, local_path
-from napari_ome_ngff.writing.commit.exchange import kept
+from napari_ome_ngff.writing.commit.bucket_commit import kept
 from napari_ome_ngff.writing.refusals import is_taken
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
 _PIECE = 2**20  # bytes that are copied at once
-
-
-def is_archive(store: object) -> bool:
-    """Tell by its name whether a target is one file rather than a folder.
-
-    Parameters
-    ----------
-    store
-        A path, an address or a Zarr store.
-
-    Returns
-    -------
-    bool
-        True for a local path that ends with ``.ozx``.
-
-    Examples
-    --------
-    >>> is_archive("/data/cells.ozx"), is_archive("/data/cells.ome.zarr"), is_archive("s3://b/cells.ozx")
-    (True, False, False)
-    """
-    if not isinstance(store, str | os.PathLike):
-        return False
-    text = local_path(os.fspath(store))
-    return not is_url(text) and Path(text).name.lower().endswith(".ozx")
 
 
 def check_archive(target: Path, path: str, *, overwrite: bool) -> None:
@@ -227,28 +202,3 @@ def publish_file(part: Path, target: Path, *, replaces: bool) -> None:
         os.rename(part, target)
     else:
         part.unlink()
-
-
-def refuse_version(version: Any, zarr_format: int, store: object) -> None:
-    """Refuse versions of OME-NGFF that are not on Zarr v3 for a single file.
-
-    Parameters
-    ----------
-    version, zarr_format
-        Name of the version, and the Zarr format that it is on.
-    store
-        The target.
-
-    Raises
-    ------
-    TargetError
-        If `store` is an ``.ozx`` file and the format is 2.
-    """
-    if zarr_format == 2 and is_archive(store):
-        # RFC-9: the archive "MUST contain the OME-Zarr's root-level zarr.json".
-        raise TargetError(
-            f"OME-NGFF {version} cannot be in an .ozx file.",
-            where=str(store),
-            expected="Zarr v3, which came with version 0.5",
-            hint="Choose 0.5 or 0.6, or save into a folder that ends with .ome.zarr.",
-        )

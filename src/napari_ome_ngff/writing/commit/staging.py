@@ -17,22 +17,10 @@ from napari_ome_ngff.storage.places.folders import flush, is_empty, node_kind, r
 from napari_ome_ngff.storage.places.location import store_location
 from napari_ome_ngff.writing.commit import local_swap
 from napari_ome_ngff.writing.commit.bucket_commit import committed, settle
-from napari_ome_ngff.writing.commit.checks import (
-    as_store,
-    check_surroundings,
-    check_target,
-    find_again,
-    local_root,
-    target_folder,
-)
-from napari_ome_ngff.writing.commit.single_file import (
-    check_archive,
-    documents_in,
-    is_archive,
-    pack,
-    publish_file,
-)
+from napari_ome_ngff.writing.commit.checks import check_surroundings, check_target, find_again
+from napari_ome_ngff.writing.commit.single_file import check_archive, documents_in, pack, publish_file
 from napari_ome_ngff.writing.refusals import cannot_write, is_taken
+from napari_ome_ngff.writing.target import as_store, is_archive, local_root, target_folder
 
 if TYPE_CHECKING:
     import zarr

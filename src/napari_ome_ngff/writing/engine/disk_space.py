@@ -13,13 +13,12 @@ import numpy as np
 
 from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.writing.blocks import Box, count_boxes
-from napari_ome_ngff.writing.commit.checks import local_root
-from napari_ome_ngff.writing.commit.single_file import is_archive
 from napari_ome_ngff.writing.engine.cascade import failing
 from napari_ome_ngff.writing.plan.group_documents import join_paths
 from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.write_plan import MultiscalePlan, WritePlan
 from napari_ome_ngff.writing.sources import load
+from napari_ome_ngff.writing.target import is_archive, local_root
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store

@@ -17,12 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.writing.plan.write_plan import METHODS
 
 Array = NDArray[Any]
-
-
-METHODS = ("mean", "nearest", "mode")
-"""How a coarse voxel is made: the mean of its window, the first voxel of it, or the most frequent value."""
 
 
 _STRIP_BYTES = 2**20

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.collections.bioformats2raw import encode_series
-from napari_ome_ngff.metadata.collections.ome_xml import OME_XML, Pixels, encode_ome_xml
+from napari_ome_ngff.metadata.collections.bioformats2raw import OME_XML, Pixels, encode_ome_xml, encode_series
 from napari_ome_ngff.metadata.group_kind import merge_attributes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import check_version, encode, encode_labels
-from napari_ome_ngff.writing.plan.alike import attributes_like
-from napari_ome_ngff.writing.plan.array_spec import array_spec, choose_compressor
+from napari_ome_ngff.writing.plan.array_spec import array_spec, attributes_like, choose_compressor
 from napari_ome_ngff.writing.plan.existing import check_alone, check_keepable, check_members, level_paths
 from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.write_plan import Options, split_path

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.transforms import level_translation
 from napari_ome_ngff.metadata.versions import check_version
-from napari_ome_ngff.writing.engine.reduce import METHODS
 from napari_ome_ngff.writing.plan.levels import (
     Factors,
     choose_chunks,
@@ -20,7 +19,7 @@ from napari_ome_ngff.writing.plan.levels import (
     level_path,
 )
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass, cut_pass
-from napari_ome_ngff.writing.plan.write_plan import Grid, LevelPlan, MultiscalePlan, Options
+from napari_ome_ngff.writing.plan.write_plan import METHODS, Grid, LevelPlan, MultiscalePlan, Options
 
 
 def plan_multiscale(

@@ -11,8 +11,17 @@ import numpy as np
 
 from napari_ome_ngff.channels import default_color, default_window
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.metadata.looks import Channel, Json, LabelImage, Window
-from napari_ome_ngff.metadata.nouns import Affine, Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import (
+    Affine,
+    Axis,
+    Channel,
+    Json,
+    LabelImage,
+    Level,
+    Multiscale,
+    ScaleTranslation,
+    Window,
+)
 from napari_ome_ngff.metadata.transforms import compose, invert, level_transform
 from napari_ome_ngff.writing.plan.write_plan import MultiscalePlan, MultiscaleSource, split_path
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ome_ngff.metadata.looks import Channel, Json, LabelImage
-from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Multiscale
 from napari_ome_ngff.writing.blocks import count_boxes
 from napari_ome_ngff.writing.plan.levels import Chunks, Factors, Shards
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass
 
 if TYPE_CHECKING:
     from xarray import DataArray
+
+METHODS = ("mean", "nearest", "mode")
+"""How a coarse voxel is made: the mean of its window, the first voxel of it, or the most frequent value."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,151 @@
+"""Where is written to: a folder, one file or a store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.storage.places.location import group_location, is_url, local_path, store_location
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+
+def is_archive(store: object) -> bool:
+    """Tell by its name whether a target is one file rather than a folder.
+
+    Parameters
+    ----------
+    store
+        A path, an address or a Zarr store.
+
+    Returns
+    -------
+    bool
+        True for a local path that ends with ``.ozx``.
+
+    Examples
+    --------
+    >>> is_archive("/data/cells.ozx"), is_archive("/data/cells.ome.zarr"), is_archive("s3://b/cells.ozx")
+    (True, False, False)
+    """
+    if not isinstance(store, str | os.PathLike):
+        return False
+    text = local_path(os.fspath(store))
+    return not is_url(text) and Path(text).name.lower().endswith(".ozx")
+
+
+def refuse_version(version: Any, zarr_format: int, store: object) -> None:
+    """Refuse versions of OME-NGFF that are not on Zarr v3 for a single file.
+
+    Parameters
+    ----------
+    version, zarr_format
+        Name of the version, and the Zarr format that it is on.
+    store
+        The target.
+
+    Raises
+    ------
+    TargetError
+        If `store` is an ``.ozx`` file and the format is 2.
+    """
+    if zarr_format == 2 and is_archive(store):
+        # RFC-9: the archive "MUST contain the OME-Zarr's root-level zarr.json".
+        raise TargetError(
+            f"OME-NGFF {version} cannot be in an .ozx file.",
+            where=str(store),
+            expected="Zarr v3, which came with version 0.5",
+            hint="Choose 0.5 or 0.6, or save into a folder that ends with .ome.zarr.",
+        )
+
+
+def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
+    """Return the folder that a store is rooted at, links followed.
+
+    Parameters
+    ----------
+    store
+        A path, an address or a Zarr store.
+
+    Returns
+    -------
+    pathlib.Path or None
+        None for addresses and for stores that are no local folder.
+
+    Raises
+    ------
+    StorageError
+        If it is a read-only store of a local folder.
+    """
+    if isinstance(store, str | os.PathLike):
+        text = local_path(os.fspath(store))
+        return None if is_url(text) else Path(os.path.realpath(Path(text).expanduser()))
+    if type(store).__name__ == "LocalStore":
+        if store.read_only:
+            raise StorageError("The store is read-only.", where=store_location(store))
+        return Path(os.path.realpath(store_location(store)))
+    return None
+
+
+def target_folder(root: Path, path: str) -> Path:
+    """Return the folder of a hierarchy, links followed.
+
+    Parameters
+    ----------
+    root
+        Folder that the store is rooted at.
+    path
+        Path of the hierarchy in the store.
+
+    Returns
+    -------
+    pathlib.Path
+        Need not exist.
+
+    Raises
+    ------
+    TargetError
+        If the path leads out of the store.
+    """
+    parts = [part for part in path.split("/") if part]
+    if any(part in (".", "..") or os.sep in part for part in parts):
+        raise TargetError("A path inside a store must not leave it.", where=str(root), found=repr(path))
+    return Path(os.path.realpath(root.joinpath(*parts)))
+
+
+def as_store(store: Any) -> Store:
+    """Return the store to write to, for what is no local folder.
+
+    Parameters
+    ----------
+    store
+        A Zarr store, or an ``s3``, ``gs`` or ``az`` address.
+
+    Returns
+    -------
+    zarr.abc.store.Store
+        Of an object store, one that says clearly what a server answers; else the store itself.
+
+    Raises
+    ------
+    StorageError
+        If nothing can be written to such an address.
+    """
+    if isinstance(store, str | os.PathLike):
+        from napari_ome_ngff.storage.places.upload_store import upload_store
+
+        return upload_store(group_location(os.fspath(store)), dict(os.environ))
+    if type(store).__name__ == "ObjectStore":
+        from napari_ome_ngff.storage.places.upload_store import UploadStore
+
+        return UploadStore(store.store, read_only=store.read_only)
+    result: Store = store
+    return result
+
+
+def can_append() -> bool:
+    """Whether this system can write at a position of a file from several threads (Windows cannot)."""
+    return hasattr(os, "pwrite")
