@@ -1,0 +1,113 @@
+"""What the pages say is true: their code runs, their links lead somewhere, every public name is described.
+
+The blocks of a page run one after the other in one namespace, in an empty folder that has the examples' data
+at the path that they have in the repository.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import napari_ome_ngff
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [*ROOT.glob("*.md"), *sorted(DOCS.rglob("*.md"))]
+}
+EXAMPLES = {path.stem: path for path in sorted((DOCS / "examples").glob("*.py"))}
+HAS_NAPARI = importlib.util.find_spec("napari") is not None
+
+
+def python_blocks(text: str) -> list[tuple[int, str]]:
+    """Number of the first line, and code, of every block that says it is Python."""
+    found = re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [(text.count("\n", 0, match.start(1)), match.group(1)) for match in found]
+
+
+def runs_here(code: str) -> bool:
+    """Where napari is not installed, code that needs it is not run (``tox -e core``)."""
+    return HAS_NAPARI or not re.search(r"^\s*(import|from) napari\b", code, re.MULTILINE)
+
+
+def runnable_pages() -> list[str]:
+    blocks = {name: "".join(code for _, code in python_blocks(text)) for name, text in PAGES.items()}
+    return [name for name, code in blocks.items() if code and runs_here(code)]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run in, with the data of the examples."""
+    data = tmp_path / "docs" / "examples" / "data"
+    data.parent.mkdir(parents=True)
+    data.symlink_to(DOCS / "examples" / "data", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", runnable_pages())
+def test_the_code_of_a_page_runs(page: str, workplace: Path) -> None:
+    namespace: dict[str, object] = {"__name__": "__page__"}
+    for line, code in python_blocks(PAGES[page]):
+        tree = ast.parse(code)
+        ast.increment_lineno(tree, line)  # a failure is reported at its line of the page
+        exec(compile(tree, str(ROOT / page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("name", [n for n, path in EXAMPLES.items() if runs_here(path.read_text("utf-8"))])
+def test_an_example_says_what_it_made(name: str, workplace: Path) -> None:
+    """It ends without an error, tells what it did, and what it says it has written can be opened."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"DISPLAY", "WAYLAND_DISPLAY"}}
+    done = subprocess.run(
+        [sys.executable, EXAMPLES[name]], capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    assert len(done.stdout.splitlines()) >= 2
+    written = re.findall(r"^(?:Written|It is here): (.+)$", done.stdout, re.MULTILINE)
+    assert written or name.startswith(("read", "plan"))
+    for target in written:
+        assert napari_ome_ngff.open_ome_ngff(target).arrays
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    here = (ROOT / page).parent
+    text = re.sub(r"^```.*?^```$", "", PAGES[page], flags=re.DOTALL | re.MULTILINE)
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert [t for t in targets if "://" not in t and not (here / t.partition("#")[0]).exists()] == []
+
+
+def test_every_public_name_is_described() -> None:
+    reference = PAGES["docs/reference/library.md"] + PAGES["docs/reference/errors.md"]
+    assert [name for name in napari_ome_ngff.__all__ if f"`{name}`" not in reference] == []
+
+
+def test_every_option_is_described() -> None:
+    """The signatures of the reference are those of the code."""
+    page = PAGES["docs/reference/library.md"]
+    for name in napari_ome_ngff.__all__:
+        value = getattr(napari_ome_ngff, name)
+        if not inspect.isfunction(value):
+            continue
+        section = page.split(f"### `{name}`")[1].split("\n### ")[0]
+        signature = re.search(r"```text\n(.*?)```", section, re.DOTALL)
+        assert signature is not None, name
+        written = re.findall(r"[(,]\s*(\w+)", re.sub(r"=\s*[^,\n]+", "", signature.group(1)))
+        assert written == list(inspect.signature(value).parameters), name
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    contents = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "examples" not in path.parts}
+    assert pages == set(re.findall(r": (\S+\.md)$", contents, re.MULTILINE))

@@ -1,0 +1,232 @@
+"""Metadata and empty arrays: what is modelled, what is refused, and that nothing of others is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numcodecs
+import numpy as np
+import pytest
+import xarray
+import zarr
+import zarr.codecs
+
+from napari_ome_ngff import (
+    CoordinateError,
+    DaskArrayWrapper,
+    MetadataError,
+    OptionError,
+    TargetError,
+    create_multiscale_group,
+    model_multiscale_group,
+    read_multiscale_group,
+)
+from tests.strategies import DTYPES, VERSIONS
+
+
+def square(size: int = 8, dtype: str = "uint8") -> xarray.DataArray:
+    data = np.arange(size * size).reshape(size, size).astype(dtype)
+    return xarray.DataArray(data, dims=("y", "x"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_default_compressor_and_its_block_size_are_in_the_metadata(version: str) -> None:
+    group = create_multiscale_group(
+        store=zarr.storage.MemoryStore(), arrays={"s0": square(dtype="uint16")}, ngff_version=version
+    )
+    about = group["s0"].metadata.to_dict()
+    if version == "0.4":
+        expected = {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 1, "blocksize": 2**20}
+        assert about["compressor"] == expected
+    else:
+        settings = {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "typesize": 2, "blocksize": 2**20}
+        assert about["codecs"][1] == {"name": "blosc", "configuration": settings}
+
+
+@pytest.mark.parametrize(("version", "zarr_format"), [("0.4", 2), ("0.5", 3), ("0.6", 3)])
+def test_each_version_has_its_zarr_format_separator_and_names(
+    tmp_path: Path, version: str, zarr_format: int
+) -> None:
+    group = create_multiscale_group(store=tmp_path / "a.zarr", arrays={"s0": square()}, ngff_version=version)
+    array = group["s0"]
+    assert (group.metadata.zarr_format, array.metadata.zarr_format) == (zarr_format, zarr_format)
+    array[...] = 1
+    if zarr_format == 2:
+        assert (tmp_path / "a.zarr/s0/0/0").exists()
+    else:
+        assert array.metadata.dimension_names == ("y", "x")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_keeps_its_values_and_byte_order(dtype: str, version: str) -> None:
+    image = square(dtype=dtype)
+    group = create_multiscale_group(
+        store=zarr.storage.MemoryStore(), arrays={"s0": image}, ngff_version=version
+    )
+    group["s0"][...] = image.values
+    np.testing.assert_array_equal(group["s0"][...], image.values)
+    assert group["s0"].dtype.newbyteorder("=") == np.dtype(dtype).newbyteorder("=")
+
+
+@pytest.mark.parametrize(
+    ("codec", "expected"),
+    [
+        (numcodecs.Zstd(level=5), {"name": "zstd", "configuration": {"level": 5, "checksum": False}}),
+        (numcodecs.GZip(level=2), {"name": "gzip", "configuration": {"level": 2}}),
+        (
+            numcodecs.Blosc(cname="zstd", clevel=1, shuffle=2, blocksize=2**20),
+            {
+                "name": "blosc",
+                "configuration": {
+                    "cname": "zstd",
+                    "clevel": 1,
+                    "shuffle": "bitshuffle",
+                    "typesize": 2,
+                    "blocksize": 2**20,
+                },
+            },
+        ),
+        (zarr.codecs.ZstdCodec(level=7), {"name": "zstd", "configuration": {"level": 7, "checksum": False}}),
+    ],
+)
+def test_compressors_are_mapped_to_zarr_v3(codec: object, expected: dict[str, object]) -> None:
+    spec = model_multiscale_group(arrays={"s0": square(dtype="uint16")}, ngff_version="0.5", compressor=codec)
+    assert spec.members["s0"].codecs[1] == expected
+    group = spec.to_zarr(zarr.storage.MemoryStore(), "a")
+    group["s0"][...] = 3
+    assert int(group["s0"][...].sum()) == 3 * 64
+
+
+@pytest.mark.parametrize(
+    ("codec", "block"),
+    [
+        (numcodecs.Blosc(cname="zstd", clevel=3), 2**19),
+        (zarr.codecs.BloscCodec(cname="zstd", clevel=3), 2**19),
+        ({"id": "blosc", "cname": "zstd", "clevel": 3}, 2**19),
+        (numcodecs.Blosc(cname="zstd", clevel=3, blocksize=2**16), 2**16),
+        (numcodecs.Blosc(cname="lz4"), 0),
+    ],
+)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_block_that_is_left_open_is_the_one_that_is_fast_with_zstd(
+    codec: object, block: int, version: str
+) -> None:
+    group = create_multiscale_group(
+        store=zarr.storage.MemoryStore(), arrays={"s0": square()}, ngff_version=version, compressor=codec
+    )
+    (found,) = group["s0"].compressors
+    config = found.get_config() if version == "0.4" else found.to_dict()["configuration"]
+    assert config["blocksize"] == block
+    group["s0"][...] = 3
+    assert int(group["s0"][...].sum()) == 3 * 64
+
+
+def test_no_compressor_means_none() -> None:
+    for version in VERSIONS:
+        store = zarr.storage.MemoryStore()
+        group = create_multiscale_group(
+            store=store, arrays={"s0": square()}, ngff_version=version, compressor=None
+        )
+        assert group["s0"].compressors == ()
+
+
+def test_a_compressor_without_counterpart_is_refused() -> None:
+    with pytest.raises(OptionError, match="'lzma' has no counterpart in Zarr v3"):
+        model_multiscale_group(arrays={"s0": square()}, ngff_version="0.5", compressor=numcodecs.LZMA())
+    model_multiscale_group(arrays={"s0": square()}, ngff_version="0.4", compressor=numcodecs.LZMA())
+
+
+def test_chunks_may_be_one_shape_or_one_per_level() -> None:
+    arrays = {"s0": square(8), "s1": square(4)}
+    one = model_multiscale_group(arrays=arrays, chunks=(5, 8))
+    each = model_multiscale_group(arrays=arrays, chunks=((2, 2), (4, 1)))
+    assert [one.members[p].chunks for p in arrays] == [(5, 8), (4, 4)]
+    assert [each.members[p].chunks for p in arrays] == [(2, 2), (4, 1)]
+    for wrong in ((1,), (0, 2), ((2, 2),), "large"):
+        with pytest.raises(OptionError, match="chunks do not fit"):
+            model_multiscale_group(arrays=arrays, chunks=wrong)
+
+
+def test_nested_level_paths_make_the_groups_on_their_way() -> None:
+    group = create_multiscale_group(
+        store=zarr.storage.MemoryStore(), arrays={"scale0/image": square(8), "scale1/image": square(4)}
+    )
+    assert list(read_multiscale_group(group)) == ["scale0/image", "scale1/image"]
+
+
+def test_fill_values_are_of_the_dtype() -> None:
+    for version in VERSIONS:
+        group = create_multiscale_group(
+            store=zarr.storage.MemoryStore(),
+            arrays={"s0": square(dtype="float32")},
+            ngff_version=version,
+            fill_value=np.nan,
+        )
+        assert np.isnan(group["s0"][...]).all()
+        with pytest.raises(OptionError, match="fill value -1 is no value of type uint8"):
+            model_multiscale_group(arrays={"s0": square()}, ngff_version=version, fill_value=-1)
+
+
+def test_what_the_specification_forbids_is_refused() -> None:
+    with pytest.raises(MetadataError, match="larger than"):
+        model_multiscale_group(arrays={"s0": square(4), "s1": square(8)})
+    with pytest.raises(MetadataError, match="different data types"):
+        model_multiscale_group(arrays={"s0": square(8), "s1": square(4, "uint16")})
+    with pytest.raises(MetadataError):
+        model_multiscale_group(arrays={"s0": xarray.DataArray(np.zeros((2, 2, 2)), dims=("x", "t", "y"))})
+    with pytest.raises(MetadataError):
+        model_multiscale_group(arrays={"s0": xarray.DataArray(np.zeros(3), dims=("x",))})
+    with pytest.raises(CoordinateError):
+        model_multiscale_group(arrays={})
+    with pytest.raises(OptionError, match=r"0\.3"):
+        model_multiscale_group(arrays={"s0": square()}, ngff_version="0.3")
+    with pytest.raises(OptionError, match="cannot be stored"):
+        model_multiscale_group(arrays={"s0": xarray.DataArray(np.array([["a", "b"]]), dims=("y", "x"))})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_existing_group_is_not_touched_without_overwrite(tmp_path: Path, version: str) -> None:
+    store = tmp_path / "a.zarr"
+    group = create_multiscale_group(store=store, arrays={"s0": square()}, ngff_version=version)
+    group["s0"][...] = 5
+    with pytest.raises(TargetError):
+        create_multiscale_group(store=store, arrays={"s0": square(4)}, ngff_version=version)
+    assert (zarr.open_group(store, mode="r")["s0"][...] == 5).all()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_what_is_not_ours_survives_an_overwrite(tmp_path: Path, version: str, kind: str) -> None:
+    store = tmp_path / "a.zarr" if kind == "local" else zarr.storage.MemoryStore()
+    group = create_multiscale_group(
+        store=store, arrays={"s0": square(8), "s1": square(4), "s2": square(2)}, ngff_version=version
+    )
+    group.attrs["mine"] = {"kept": True}
+    labels = group.create_group("labels")
+    labels.attrs["labels"] = ["cells"]
+    table = group.create_array("table", shape=(3,), dtype="uint8")
+    table[...] = 7
+    after = create_multiscale_group(
+        store=store, arrays={"s0": square(6), "s1": square(3)}, ngff_version=version, overwrite=True
+    )
+    assert after.attrs["mine"] == {"kept": True}
+    assert after["labels"].attrs["labels"] == ["cells"]
+    assert (after["table"][...] == 7).all()
+    assert list(read_multiscale_group(after)) == ["s0", "s1"]
+    assert "s2" not in after, "the levels of before are gone"
+
+
+@pytest.mark.parametrize("wrapper", [None, DaskArrayWrapper()])
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_a_group_that_is_being_read_is_not_emptied(tmp_path: Path, wrapper: object, kind: str) -> None:
+    store = tmp_path / "a.zarr" if kind == "local" else zarr.storage.MemoryStore()
+    group = create_multiscale_group(store=store, arrays={"s0": square()})
+    group["s0"][...] = 9
+    levels = read_multiscale_group(group, **({"array_wrapper": wrapper} if wrapper else {}))
+    with pytest.raises(TargetError, match="read from the group"):
+        create_multiscale_group(store=store, arrays=levels, overwrite=True)
+    changed = {"s0": (levels["s0"] + 1).astype("uint8").isel(y=slice(2, None))} if wrapper else levels
+    with pytest.raises(TargetError, match="read from the group"):
+        create_multiscale_group(store=store, arrays=changed, overwrite=True)
+    assert (group["s0"][...] == 9).all()
