@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.writing.commit.staging import Staged, staged
 from napari_ome_ngff.writing.engine.cascade import Done, Job, failing, run_pass
 from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, requests, verify_copy
-from napari_ome_ngff.writing.engine.disk_space import check_space
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
 from napari_ome_ngff.writing.engine.verify import verify_pass
 from napari_ome_ngff.writing.plan.group_documents import join_paths
@@ -68,7 +67,6 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
     blocks = save.plan.n_tasks * (2 if save.verify else 1) + 1
     total = Progress(blocks_done=0, blocks_total=blocks, bytes_done=0, bytes_total=save.plan.nbytes)
     done = total
-    check_space(save.plan, save.prepared, save.specs, save.store)
     with ExitStack() as stack:
         part = stack.enter_context(
             staged(save.store, save.path, overwrite=save.overwrite, obsolete=save.obsolete)

@@ -144,7 +144,7 @@ def _systems_notes(place: Destination, plan: WritePlan) -> list[str]:
 
 
 def _space_note(place: Destination, plan: WritePlan) -> str:
-    from napari_ome_ngff.writing.engine.disk_space import space_for
+    from napari_ome_ngff.writing.plan.disk_space import space_for
 
     needed, free = space_for(plan, place.path)
     if free is None or needed <= free:
