@@ -6,7 +6,7 @@
 Variants: ``nearest`` (the default) and ``mode`` for label images; ``twice`` writes a lazy source twice, one
 behind the other along z; ``zarr`` goes through zarr-python, ``zarrs`` too, with the zarrs codec pipeline;
 ``imagecodecs`` encodes blosc with that package. The last three replace the encoder behind the seam of
-``pyramid/units.py``.
+``writing/engine/encode.py``.
 """
 
 from dataclasses import replace

@@ -437,7 +437,7 @@ NURSERY = """
     import os, signal, sys
     sys.path.insert(0, sys.argv[1])
     import tests.writing.test_staging as module
-    from napari_ome_ngff.storage import folders, replace, swap
+    from napari_ome_ngff.writing.commit import local_swap, staging
 
     def die(*_):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -446,7 +446,7 @@ NURSERY = """
         if moment == "while writing":
             module.finish = die
         elif moment == "before the disk is flushed":
-            replace.flush = die
+            staging.flush = die
         elif moment == "before the swap":
             local_swap.publish = die
         elif moment == "between the two renames":

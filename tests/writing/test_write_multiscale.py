@@ -401,7 +401,7 @@ def test_dask_blocks_of_all_sizes_are_read_once_where_memory_allows(store: Any) 
 MEASURE = """
     import resource, sys, threading
     import dask.array as da, numpy as np, xarray as xr, zarr
-    from napari_ome_ngff.pyramid.write import write_multiscale_group
+    from napari_ome_ngff.writing.write import write_multiscale_group
 
     def resident():
         with open("/proc/self/statm") as file:
