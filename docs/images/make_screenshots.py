@@ -156,25 +156,25 @@ def picture_saving(viewer: Any, folder: Path, scratch: Path) -> None:
     open_sample(viewer)
     show_middle_plane(viewer)
     widget = open_creator(viewer)
-    widget.fields.target.value = scratch / "cells.ome.zarr"
+    widget.fields["target"].value = scratch / "cells.ome.zarr"
     pump(0.5)
     viewer.reset_view()
     save_picture(viewer, folder / "window.png")
-    widget.fields.levels.value = "2"
+    widget.fields["levels"].value = "2"
     save_picture(viewer, folder / "create.png")
     widget.create.native.click()
     wait_until(lambda: not widget.busy)
     save_picture(viewer, folder / "created.png")
     widget.open_result.native.click()
-    widget.fields.target.value = scratch / "cells.ome.zarr"
+    widget.fields["target"].value = scratch / "cells.ome.zarr"
     save_picture(viewer, folder / "refused.png")
     close_docks(viewer)
     viewer.layers.clear()
 
     add_large_image(viewer)
     widget = open_creator(viewer)
-    widget.fields.target.value = scratch / "embryo.ome.zarr"
-    widget.fields.levels.value = "auto"
+    widget.fields["target"].value = scratch / "embryo.ome.zarr"
+    widget.fields["levels"].value = "auto"
     viewer.reset_view()
     widget.create.native.click()
     wait_until(lambda: "left" in widget.status.value and widget.progress.value > 450)

@@ -89,7 +89,7 @@ def main():
     for number in range(int(sys.argv[2]) if len(sys.argv) > 2 else 3):
         path = str(FOLDER / f"saved_{number}.ome.zarr")
         measured("File > Save", lambda path=path: viewer.layers.save(path, plugin="napari-ome-ngff"))
-        widget.fields.target.value = FOLDER / f"created_{number}.ome.zarr"
+        widget.fields["target"].value = FOLDER / f"created_{number}.ome.zarr"
         wait(1)
 
         def create():

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from npe2 import PluginManager, PluginManifest
 
+from napari_ome_ngff.plugin.save.form import CHOICES
+
 NAME = "napari-ome-ngff"
 
 
@@ -113,3 +115,15 @@ def test_menus_are_among_those_that_napari_shows(manifest: PluginManifest) -> No
 
     known = {menu.value for menu in MenuId.contributables()}
     assert set(manifest.contributions.menus or {}) <= known
+
+
+def test_the_preferences_for_saving_are_those_of_the_table(manifest: PluginManifest) -> None:
+    saving = manifest.contributions.configurations["saving"].properties
+    remembered = {name: choice for name, choice in CHOICES.items() if choice.remembered}
+    assert list(saving) == list(remembered)
+    for name, choice in remembered.items():
+        entry = saving[name]
+        assert (entry.title, entry.default) == (choice.title, choice.default), name
+        assert entry.description == choice.description, name
+        assert tuple(entry.enum or ()) == choice.choices, name
+        assert entry.type == ("boolean" if isinstance(choice.default, bool) else "string"), name

@@ -16,7 +16,7 @@ import zarr
 from napari.components import ViewerModel
 
 from napari_ome_ngff.plugin.save.form import SEVERAL
-from napari_ome_ngff.plugin.save.form_fields import ALL, SELECTED, Fields
+from napari_ome_ngff.plugin.save.form_fields import ALL, SELECTED, make_fields, read_form
 from napari_ome_ngff.plugin.save.request import Outcome, preview, write
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 
@@ -53,8 +53,8 @@ CASES = {
 }
 
 
-def test_no_field_is_left_out() -> None:
-    assert set(CASES) == set(Fields.__dataclass_fields__)
+def test_no_field_is_left_out(qtbot: Any) -> None:
+    assert set(CASES) == set(make_fields())
 
 
 @pytest.fixture
@@ -80,13 +80,13 @@ def save(tmp_path: Path, qtbot: Any) -> Callable[..., dict[str, Any]]:
         widget = CreateWidget(napari_viewer=model)
         qtbot.addWidget(widget.native)
         for name, value in choices.items():
-            where = getattr(widget.fields, name)
+            where = widget.fields[name]
             if name == "target":
                 where.line_edit.value = str(tmp_path / str(value))
             else:
                 where.value = value
         reads.clear()
-        asked = preview(widget.fields.form(), [layer.as_layer_data_tuple() for layer in widget.chosen()])
+        asked = preview(read_form(widget.fields), [layer.as_layer_data_tuple() for layer in widget.chosen()])
         if asked.request is not None:
             assert run(asked).error is None
         return {"refused": asked.request is None, "reads": len(reads), **facts(tmp_path)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,16 @@ import numpy as np
 import pytest
 import zarr
 from napari.components import ViewerModel
-from npe2 import PluginManifest
 
+from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.plugin.preferences import PLUGIN
 from napari_ome_ngff.plugin.reader import read_layers
-from napari_ome_ngff.plugin.save import form
-from napari_ome_ngff.plugin.save.form import AS_FILE, Form
+from napari_ome_ngff.plugin.save.form import AS_FILE, SEVERAL, Form
+from napari_ome_ngff.plugin.save.form_fields import read_form
 from napari_ome_ngff.plugin.save.remembered import REMEMBERED, recall, remember
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 from napari_ome_ngff.plugin.writer import write_layers
 
-CHOICES = {
-    "version": form.VERSIONS,
-    "image_method": form.IMAGE_METHODS,
-    "label_method": form.LABEL_METHODS,
-    "shards": form.SHARDS,
-    "compressor": form.COMPRESSORS,
-    "several": form.SEVERAL,
-}
 OTHERS = {
     "version": "0.4",
     "image_method": "nearest",
@@ -35,7 +26,7 @@ OTHERS = {
     "chunks": "16, 16",
     "shards": "auto",
     "compressor": "gzip",
-    "several": form.SEVERAL[1],
+    "several": SEVERAL[1],
     "verify": True,
 }
 LAYER = (np.zeros((32, 32), "uint8"), {"name": "a", "axis_labels": ("y", "x")}, "image")
@@ -46,15 +37,6 @@ def settings() -> Any:
     from napari.settings import get_plugin_settings
 
     return get_plugin_settings(PLUGIN).saving
-
-
-def test_the_manifest_offers_what_a_form_can_say() -> None:
-    saving = PluginManifest.from_distribution(PLUGIN).contributions.configurations["saving"].properties
-    assert tuple(saving) == REMEMBERED
-    defaults = {one.name: one.default for one in fields(Form)}
-    assert {name: each.default for name, each in saving.items()} == {name: defaults[name] for name in saving}
-    assert {name: tuple(each.enum) for name, each in saving.items() if each.enum} == CHOICES
-    assert all(each.title and each.description for each in saving.values())
 
 
 @pytest.mark.parametrize("name", REMEMBERED)
@@ -83,7 +65,7 @@ def test_the_writer_does_as_the_preferences_say(settings: Any, tmp_path: Path) -
 
 def test_a_preference_that_makes_no_sense_is_named(settings: Any, tmp_path: Path) -> None:
     settings.chunks = "large"
-    with pytest.raises(form.OptionError, match="Chunks: 'large'"):
+    with pytest.raises(OptionError, match="Chunks: 'large'"):
         write_layers(str(tmp_path / "a"), [LAYER])
 
 
@@ -104,14 +86,14 @@ def test_the_widget_starts_as_it_was_left(settings: Any, tmp_path: Path, qtbot: 
     model.add_image(*LAYER[:1], **LAYER[1])
     widget = CreateWidget(napari_viewer=model)
     qtbot.addWidget(widget.native)
-    widget.fields.target.line_edit.value = str(tmp_path / "a")
-    widget.fields.version.value = "0.6"
-    widget.fields.verify.value = True
+    widget.fields["target"].line_edit.value = str(tmp_path / "a")
+    widget.fields["version"].value = "0.6"
+    widget.fields["verify"].value = True
     assert settings.version == AS_FILE, "what is only tried is not remembered"
     widget.start()
     qtbot.waitUntil(lambda: not widget.busy, timeout=20_000)
     assert (settings.version, settings.verify) == ("0.6", True)
     again = CreateWidget(napari_viewer=model)
     qtbot.addWidget(again.native)
-    assert again.fields.form().version == "0.6"
-    assert again.fields.form().verify
+    assert read_form(again.fields).version == "0.6"
+    assert read_form(again.fields).verify

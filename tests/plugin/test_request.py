@@ -134,6 +134,7 @@ def test_a_target_is_absolute_and_named_as_zarr_and_a_second_look_changes_nothin
         ("gs://bucket/cells.ome.zarr", "gs://bucket/cells.ome.zarr"),
         ("az://container/cells", "az://container/cells.ome.zarr"),
         ("file:///data/cells", "/data/cells.ome.zarr"),
+        ("/data/cells.zarr/", "/data/cells.zarr"),
     ],
 )
 def test_addresses_are_targets(typed: str, meant: str) -> None:
@@ -157,6 +158,18 @@ def test_a_proposal_is_free_and_means_itself(name: str, others: set[str]) -> Non
     assert target_path(first) == first
     second = propose_target(name, "/data", taken={*others, os.path.basename(first)})
     assert second != first
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "proposed"),
+    [
+        ("my cells: DAPI", (), "my cells DAPI.ome.zarr"),
+        ("cells.ome.zarr", ("cells.ome.zarr",), "cells-2.ome.zarr"),
+        ("..", (), "image.ome.zarr"),
+    ],
+)
+def test_a_proposal_is_called_as_the_image(name: str, taken: tuple[str, ...], proposed: str) -> None:
+    assert propose_target(name, "/data", taken=taken) == f"/data/{proposed}"
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)

@@ -10,7 +10,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_ome_ngff.plugin.save.form import SEVERAL, Form
-from napari_ome_ngff.plugin.save.form_fields import SELECTED
+from napari_ome_ngff.plugin.save.form_fields import SELECTED, read_form
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 
 
@@ -40,7 +40,7 @@ def test_an_empty_viewer_has_nothing_to_write(widget: CreateWidget) -> None:
 
 
 def test_the_fields_start_as_the_defaults_of_a_request(widget: CreateWidget) -> None:
-    assert widget.fields.form() == Form(target="")
+    assert read_form(widget.fields) == Form(target="")
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_the_fields_start_as_the_defaults_of_a_request(widget: CreateWidget) -> 
     ],
 )
 def test_every_field_reaches_the_form(widget: CreateWidget, field: str, value: object) -> None:
-    getattr(widget.fields, field).value = value
-    assert getattr(widget.fields.form(), field) == value
+    widget.fields[field].value = value
+    assert getattr(read_form(widget.fields), field) == value
 
 
 def test_every_field_is_explained(widget: CreateWidget) -> None:
-    for field in widget.fields.widgets():
+    for field in widget.fields.values():
         assert len(field.tooltip or "") > 20, field.label
 
 
@@ -85,14 +85,14 @@ def test_the_plan_follows_the_layers(widget: CreateWidget, model: ViewerModel) -
 
 def test_the_plan_follows_the_fields(widget: CreateWidget, model: ViewerModel) -> None:
     add_image(model)
-    widget.fields.levels.value = "3"
+    widget.fields["levels"].value = "3"
     assert widget.plan_table["Level"] == ["0", "1", "2"]
-    widget.fields.chunks.value = "2, 16, 16"
+    widget.fields["chunks"].value = "2, 16, 16"
     assert widget.plan_table["Chunks"][0] == "2×16×16"
-    widget.fields.chunks.value = "no"
+    widget.fields["chunks"].value = "no"
     assert not widget.create.enabled
     assert widget.status.value.startswith("Chunks")
-    widget.fields.chunks.value = "auto"
+    widget.fields["chunks"].value = "auto"
     assert widget.create.enabled
 
 
@@ -100,7 +100,7 @@ def test_only_selected_layers_are_planned_if_that_is_chosen(widget: CreateWidget
     add_image(model, "a")
     b = add_image(model, "b", (32, 32))
     assert "different images" in widget.status.value
-    widget.fields.which.value = SELECTED
+    widget.fields["which"].value = SELECTED
     model.layers.selection = {b}
     assert widget.plan_table["Size"] == ["32×32"]
     model.layers.selection = set()
@@ -109,11 +109,11 @@ def test_only_selected_layers_are_planned_if_that_is_chosen(widget: CreateWidget
 
 def test_what_cannot_be_is_refused_with_the_reason(widget: CreateWidget, model: ViewerModel) -> None:
     add_image(model)
-    widget.fields.shards.value = "auto"
-    widget.fields.version.value = "0.4"
+    widget.fields["shards"].value = "auto"
+    widget.fields["version"].value = "0.4"
     assert not widget.create.enabled
     assert "0.4 has no shards" in widget.status.value
-    widget.fields.version.value = "0.5"
+    widget.fields["version"].value = "0.5"
     assert widget.create.enabled
 
 
@@ -121,15 +121,15 @@ def test_a_target_is_proposed_until_one_is_typed(
     widget: CreateWidget, model: ViewerModel, tmp_path: Path
 ) -> None:
     layer = add_image(model)
-    assert widget.fields.form().target == str(tmp_path / "cells.ome.zarr")
+    assert read_form(widget.fields).target == str(tmp_path / "cells.ome.zarr")
     layer.name = "nuclei"
-    assert widget.fields.form().target == str(tmp_path / "nuclei.ome.zarr")
+    assert read_form(widget.fields).target == str(tmp_path / "nuclei.ome.zarr")
     (tmp_path / "nuclei.ome.zarr").mkdir()
     widget.refresh()
-    assert widget.fields.form().target == str(tmp_path / "nuclei-2.ome.zarr")
-    widget.fields.target.line_edit.value = str(tmp_path / "mine")
+    assert read_form(widget.fields).target == str(tmp_path / "nuclei-2.ome.zarr")
+    widget.fields["target"].line_edit.value = str(tmp_path / "mine")
     layer.name = "cells"
-    assert widget.fields.form().target == str(tmp_path / "mine")
+    assert read_form(widget.fields).target == str(tmp_path / "mine")
 
 
 def test_a_viewer_outlives_its_widget(model: ViewerModel, qtbot: Any) -> None:

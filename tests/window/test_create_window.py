@@ -31,7 +31,7 @@ def widget(viewer: Any, tmp_path: Path) -> CreateWidget:
     """The dock widget as the menu opens it, with a target in this test's folder."""
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN)
     assert isinstance(widget, CreateWidget)
-    widget.fields.target.value = tmp_path / "cells.ome.zarr"
+    widget.fields["target"].value = tmp_path / "cells.ome.zarr"
     return widget
 
 
@@ -129,8 +129,8 @@ def test_an_image_is_replaced_only_when_that_is_ticked(
     assert not widget.create.enabled
     assert '"Replace what is there"' in widget.status.value
     photograph("create-refused")
-    widget.fields.overwrite.value = True
-    widget.fields.levels.value = "2"
+    widget.fields["overwrite"].value = True
+    widget.fields["levels"].value = "2"
     click(widget.create)
     finish(widget)
     assert widget.status.value.startswith("Saved")
@@ -148,9 +148,9 @@ def test_an_image_that_is_shown_can_be_replaced_by_itself(
     click(widget.open_result)
     pump(0.2)
     before = canvas(viewer)
-    widget.fields.target.value = tmp_path / "cells.ome.zarr"
-    widget.fields.overwrite.value = True
-    widget.fields.compressor.value = "gzip"
+    widget.fields["target"].value = tmp_path / "cells.ome.zarr"
+    widget.fields["overwrite"].value = True
+    widget.fields["compressor"].value = "gzip"
     click(widget.create)
     finish(widget)
     assert widget.status.value.startswith("Saved")
@@ -161,7 +161,7 @@ def test_an_image_that_is_shown_can_be_replaced_by_itself(
 def test_one_store_each_and_all_of_them_are_opened(viewer: Any, widget: CreateWidget, tmp_path: Path) -> None:
     add_cells(viewer)
     viewer.add_image(np.zeros((40, 50), "uint8"), name="map", contrast_limits=(0, 1), axis_labels=("y", "x"))
-    widget.fields.several.value = "one store each"
+    widget.fields["several"].value = "one store each"
     assert widget.plan_table["Image"][:: len(widget.plan_table["Image"]) - 1] == ["red (czyx)", "map (yx)"]
     click(widget.create)
     finish(widget)
@@ -183,9 +183,9 @@ def test_labels_are_added_to_the_image_at_the_target(
     finish(widget)
     place = {"scale": (2.0, 0.5, 0.5), "units": ("micrometer",) * 3, "axis_labels": ("z", "y", "x")}
     new = viewer.add_labels(np.ones((8, 96, 128), "uint8"), name="all", **place)
-    widget.fields.which.value = "selected layers"
+    widget.fields["which"].value = "selected layers"
     viewer.layers.selection = {new}
-    widget.fields.target.value = tmp_path / "cells.ome.zarr"
+    widget.fields["target"].value = tmp_path / "cells.ome.zarr"
     assert widget.create.enabled
     assert "all is added. The image stays as it is." in widget.status.value
     photograph("create-labels")

@@ -59,8 +59,8 @@ def through_the_dialog(viewer: Any, path: Path, version: str) -> None:
 
 def through_the_widget(viewer: Any, path: Path, version: str) -> None:
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Create OME-NGFF pyramid")
-    widget.fields.target.value = path
-    widget.fields.version.value = version
+    widget.fields["target"].value = path
+    widget.fields["version"].value = version
     click(widget.create)
     wait_until(lambda: not widget.busy, why="written")
     assert widget.status.value.startswith("Saved"), widget.status.value

@@ -16,7 +16,7 @@ from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
 
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.save.form import Form, propose_target
-from napari_ome_ngff.plugin.save.form_fields import SELECTED, make_fields
+from napari_ome_ngff.plugin.save.form_fields import SELECTED, fill, make_fields, read_form, rows
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.plugin.save.remembered import recall, remember
 from napari_ome_ngff.plugin.save.reopen import from_paths, image_of, open_instead
@@ -59,7 +59,7 @@ class CreateWidget(Container[Any]):
         self._written: tuple[str, ...] = ()
         self._from: list[Layer] = []
         self.fields = make_fields()
-        self.fields.fill(recall(Form(target="")))
+        fill(self.fields, recall(Form()))
         self.plan_table = Table(value={name: [] for name in HEADER})
         self.status = Label(value="")
         self.progress = ProgressBar(value=0, min=0, max=STEPS)
@@ -74,7 +74,7 @@ class CreateWidget(Container[Any]):
             widgets=[self.create, self.cancel, self.open_result], layout="horizontal", labels=False
         )
         feedback = [self.plan_table, self.status, self.progress, buttons]
-        super().__init__(widgets=[*self.fields.rows(), *feedback], labels=False)
+        super().__init__(widgets=[*rows(self.fields), *feedback], labels=False)
         self._arrange()
         self._connect()
         self.refresh()
@@ -92,11 +92,11 @@ class CreateWidget(Container[Any]):
         self.status.min_width = 430
         self.status.native.setWordWrap(True)
         self.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.fields.target.choose_btn.text = "Choose…"
+        self.fields["target"].choose_btn.text = "Choose…"
         self.progress.hide()
 
     def _connect(self) -> None:
-        for field in self.fields.widgets():
+        for field in self.fields.values():
             field.changed.connect(self.refresh)
         self.create.changed.connect(self.start)
         self.cancel.changed.connect(self.stop)
@@ -138,7 +138,7 @@ class CreateWidget(Container[Any]):
         self.refresh()
 
     def _on_selection(self) -> None:
-        if self.fields.which.value == SELECTED:
+        if self.fields["which"].value == SELECTED:
             self.refresh()
 
     @property
@@ -149,7 +149,7 @@ class CreateWidget(Container[Any]):
     def chosen(self) -> list[Layer]:
         """Return the layers to be written, in the order of the layer list."""
         layers = self._viewer.layers
-        if self.fields.which.value == SELECTED:
+        if self.fields["which"].value == SELECTED:
             return [layer for layer in layers if layer in layers.selection]
         return list(layers)
 
@@ -160,7 +160,7 @@ class CreateWidget(Container[Any]):
         chosen = self.chosen()
         self._propose(chosen)
         data = [layer.as_layer_data_tuple() for layer in chosen]
-        self._show(preview(self.fields.form(), data))
+        self._show(preview(read_form(self.fields), data))
 
     def _show(self, result: Preview) -> None:
         self._preview = result
@@ -174,7 +174,7 @@ class CreateWidget(Container[Any]):
 
     def _propose(self, chosen: list[Layer]) -> None:
         """Propose a target beside the image that is shown, unless the user typed one."""
-        field = self.fields.target.line_edit
+        field = self.fields["target"].line_edit
         if not chosen or field.value != self._proposed:
             return
         origin = image_of(chosen[0]) or chosen[0].source.path
@@ -193,7 +193,7 @@ class CreateWidget(Container[Any]):
         request = self._preview.request
         if request is None:
             return
-        remember(self.fields.form())
+        remember(read_form(self.fields))
         self._cancelled = Event()
         steps = write(request, self._preview.places, self._cancelled)
         self._from = [layer for layer in self.chosen() if layer.as_layer_data_tuple()[2] in SAVED_KINDS]
@@ -217,7 +217,7 @@ class CreateWidget(Container[Any]):
         self.status.value = "Stopping…"
 
     def _set_busy(self, busy: bool) -> None:
-        for field in self.fields.widgets():
+        for field in self.fields.values():
             field.enabled = not busy
         self.create.enabled = not busy
         self.cancel.enabled = busy

@@ -1,43 +1,238 @@
-"""What people can choose when they save, in their words, and what it means: Form -> Request. Pure.
-
-The dock widget, the Preferences and the writer all speak of these choices, and nothing else.
-"""
+"""What people can choose when they save: one table for widget, Preferences and writer, and what it means."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
 
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.storage.places.location import is_url, local_path
 
+T = TypeVar("T", str, bool)
+
 ZIP = ".ozx"
-
-
 SUFFIXES = (".ome.zarr", ".zarr", ZIP)
-
-
 SCHEMES = ("s3", "gs", "az")
 """Of addresses that can be written to."""
+
+AS_FILE = "as the file, else 0.5"
+DEFAULT_VERSION = "0.5"
+SEVERAL = ("one collection", "one store each")
+COMPRESSORS = ("auto", "zstd", "gzip", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One choice, as the widget and the Preferences show it. A boolean is a box to tick."""
+
+    title: str
+    description: str
+    default: str | bool
+    choices: tuple[str, ...] = ()  # none: free text
+    shown: Mapping[str, str] = field(default_factory=dict)  # choice -> its text in the widget, if it differs
+    remembered: bool = True  # kept in the Preferences; the others concern one image only
+
+
+def _choice(
+    title: str,
+    description: str,
+    default: T,
+    *,
+    choices: tuple[str, ...] = (),
+    shown: Mapping[str, str] | None = None,
+    remembered: bool = True,
+) -> T:
+    choice = Choice(
+        title=title,
+        description=description,
+        default=default,
+        choices=choices,
+        shown=shown or {},
+        remembered=remembered,
+    )
+    return field(default=default, metadata={"choice": choice})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What was chosen, unchecked. The widget and what the Preferences remember are made from its fields."""
+
+    target: str = _choice(
+        "Target",
+        "Folder to create; .ome.zarr is added to a name without it. A name that ends in .ozx makes a single "
+        "file. Bucket addresses work too: s3://bucket/cells.ome.zarr (or gs://, az://).",
+        "",
+        remembered=False,
+    )
+    version: str = _choice(
+        "Version",
+        "OME-NGFF version to write. as the file: layers opened from a file keep its version. 0.4: for "
+        "ilastik, older Fiji and other tools that read only Zarr version 2. Few tools read 0.6 yet.",
+        AS_FILE,
+        choices=(AS_FILE, "0.5", "0.4", "0.6"),
+        shown={"0.5": "0.5 (usual)", "0.4": "0.4 (for older tools)", "0.6": "0.6 (newest)"},
+    )
+    levels: str = _choice(
+        "Levels",
+        "How many resolution levels to store, full resolution included. auto: until the coarsest fits on a "
+        "screen; multiscale layers keep their levels. A number: all are computed again from full resolution.",
+        "auto",
+        choices=("auto", *(str(n) for n in range(1, 11))),
+        remembered=False,
+    )
+    image_method: str = _choice(
+        "Shrink images",
+        "How images are downsampled. mean: average of neighbouring voxels, the usual choice. nearest: takes "
+        "one of them, and is faster.",
+        "mean",
+        choices=("mean", "nearest"),
+    )
+    label_method: str = _choice(
+        "Shrink labels",
+        "How labels are downsampled; they are never averaged. mode: the most frequent of the neighbouring "
+        "labels. nearest: takes one of them, and is faster.",
+        "mode",
+        choices=("mode", "nearest"),
+    )
+    chunks: str = _choice(
+        "Chunks",
+        "Size of the blocks that the image is stored and read in. auto: levels opened from a file and not "
+        "changed keep theirs, others get 1 to 4 MB. Or sizes along the last axes, such as 16, 256, 256.",
+        "auto",
+    )
+    shards: str = _choice(
+        "Shards",
+        "auto: many chunks in one file, so that a large image does not become millions of files. Needs "
+        "version 0.5 or later.",
+        "as the file, else none",
+        choices=("as the file, else none", "auto"),
+    )
+    compressor: str = _choice(
+        "Compression",
+        "All are lossless. auto: as in the file for levels that are copied, else blosc with zstd, small and "
+        "fastest. zstd: slower. gzip: for tools that know neither. none: largest.",
+        "auto",
+        choices=COMPRESSORS,
+    )
+    several: str = _choice(
+        "Several images",
+        "Where images go that are not channels of one image. one collection: all into the target, numbered. "
+        "one store each: side by side, named after the target and the image.",
+        SEVERAL[0],
+        choices=SEVERAL,
+    )
+    verify: bool = _choice(
+        "Check what was written",
+        "Read full resolution back before the image appears at the target, and compare it with the layers. "
+        "Takes about as long again as reading them.",
+        False,
+    )
+    overwrite: bool = _choice(
+        "Replace what is there",
+        "Allow replacing an image at the target. The old image stays until the new one is complete. Labels "
+        "alone are added to an image at the target; this then concerns its labels of the same name.",
+        False,
+        remembered=False,
+    )
+
+
+CHOICES: dict[str, Choice] = {each.name: each.metadata["choice"] for each in fields(Form)}
+"""The table: name of a field of `Form` -> the choice, in the order of the widget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A form that was checked: everything that writing needs to know besides the images themselves."""
+
+    target: str
+    version: str
+    levels: int | None
+    image_method: str
+    label_method: str
+    chunks: Literal["auto"] | tuple[int, ...]
+    shards: Literal["auto"] | None
+    compressor: str
+    together: Literal["collection", "separate"]
+    verify: bool
+    overwrite: bool
+
+
+def resolve(form: Form, file_version: str | None = None) -> Request:
+    """Check the form field by field without IO; `file_version` is that of the file the layers came from.
+
+    Raises OptionError that names the field.
+    """
+    for name, choice in CHOICES.items():
+        value = getattr(form, name)
+        # More levels than the widget offers are fine.
+        if choice.choices and name != "levels" and value not in choice.choices:
+            raise OptionError(
+                f"{choice.title}: {value!r} is not a choice.", expected=", ".join(choice.choices)
+            )
+    version = (file_version or DEFAULT_VERSION) if form.version == AS_FILE else form.version
+    if form.shards == "auto" and version == "0.4":
+        raise OptionError(
+            "OME-NGFF 0.4 has no shards.",
+            expected="Zarr v3, which came with version 0.5",
+            hint="Choose version 0.5 or later, or other shards, here or in the Preferences.",
+        )
+    return Request(
+        target=target_path(form.target),
+        version=version,
+        levels=_levels(form.levels),
+        image_method=form.image_method,
+        label_method=form.label_method,
+        chunks=_chunks(form.chunks),
+        shards="auto" if form.shards == "auto" else None,
+        compressor=form.compressor,
+        together="collection" if form.several == SEVERAL[0] else "separate",
+        verify=form.verify,
+        overwrite=form.overwrite,
+    )
+
+
+def _levels(text: str) -> int | None:
+    text = text.strip().lower()
+    if text in ("", "auto"):
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 32:
+        raise OptionError(
+            f"Levels: {text!r} is not a number of levels.", expected="auto, or a number from 1 to 32"
+        )
+    return int(text)
+
+
+def _chunks(text: str) -> Literal["auto"] | tuple[int, ...]:
+    text = text.strip().lower()
+    if text in ("", "auto"):
+        return "auto"
+    words = [word for word in re.split(r"[\s,;x×()\[\]]+", text) if word]
+    if not words or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+        raise OptionError(
+            f"Chunks: {text!r} is not a list of sizes.",
+            expected="auto, or whole numbers for the last axes, such as 16, 256, 256",
+        )
+    return tuple(int(word) for word in words)
+
+
+def codec(name: str) -> Any:
+    """Make the numcodecs codec of a compressor's name; ``"auto"`` stays, and ``"none"`` is None."""
+    import numcodecs
+
+    if name == "zstd":
+        return numcodecs.Zstd(level=3)
+    if name == "gzip":
+        return numcodecs.GZip(level=5)
+    return "auto" if name == "auto" else None
 
 
 def target_path(text: str) -> str:
     """Absolute path or address that a typed target means, with ``.ome.zarr`` where no suffix was typed.
 
-    Raises
-    ------
-    OptionError
-        If nothing was typed, no name, or an address that cannot be written to.
-
-    Examples
-    --------
-    >>> target_path("/data/cells"), target_path("/data/cells.zarr/"), target_path("/data/cells.ozx")
-    ('/data/cells.ome.zarr', '/data/cells.zarr', '/data/cells.ozx')
-    >>> target_path("s3://bucket/day 1/cells")
-    's3://bucket/day 1/cells.ome.zarr'
+    Raises OptionError if nothing was typed, no name, or an address that cannot be written to.
     """
     text = local_path(text.strip())
     if not text or text == ".":
@@ -78,15 +273,7 @@ def _nameless(text: str) -> OptionError:
 
 
 def propose_target(name: str, folder: str, taken: Iterable[str]) -> str:
-    """Path for a new image of this name in a folder, beside the names that are taken there.
-
-    Examples
-    --------
-    >>> propose_target("my cells: DAPI", "/data", taken=())
-    '/data/my cells DAPI.ome.zarr'
-    >>> propose_target("cells.ome.zarr", "/data", taken=("cells.ome.zarr",))
-    '/data/cells-2.ome.zarr'
-    """
+    """Path for a new image of this name in a folder, unlike the names that are taken there."""
     stem = re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "", name).strip(" .")
     for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
@@ -94,190 +281,3 @@ def propose_target(name: str, folder: str, taken: Iterable[str]) -> str:
     used = frozenset(taken)
     names = (f"{stem}{'' if n == 1 else f'-{n}'}.ome.zarr" for n in range(1, len(used) + 2))
     return os.path.join(folder, next(name for name in names if name not in used))
-
-
-AS_FILE = "as the file, else 0.5"
-
-
-VERSIONS = (AS_FILE, "0.5", "0.4", "0.6")
-
-
-LEVELS = ("auto", *(str(n) for n in range(1, 11)))
-
-
-IMAGE_METHODS = ("mean", "nearest")
-
-
-LABEL_METHODS = ("mode", "nearest")
-
-
-SHARDS = ("as the file, else none", "auto")
-
-
-COMPRESSORS = ("auto", "zstd", "gzip", "none")
-
-
-SEVERAL = ("one collection", "one store each")
-
-
-DEFAULT_VERSION = "0.5"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Form:
-    """What was chosen, before anything is checked.
-
-    Parameters
-    ----------
-    target
-        Path or address as typed.
-    version
-        OME-NGFF version; `AS_FILE` is the one of the file that the layers were opened from.
-    levels
-        Total number of levels, or ``"auto"``.
-    image_method, label_method
-        How each level is made from the one above it, for images and for label images.
-    chunks
-        ``"auto"``, or sizes along the last axes: ``"16, 256, 256"``.
-    shards
-        ``"auto"``, or none unless a file whose levels are copied has them.
-    compressor
-        One of ``"auto"``, ``"zstd"``, ``"gzip"``, ``"none"``.
-    several
-        Where images that do not belong together go: ``"one collection"`` or ``"one store each"``.
-    verify
-        Whether what was written is read back and compared before it is published.
-    overwrite
-        Whether what is at the target may be replaced.
-    """
-
-    target: str
-    version: str = AS_FILE
-    levels: str = "auto"
-    image_method: str = "mean"
-    label_method: str = "mode"
-    chunks: str = "auto"
-    shards: str = SHARDS[0]
-    compressor: str = "auto"
-    several: str = SEVERAL[0]
-    verify: bool = False
-    overwrite: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """A form that was checked: everything that writing needs to know besides the images themselves."""
-
-    target: str
-    version: str
-    levels: int | None
-    image_method: str
-    label_method: str
-    chunks: Literal["auto"] | tuple[int, ...]
-    shards: Literal["auto"] | None
-    compressor: str
-    together: Literal["collection", "separate"]
-    verify: bool
-    overwrite: bool
-
-
-def resolve(form: Form, file_version: str | None = None) -> Request:
-    """Check the form, field by field, without touching a disk.
-
-    Parameters
-    ----------
-    form
-        What was chosen.
-    file_version
-        Version of the file that the layers were opened from, if they were.
-
-    Raises
-    ------
-    OptionError
-        If a field cannot be understood; the message names the field.
-
-    Examples
-    --------
-    >>> resolve(Form(target="/data/cells", chunks="16, 256, 256")).target
-    '/data/cells.ome.zarr'
-    >>> resolve(Form(target="/data/cells")).version, resolve(Form(target="/data/cells"), "0.4").version
-    ('0.5', '0.4')
-    """
-    version = _choice("Version", form.version, VERSIONS)
-    several = _choice("Several images", form.several, SEVERAL)
-    version = (file_version or DEFAULT_VERSION) if version == AS_FILE else version
-    shards = _choice("Shards", form.shards, SHARDS)
-    if shards == "auto" and version == "0.4":
-        raise OptionError(
-            "OME-NGFF 0.4 has no shards.",
-            expected="Zarr v3, which came with version 0.5",
-            hint="Choose version 0.5 or later, or other shards, here or in the Preferences.",
-        )
-    return Request(
-        target=target_path(form.target),
-        version=version,
-        levels=_levels(form.levels),
-        image_method=_choice("Shrink images", form.image_method, IMAGE_METHODS),
-        label_method=_choice("Shrink labels", form.label_method, LABEL_METHODS),
-        chunks=_chunks(form.chunks),
-        shards="auto" if shards == "auto" else None,
-        compressor=_choice("Compression", form.compressor, COMPRESSORS),
-        together="collection" if several == SEVERAL[0] else "separate",
-        verify=form.verify,
-        overwrite=form.overwrite,
-    )
-
-
-def _choice(field: str, value: str, choices: Sequence[str]) -> str:
-    if value not in choices:
-        raise OptionError(f"{field}: {value!r} is not a choice.", expected=", ".join(choices))
-    return value
-
-
-def _levels(text: str) -> int | None:
-    text = text.strip().lower()
-    if text in ("", "auto"):
-        return None
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 32:
-        raise OptionError(
-            f"Levels: {text!r} is not a number of levels.", expected="auto, or a number from 1 to 32"
-        )
-    return int(text)
-
-
-def _chunks(text: str) -> Literal["auto"] | tuple[int, ...]:
-    text = text.strip().lower()
-    if text in ("", "auto"):
-        return "auto"
-    words = [word for word in re.split(r"[\s,;x×()\[\]]+", text) if word]
-    if not words or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
-        raise OptionError(
-            f"Chunks: {text!r} is not a list of sizes.",
-            expected="auto, or whole numbers for the last axes, such as 16, 256, 256",
-        )
-    return tuple(int(word) for word in words)
-
-
-def codec(name: str) -> Any:
-    """Make the numcodecs codec of a compressor's name; ``"auto"`` is left to the library, and None is none.
-
-    Raises
-    ------
-    OptionError
-        If there is no such compressor.
-
-    Examples
-    --------
-    >>> codec("gzip").level
-    5
-    """
-    import numcodecs
-
-    _choice("Compression", name, COMPRESSORS)
-    made: dict[str, Any] = {
-        "auto": lambda: "auto",
-        "zstd": lambda: numcodecs.Zstd(level=3),
-        "gzip": lambda: numcodecs.GZip(level=5),
-        "none": lambda: None,
-    }
-    return made[name]()
