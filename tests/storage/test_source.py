@@ -23,7 +23,7 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.chunk_reader import MAX_STRETCH, stretches
-from napari_ome_ngff.storage.pixels.codecs import chunk_format
+from napari_ome_ngff.storage.pixels.codecs import checksum, chunk_format
 from napari_ome_ngff.storage.pixels.indexing import boxes, cut, pieces
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
@@ -313,7 +313,7 @@ def test_requests_under_way_are_many_but_bounded(shards: Any) -> None:
 
 
 def test_large_chunks_are_fetched_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "MAX_BYTES", 100)
+    monkeypatch.setattr(requests, "MAX_BYTES_AT_ONCE", 100)
     found: dict[int, Any] = {}
     under_way: list[str] = []
 
@@ -592,3 +592,8 @@ def test_locations_of_local_arrays_are_paths(tmp_path: Path) -> None:
     make(LocalStore(tmp_path / "a.zarr"), name="0")
     array = zarr.open_array(tmp_path / "a.zarr", path="0")
     assert lazy_locations(array) == {str(tmp_path / "a.zarr" / "0")}
+
+
+def test_the_checksum_of_a_shards_index_is_crc32c() -> None:
+    """The check value of RFC 3720."""
+    assert checksum(b"123456789") == bytes.fromhex("839206e3")

@@ -273,7 +273,7 @@ class ChunkReader:
 
     def _read_pieces(self, form: ChunkFormat, wanted: Sequence[tuple[Position, Piece]], take: Take) -> None:
         def handle(number: int, answer: Answer) -> None:
-            take(wanted[number][0], _decoded(form.values, answer))
+            take(wanted[number][0], _decoded(form.decode, answer))
 
         read_pieces(self.array.store, [piece for _, piece in wanted], handle, decoded_bytes=form.nbytes)
 
@@ -292,7 +292,7 @@ class ChunkReader:
                 if isinstance(place, Exception):
                     take(position, place)
                 elif place is None:
-                    take(position, form.values(None))
+                    take(position, form.decode(None))
                 elif place[1] > 2 * form.nbytes + 2**20:
                     take(position, ValueError(f"the index of the shard says {place[1]} bytes for a chunk"))
                 else:
@@ -301,7 +301,7 @@ class ChunkReader:
 
         def handle(number: int, answer: Answer) -> None:
             for position, part in wanted[number][1]:
-                take(position, _decoded(form.values, answer[part] if isinstance(answer, bytes) else answer))
+                take(position, _decoded(form.decode, answer[part] if isinstance(answer, bytes) else answer))
 
         largest = max((len(members) for _, members in wanted), default=0) * form.nbytes
         read_pieces(self.array.store, [piece for piece, _ in wanted], handle, decoded_bytes=largest)
@@ -316,7 +316,7 @@ class ChunkReader:
         missing = [i for i, index in enumerate(found) if index is None]
 
         def decode(data: bytes | None) -> np.ndarray[Any, Any]:
-            return shard.none() if data is None else shard.decode(data)
+            return shard.empty() if data is None else shard.decode(data)
 
         def handle(number: int, answer: Answer) -> None:
             indices[keys[missing[number]]] = _decoded(decode, answer)

@@ -1,7 +1,6 @@
-"""What the stored bytes of a chunk mean, for the plain codec chains that nearly all images have.
+"""Plain codec chains, which nearly all images have: chunks are decoded, and encoded, without Zarr.
 
-Zarr decodes every chain, but goes through its event loop for each chunk. Here bytes become values in one
-call, in whatever thread has them. Chains that are not plain are left to Zarr: `chunk_format` returns None.
+Zarr knows every chain, but goes through its event loop for each chunk. What is not plain is left to it.
 """
 
 from __future__ import annotations
@@ -9,23 +8,30 @@ from __future__ import annotations
 import gzip
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import google_crc32c
 import numpy as np
 
 if TYPE_CHECKING:
     import zarr
 
-Decoder = Callable[[Any, int], Any]
-"""From bytes, and how many there may be afterwards, to bytes."""
+MISSING = np.uint64(2**64 - 1)
+"""Offset and length, in the index of a shard, of a chunk that is not stored (sharding codec)."""
 
 
-_V2_COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
+_READ_V2 = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
 
 
-_MISSING = np.uint64(2**64 - 1)  # in the index of a shard
+_READ_V3 = frozenset({"blosc", "gzip", "zstd"})
+
+
+_WRITTEN = frozenset({"blosc", "gzip", "zstd"})
+
+
+_SHUFFLE = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,130 +45,114 @@ class ShardIndex:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Where the index is in the stored shard, as in `storage.transfer.Piece`."""
+        """Offset (-1: the last bytes) and length of the stored index, as in `requests.Piece`."""
         size = 16 * math.prod(self.grid) + 4 * self.checksum
         return (-1, size) if self.at_end else (0, size)
 
     def decode(self, data: bytes) -> np.ndarray[Any, Any]:
-        """Return offset and length of each chunk, as an array of the shape of the grid and a last axis of 2.
-
-        Parameters
-        ----------
-        data
-            The stored index.
-
-        Raises
-        ------
-        ValueError
-            If it is damaged.
-        """
+        """Offset and length of each chunk, of shape ``(*grid, 2)``; ValueError if the index is damaged."""
         if len(data) != self.span[1]:
             raise ValueError(f"the index of the shard has {len(data)} bytes instead of {self.span[1]}")
         if self.checksum:
-            import google_crc32c  # zarr needs it too
-
-            if google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):
+            if checksum(data[:-4]) != data[-4:]:
                 raise ValueError("the checksum of the shard's index is wrong")
             data = data[:-4]
         return np.frombuffer(data, "<u8").reshape(*self.grid, 2)
 
-    def none(self) -> np.ndarray[Any, Any]:
-        """Return the index of a shard that was never written."""
-        return np.broadcast_to(_MISSING, (*self.grid, 2))
+    def empty(self) -> np.ndarray[Any, Any]:
+        """The index of a shard that was never written."""
+        return np.broadcast_to(MISSING, (*self.grid, 2))
 
     @staticmethod
     def place(index: np.ndarray[Any, Any], position: Sequence[int]) -> tuple[int, int] | None:
-        """Return offset and length of a chunk, None if it was never written."""
+        """Offset and length of the chunk at a position of the array's chunk grid; None if not stored."""
         offset, length = index[tuple(p % n for p, n in zip(position, index.shape[:-1], strict=True))]
-        return None if offset == _MISSING and length == _MISSING else (int(offset), int(length))
+        return None if offset == MISSING and length == MISSING else (int(offset), int(length))
+
+
+def checksum(data: bytes) -> bytes:
+    """CRC-32C as the codec ``crc32c`` of Zarr appends it: four bytes, little endian."""
+    value: int = google_crc32c.value(data)
+    return value.to_bytes(4, "little")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkFormat:
-    """How the stored bytes of a chunk become values."""
+    """How the values of a chunk become stored bytes, and back."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    """Type of the values as they are stored, byte order included."""
-    order: str
-    decoders: tuple[Decoder, ...]
+    """As stored, byte order included."""
+    order: Literal["C", "F"]
+    codecs: tuple[Any, ...]
+    """Codecs of numcodecs, in the order in which they encode."""
     fill: np.ndarray[Any, Any]
     """The fill value, without axes."""
     shard: ShardIndex | None = None
+    encodable: bool
+    """Whether chunks may be written without Zarr: then there is one codec at most."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the values of a chunk."""
+        """Bytes of a decoded chunk."""
         return math.prod(self.shape) * self.dtype.itemsize
 
-    def values(self, data: bytes | None) -> np.ndarray[Any, Any]:
-        """Decode a chunk.
+    def decode(self, data: bytes | None) -> np.ndarray[Any, Any]:
+        """The values of a chunk, read-only; of None (never written) the fill value.
 
-        Parameters
-        ----------
-        data
-            Its stored bytes; None for a chunk that was never written.
-
-        Returns
-        -------
-        numpy.ndarray
-            Of the shape of a chunk, read-only.
-
-        Raises
-        ------
-        Exception
-            Whatever a codec raises on damaged data; ValueError if there are too few or too many bytes.
+        On damaged data a codec raises whatever it likes; too few or too many bytes are a ValueError.
         """
         if data is None:
             return np.broadcast_to(self.fill, self.shape)
         nbytes = self.nbytes
-        for number, decoder in enumerate(self.decoders, 1):
+        for number, codec in enumerate(reversed(self.codecs), 1):
             # What is compressed twice may have grown a little the first time.
-            data = decoder(data, nbytes if number == len(self.decoders) else 2 * nbytes + 2**16)
+            limit = nbytes if number == len(self.codecs) else 2 * nbytes + 2**16
+            data = _gunzip(data, limit) if codec.codec_id == "gzip" else codec.decode(data)
+        assert data is not None
         if len(data) != nbytes:
             raise ValueError(f"the chunk holds {len(data)} bytes instead of {nbytes}")
-        return np.frombuffer(data, self.dtype).reshape(self.shape, order="F" if self.order == "F" else "C")
+        return np.frombuffer(data, self.dtype).reshape(self.shape, order=self.order)
 
 
 def chunk_format(array: zarr.Array[Any]) -> ChunkFormat | None:
-    """Return how chunks of an array are decoded, if its codecs are plain.
+    """How chunks of an array are stored; None if its codecs are not plain.
 
-    Parameters
-    ----------
-    array
-        The array.
-
-    Returns
-    -------
-    ChunkFormat or None
-        None for filters, transposed chunks, codecs of other packages and types that numpy has no bytes for:
-        those are left to Zarr.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> array = zarr.create_array({}, shape=(4, 4), chunks=(2, 2), dtype="uint16", fill_value=7)
-    >>> chunk_format(array).values(None).tolist()
-    [[7, 7], [7, 7]]
-    >>> chunk_format(zarr.create_array({}, shape=(4,), dtype=str)) is None
-    True
+    Not plain are filters, transposed chunks, codecs of other packages and types that numpy has no bytes for.
     """
     dtype = np.dtype(array.dtype)
     config = getattr(array, "config", None)  # since zarr 3.2
     if dtype.kind not in "biufc" or not getattr(config, "read_missing_chunks", True):
         return None
-    metadata: Any = array.metadata
     fill = np.zeros((), dtype)
     if array.fill_value is not None:
         fill[()] = array.fill_value
+    metadata: Any = array.metadata
     if metadata.zarr_format == 2:
-        decoders = _decoders_of_v2(metadata)
-        if decoders is None:
-            return None
-        return ChunkFormat(
-            shape=tuple(array.chunks), dtype=dtype, order=metadata.order, decoders=decoders, fill=fill
-        )
-    document = metadata.to_dict()
+        return _format_v2(array, metadata, dtype, fill)
+    return _format_v3(array, metadata.to_dict(), dtype, fill)
+
+
+def _format_v2(
+    array: zarr.Array[Any], metadata: Any, dtype: np.dtype[Any], fill: np.ndarray[Any, Any]
+) -> ChunkFormat | None:
+    codecs = () if metadata.compressor is None else (metadata.compressor,)
+    names = {getattr(codec, "codec_id", None) for codec in codecs}
+    if metadata.filters or metadata.order not in ("C", "F") or not names <= _READ_V2:
+        return None
+    return ChunkFormat(
+        shape=tuple(array.chunks),
+        dtype=dtype,
+        order=metadata.order,
+        codecs=codecs,
+        fill=fill,
+        encodable=metadata.order == "C" and names <= _WRITTEN,
+    )
+
+
+def _format_v3(
+    array: zarr.Array[Any], document: Mapping[str, Any], dtype: np.dtype[Any], fill: np.ndarray[Any, Any]
+) -> ChunkFormat | None:
     if document["chunk_grid"]["name"] != "regular" or document.get("storage_transformers"):
         return None
     codecs, shard = _items(document["codecs"]), None
@@ -170,17 +160,22 @@ def chunk_format(array: zarr.Array[Any]) -> ChunkFormat | None:
         if len(codecs) > 1 or (shard := _shard_index(array, codecs[0][1])) is None:
             return None
         codecs = _items(codecs[0][1]["codecs"])
-    if not codecs or codecs[0][0] != "bytes" or any(name not in _V3_DECODERS for name, _ in codecs[1:]):
+    if not codecs or codecs[0][0] != "bytes" or any(name not in _READ_V3 for name, _ in codecs[1:]):
         return None
     orders: Mapping[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
     endian = codecs[0][1].get("endian")
+    # Here blosc takes the size of a value from the values.
+    sizes = {config.get("typesize", dtype.itemsize) for name, config in codecs[1:] if name == "blosc"}
     return ChunkFormat(
         shape=tuple(array.chunks),
         dtype=dtype.newbyteorder(orders[endian]) if endian else dtype,
         order="C",
-        decoders=tuple(_V3_DECODERS[name]() for name, _ in reversed(codecs[1:])),
+        codecs=tuple(_codec_v3(name, config) for name, config in codecs[1:]),
         fill=fill,
         shard=shard,
+        encodable=len(codecs) <= 2
+        and sizes <= {dtype.itemsize}
+        and (shard is None or (shard.checksum and shard.at_end)),
     )
 
 
@@ -201,16 +196,13 @@ def _shard_index(array: zarr.Array[Any], configuration: Mapping[str, Any]) -> Sh
     )
 
 
-def _decoders_of_v2(metadata: Any) -> tuple[Decoder, ...] | None:
-    compressor = metadata.compressor
-    if metadata.filters or metadata.order not in ("C", "F"):
-        return None
-    if compressor is None:
-        return ()
-    name = getattr(compressor, "codec_id", None)
-    if name not in _V2_COMPRESSORS:
-        return None
-    return (_gunzip if name == "gzip" else lambda data, _: compressor.decode(data),)
+def _codec_v3(name: str, configuration: Mapping[str, Any]) -> Any:
+    import numcodecs
+
+    options = {key: value for key, value in configuration.items() if key != "typesize"}
+    if name == "blosc" and isinstance(options.get("shuffle"), str):
+        options["shuffle"] = _SHUFFLE[options["shuffle"]]
+    return numcodecs.get_codec({"id": name, **options})
 
 
 def _gunzip(data: Any, limit: int) -> bytes:
@@ -220,24 +212,3 @@ def _gunzip(data: Any, limit: int) -> bytes:
     if len(unpacked) > limit:
         raise ValueError(f"the chunk unpacks to more than {limit} bytes")
     return unpacked
-
-
-def _zstd() -> Decoder:
-    from numcodecs import Zstd
-
-    codec = Zstd()
-    return lambda data, _: codec.decode(data)
-
-
-def _blosc() -> Decoder:
-    from numcodecs import Blosc
-
-    codec = Blosc()
-    return lambda data, _: codec.decode(data)
-
-
-_V3_DECODERS: Mapping[str, Callable[[], Decoder]] = {
-    "blosc": _blosc,
-    "gzip": lambda: _gunzip,
-    "zstd": _zstd,
-}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.storage.pixels.codecs import MISSING, checksum, chunk_format
 from napari_ome_ngff.writing.blocks import Box, depth_first, shape_of
 from napari_ome_ngff.writing.target import can_append
 
 if TYPE_CHECKING:
     import zarr
-
-_MISSING = np.uint64(2**64 - 1)  # Zarr v3, sharding codec: offset and length of a chunk that is not there
 
 
 @dataclass(kw_only=True)
@@ -99,7 +98,7 @@ class ShardAppender:
     def _begin(self, where: tuple[int, ...], per_shard: tuple[int, ...]) -> _OpenShard:
         chunks_of_array = [-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True)]
         there = [min(p, n - w * p) for p, n, w in zip(per_shard, chunks_of_array, where, strict=True)]
-        index = np.full((math.prod(per_shard), 2), _MISSING, dtype="<u8")
+        index = np.full((math.prod(per_shard), 2), MISSING, dtype="<u8")
         return _OpenShard(index=index, missing=math.prod(there))
 
     def close(self) -> None:
@@ -111,31 +110,6 @@ class ShardAppender:
             self._open.clear()
 
 
-def crc32c(content: bytes) -> int:
-    """CRC-32C (Castagnoli), the checksum of a shard's index: a few kilobytes, so plain Python will do.
-
-    Examples
-    --------
-    The check value of RFC 3720:
-
-    >>> hex(crc32c(b"123456789"))
-    '0xe3069283'
-    """
-    remainder = 0xFFFFFFFF
-    for byte in content:
-        remainder = _CRC_TABLE[(remainder ^ byte) & 0xFF] ^ (remainder >> 8)
-    return remainder ^ 0xFFFFFFFF
-
-
-def _crc_of_byte(byte: int) -> int:
-    for _ in range(8):
-        byte = (byte >> 1) ^ (0x82F63B78 if byte & 1 else 0)
-    return byte
-
-
-_CRC_TABLE = tuple(_crc_of_byte(byte) for byte in range(256))
-
-
 def _create(path: str) -> int:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     return os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
@@ -145,7 +119,7 @@ def _complete(shard: _OpenShard) -> None:
     assert shard.descriptor is not None
     index = shard.index.tobytes()
     try:
-        _write_at(shard.descriptor, index + crc32c(index).to_bytes(4, "little"), shard.end)
+        _write_at(shard.descriptor, index + checksum(index), shard.end)
     finally:
         os.close(shard.descriptor)
 
@@ -155,12 +129,6 @@ def _write_at(descriptor: int, content: Any, position: int) -> None:
     while left:
         written = os.pwrite(descriptor, left, position)
         left, position = left[written:], position + written
-
-
-_COMPRESSORS = frozenset({"blosc", "zstd", "gzip"})
-
-
-_SHUFFLE = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,76 +209,22 @@ def _plain_chunks(array: zarr.Array[Any], shared_memory: bool) -> PlainChunks | 
 
     if type(array.store) is not LocalStore or array.ndim == 0:
         return None
-    about: Mapping[str, Any] = array.metadata.to_dict()
-    folder = os.path.join(str(array.store.root), array.path)
-    fill = np.asarray(0 if array.fill_value is None else array.fill_value)
-    if about["zarr_format"] == 2:
-        compressor = _codec_v2(about)
-        if compressor is None:
-            return None
-        dtype = array.dtype
-        return PlainChunks(
-            folder=folder,
-            chunks=array.chunks,
-            dtype=dtype,
-            fill=fill.astype(dtype).reshape(1),
-            compressor=compressor[0],
-        )
-    codecs, shards = about["codecs"], None
-    if len(codecs) == 1 and codecs[0]["name"] == "sharding_indexed":
-        usual = _is_usual_shard(codecs[0]["configuration"])
-        if not (shared_memory and usual and can_append()) or array.shards is None:
-            return None
-        codecs = codecs[0]["configuration"]["codecs"]
-        shards = ShardAppender(shape=array.shape, chunks=array.chunks, shards=array.shards)
-    found = _codecs_v3(codecs, array.dtype)
-    if found is None or about.get("storage_transformers"):
+    form = chunk_format(array)
+    if form is None or not form.encodable:
         return None
+    shards = None
+    if form.shard is not None:
+        if not (shared_memory and can_append()) or array.shards is None:
+            return None
+        shards = ShardAppender(shape=array.shape, chunks=array.chunks, shards=array.shards)
     return PlainChunks(
-        folder=folder,
-        chunks=array.chunks,
-        dtype=found[0],
-        fill=fill.astype(found[0]).reshape(1),
-        compressor=found[1],
+        folder=os.path.join(str(array.store.root), array.path),
+        chunks=form.shape,
+        dtype=form.dtype,
+        fill=form.fill.astype(form.dtype).reshape(1),
+        compressor=form.codecs[0] if form.codecs else None,
         shards=shards,
     )
-
-
-def _codec_v2(about: Mapping[str, Any]) -> tuple[Any] | None:
-    """The compressor in a tuple (it may be None), or None if there is more to encoding than that."""
-    import numcodecs
-
-    if about.get("filters") or about["order"] != "C":
-        return None
-    config = about["compressor"]
-    if config is None:
-        return (None,)
-    return (numcodecs.get_codec(dict(config)),) if config["id"] in _COMPRESSORS else None
-
-
-def _codecs_v3(codecs: Any, dtype: np.dtype[Any]) -> tuple[np.dtype[Any], Any] | None:
-    """Stored dtype and compressor, or None if the chain is another one than bytes and a compressor."""
-    import numcodecs
-
-    names = [codec["name"] for codec in codecs]
-    if names[:1] != ["bytes"] or len(names) > 2 or not set(names[1:]) <= _COMPRESSORS:
-        return None
-    endian = codecs[0].get("configuration", {}).get("endian", "little")
-    stored = dtype.newbyteorder(">" if endian == "big" else "<")
-    if len(names) == 1:
-        return stored, None
-    config = dict(codecs[1].get("configuration", {}))
-    if names[1] == "blosc":
-        if config.pop("typesize", dtype.itemsize) != dtype.itemsize:
-            return None
-        config["shuffle"] = _SHUFFLE[config["shuffle"]]
-    return stored, numcodecs.get_codec({"id": names[1], **config})
-
-
-def _is_usual_shard(config: Mapping[str, Any]) -> bool:
-    index = [codec["name"] for codec in config["index_codecs"]]
-    little = config["index_codecs"][0].get("configuration", {}).get("endian") == "little"
-    return index == ["bytes", "crc32c"] and little and config.get("index_location", "end") == "end"
 
 
 def write_units(writer: UnitWriter, region: Box, data: NDArray[Any]) -> None:
