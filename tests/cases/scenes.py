@@ -156,7 +156,7 @@ def cases() -> list[Case]:
     add(
         "cycle",
         "a circle of transforms",
-        "the shortest way counts; if the circle contradicts itself, with a warning",
+        "the shortest way counts",
         scene(
             [
                 *TWO[:1],
@@ -170,7 +170,7 @@ def cases() -> list[Case]:
     add(
         "wrong_cycle",
         "a circle of transforms",
-        "the shortest way counts; if the circle contradicts itself, with a warning",
+        "the shortest way counts",
         scene(
             [
                 *TWO[:1],

@@ -108,12 +108,6 @@ def test_a_field_is_named_and_a_way_without_one_preferred() -> None:
     assert apply_affine(found.affine, (1, 2)) == (11, 16)
 
 
-def test_transforms_that_contradict_each_other_are_named() -> None:
-    found = seen(image(link("lab", "stage"), link("lab", "room"), link("room", "stage")), "stage")
-    assert len(found.problems) == 1
-    assert "contradict" in found.problems[0]
-
-
 def test_numbers_may_be_kept_in_arrays() -> None:
     kept = image(link("lab", "stage", {"type": "affine", "path": "numbers/affine"}))
     found = seen(kept, "stage", **{"numbers/affine": [[1, 0, 5], [0, 1, 7]]})

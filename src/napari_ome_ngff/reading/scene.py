@@ -49,7 +49,7 @@ def open_scene(
     -----
     OmeNgffWarning
         If an image is not there or cannot be opened: it is left out. Once more if images cannot be placed, or
-        transforms cannot be applied or contradict each other.
+        transforms cannot be applied.
 
     Raises
     ------

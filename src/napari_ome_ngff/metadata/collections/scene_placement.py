@@ -13,13 +13,13 @@ from itertools import islice
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OptionError
 from napari_ome_ngff.metadata.json_checks import describe
 from napari_ome_ngff.metadata.nouns import CoordinateSystem, Json, Link, Multiscale, Scene, SystemRef, View
-from napari_ome_ngff.metadata.systems.graph import Edge, Way, contradictions, ways_to
+from napari_ome_ngff.metadata.systems.graph import Edge, Way, ways_to
 from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
 from napari_ome_ngff.metadata.systems.view import own_edges, systems_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Graph:
+class SceneGraph:
     """All systems of a scene and its images, the transforms between them, and what could not be read."""
 
     systems: Mapping[SystemRef, CoordinateSystem]
@@ -80,7 +80,7 @@ def place_members(
     dict of View
         By path; an image that no transform leads from to the system is missing.
     tuple of str
-        What could not be read or followed, which transforms contradict others, and which images are missing.
+        What could not be read or followed, and which images are missing.
 
     Raises
     ------
@@ -94,11 +94,11 @@ def place_members(
     Traceback (most recent call last):
     napari_ome_ngff.errors.OptionError: The scene has no coordinate system 'b'...
     """
-    graph = _graph(scene, members, parameters=parameters, where=where)
+    graph = scene_graph(scene, members, parameters=parameters, where=where)
     if system is None:
         target, ways = _default(scene, members, graph)
     else:
-        target = _find(system, scene, members, where=where)
+        target = find_system(system, scene, members, where=where)
         ways = ways_to(target, graph.edges, ndim=len(graph.systems[target].axes))
     views: dict[str, View] = {}
     problems = list(graph.problems)
@@ -111,57 +111,7 @@ def place_members(
                 f"Image {path!r} cannot be placed in {_said(target)}: no transform leads there. "
                 "It is shown in its own place."
             )
-    for edge in contradictions(graph.edges, ways):
-        problems.append(
-            f"The transform from {_said(edge.input)} to {_said(edge.output)} contradicts others, and is not "
-            f"followed ({edge.where})."
-        )
     return views, tuple(dict.fromkeys(problems))
-
-
-def way_between(
-    scene: Scene,
-    members: Mapping[str, Multiscale],
-    source: str,
-    target: str,
-    *,
-    parameters: Mapping[str, Json],
-    where: str,
-) -> Way:
-    """Return how to get from one coordinate system of a scene to another, for points and the like.
-
-    Parameters
-    ----------
-    scene, members, parameters, where
-        As for :func:`place_members`.
-    source, target
-        Of :func:`scene_systems`.
-
-    Raises
-    ------
-    OptionError
-        If there is no such system.
-    MetadataError
-        If no transform leads from one to the other.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.metadata.nouns import Axis
-    >>> line = CoordinateSystem(name="lab", axes=(Axis(name="x"),))
-    >>> scene = Scene(version="0.6", systems=(line,))
-    >>> way_between(scene, {}, "lab", "lab", parameters={}, where="").affine.matrix
-    ((1.0,),)
-    """
-    graph = _graph(scene, members, parameters=parameters, where=where)
-    start, end = (_find(name, scene, members, where=where) for name in (source, target))
-    way = ways_to(end, graph.edges, ndim=len(graph.systems[end].axes)).get(start)
-    if way is None:
-        raise MetadataError(
-            f"No transform leads from {_said(start)} to {_said(end)}.",
-            where=where,
-            found=" ".join(graph.problems[:3]),
-        )
-    return way
 
 
 def _said(ref: SystemRef) -> str:
@@ -172,7 +122,8 @@ def _intrinsic(path: str, member: Multiscale) -> SystemRef:
     return SystemRef(name=member.system or "", path=path)
 
 
-def _find(name: str, scene: Scene, members: Mapping[str, Multiscale], *, where: str) -> SystemRef:
+def find_system(name: str, scene: Scene, members: Mapping[str, Multiscale], *, where: str) -> SystemRef:
+    """Return the system of a scene that has a name: its own, that of an image, or the only one called so."""
     known = scene_systems(scene, members)
     if name in known:
         return known[name]
@@ -190,7 +141,7 @@ def _find(name: str, scene: Scene, members: Mapping[str, Multiscale], *, where: 
 
 
 def _default(
-    scene: Scene, members: Mapping[str, Multiscale], graph: _Graph
+    scene: Scene, members: Mapping[str, Multiscale], graph: SceneGraph
 ) -> tuple[SystemRef, dict[SystemRef, Way]]:
     """Return the system to show a scene in, and the ways there.
 
@@ -216,9 +167,10 @@ def _default(
     return best[1], best[2]
 
 
-def _graph(
+def scene_graph(
     scene: Scene, members: Mapping[str, Multiscale], *, parameters: Mapping[str, Json], where: str
-) -> _Graph:
+) -> SceneGraph:
+    """Return the graph of a scene and of the images that are there."""
     systems = {SystemRef(name=system.name): system for system in scene.systems}
     edges: list[Edge] = []
     problems: dict[str, None] = {}
@@ -238,7 +190,7 @@ def _graph(
             edges.append(_edge(link, members, systems, parameters, problems))
         except OmeNgffError as error:
             problems[f"{error.summary.removesuffix('.')}; not followed ({link.where})."] = None
-    return _Graph(systems=systems, edges=tuple(edges), problems=tuple(problems))
+    return SceneGraph(systems=systems, edges=tuple(edges), problems=tuple(problems))
 
 
 def _by_member(
@@ -272,7 +224,7 @@ def _edge(
     way = decode_two_way(
         link.transform, inputs=inputs, outputs=axes[1], parameters=parameters, where=link.where
     )
-    return Edge(input=ends[0], output=ends[1], way=way, where=link.where)
+    return Edge(input=ends[0], output=ends[1], way=way)
 
 
 def _resolved(

@@ -7,7 +7,7 @@ edges"; any two are linked by a path of transforms, each taken forward or back.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
@@ -15,18 +15,14 @@ from napari_ome_ngff.metadata.affine import compose_affine, identity_affine, is_
 from napari_ome_ngff.metadata.nouns import Affine, SystemRef
 from napari_ome_ngff.metadata.systems.read_simple import TwoWay
 
-_CLOSE = 1e-3
-"""Two ways agree if their numbers differ by less than this share: many matrices have three digits."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """A transform that was read, between two systems. `where` is its location and JSON path."""
+    """A transform that was read, between two systems."""
 
     input: SystemRef
     output: SystemRef
     way: TwoWay
-    where: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +56,7 @@ def ways_to(target: SystemRef, edges: Iterable[Edge], *, ndim: int) -> dict[Syst
     >>> move = {"type": "translation", "translation": [5]}
     >>> way = decode_two_way(move, inputs="x", outputs="x", parameters={}, where="")
     >>> lab, stage = SystemRef(name="lab"), SystemRef(name="stage")
-    >>> edges = [Edge(input=lab, output=stage, way=way, where="")]
+    >>> edges = [Edge(input=lab, output=stage, way=way)]
     >>> ways_to(lab, edges, ndim=1)[stage].affine.translation
     (-5.0,)
     """
@@ -96,48 +92,3 @@ def _steps(edges: Iterable[Edge]) -> dict[SystemRef, list[tuple[SystemRef, Affin
     for here, there, affine, problems in backward:
         into.setdefault(here, []).append((there, affine, problems))
     return into
-
-
-def contradictions(edges: Iterable[Edge], ways: Mapping[SystemRef, Way]) -> Iterator[Edge]:
-    """Yield the transforms that lead somewhere else than the ways that were found.
-
-    Parameters
-    ----------
-    edges
-        The transforms.
-    ways
-        What :func:`ways_to` found with them. Ways with problems are not compared.
-
-    Examples
-    --------
-    >>> list(contradictions([], {}))
-    []
-    """
-    for edge in edges:
-        before, after = ways.get(edge.input), ways.get(edge.output)
-        if before is None or after is None or before.problems or after.problems or edge.way.problems:
-            continue
-        if len(edge.way.forward.matrix) != len(after.affine.matrix[0]):
-            continue
-        direct = compose_affine(edge.way.forward, after.affine)
-        if not _agree(direct, before.affine) and not _says_both(edge, before, after):
-            yield edge
-
-
-def _says_both(edge: Edge, before: Way, after: Way) -> bool:
-    """Return whether a way that went back over this transform did so as the transform says (bijection)."""
-    if edge.way.backward is None:
-        return False
-    return _agree(compose_affine(edge.way.backward, before.affine), after.affine)
-
-
-def _agree(one: Affine, other: Affine) -> bool:
-    def close(a: Iterable[float], b: Iterable[float]) -> bool:
-        pairs = list(zip(a, b, strict=True))
-        largest = max((abs(number) for pair in pairs for number in pair), default=0.0)
-        return all(abs(x - y) <= _CLOSE * largest for x, y in pairs)
-
-    columns = zip(zip(*one.matrix, strict=True), zip(*other.matrix, strict=True), strict=True)
-    # A shift of less than a thousandth of a unit is rounding, too.
-    shifts = ((*one.translation, 1.0), (*other.translation, 1.0))
-    return all(close(a, b) for a, b in columns) and close(*shifts)

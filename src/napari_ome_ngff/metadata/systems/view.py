@@ -14,7 +14,7 @@ from napari_ome_ngff.metadata.affine import compose_affine
 from napari_ome_ngff.metadata.axes import decode_axes
 from napari_ome_ngff.metadata.json_checks import Notes, describe, root
 from napari_ome_ngff.metadata.nouns import Affine, CoordinateSystem, Json, Multiscale, SystemRef, View
-from napari_ome_ngff.metadata.systems.graph import Edge, contradictions, ways_to
+from napari_ome_ngff.metadata.systems.graph import Edge, ways_to
 from napari_ome_ngff.metadata.systems.read_simple import number_paths
 from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
 
@@ -141,7 +141,6 @@ def own_edges(
             input=SystemRef(name=start.name, path=path),
             output=SystemRef(name=end.name, path=path),
             way=way,
-            where=place,
         )
 
 
@@ -257,8 +256,7 @@ def view(
             expected=f"transforms that lead there from {describe(multiscale.system)}",
             hint="Open it without naming a coordinate system.",
         )
-    odd = (f"Transforms contradict each other ({edge.where})." for edge in contradictions(edges, ways))
-    return View(system=systems[system], affine=way.affine, problems=(*way.problems, *odd))
+    return View(system=systems[system], affine=way.affine, problems=way.problems)
 
 
 def shown_affine(multiscale: Multiscale, shown: View | None) -> Affine | None:
