@@ -38,7 +38,7 @@ class Call:
     in_main_thread: bool
 
 
-# -------------------------------------------------------------------------------- the runs, in a fresh process
+# ---------------------------------------------------------------------- the runs, in a fresh process
 
 
 def trace(run: Callable[[], object]) -> list[Call]:
@@ -119,7 +119,7 @@ def main() -> None:
                 print(f"{call.depth}\t{'' if call.in_main_thread else '~'}\t{call.module}\t{call.function}")
 
 
-# --------------------------------------------------------------------------------------------------- the tests
+# ---------------------------------------------------------------------- the tests
 
 
 @pytest.fixture(scope="module")
