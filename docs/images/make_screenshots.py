@@ -220,7 +220,7 @@ def picture_file_menu(viewer: Any, folder: Path, scratch: Path) -> None:
     from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
     from qtpy.QtCore import QTimer
 
-    from napari_ome_ngff.errors import CancelledError
+    from napari_ome_ngff import CancelledError
 
     timer = QTimer()
 
