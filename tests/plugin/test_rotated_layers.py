@@ -26,7 +26,7 @@ from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.bundles import targets_of
 from napari_ome_ngff.plugin.save.form import Form
 from napari_ome_ngff.plugin.save.from_layers import from_layers
-from napari_ome_ngff.plugin.save.placement import place_of
+from napari_ome_ngff.plugin.save.placement import placement, with_affine
 from napari_ome_ngff.plugin.save.request import preview
 from napari_ome_ngff.plugin.writer import write_layers
 from napari_ome_ngff.writing.write import plan_hierarchy
@@ -47,8 +47,9 @@ def places(draw: st.DrawFn, ndim: int) -> dict[str, Any]:
     matrix = np.eye(ndim + 1)
     if draw(st.booleans()):
         # Far enough from singular that places can be compared.
-        turn = place_of({"rotate": draw(angle) if ndim == 2 else draw(st.tuples(*[angle] * 3))}, ndim, "")
-        whole = np.eye(ndim) if turn.affine is None else np.array(turn.affine.matrix)
+        rotate = draw(angle) if ndim == 2 else draw(st.tuples(*[angle] * 3))
+        _, turn = placement({"rotate": rotate}, ndim, "")
+        whole = np.eye(ndim) if turn is None else np.array(turn.matrix)
         matrix[:ndim, :ndim] = whole @ np.diag(draw(st.tuples(*[size] * ndim)))
         matrix[:ndim, -1] = draw(st.tuples(*[st.floats(-100, 100)] * ndim))
     return {
@@ -114,6 +115,23 @@ def assert_same_place(one: LayerData, other: LayerData) -> None:
 # As napari places it
 
 
+def test_what_only_scales_and_moves_needs_no_affine() -> None:
+    meta = {"scale": [2, 3], "affine": [[10, 0, 5], [0, 10, 0], [0, 0, 1]]}
+    expected = ScaleTranslation(scale=(20.0, 30.0), translation=(5.0, 0.0))
+    assert placement(meta, 2, "cells") == (expected, None)
+
+
+def test_channels_are_not_rotated_with_their_image() -> None:
+    turn = Affine(matrix=((0.0, -1.0), (1.0, 0.0)), translation=(5.0, 7.0))
+    c, y, x = (Axis(name=name) for name in "cyx")
+    file = Multiscale(version="0.6", axes=(c, y, x), levels=())
+    image = with_affine(file, (y, x), turn, name="cells", channel="c")
+    assert image is not None
+    assert image.affine == Affine(
+        matrix=((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)), translation=(0.0, 5.0, 7.0)
+    )
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 @given(data=st.data())
 @settings(deadline=None, max_examples=60)
@@ -126,10 +144,10 @@ def test_a_layer_lies_where_napari_shows_it(ndim: int, data: st.DataObject) -> N
     said = meta | {"rotate": physical.rotate.tolist(), "shear": list(physical.shear)}
     world = matrix_of(meta, ndim)
     for given_meta in (meta, said):
-        place = place_of(given_meta, ndim, "a")
-        affine = place.affine or Affine(matrix=tuple(map(tuple, np.eye(ndim))), translation=(0.0,) * ndim)
-        linear = np.array(affine.matrix) @ np.diag(place.scale)
-        offset = np.array(affine.matrix) @ place.translate + affine.translation
+        finest, after = placement(given_meta, ndim, "a")
+        affine = after or Affine(matrix=tuple(map(tuple, np.eye(ndim))), translation=(0.0,) * ndim)
+        linear = np.array(affine.matrix) @ np.diag(finest.scale)
+        offset = np.array(affine.matrix) @ finest.translation + affine.translation
         np.testing.assert_allclose(linear, world[:-1, :-1], rtol=1e-9, atol=1e-9 * np.abs(world).max())
         np.testing.assert_allclose(offset, world[:-1, -1], rtol=1e-9, atol=1e-9 * np.abs(world).max())
 

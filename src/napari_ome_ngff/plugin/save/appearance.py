@@ -1,4 +1,4 @@
-"""What layers look like: what was not changed stays as the file says it, the rest becomes what is shown."""
+"""How layers are displayed: what was not changed stays as in the file, the rest becomes what is shown."""
 
 from __future__ import annotations
 
@@ -27,44 +27,27 @@ _ABOVE = "../../"
 
 
 def channels_of(images: Sequence[LayerImage], multiscale: Multiscale | None) -> tuple[Channel, ...]:
-    """Return the channels of an image that is made of these layers.
+    """Return the channels of an image made of these layers, exactly those of `multiscale` if nothing changed.
 
-    Parameters
-    ----------
-    images
-        In the order of the channels.
-    multiscale
-        What the file says that they were opened from; None if there is none.
-
-    Returns
-    -------
-    tuple of Channel
-        Exactly those of the file if nothing was changed since, also none.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.plugin.save.layer_image import layer_image
-    >>> layer = (np.zeros((4, 4), "uint8"), {"name": "DNA", "colormap": "cyan"}, "image")
-    >>> channels_of([layer_image(layer)], None)[0].color
-    '00FFFF'
+    The layers are in the order of the channels; `multiscale` is what they were opened from.
     """
     first = images[0]
-    known = () if multiscale is None else multiscale.channels
+    in_file = () if multiscale is None else multiscale.channels
     if first.rgb:
         count = int(first.levels[0].shape[-1])
-        return known if is_rgb(known, count) else rgb_channels(count, first.dtype)
+        return in_file if is_rgb(in_file, count) else rgb_channels(count, first.dtype)
     if "channel" in [axis.type for axis in first.axes]:
-        return known  # a channel axis with a slider: the layer says nothing about single channels
+        return in_file  # a channel axis with a slider: the layer says nothing about single channels
     if all(_unchanged(image) for image in images):
-        said = [_said(image) for image in images]
-        while said and said[-1] is None:
-            said.pop()
-        return tuple(channel or Channel() for channel in said)
+        channels = [_channel_in_file(image) for image in images]
+        while channels and channels[-1] is None:
+            channels.pop()
+        return tuple(channel or Channel() for channel in channels)
     return tuple(_channel(image, index, len(images)) for index, image in enumerate(images))
 
 
-def _said(image: LayerImage) -> Channel | None:
-    """What the file says of the channel that a layer was opened from."""
+def _channel_in_file(image: LayerImage) -> Channel | None:
+    """The channel that a layer was opened from."""
     if image.origin is None:
         return None
     channels, index = image.origin["multiscale"].channels, image.origin["channel"] or 0
@@ -89,49 +72,41 @@ def _as_opened(image: LayerImage, key: str) -> bool:
 
 
 def _channel(image: LayerImage, index: int, count: int) -> Channel:
-    known = _said(image) or Channel()
-    if known.label is None or not _as_opened(image, "name"):
-        known = replace(known, label=image.name)
-    if known.color is None or not _as_opened(image, "colormap"):
+    channel = _channel_in_file(image) or Channel()
+    if channel.label is None or not _as_opened(image, "name"):
+        channel = replace(channel, label=image.name)
+    if channel.color is None or not _as_opened(image, "colormap"):
         colormap = image.meta.get("colormap")
         name = colormap_name(colormap)
-        extra = {key: value for key, value in known.extra.items() if key != COLORMAP_KEY}
-        color = color_of(colormap) or known.color or color_of(colormap_for(None, index, count))
-        known = replace(known, color=color, extra=extra | ({COLORMAP_KEY: name} if name else {}))
-    if known.window is None or not _as_opened(image, "contrast_limits"):
-        window = window_of(image.meta.get("contrast_limits"), image.dtype, known.window)
-        known = replace(known, window=window)
+        extra = {key: value for key, value in channel.extra.items() if key != COLORMAP_KEY}
+        color = color_of(colormap) or channel.color or color_of(colormap_for(None, index, count))
+        channel = replace(channel, color=color, extra=extra | ({COLORMAP_KEY: name} if name else {}))
+    if channel.window is None or not _as_opened(image, "contrast_limits"):
+        window = window_of(image.meta.get("contrast_limits"), image.dtype, channel.window)
+        channel = replace(channel, window=window)
     if not _as_opened(image, "visible"):
-        known = replace(known, active=bool(image.meta.get("visible", True)))
-    return known
+        channel = replace(channel, active=bool(image.meta.get("visible", True)))
+    return channel
+
+
+def features_of(image: LayerImage) -> Any:
+    """The table of a Labels layer, under either of napari's names."""
+    features = image.meta.get("features")
+    return image.meta.get("properties") if features is None else features
 
 
 def label_image_of(image: LayerImage, *, on_image: bool) -> LabelImage:
-    """Return colours, properties and source of a label image that is made of a Labels layer.
+    """Return colours, properties and source of the label image made of a Labels layer.
 
-    Parameters
-    ----------
-    image
-        The layer.
-    on_image
-        Whether it lies on an image that is saved with it.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.plugin.save.layer_image import layer_image
-    >>> layer = (np.zeros((4, 4), "uint8"), {"features": {"index": [1], "area": [5]}}, "labels")
-    >>> label_image_of(layer_image(layer), on_image=True).properties
-    ({'label-value': 1, 'area': 5},)
+    `on_image`: an image is saved with it.
     """
     origin = image.origin
-    known = (origin["multiscale"].label_image if origin else None) or LabelImage()
-    features: Any = image.meta.get("features")
-    table = image.meta.get("properties") if features is None else features
-    properties: tuple[Mapping[str, Json], ...] = properties_of(table)
+    label_image = (origin["multiscale"].label_image if origin else None) or LabelImage()
+    properties: tuple[Mapping[str, Json], ...] = properties_of(features_of(image))
     if origin is not None and properties == properties_of(origin["look"].get("features")):
-        properties = known.properties  # also those that a table cannot hold
+        properties = label_image.properties  # also those that a table cannot hold
     source = _ABOVE if on_image else None
-    if source and known.source and posixpath.normpath(known.source) == posixpath.normpath(source):
-        source = known.source
-    colors = colors_of(image.meta.get("colormap"), known.colors)
-    return replace(known, colors=colors, properties=properties, source=source)
+    if source and label_image.source and posixpath.normpath(label_image.source) == posixpath.normpath(source):
+        source = label_image.source
+    colors = colors_of(image.meta.get("colormap"), label_image.colors)
+    return replace(label_image, colors=colors, properties=properties, source=source)

@@ -7,39 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ome_ngff.metadata.nouns import Axis
+from napari_ome_ngff.metadata.nouns import Axis, ScaleTranslation
 
 if TYPE_CHECKING:
     from xarray import DataArray
 
-Placement = tuple[tuple[float, ...], tuple[float, ...]]
-"""Scale and translation, one number per dimension."""
-
-
 _NUMPY_BLOCK = (8, 1024, 1024)
 
 
-def to_dataarray(data: Any, axes: Sequence[Axis], placement: Placement) -> DataArray:
-    """Put dims and coordinates on an array, without reading it.
-
-    Parameters
-    ----------
-    data
-        Anything with shape, dtype and ``__getitem__``: numpy, dask, zarr, tensorstore, xarray.
-    axes, placement
-        Of its dimensions.
-
-    Examples
-    --------
-    >>> axes = (Axis(name="y", type="space", unit="micrometer"), Axis(name="x", type="space"))
-    >>> to_dataarray(np.zeros((3, 2)), axes, ((0.5, 1.0), (10.0, 0.0))).coords["y"].values.tolist()
-    [10.0, 10.5, 11.0]
-    """
+def to_dataarray(data: Any, axes: Sequence[Axis], position: ScaleTranslation) -> DataArray:
+    """Put dims and coordinates on an array of any kind (numpy, dask, zarr, tensorstore, xarray), unread."""
     from xarray import DataArray, Variable
 
     dims = tuple(axis.name for axis in axes)
     coords = {}
-    for axis, size, scale, start in zip(axes, data.shape, *placement, strict=True):
+    for axis, size, scale, start in zip(axes, data.shape, position.scale, position.translation, strict=True):
         attrs: dict[str, Any] = {"scale": scale}
         if axis.unit is not None:
             attrs["units"] = axis.unit
@@ -72,25 +54,12 @@ def lazy(data: Any) -> Any:
     else:
         # In memory a block is a view: its sides only have to go with those of the chunks that are written.
         chunks = tuple(map(min, shape, ((1,) * len(shape) + _NUMPY_BLOCK)[-len(shape) :]))
-    # Without a name of its own an array is hashed, which reads all of it.
+    # Without a name an array is hashed, which reads all of it.
     return dask.array.from_array(Uncopied(data), chunks=chunks, name=False)  # type: ignore[no-untyped-call]
 
 
 def stacked(parts: Sequence[Any], axis: int) -> Any:
-    """Put arrays one behind the other along a new axis, unread; parts of one array become that array again.
-
-    Parameters
-    ----------
-    parts
-        Arrays of any kind, all of one shape.
-    axis
-        Where the result has the new axis.
-
-    Examples
-    --------
-    >>> stacked([np.zeros((2, 3)), np.ones((2, 3))], 0).shape
-    (2, 2, 3)
-    """
+    """Stack arrays of one shape along a new axis, unread; parts of one array become that array again."""
     import dask.array
 
     from napari_ome_ngff.storage.pixels.provenance import rejoined
@@ -101,13 +70,7 @@ def stacked(parts: Sequence[Any], axis: int) -> Any:
 
 
 class Uncopied:
-    """An array that dask does not take for one of numpy's: those it copies as a whole.
-
-    Parameters
-    ----------
-    data
-        Anything with shape, dtype and ``__getitem__``.
-    """
+    """An array that dask does not recognize as numpy's: those it copies as a whole."""
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -120,11 +83,5 @@ class Uncopied:
 
 
 def as_numbers(data: Any) -> Any:
-    """Return a mask as 0 and 1, unread: label images hold whole numbers.
-
-    Examples
-    --------
-    >>> as_numbers(np.array([True, False])).tolist()
-    [1, 0]
-    """
+    """Return a mask as 0 and 1, unread: label images hold whole numbers."""
     return data.view(np.uint8) if isinstance(data, np.ndarray) else lazy(data).astype(np.uint8)

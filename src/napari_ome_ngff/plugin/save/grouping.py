@@ -7,64 +7,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from napari_ome_ngff.metadata.nouns import ScaleTranslation
 from napari_ome_ngff.plugin.save.layer_image import LayerImage
 
 _SAME = 1e-9
-"""Of a voxel or of a step: what two layers may differ by and still lie at one place."""
+"""Relative to a voxel: a difference of position that does not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
-    """Layers that make one image.
+class LayerGroup:
+    """Layers that make one image: its channels, and its label images (several layers if it has channels)."""
 
-    Parameters
-    ----------
-    images
-        Its channels, in the order of the layer list; empty for label images without an image.
-    labels
-        Its label images: one layer each, or those that were the channels of one.
-    """
-
-    images: tuple[LayerImage, ...]
+    images: tuple[LayerImage, ...]  # empty for label images without an image
     labels: tuple[tuple[LayerImage, ...], ...] = ()
 
 
-def group_layers(found: Sequence[LayerImage]) -> tuple[tuple[Group, ...], list[str]]:
-    """Group layers by the image that they belong to.
+def group_layers(layers: Sequence[LayerImage]) -> tuple[tuple[LayerGroup, ...], list[str]]:
+    """Group layers (bottom first) by image, in the order of their first layers; and say what is not obvious.
 
-    Image layers are channels of one image if nothing but their pixels and colours differ. Those that were
-    opened from different images stay different images. A new one joins the opened image that it is like, if
-    there is but one.
-    A Labels layer goes to the image that it was opened with, else to one on the same grid, else to the one
-    that it overlaps most. If there are several images and it touches none, it becomes an image itself.
-
-    Parameters
-    ----------
-    found
-        The layers, bottom first.
-
-    Returns
-    -------
-    tuple of Group
-        In the order of their first layers.
-    list of str
-        What the user should know: why there are several images (unless they were opened as several), and
-        where new Labels layers went.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from napari_ome_ngff.plugin.save.layer_image import layer_image
-    >>> def image(n): return layer_image((np.zeros((n, n)), {"name": f"{n} wide"}, "image"))
-    >>> groups, messages = group_layers([image(8), image(9), image(8)])
-    >>> [len(group.images) for group in groups], messages
-    ([2, 1], ["'8 wide' and '9 wide' are different images (size (8, 8) and (9, 9))."])
+    Image layers are channels of one image if nothing but their pixels and colours differ. Those opened from
+    different images stay different images; a new one joins the opened image that it matches, if there is one
+    only. A Labels layer goes to the image that it was opened with, else to one on the same grid, else to the
+    one that it overlaps most. If there are several images and it overlaps none, it becomes an image itself.
     """
-    order = {id(image): index for index, image in enumerate(found)}
-    images = _image_groups([image for image in found if image.kind == "image"], order)
-    labels = _label_groups([image for image in found if image.kind == "labels"])
+    order = {id(image): index for index, image in enumerate(layers)}
+    images = _image_groups([image for image in layers if image.kind == "image"], order)
+    labels = _label_groups([image for image in layers if image.kind == "labels"])
     if not images:
-        return (Group(images=(), labels=tuple(map(tuple, labels))),), []
+        return (LayerGroup(images=(), labels=tuple(map(tuple, labels))),), []
     first = lead(images[0])
     messages = [
         f"{first.name!r} and {other.name!r} are different images ({_reason(first, other)})."
@@ -78,52 +48,40 @@ def group_layers(found: Sequence[LayerImage]) -> tuple[tuple[Group, ...], list[s
         (alone if home is None else homes[home]).append(group)
         messages += [message] if message else []
     groups = [_named(members, homes[index]) for index, members in enumerate(images)]
-    return (*groups, *(Group(images=(), labels=(tuple(group),)) for group in alone)), messages
+    return (*groups, *(LayerGroup(images=(), labels=(tuple(group),)) for group in alone)), messages
 
 
-def _named(images: Sequence[LayerImage], labels: Sequence[Sequence[LayerImage]]) -> Group:
+def _named(images: Sequence[LayerImage], labels: Sequence[Sequence[LayerImage]]) -> LayerGroup:
     """Name the axes of all layers of an image as those that have names."""
     image = lead(images)
-    return Group(
+    return LayerGroup(
         images=tuple(named_as(each, image) for each in images),
         labels=tuple(tuple(named_as(each, image) for each in group) for group in labels),
     )
 
 
 def named_as(layer: LayerImage, image: LayerImage) -> LayerImage:
-    """Return a layer with the names and units of the axes of an image, if nobody has named its own.
+    """Return a layer with the names and units of an image's axes, unless its own are named.
 
-    napari aligns dimensions from the right. What is drawn on or computed from (t, y, x) is (t, y, x), even if
+    napari aligns dimensions from the right: what is drawn on or computed from (t, y, x) is (t, y, x), even if
     three axes without names are taken for (z, y, x).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from napari_ome_ngff.plugin.save.layer_image import layer_image
-    >>> movie = layer_image((np.zeros((2, 8, 8)), {"axis_labels": ("t", "y", "x")}, "image"))
-    >>> drawn = layer_image((np.zeros((2, 8, 8), "uint8"), {}, "labels"))
-    >>> drawn.dims, named_as(drawn, movie).dims
-    (('z', 'y', 'x'), ('t', 'y', 'x'))
     """
     axes = image.axes[-len(layer.axes) :]
     if layer.named or not image.named or len(axes) < len(layer.axes):
         return layer
     if "channel" in [axis.type for axis in axes]:
         return layer
-    own = zip(layer.axes, axes, strict=True)
-    return replace(layer, axes=tuple(replace(axis, unit=mine.unit or axis.unit) for mine, axis in own))
+    return replace(
+        layer,
+        axes=tuple(
+            replace(axis, unit=before.unit or axis.unit)
+            for before, axis in zip(layer.axes, axes, strict=True)
+        ),
+    )
 
 
 def lead(images: Sequence[LayerImage]) -> LayerImage:
-    """The layer that says what the image is: the first that was opened, else that has names, else the first.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from napari_ome_ngff.plugin.save.layer_image import layer_image
-    >>> lead([layer_image((np.zeros((4, 4)), {"name": "a"}, "image"))]).name
-    'a'
-    """
+    """The layer that decides: the first that was opened, else the first with named axes, else the first."""
     named = next((image for image in images if image.named), images[0])
     return next((image for image in images if image.origin is not None), named)
 
@@ -132,24 +90,24 @@ def _image_groups(images: Sequence[LayerImage], order: Mapping[int, int]) -> lis
     opened: list[list[LayerImage]] = []
     for image in images:
         if image.origin is not None:
-            like = [group for group in opened if not _differences(group[0], image)]
-            same = (_file(image), _label(image))
-            _join(image, [group for group in like if (_file(group[0]), _label(group[0])) == same], opened)
+            matching = [group for group in opened if not _differences(group[0], image)]
+            file = (_file(image), _label(image))
+            _join(image, [group for group in matching if (_file(group[0]), _label(group[0])) == file], opened)
     new: list[list[LayerImage]] = []
     for image in images:
         if image.origin is None:
-            like = [group for group in opened if not _differences(group[0], image)]
-            if len(like) == 1:
-                like[0].append(image)
-            else:  # of several that it could be a channel of, nobody knows which it is
+            matching = [group for group in opened if not _differences(group[0], image)]
+            if len(matching) == 1:
+                matching[0].append(image)
+            else:  # nobody knows which of several it is a channel of
                 _join(image, [group for group in new if not _differences(lead(group), image)], new)
     groups = [sorted(group, key=lambda image: order[id(image)]) for group in opened + new]
     return sorted(groups, key=lambda group: order[id(group[0])])
 
 
-def _join(image: LayerImage, fitting: Sequence[list[LayerImage]], groups: list[list[LayerImage]]) -> None:
-    if fitting:
-        fitting[0].append(image)
+def _join(image: LayerImage, matching: Sequence[list[LayerImage]], groups: list[list[LayerImage]]) -> None:
+    if matching:
+        matching[0].append(image)
     else:
         groups.append([image])
 
@@ -168,22 +126,23 @@ def _differences(one: LayerImage, other: LayerImage) -> list[str]:
     one, other = named_as(one, other), named_as(other, one)
     if one.rgb != other.rgb:
         return ["one of them is RGB"]
-    found = [
-        f"{what} {_say(a)} and {_say(b)}"
+    first, second = one.positions[0], other.positions[0]
+    differences = [
+        f"{what} {_text(a)} and {_text(b)}"
         for what, a, b, same in (
             ("axes", one.dims, other.dims, one.dims == other.dims),
             ("size", one.shapes[0], other.shapes[0], one.shapes[0] == other.shapes[0]),
             ("data type", one.dtype, other.dtype, one.dtype == other.dtype),
-            ("scale", one.placements[0][0], other.placements[0][0], _same_scale(one, other)),
-            ("translate", one.placements[0][1], other.placements[0][1], _same_start(one, other)),
+            ("scale", first.scale, second.scale, _same_scale(first, second)),
+            ("translate", first.translation, second.translation, _same_translation(first, second)),
             ("units", _units(one), _units(other), _units(one) == _units(other)),
-            ("transform", _turn(one), _turn(other), _same_turn(one, other)),
+            ("transform", _transform(one), _transform(other), _same_affine(one, other)),
         )
         if not same
     ]
-    if not found and (one.rgb or "channel" in [axis.type for axis in one.axes]):
+    if not differences and (one.rgb or "channel" in [axis.type for axis in one.axes]):
         return ["each has channels of its own"]
-    return found
+    return differences
 
 
 def _reason(one: LayerImage, other: LayerImage) -> str:
@@ -194,27 +153,25 @@ def _units(image: LayerImage) -> tuple[str | None, ...]:
     return tuple(axis.unit for axis in image.axes)
 
 
-def _same_scale(one: LayerImage, other: LayerImage) -> bool:
-    scales = one.placements[0][0], other.placements[0][0]
-    return len(scales[0]) == len(scales[1]) and all(
-        math.isclose(a, b, rel_tol=_SAME) for a, b in zip(*scales, strict=True)
+def _same_scale(one: ScaleTranslation, other: ScaleTranslation) -> bool:
+    return len(one.scale) == len(other.scale) and all(
+        math.isclose(a, b, rel_tol=_SAME) for a, b in zip(one.scale, other.scale, strict=True)
     )
 
 
-def _same_start(one: LayerImage, other: LayerImage) -> bool:
-    (scale, start), (_, start_other) = one.placements[0], other.placements[0]
-    return len(start) == len(start_other) and all(
+def _same_translation(one: ScaleTranslation, other: ScaleTranslation) -> bool:
+    return len(one.translation) == len(other.translation) and all(
         math.isclose(a, b, rel_tol=_SAME, abs_tol=_SAME * abs(step))
-        for a, b, step in zip(start, start_other, scale, strict=True)
+        for a, b, step in zip(one.translation, other.translation, one.scale, strict=True)
     )
 
 
-def _turn(image: LayerImage) -> str:
+def _transform(image: LayerImage) -> str:
     return "scale and translate" if image.affine is None else "rotation, shear or affine"
 
 
-def _same_turn(one: LayerImage, other: LayerImage) -> bool:
-    """Whether what comes after scale and translate is the same, along the axes that both have in common."""
+def _same_affine(one: LayerImage, other: LayerImage) -> bool:
+    """Whether the affines are the same; with different dims, whether both or neither have one."""
     if one.affine is None or other.affine is None or one.dims != other.dims:
         return (one.affine is None) == (other.affine is None)
     rows = zip(one.affine.matrix, other.affine.matrix, strict=True)
@@ -223,20 +180,20 @@ def _same_turn(one: LayerImage, other: LayerImage) -> bool:
     return all(math.isclose(a, b, rel_tol=_SAME, abs_tol=_SAME) for a, b in pairs)
 
 
-def _say(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return "(" + ", ".join(f"{x:g}" if isinstance(x, float) else str(x or "none") for x in value) + ")"
     return str(value)
 
 
 def _label_groups(images: Sequence[LayerImage]) -> list[list[LayerImage]]:
-    """Labels layers by label image: one each, but those that were its channels are together again."""
+    """Labels layers by label image: one each, but those that were opened as channels of one stay together."""
     groups: dict[object, list[LayerImage]] = {}
     for index, image in enumerate(images):
         origin = image.origin
         key: object = index
         if origin is not None and origin["channel"] is not None:
-            key = (origin["location"], image.shapes, image.placements, image.affine)
+            key = (origin["location"], image.shapes, image.positions, image.affine)
             if any(o.origin and o.origin["channel"] == origin["channel"] for o in groups.get(key, [])):
                 key = index  # a copy of the layer
         groups.setdefault(key, []).append(image)
@@ -246,7 +203,7 @@ def _label_groups(images: Sequence[LayerImage]) -> list[list[LayerImage]]:
 def _home(
     label: LayerImage, images: Sequence[Sequence[LayerImage]], order: Mapping[int, int]
 ) -> tuple[int | None, str | None]:
-    """The image that a label image belongs to (None: to none of several), and what is to be told of it."""
+    """Index of the image that a label image belongs to (None: to none of several), and a message about it."""
     if len(images) == 1:
         return 0, None
 
@@ -255,8 +212,8 @@ def _home(
         same = _file(label) is not None and _file(label) == _file(image)
         # What was drawn on an image usually lies above it in the list.
         below = [order[id(each)] for each in images[index] if order[id(each)] < order[id(label)]]
-        own = named_as(label, image)
-        return same, _on_grid(own, image), _overlap(own, image), max(below, default=-1)
+        named = named_as(label, image)
+        return same, _on_grid(named, image), _overlap(named, image), max(below, default=-1)
 
     best = max(range(len(images)), key=fit)
     same, on_grid, overlap, _ = fit(best)
@@ -272,34 +229,35 @@ def _home(
 
 
 def _on_grid(label: LayerImage, image: LayerImage) -> bool:
-    """Whether each voxel of a label image lies on one of the image, and the other way round."""
-    ours, theirs = _grid(label), _grid(image)
+    """Whether the voxels of a label image are those of the image, along the axes that it has."""
+    labels, pixels = _grid(label), _grid(image)
     return (
-        _same_turn(label, image)
-        and set(ours) <= set(theirs)
+        _same_affine(label, image)
+        and set(labels) <= set(pixels)
         and all(
-            theirs[dim][0] == size
-            and math.isclose(theirs[dim][1], step, rel_tol=_SAME)
-            and math.isclose(theirs[dim][2], start, rel_tol=_SAME, abs_tol=_SAME * abs(step))
-            for dim, (size, step, start) in ours.items()
+            pixels[dim][0] == size
+            and math.isclose(pixels[dim][1], step, rel_tol=_SAME)
+            and math.isclose(pixels[dim][2], start, rel_tol=_SAME, abs_tol=_SAME * abs(step))
+            for dim, (size, step, start) in labels.items()
         )
     )
 
 
 def _overlap(label: LayerImage, image: LayerImage) -> float:
     """Which part of a label image lies on the image, along the axes of space that both have."""
-    ours, theirs = _grid(label), _grid(image)
-    shared = [axis.name for axis in label.axes if axis.type == "space" and axis.name in theirs]
+    labels, pixels = _grid(label), _grid(image)
+    shared = [axis.name for axis in label.axes if axis.type == "space" and axis.name in pixels]
     part = 1.0
     for dim in shared:
-        (low, high), (least, most) = _edges(*ours[dim]), _edges(*theirs[dim])
+        (low, high), (least, most) = _edges(*labels[dim]), _edges(*pixels[dim])
         part *= max(0.0, min(high, most) - max(low, least)) / (high - low)
     return part if shared else 0.0
 
 
 def _grid(image: LayerImage) -> dict[str, tuple[int, float, float]]:
     """Size, step and position of voxel 0 along each axis."""
-    values = zip(image.shapes[0], *image.placements[0], strict=True)
+    finest = image.positions[0]
+    values = zip(image.shapes[0], finest.scale, finest.translation, strict=True)
     return dict(zip(image.dims, values, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""One layer as an image: levels with dims, placement and units, checked for what OME-NGFF can hold. Pure."""
+"""One layer as an image: levels with dims, positions and units, checked for what OME-NGFF can hold. Pure."""
 
 from __future__ import annotations
 
@@ -10,67 +10,38 @@ from typing import Any
 import numpy as np
 
 from napari_ome_ngff.errors import UnsupportedError
-from napari_ome_ngff.metadata.nouns import Affine, Axis
+from napari_ome_ngff.metadata.nouns import Affine, Axis, ScaleTranslation
 from napari_ome_ngff.metadata.systems.rotated import without_views
 from napari_ome_ngff.metadata.systems.view import shown_system
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of, own_name
-from napari_ome_ngff.plugin.save.dataarrays import Placement, as_numbers
-from napari_ome_ngff.plugin.save.placement import as_in_file, place_of
+from napari_ome_ngff.plugin.save.dataarrays import as_numbers
+from napari_ome_ngff.plugin.save.placement import as_in_file, placement, without_dims
 
 DEFAULT_DIMS = ("t", "c", "z", "y", "x")
-"""Names for dimensions that the user gave none, by position from the right; time before channel."""
-
+"""Names for dimensions without names, by position from the right; time before channel."""
 
 _AS_IN_FILE = "as in the file"
-
-
 _UNNAMED = re.compile(r"-?\d+|")
-
-
 _EXACT = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerImage:
-    """An Image or Labels layer, seen as what OME-NGFF calls a multiscale.
-
-    Parameters
-    ----------
-    name, kind
-        Of the layer; ``"image"`` or ``"labels"``.
-    levels
-        Arrays, finest first, with one dimension per axis (and for an RGB layer the colours last).
-    axes
-        One per dimension, without the colours.
-    placements
-        Scale and translation of each level.
-    affine
-        What is applied after them, from `axes` to `axes`, or None if it is nothing.
-    rgb
-        Whether the last dimension of the levels is colour.
-    origin
-        Where the layer was opened from, if it still has the dimensions that it had there.
-    meta
-        The layer's other attributes.
-    messages
-        What the file will not say as the layer does.
-    named
-        False if nobody named its axes, so that they are guessed from their number.
-    """
+    """An Image or Labels layer as a multiscale: arrays, axes, and the position of every level."""
 
     name: str
-    kind: str
-    levels: tuple[Any, ...]
+    kind: str  # "image" or "labels"
+    levels: tuple[Any, ...]  # finest first; one dimension per axis, and the colours of RGB last
     axes: tuple[Axis, ...]
-    placements: tuple[Placement, ...]
-    affine: Affine | None
+    positions: tuple[ScaleTranslation, ...]  # of each level
+    affine: Affine | None  # applied after them, from axes to axes
     rgb: bool
-    origin: Origin | None
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    messages: tuple[str, ...] = ()
-    named: bool = True
+    origin: Origin | None  # None also if the layer no longer has the dimensions that it was opened with
+    meta: Mapping[str, Any] = field(default_factory=dict)  # the layer's other arguments
+    messages: tuple[str, ...] = ()  # what will be lost
+    named: bool = True  # False: the names of the axes are guessed from their number
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -90,26 +61,7 @@ class LayerImage:
 
 
 def layer_image(layer: LayerData) -> LayerImage:
-    """Look at an Image or Labels layer as an image of OME-NGFF.
-
-    Parameters
-    ----------
-    layer
-        Data, attributes and type, as napari hands them to a writer.
-
-    Raises
-    ------
-    UnsupportedError
-        If the layer has data that OME-NGFF cannot hold: the layer and what can be done about it are named.
-    MetadataError
-        If its scale or translation is not made of finite numbers.
-
-    Examples
-    --------
-    >>> image = layer_image((np.zeros((4, 8, 8), "uint8"), {"name": "cells", "scale": [2, 1, 1]}, "image"))
-    >>> image.dims, image.placements
-    (('z', 'y', 'x'), (((2.0, 1.0, 1.0), (0.0, 0.0, 0.0)),))
-    """
+    """Translate an Image or Labels layer. Raises UnsupportedError, MetadataError: the layer is named."""
     data, meta, kind = layer
     name = str(meta.get("name") or kind)
     shown = meta
@@ -119,25 +71,30 @@ def layer_image(layer: LayerData) -> LayerImage:
     rgb = kind == "image" and bool(meta.get("rgb"))
     ndim = len(levels[0].shape) - rgb
     _check_pixels(name, kind, np.dtype(levels[0].dtype), ndim)
-    place = place_of(meta, ndim, name)
+    finest, affine = placement(meta, ndim, name)
     labels = _texts(meta.get("axis_labels"), ndim, "")
     inserted = [] if origin is None else _inserted(origin, labels)
     if origin is not None and len(origin["dims"]) + len(inserted) != ndim:
         origin, inserted = None, []  # made from what was opened, but something else: a projection, a slice
-    rest = place.without(inserted)
-    if rest is None:
-        origin, inserted = None, []  # it was turned together with the dimensions that the file does not have
+    rest = None if affine is None else without_dims(affine, inserted)
+    if affine is not None and rest is None:
+        origin, inserted = None, []  # rotated together with the dimensions that the file does not have
+    else:
+        affine = rest
     units = _texts(meta.get("units"), ndim, "pixel")
     if origin is not None:
-        # What was not changed is as in the file, which may say none: a label image is shown in its image's.
+        # Unchanged units are those of the file, which may have none: labels are shown in their image's.
         then, now = (_texts(each.get("units"), ndim, "pixel") for each in (origin["look"], shown))
         units = [_AS_IN_FILE if a == b else unit for a, b, unit in zip(then, now, units, strict=True)]
-    if inserted and rest is not None:
-        levels, place = [_drop(level, inserted) for level in levels], rest
+    if inserted:
+        levels = [_drop(level, inserted) for level in levels]
         keep = [i for i in range(ndim) if i not in inserted]
         units, labels = [units[i] for i in keep], [labels[i] for i in keep]
+        finest = ScaleTranslation(
+            scale=tuple(finest.scale[i] for i in keep), translation=tuple(finest.translation[i] for i in keep)
+        )
     axes, messages = _axes(name, labels, units, origin)
-    messages += _systems_left_out(name, shown, origin, place.affine)
+    messages += _systems_left_out(name, shown, origin, affine)
     if kind == "labels" and levels[0].dtype == bool:
         messages.append(f"The mask {name!r} is saved as 0 and 1.")
         levels = [as_numbers(level) for level in levels]
@@ -146,47 +103,36 @@ def layer_image(layer: LayerData) -> LayerImage:
         kind=kind,
         levels=tuple(levels),
         axes=axes,
-        placements=(),
-        affine=place.affine,
+        positions=(),
+        affine=affine,
         rgb=rgb,
         origin=origin,
         meta=meta,
         messages=tuple(messages),
         named=origin is not None or not all(map(_UNNAMED.fullmatch, labels)),
     )
-    return replace(image, placements=_placements(image, (place.scale, place.translate)))
+    return replace(image, positions=_positions(image, finest))
 
 
 def unnamed_axes(layers: Sequence[LayerData]) -> list[str]:
-    """Say which layers have axes without names, and what they are called in the file.
-
-    Parameters
-    ----------
-    layers
-        Those that are saved.
-
-    Examples
-    --------
-    >>> unnamed_axes([(np.zeros((4, 8, 8)), {"name": "cells", "axis_labels": ("-3", "-2", "-1")}, "image")])
-    ["The axes of 'cells' have no names: they are saved as z, y, x."]
-    """
-    found: dict[tuple[str, ...], list[str]] = {}
+    """Say which of these saved layers have axes without names, and what they are called in the file."""
+    unnamed: dict[tuple[str, ...], list[str]] = {}
     for layer in layers:
         labels = layer[1].get("axis_labels")
         if labels is None or any(map(_UNNAMED.fullmatch, map(str, labels))):
             image = layer_image(layer)
             if image.origin is None:
-                found.setdefault(image.dims, []).append(repr(image.name))
+                unnamed.setdefault(image.dims, []).append(repr(image.name))
     return [
         f"The axes of {' and '.join(names)} have no names: they are saved as {', '.join(dims)}."
-        for dims, names in found.items()
+        for dims, names in unnamed.items()
     ]
 
 
 def _systems_left_out(
     name: str, meta: Mapping[str, Any], origin: Origin | None, affine: Affine | None
 ) -> list[str]:
-    """Say in which coordinate systems the layer will not lie: those that it has left, and that of a scene."""
+    """Say which coordinate systems the saved image will not have: those it was moved out of, a scene's."""
     before = origin_of(meta)
     if origin is not None and origin["kind"] == "scene" and origin["placing"] and origin["label"] is None:
         # What places it there is written in the scene's group, not in the image's.
@@ -241,8 +187,8 @@ def _check_pixels(name: str, kind: str, dtype: np.dtype[Any], ndim: int) -> None
 
 
 def _texts(values: Any, ndim: int, default: str) -> list[str]:
-    found = [] if values is None else [values] if isinstance(values, str) else list(values)
-    texts = [default if value is None else str(value) for value in found]
+    given = [] if values is None else [values] if isinstance(values, str) else list(values)
+    texts = [default if value is None else str(value) for value in given]
     if len(texts) == 1 and ndim > 1 and default == "pixel":
         texts *= ndim  # napari takes one unit for all
     return ([default] * ndim + texts)[-ndim:]
@@ -260,65 +206,73 @@ def _drop(data: Any, positions: Sequence[int]) -> Any:
 def _axes(
     name: str, labels: Sequence[str], units: Sequence[str], origin: Origin | None
 ) -> tuple[tuple[Axis, ...], list[str]]:
-    """Axes of a layer: names that the user gave, else those of the file, else by position."""
+    """Axes of a layer, named by the user, else by the file, else by position; and units that are left out."""
     ndim = len(labels)
-    usual = DEFAULT_DIMS[-ndim:] if ndim != 4 else ("t", "z", "y", "x")
-    fallback = usual if origin is None else origin["dims"]
+    by_position = DEFAULT_DIMS[-ndim:] if ndim != 4 else ("t", "z", "y", "x")
+    fallback = by_position if origin is None else origin["dims"]
     names = [fallback[i] if _UNNAMED.fullmatch(label) else label for i, label in enumerate(labels)]
     if len(set(names)) < ndim:
         names = list(fallback)
     axes, messages = [], []
     for i, axis_name in enumerate(names):
-        known = None
+        in_file = None
         if origin is not None:
-            known = next((a for a in origin["multiscale"].axes if a.name == origin["dims"][i]), None)
+            in_file = next((a for a in origin["multiscale"].axes if a.name == origin["dims"][i]), None)
         unit = canonical_unit(units[i])
         if units[i] == _AS_IN_FILE:
             unit = None if origin is None else origin["units"][i]
-        kind = (known.type if known else None) or axis_type(axis_name, unit)
+        kind = (in_file.type if in_file else None) or axis_type(axis_name, unit)
         if kind is None and i >= ndim - 2:
             kind = "space"  # napari's two displayed dimensions
         if unit is not None and kind in ("space", "time") and not is_udunits(unit, kind):
             messages.append(f"The unit {unit!r} of axis {axis_name!r} of layer {name!r} is left out.")
             unit = None
-        axes.append(Axis(name=axis_name, type=kind, unit=unit, extra=known.extra if known else {}))
+        axes.append(Axis(name=axis_name, type=kind, unit=unit, extra=in_file.extra if in_file else {}))
     return tuple(axes), messages
 
 
-def _placements(image: LayerImage, finest: Placement) -> tuple[Placement, ...]:
-    """Placement of every level: as in the file it came from, moved along with the layer; else as shown."""
+def _positions(image: LayerImage, finest: ScaleTranslation) -> tuple[ScaleTranslation, ...]:
+    """Position of every level: as in the file, moved and scaled with the layer; else as napari shows it."""
     shapes, origin = image.shapes, image.origin
     if origin is None or shapes != origin["shapes"]:
         return tuple(_edge_aligned(finest, shapes[0], shape) for shape in shapes)
     multiscale = origin["multiscale"]
     order = [multiscale.dims.index(dim) for dim in origin["dims"]]
     paths = [level.path for level in multiscale.levels]
-    known = []
+    stored = []
     for path in origin["paths"]:
         transform = level_transform(multiscale, paths.index(path))
-        known.append(
-            (tuple(transform.scale[i] for i in order), tuple(transform.translation[i] for i in order))
+        stored.append(
+            ScaleTranslation(
+                scale=tuple(transform.scale[i] for i in order),
+                translation=tuple(transform.translation[i] for i in order),
+            )
         )
-    if np.allclose(known[0], finest, rtol=_EXACT, atol=0):
-        return tuple(known)
-    ratio = [new / old for new, old in zip(finest[0], known[0][0], strict=True)]
+    first = stored[0]
+    if np.allclose(first.scale, finest.scale, rtol=_EXACT, atol=0) and np.allclose(
+        first.translation, finest.translation, rtol=_EXACT, atol=0
+    ):
+        return tuple(stored)
+    ratio = [new / old for new, old in zip(finest.scale, first.scale, strict=True)]
     return tuple(
-        (
-            tuple(s * r for s, r in zip(scale, ratio, strict=True)),
-            tuple(
+        ScaleTranslation(
+            scale=tuple(s * r for s, r in zip(level.scale, ratio, strict=True)),
+            translation=tuple(
                 new + (t - old) * r
-                for new, t, old, r in zip(finest[1], translation, known[0][1], ratio, strict=True)
+                for new, t, old, r in zip(
+                    finest.translation, level.translation, first.translation, ratio, strict=True
+                )
             ),
         )
-        for scale, translation in known
+        for level in stored
     )
 
 
-def _edge_aligned(finest: Placement, whole: Sequence[int], shape: Sequence[int]) -> Placement:
-    """Placement of a level by its shape, from edge to edge of the finest one, as napari shows it."""
+def _edge_aligned(finest: ScaleTranslation, whole: Sequence[int], shape: Sequence[int]) -> ScaleTranslation:
+    """Position of a level by its shape, from edge to edge of the finest one, as napari shows it."""
     factors = [n / max(1, m) for n, m in zip(whole, shape, strict=True)]
-    scale, translation = finest
-    return (
-        tuple(s * f for s, f in zip(scale, factors, strict=True)),
-        tuple(t + s * (f - 1) / 2 for t, s, f in zip(translation, scale, factors, strict=True)),
+    steps = list(zip(finest.scale, factors, strict=True))
+    return ScaleTranslation(
+        scale=tuple(s * f for s, f in steps),
+        translation=tuple(t + s * (f - 1) / 2 for t, (s, f) in zip(finest.translation, steps, strict=True)),
     )
