@@ -31,7 +31,18 @@ from napari_ome_ngff.plugin.save.form import (
     target_path,
 )
 from napari_ome_ngff.plugin.save.request import Outcome, preview, write
-from napari_ome_ngff.plugin.save.summary import duration, megabytes, summary, table, voxel_size
+from napari_ome_ngff.plugin.save.summary import (
+    Meter,
+    amount,
+    axis_names,
+    duration,
+    megabytes,
+    saved,
+    short,
+    summary,
+    table,
+    voxel_size,
+)
 from napari_ome_ngff.writing.save import Progress
 from tests.servers import s3_server
 
@@ -181,9 +192,28 @@ def test_numbers_are_written_for_people() -> None:
     assert voxel_size("yx", (1, 2), (None, None)) == "y 1, x 2"
     assert voxel_size("yx", (0.123456, 1e-7), ("foot", "foot")) == "y 0.1235, x 1e-07 foot"
     assert voxel_size("yx", (1, 1), ("meter", "foot")) == "y 1 m, x 1 foot"
-    assert megabytes(0) == "0"
+    assert voxel_size("czyx", (1, 2.0, 0.25, 0.25), (None, *["micrometer"] * 3)) == "z 2, yx 0.25 µm"
+    assert voxel_size("tyx", (0.5, 3, 4), ("second", *["nanometer"] * 2)) == "t 0.5 s, y 3, x 4 nm"
+    assert [megabytes(n) for n in (0, 1200, 1_500_000, 25_200_000)] == ["0", "0.0012", "1.5", "25"]
     assert megabytes(123_456_789_000) == "123,457"
-    assert duration(59.7) == "1 min 0 s"
+    assert [amount(n) for n in (20, 2_500_000, 1_234_000_000)] == ["1 kB", "2.5 MB", "1.2 GB"]
+    assert [duration(s) for s in (0.4, 59.7, 75, 7320)] == ["0 s", "1 min 0 s", "1 min 15 s", "2 h 2 min"]
+    assert (axis_names(("c", "y", "x")), axis_names(("time", "y", "x"))) == ("cyx", "time, y, x")
+    assert short("cells.ome.zarr") == "cells.ome.zarr"
+    assert short("2026-11-25 embryo 17 stained.ome.zarr") == "2026-11-25…ome.zarr"
+
+
+def test_what_was_saved_is_said_in_one_sentence_and_then_where() -> None:
+    said = saved(["/data/cells.ome.zarr"], 1_234_000_000, 75)
+    assert said == "Saved cells.ome.zarr (1.2 GB) in 1 min 15 s.\nWhere: /data/cells.ome.zarr"
+
+
+def test_rate_and_time_left_are_told_once_they_settle() -> None:
+    seconds = iter([0, 0.5, 4])
+    meter = Meter(lambda: next(seconds))
+    progress = Progress(blocks_done=2, blocks_total=8, bytes_done=400_000_000, bytes_total=1_600_000_000)
+    assert meter.read(progress) == "400 of 1,600 MB"
+    assert meter.read(progress) == "400 of 1,600 MB, 100 MB/s, 12 s left"
 
 
 # From here on with layers, as napari hands them over.

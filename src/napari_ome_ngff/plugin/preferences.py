@@ -1,8 +1,7 @@
 """Whether napari opens ``.zarr`` with this plugin without asking: commands, and an entry in the Preferences.
 
-napari asks for a reader for each ``.zarr`` anew: what its dialog remembers is the path of one folder. It asks
-no more once two patterns are among its own settings, and only these are written here, so that
-Preferences > Plugins shows them and can take them away.
+napari's own dialog remembers one folder, not ``.zarr``. Two patterns in napari's settings do, and only these
+are written here, so that Preferences > Plugins shows them and can remove them.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ PLUGIN = "napari-ome-ngff"
 
 
 PATTERNS = ("*.zarr", "*.zarr/")
-"""napari compares URLs and files with the first; folders, to which it appends a slash, with the second."""
+"""URLs and files are compared with the first; folders, with a slash appended, with the second."""
 
 
 WITHOUT_ASKING = "OME-NGFF, without asking"
@@ -29,15 +28,15 @@ ASK = "ask"
 
 
 AS_SET = "as set under Plugins"
-"""The choices of the Preferences entry, as in the manifest. The last is the default and changes nothing."""
+"""Choices of the Preferences entry, as in the manifest; the last is the default and changes nothing."""
 
 
 def make_default() -> None:
-    """Command: open ``.zarr`` folders and URLs with this plugin from now on, without a question."""
+    """Command: open ``.zarr`` folders and URLs with this plugin from now on, without asking."""
     before = _associations()
     others = sorted({before[pattern] for pattern in PATTERNS if before.get(pattern, PLUGIN) != PLUGIN})
     _associate(with_default(before))
-    _leave_it_to_the_commands()
+    _reset_entry()
     instead = f" (so far: {', '.join(others)})" if others else ""
     notify.inform(
         f"napari opens .zarr with OME-NGFF from now on{instead}, and asks no more. "
@@ -48,38 +47,26 @@ def make_default() -> None:
 def ask_again() -> None:
     """Command: let napari ask for the reader of ``.zarr`` again."""
     _associate(without_default(_associations()))
-    _leave_it_to_the_commands()
+    _reset_entry()
     notify.inform("napari asks again which reader is to open .zarr.")
 
 
 def with_default(associations: Mapping[str, str]) -> dict[str, str]:
-    """Return napari's associations of patterns with readers, with ours for ``.zarr``.
-
-    Examples
-    --------
-    >>> with_default({"*.tif": "other"})
-    {'*.tif': 'other', '*.zarr': 'napari-ome-ngff', '*.zarr/': 'napari-ome-ngff'}
-    """
+    """Return napari's associations of patterns with readers, with ours for ``.zarr``."""
     return {**associations, **dict.fromkeys(PATTERNS, PLUGIN)}
 
 
 def without_default(associations: Mapping[str, str]) -> dict[str, str]:
-    """Return the associations without ours for ``.zarr``; those with other readers stay.
-
-    Examples
-    --------
-    >>> without_default({"*.zarr": "napari-ome-ngff", "*.zarr/": "other"})
-    {'*.zarr/': 'other'}
-    """
+    """Return the associations without ours for ``.zarr``; those of other readers stay."""
     ours = {pattern for pattern in PATTERNS if associations.get(pattern) == PLUGIN}
     return {pattern: plugin for pattern, plugin in associations.items() if pattern not in ours}
 
 
 def follow() -> None:
-    """Do what the Preferences entry says, now and whenever it changes.
+    """Apply the Preferences entry, now and whenever it changes.
 
-    Called when the plugin opens something: napari loads no plugin before it is used, so that a choice made
-    before takes effect with the first image, after one last question.
+    Called when the plugin opens something: before that napari does not load it, so a choice made earlier
+    takes effect with the first image, after one last question.
     """
     opening = _opening()
     if opening is not None:
@@ -112,8 +99,8 @@ def _associate(associations: dict[str, str]) -> None:
         plugins.extension2reader = associations  # saved by napari
 
 
-def _leave_it_to_the_commands() -> None:
-    """Let the Preferences entry say nothing: it would undo at the next opening what a command has done."""
+def _reset_entry() -> None:
+    """Reset the Preferences entry: it would undo at the next opening what a command has done."""
     if (opening := _opening()) is not None:
         opening.zarr_reader = AS_SET
 
@@ -123,15 +110,7 @@ def _opening() -> Any:
 
 
 def plugin_settings(section: str) -> Any:
-    """Return a section of this plugin's Preferences; None where napari does not know it or is not there.
-
-    napari 0.8 has no Preferences for plugins. Where napari does not run, it is not loaded for them.
-
-    Examples
-    --------
-    >>> plugin_settings("no such section") is None
-    True
-    """
+    """Return a section of this plugin's Preferences, or None: napari 0.8 has none, or napari does not run."""
     if "napari" not in sys.modules:
         return None
     try:

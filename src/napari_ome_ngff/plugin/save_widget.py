@@ -19,7 +19,7 @@ from napari_ome_ngff.plugin.save.form import Form, propose_target
 from napari_ome_ngff.plugin.save.form_fields import SELECTED, fill, make_fields, read_form, rows
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.plugin.save.remembered import recall, remember
-from napari_ome_ngff.plugin.save.reopen import from_paths, image_of, open_instead
+from napari_ome_ngff.plugin.save.reopen import image_of, open_instead, stale_layers
 from napari_ome_ngff.plugin.save.request import Outcome, Preview, preview, write
 from napari_ome_ngff.plugin.save.summary import HEADER, Meter, saved, share_of, summary, table
 
@@ -240,7 +240,7 @@ class CreateWidget(Container[Any]):
         self._set_busy(False)
         self._written = outcome.folders
         self.open_result.enabled = bool(self._written)
-        if from_paths(self._from, self._written):
+        if stale_layers(self._from, self._written):
             self.swap()
         self.refresh()
         self.status.value = message
@@ -257,6 +257,6 @@ class CreateWidget(Container[Any]):
 
     def swap(self) -> None:
         """Open what was written in place of the layers that it was written from."""
-        shown = from_paths(self._viewer.layers, self._written)
+        shown = stale_layers(self._viewer.layers, self._written)
         open_instead(self._viewer, self._written, [*self._from, *shown])
         self.open_result.enabled = False

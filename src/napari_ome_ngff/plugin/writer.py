@@ -20,36 +20,15 @@ if TYPE_CHECKING:
 
 
 def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
-    """Save layers as an OME-NGFF image with its label images. All or nothing.
+    """Save layers as an OME-NGFF image with its label images, all or nothing; return the paths written.
 
-    Image layers that belong together become the channels of one image, Labels layers its label images; other
-    layers are named to the user as not saved. Labels layers alone that are saved to an image that is there
-    become label images of it. How all is stored, and what becomes of several images, is said in the
-    Preferences.
+    Image layers that belong together become channels of one image, Labels layers its label images; other
+    layers are reported as not saved. Labels layers alone, saved to an existing image, become label images of
+    it. The Preferences say how everything is stored. ``.ome.zarr`` is added to a name without a suffix. An
+    existing image is replaced only if there is a user to ask.
 
-    Parameters
-    ----------
-    path
-        Where to; ``.ome.zarr`` is added to a name without a suffix. What is there is replaced only if
-        there is a user to ask.
-    layer_data
-        Data, attributes and type of each layer, bottom first.
-
-    Returns
-    -------
-    list of str
-        The paths that were written.
-
-    Raises
-    ------
-    TargetError
-        If something is there already, or the place lies inside an image.
-    UnsupportedError, MetadataError
-        If layers cannot be said in OME-NGFF: they are named, with what to do.
-    CancelledError
-        If the user cancelled; nothing was left behind.
-    OmeNgffError
-        If the pixels could not be read or written; nothing was left behind.
+    Raises TargetError if something is in the way, UnsupportedError or MetadataError if layers cannot be
+    stored in OME-NGFF, CancelledError, or another OmeNgffError; nothing is left behind.
     """
     from napari_ome_ngff.plugin.save.progress import alive, run_steps
     from napari_ome_ngff.plugin.save.remembered import recall
@@ -57,7 +36,7 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     form = recall(Form(target=path))
     asked = alive(lambda: _preview(form, layer_data))
     if asked.taken:
-        asked = _preview(_decide(form, asked), layer_data)
+        asked = _preview(_ask_to_replace(form, asked), layer_data)
     if asked.request is None:
         raise asked.problem or OmeNgffError("Nothing was saved.")
     from napari_ome_ngff.plugin.save.request import write
@@ -69,7 +48,7 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
         notify.warn("\n".join(asked.notes))
     if outcome.paths:
         notify.inform(saved(outcome.paths, outcome.size, time.monotonic() - begun))
-        _open_what_was_replaced(outcome.folders)
+        _refresh_stale_layers(outcome.folders)
     if outcome.error is not None:
         raise outcome.error
     if outcome.cancelled:
@@ -83,16 +62,8 @@ def _preview(form: Form, layer_data: Sequence[LayerData]) -> Preview:
     return preview(form, layer_data)
 
 
-def _decide(form: Form, asked: Preview) -> Form:
-    """Return the form with the user's permission to replace what is there.
-
-    Raises
-    ------
-    TargetError
-        If there is nobody to ask.
-    CancelledError
-        If it stays as it is.
-    """
+def _ask_to_replace(form: Form, asked: Preview) -> Form:
+    """Ask for permission to replace what is there; TargetError without a user, CancelledError if refused."""
     from napari_ome_ngff.plugin.save.progress import can_ask, confirm
 
     problem = asked.problem or OmeNgffError("Nothing was saved.")
@@ -105,13 +76,13 @@ def _decide(form: Form, asked: Preview) -> Form:
     return replace(form, overwrite=True)
 
 
-def _open_what_was_replaced(paths: Sequence[str]) -> None:
-    """Show the new image, or label image, where layers are read from the old one."""
-    from napari_ome_ngff.plugin.save.reopen import from_paths, open_instead
+def _refresh_stale_layers(paths: Sequence[str]) -> None:
+    """Show the new image, or label image, in place of layers that are read from the old one."""
+    from napari_ome_ngff.plugin.save.reopen import open_instead, stale_layers
 
     if notify.has_window():
         from napari.viewer import current_viewer
 
         viewer = current_viewer()
-        if stale := from_paths(viewer.layers, paths):
+        if stale := stale_layers(viewer.layers, paths):
             open_instead(viewer, paths, stale)

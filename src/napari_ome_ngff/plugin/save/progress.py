@@ -1,4 +1,4 @@
-"""Run a save to its end while napari's window stays alive, with progress and a button to cancel."""
+"""Run a save to its end while napari's window stays alive, with progress and Cancel."""
 
 from __future__ import annotations
 
@@ -26,14 +26,8 @@ ACTIVITY = "napari.window.view.toggle_activity_dock"
 """Id of the entry of napari's View menu that shows and hides the activity dock."""
 
 
-class Job:
-    """Steps that a worker thread takes, as the window sees them.
-
-    Parameters
-    ----------
-    steps
-        Work that yields progress and returns how it ended; it does not raise.
-    """
+class SaveJob:
+    """A save in a worker thread; the window polls `latest`."""
 
     def __init__(self, steps: Generator[Progress, None, Outcome]) -> None:
         self.steps = steps
@@ -42,7 +36,7 @@ class Job:
         self.done = Event()
 
     def run(self) -> None:
-        """Take all steps. To be called in a thread."""
+        """Take all steps; they must not raise."""
         try:
             while True:
                 self.latest = next(self.steps)
@@ -53,27 +47,12 @@ class Job:
 
 
 def run_steps(steps: Generator[Progress, None, Outcome], cancelled: Event, description: str) -> Outcome:
-    """Take all steps; in napari's window in a thread, while the window stays alive.
+    """Take all steps and return the outcome; in napari's window in a thread.
 
-    Parameters
-    ----------
-    steps
-        Work that yields progress and returns how it ended; it does not raise.
-    cancelled
-        Set here if the user presses Cancel in the activity dock or closes the window; ends the steps.
-    description
-        What napari's activity dock says is going on.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.plugin.save.request import Outcome
-    >>> def steps():
-    ...     yield from ()
-    ...     return Outcome(paths=("/data/cells.ome.zarr",))
-    >>> run_steps(steps(), Event(), "Saving").paths
-    ('/data/cells.ome.zarr',)
+    `cancelled` is set here if the user presses Cancel in the activity dock or closes the window; it must end
+    the steps, which must not raise.
     """
-    job = Job(steps)
+    job = SaveJob(steps)
     if in_gui_thread() and has_window():
         _run_in_window(job, cancelled, description)
     else:
@@ -83,15 +62,7 @@ def run_steps(steps: Generator[Progress, None, Outcome], cancelled: Event, descr
 
 
 def alive(function: Callable[[], T]) -> T:
-    """Return what a function returns; in napari's window it runs in a thread, while the window stays alive.
-
-    The first save imports Zarr and dask, which takes most of a second.
-
-    Examples
-    --------
-    >>> alive(lambda: 2)
-    2
-    """
+    """Call a function, in napari's window in a thread: the first save imports Zarr and dask."""
     if not (in_gui_thread() and has_window()):
         return function()
     from qtpy.QtCore import QEventLoop, QTimer
@@ -107,7 +78,7 @@ def alive(function: Callable[[], T]) -> T:
 
 
 def in_gui_thread() -> bool:
-    """Tell whether there is a Qt application whose window would freeze; imports no Qt where there is none."""
+    """Whether this thread runs a Qt window, which would freeze; imports no Qt."""
     if "qtpy.QtWidgets" not in sys.modules or "napari" not in sys.modules:
         return False
     from qtpy.QtCore import QThread
@@ -117,11 +88,8 @@ def in_gui_thread() -> bool:
     return app is not None and app.thread() == QThread.currentThread()
 
 
-def _run_in_window(job: Job, cancelled: Event, description: str) -> None:
-    """Run a job in one of napari's workers, and process events until it is done.
-
-    napari asks before it closes a window while one of its workers runs, and then tells the worker to quit.
-    """
+def _run_in_window(job: SaveJob, cancelled: Event, description: str) -> None:
+    """Run a job in a worker of napari, which asks before it closes a window meanwhile, and process events."""
     from napari.qt.threading import create_worker
     from napari.utils.progress import cancelable_progress
     from qtpy.QtCore import QEventLoop, QTimer
@@ -171,7 +139,7 @@ def _show(bar: Any, progress: Progress, meter: Meter) -> None:
 
 @contextmanager
 def _activity_dock() -> Iterator[None]:
-    """Show napari's activity dock, where progress and Cancel are; hide it again if it was hidden."""
+    """Show napari's activity dock, which has progress and Cancel, and hide it again if it was hidden."""
     from napari.viewer import current_viewer
 
     viewer = current_viewer()
@@ -192,33 +160,12 @@ def _activity_dock() -> Iterator[None]:
 
 
 def can_ask() -> bool:
-    """Tell whether there is a window to ask in, and this is its thread.
-
-    Examples
-    --------
-    >>> can_ask()
-    False
-    """
+    """Whether there is a window to ask in, and this is its thread."""
     return in_gui_thread() and has_window()
 
 
 def confirm(question: str, details: str, action: str) -> bool:
-    """Ask whether something is to be done; to be called where `can_ask` says that one can.
-
-    Parameters
-    ----------
-    question
-        One sentence.
-    details
-        What follows.
-    action
-        What the button says, besides Cancel, which Enter and Escape press.
-
-    Returns
-    -------
-    bool
-        Whether the button was pressed.
-    """
+    """Ask with a dialog; True if `action` was pressed. Enter and Escape press Cancel. Needs `can_ask`."""
     from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox
 
     windows = [window for window in QApplication.topLevelWidgets() if isinstance(window, QMainWindow)]

@@ -17,42 +17,35 @@ if TYPE_CHECKING:
 
 
 def image_of(layer: Layer) -> str | None:
-    """Location of the image that a layer was opened from by this plugin, if it was."""
+    """Location of the image that this plugin opened a layer from, or None."""
     origin = origin_of({"metadata": layer.metadata})
     return None if origin is None else origin["image"]
 
 
-def from_paths(layers: Iterable[Layer], paths: Sequence[str]) -> list[Layer]:
-    """Return the layers whose voxels are read from images or label images that have been written since.
+def stale_layers(layers: Iterable[Layer], paths: Sequence[str]) -> list[Layer]:
+    """Return the stale layers: those read lazily from what has been written since.
 
-    They would show those of the new one in the places of the old one. Layers in memory stay what they are,
-    wherever they come from: nobody may have saved them.
+    Layers in memory stay, wherever they come from: they may hold unsaved changes.
     """
-    found = [(layer, lazy_locations(layer.data)) for layer in layers if image_of(layer) is not None]
     return [
         layer
-        for layer, locations in found
-        if any(is_within(location, path) for location in locations for path in paths)
+        for layer in layers
+        if image_of(layer) is not None
+        and any(is_within(location, path) for location in lazy_locations(layer.data) for path in paths)
     ]
 
 
 def open_instead(viewer: Viewer, paths: Sequence[str], layers: Iterable[Layer]) -> None:
-    """Open images, and close these layers once they are there; the view stays as it is.
-
-    Raises
-    ------
-    OmeNgffError
-        If an image cannot be opened; the layers are as they were then.
-    """
-    old = {layer: layer.name for layer in layers if layer in viewer.layers}
-    for layer, name in old.items():
-        layer.name = f"{name} (old)"  # two layers cannot have one name, and the new ones are to have these
+    """Open images, then close these layers; if an image cannot be opened, they stay as they were."""
+    names = {layer: layer.name for layer in layers if layer in viewer.layers}
+    for layer, name in names.items():
+        layer.name = f"{name} (old)"  # frees the name for the new layer
     try:
         for path in paths:
             viewer.open(path, plugin=PLUGIN)
     except OmeNgffError:
-        for layer, name in old.items():
+        for layer, name in names.items():
             layer.name = name
         raise
-    for layer in old:
+    for layer in names:
         viewer.layers.remove(layer)

@@ -1,4 +1,4 @@
-"""A save in words and numbers that people read: plan, progress, and what there is in the end."""
+"""A save in words and numbers: plan, progress, and what there is in the end."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ SYMBOLS = {
 
 
 SETTLED = 1.0
-"""Seconds after which a rate is worth telling; earlier ones jump about."""
+"""Seconds before a rate is shown; earlier ones jump about."""
 
 
 HEADER = ("Image", "Level", "Size", "Data", "Voxel size", "Chunks")
 
 
 def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
-    """Return one row for each level of each image, in the order of `HEADER`."""
+    """One row per level of each image, under `HEADER`."""
     return [
         (
-            f"{multiscale.name} ({axes(multiscale.dims)})" if index == 0 else "",
+            f"{multiscale.name} ({axis_names(multiscale.dims)})" if index == 0 else "",
             str(index),
             sizes(level.shape),
             f"{megabytes(level.nbytes(np.dtype(multiscale.dtype).itemsize))} MB",
@@ -57,70 +57,40 @@ def _chunks(level: LevelPlan) -> str:
     return stored + (", copied" if level.copied else "")
 
 
-def axes(dims: Sequence[str]) -> str:
-    """Write the names of axes in their order.
-
-    Examples
-    --------
-    >>> axes(("c", "y", "x")), axes(("time", "y", "x"))
-    ('cyx', 'time, y, x')
-    """
+def axis_names(dims: Sequence[str]) -> str:
+    """``cyx`` if all names are single letters, else ``time, y, x``."""
     return ("" if all(len(dim) == 1 for dim in dims) else ", ").join(dims)
 
 
 def sizes(numbers: Iterable[int]) -> str:
-    """Write sizes as people do.
-
-    Examples
-    --------
-    >>> sizes((3, 16, 512))
-    '3×16×512'
-    """
+    """``3×16×512``."""
     return "×".join(str(number) for number in numbers)
 
 
 def voxel_size(dims: Iterable[str], scale: Iterable[float], units: Iterable[str | None]) -> str:
-    """Write the distance between voxels along the axes that have a unit; along all axes if none has one.
-
-    Neighbouring axes with the same distance and unit are written as one.
-
-    Examples
-    --------
-    >>> voxel_size("czyx", (1, 2.0, 0.25, 0.25), (None, "micrometer", "micrometer", "micrometer"))
-    'z 2, yx 0.25 µm'
-    >>> voxel_size("tyx", (0.5, 3, 4), ("second", "nanometer", "nanometer"))
-    't 0.5 s, y 3, x 4 nm'
-    """
+    """Distance between voxels along the axes with a unit, or along all: ``z 2, yx 0.25 µm``."""
     axes = list(zip(dims, scale, units, strict=True))
     axes = [axis for axis in axes if axis[2] is not None] or axes
     runs = [
         ("".join(dim for dim, _, _ in run), f"{step:.4g}", unit)
         for (step, unit), run in groupby(axes, key=lambda axis: (axis[1], axis[2]))
     ]
-    words = []
+    parts = []
     for index, (names, step, unit) in enumerate(runs):
-        last = index + 1 == len(runs) or runs[index + 1][2] != unit
-        words.append(f"{names} {step}" + (f" {SYMBOLS.get(unit, unit)}" if unit is not None and last else ""))
-    return ", ".join(words)
+        ends_unit = index + 1 == len(runs) or runs[index + 1][2] != unit
+        symbol = f" {SYMBOLS.get(unit, unit)}" if unit is not None and ends_unit else ""
+        parts.append(f"{names} {step}{symbol}")
+    return ", ".join(parts)
 
 
 def megabytes(nbytes: int) -> str:
-    """Write a number of bytes in millions, to two digits where that is less than ten.
-
-    Examples
-    --------
-    >>> megabytes(25_200_000), megabytes(1_500_000), megabytes(1200)
-    ('25', '1.5', '0.0012')
-    """
+    """Millions of bytes, with two digits below ten."""
     millions = nbytes / 1e6
     return f"{millions:,.0f}" if millions >= 10 else f"{millions:.2g}"
 
 
 def summary(plans: Sequence[WritePlan]) -> str:
-    """Say the plans in one sentence.
-
-    The number of files is the largest possible: chunks that hold nothing but the fill value make none.
-    """
+    """The plans in one sentence; chunks of nothing but the fill value make no files, hence "at most"."""
     memory = max(plan.memory + plan.reading for plan in plans)
     decodes = max(plan.decodes for plan in plans)
     again = f" Each stored block of the source is read {decodes:.2g} times." if decodes > 1 else ""
@@ -132,13 +102,7 @@ def summary(plans: Sequence[WritePlan]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as people say it.
-
-    Examples
-    --------
-    >>> duration(0.4), duration(75), duration(7320)
-    ('0 s', '1 min 15 s', '2 h 2 min')
-    """
+    """``0 s``, ``1 min 15 s``, ``2 h 2 min``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -147,13 +111,7 @@ def duration(seconds: float) -> str:
 
 
 class Meter:
-    """How far a save is, how fast it goes, and how long it still takes.
-
-    Parameters
-    ----------
-    clock
-        Returns seconds.
-    """
+    """Progress, rate and time left of a save."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -161,23 +119,12 @@ class Meter:
         self._blocks = 0
 
     def read(self, progress: Progress) -> str:
-        """Say the progress in a few words. The next of several stores is measured anew.
-
-        Examples
-        --------
-        >>> from napari_ome_ngff.writing.save import Progress
-        >>> seconds = iter([0, 4])
-        >>> meter = Meter(lambda: next(seconds))
-        >>> meter.read(
-        ...     Progress(blocks_done=2, blocks_total=8, bytes_done=400_000_000, bytes_total=1_600_000_000)
-        ... )
-        '400 of 1,600 MB, 100 MB/s, 12 s left'
-        """
+        """``400 of 1,600 MB, 100 MB/s, 12 s left``. Each of several stores is measured anew."""
         done = f"{megabytes(progress.bytes_done)} of {megabytes(progress.bytes_total)} MB"
         return ", ".join(filter(None, [done, self.pace(progress)]))
 
     def pace(self, progress: Progress) -> str:
-        """Say how fast it goes and how long it still takes; nothing as long as that is a guess."""
+        """Rate and time left; empty before they settle."""
         now = self._clock()
         if progress.blocks_done < self._blocks:
             self._begun = now
@@ -190,43 +137,24 @@ class Meter:
 
 
 def share_of(progress: Progress) -> float:
-    """Share of a save that is done, between 0 and 1; what is read back to be checked counts too."""
+    """Share of a save that is done, 0 to 1; reading back to verify counts too."""
     return progress.blocks_done / max(progress.blocks_total, 1)
 
 
 def saved(paths: Sequence[str], size: int, seconds: float) -> str:
-    """Say where it is and how large; the first line in one sentence, which is all that a toast shows.
-
-    Examples
-    --------
-    >>> print(saved(["/data/cells.ome.zarr"], 1_234_000_000, 75))
-    Saved cells.ome.zarr (1.2 GB) in 1 min 15 s.
-    Where: /data/cells.ome.zarr
-    """
+    """What was saved, in one sentence on the first line, which is all that a toast shows; then where."""
     names = ", ".join(re.split(r"[/\\\\]", path)[-1] for path in paths)
     what = f" ({amount(size)})" if size else ""
     return "\n".join([f"Saved {names}{what} in {duration(seconds)}.", *(f"Where: {path}" for path in paths)])
 
 
 def short(name: str) -> str:
-    """Shorten a name so that there is room for Cancel beside it in napari's activity dock.
-
-    Examples
-    --------
-    >>> short("cells.ome.zarr"), short("2026-11-25 embryo 17 stained.ome.zarr")
-    ('cells.ome.zarr', '2026-11-25…ome.zarr')
-    """
+    """At most 20 characters, so that Cancel fits beside it in napari's activity dock."""
     return name if len(name) <= 20 else f"{name[:10]}…{name[-8:]}"
 
 
 def amount(size: int) -> str:
-    """Write a number of bytes with the unit that suits it.
-
-    Examples
-    --------
-    >>> amount(1_234_000_000), amount(2_500_000), amount(20)
-    ('1.2 GB', '2.5 MB', '1 kB')
-    """
+    """Bytes with a unit that suits them: ``1.2 GB``, at least ``1 kB``."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
