@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from napari_ome_ngff.metadata.nouns import (
+        Affine,
         Axis,
         Channel,
         LabelImage,
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
     from napari_ome_ngff.writing.create import create_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels
     from napari_ome_ngff.writing.plan.model import model_multiscale_group
-    from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+    from napari_ome_ngff.writing.plan.options import StorageOptions
+    from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
     from napari_ome_ngff.writing.save import Progress
-    from napari_ome_ngff.writing.write import write_hierarchy, write_multiscale_group
+    from napari_ome_ngff.writing.write import plan_hierarchy, write_hierarchy, write_multiscale_group
 
 _HOME = {
     "errors": (
@@ -55,6 +57,7 @@ _HOME = {
         "UnsupportedError",
     ),
     "metadata.nouns": (
+        "Affine",
         "Channel",
         "LabelImage",
         "Window",
@@ -80,9 +83,14 @@ _HOME = {
     "writing.create": ("create_multiscale_group",),
     "writing.plan.model": ("model_multiscale_group",),
     "writing.labels": ("write_labels",),
-    "writing.plan.write_plan": ("MultiscaleSource",),
+    "writing.plan.options": ("StorageOptions",),
+    "writing.plan.write_plan": (
+        "MultiscaleSource",
+        "WritePlan",
+    ),
     "writing.save": ("Progress",),
     "writing.write": (
+        "plan_hierarchy",
         "write_hierarchy",
         "write_multiscale_group",
     ),
@@ -90,6 +98,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "Affine",
     "Axis",
     "BaseArrayWrapper",
     "CancelledError",
@@ -110,13 +119,16 @@ __all__ = [
     "Progress",
     "ScaleTranslation",
     "StorageError",
+    "StorageOptions",
     "TargetError",
     "UnsupportedError",
     "Window",
+    "WritePlan",
     "ZarrArrayWrapper",
     "create_multiscale_group",
     "model_multiscale_group",
     "open_ome_ngff",
+    "plan_hierarchy",
     "read_multiscale_array",
     "read_multiscale_group",
     "write_hierarchy",

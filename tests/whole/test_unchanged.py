@@ -29,8 +29,8 @@ from napari_ome_ngff.plugin.save.from_layers import file_version, from_layers
 from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
 from napari_ome_ngff.writing.engine.copy_levels import with_copies
 from napari_ome_ngff.writing.plan.group_documents import array_specs, group_documents
+from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import prepare
-from napari_ome_ngff.writing.plan.write_plan import Options
 from tests.whole.test_corpus import IMAGES, metadata
 
 Document = Mapping[str, Any]
@@ -72,10 +72,10 @@ def saved(layers: list[LayerData], name: str = "cells") -> dict[str, Document]:
     (bundle,) = from_layers(layers, name=name)[0]
     version = file_version(layers)
     assert version is not None
-    options = Options(version=version, keep=True)
+    options = SaveOptions(version=version, keep_layout=True)
     prepared = prepare(bundle.sources, options)
     texts = group_documents(prepared, version, None)
-    specs = with_copies(prepared, array_specs(prepared, options, "auto", 0), options)[1]
+    specs = with_copies(prepared, array_specs(prepared, options), options)[1]
     found: dict[str, Document] = {path: dict(spec.attributes) for path, spec in specs.items()}
     for key, text in texts.items():
         path, _, file = key.rpartition("/")

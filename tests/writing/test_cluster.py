@@ -20,7 +20,7 @@ import zarr
 
 from napari_ome_ngff import DaskArrayWrapper, ZarrArrayWrapper, open_ome_ngff, write_multiscale_group
 from napari_ome_ngff.errors import StorageError
-from napari_ome_ngff.writing.plan.prepare import options_for
+from napari_ome_ngff.writing.plan.options import StorageOptions, save_options
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.write import write_hierarchy
 
@@ -107,9 +107,7 @@ def test_a_cluster_copies_what_was_not_changed(tmp_path: Path, executor: Executo
 
 
 def test_as_many_tasks_run_at_once_as_the_cluster_has_threads(executor: Executor, tmp_path: Path) -> None:
-    options = options_for(
-        tmp_path / "a.zarr", "0.5", chunks="auto", shards=None, executor=executor, memory_limit=2**28
-    )
+    options = save_options(StorageOptions(), tmp_path / "a.zarr", executor)
     assert options.workers == 2
     assert not options.shared_memory
     assert not options.append_shards

@@ -18,7 +18,10 @@ import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_ome_ngff import MultiscaleSource, plan_hierarchy
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.nouns import Axis, Level, ScaleTranslation
+from napari_ome_ngff.metadata.transforms import identity
 from napari_ome_ngff.writing import blocks as blocks_module
 from napari_ome_ngff.writing.blocks import (
     Box,
@@ -33,36 +36,35 @@ from napari_ome_ngff.writing.blocks import (
 )
 from napari_ome_ngff.writing.engine import cascade
 from napari_ome_ngff.writing.engine.cascade import Job
+from napari_ome_ngff.writing.plan.array_spec import auto_chunks
 from napari_ome_ngff.writing.plan.levels import choose_chunks, choose_factors, choose_shards
 from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
+from napari_ome_ngff.writing.plan.options import SaveOptions, StorageOptions
 from napari_ome_ngff.writing.plan.tasks import Pass, cut_pass, iter_blocks, iter_boxes
-from napari_ome_ngff.writing.plan.write_plan import Grid, MultiscalePlan, Options
+from napari_ome_ngff.writing.plan.write_plan import MultiscalePlan
 
-ZYX = ("z", "y", "x")
-SPACE = ("space",) * 3
 MEBIBYTE = 2**20
+
+
+def axes(dims: str) -> tuple[Axis, ...]:
+    types = {"t": "time", "c": "channel", "q": None}
+    return tuple(Axis(name=dim, type=types.get(dim, "space")) for dim in dims)
 
 
 def plan(
     shape: Sequence[int], *, dims: str = "zyx", dtype: str = "u2", scale: Sequence[float] = (), **options: Any
 ) -> MultiscalePlan:
-    types = {"t": "time", "c": "channel", "q": None}
     arguments = {key: options.pop(key) for key in ("levels", "factors", "method") if key in options}
     source_chunks = options.pop("source_chunks", None)
-    grid = Grid(
-        path="0",
+    ndim = len(shape)
+    transform = ScaleTranslation(scale=tuple(scale) or (1.0,) * ndim, translation=(0.0,) * ndim)
+    return plan_multiscale(
+        axes=axes(dims),
+        finest=Level(path="0", transform=transform),
         shape=tuple(shape),
         dtype=np.dtype(dtype),
-        scale=tuple(scale) or (1.0,) * len(shape),
-        translation=(0.0,) * len(shape),
         source_chunks=source_chunks,
-    )
-    return plan_multiscale(
-        dims=tuple(dims),
-        types=tuple(types.get(dim, "space") for dim in dims),
-        units=(None,) * len(dims),
-        finest=grid,
-        options=Options(**options),
+        options=SaveOptions(**options),
         **{"method": "mean", **arguments},
     )
 
@@ -83,7 +85,7 @@ def test_levels_end_where_an_image_can_be_shown_at_once() -> None:
 def test_the_longest_voxels_wait_for_the_others() -> None:
     levels = plan((64, 2048, 2048), scale=(3.0, 0.5, 0.5), levels=5).levels
     assert [level.factors for level in levels] == [(1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2)]
-    assert [level.scale for level in levels][2:4] == [(3.0, 2.0, 2.0), (6.0, 4.0, 4.0)]
+    assert [level.transform.scale for level in levels][2:4] == [(3.0, 2.0, 2.0), (6.0, 4.0, 4.0)]
 
 
 def test_a_single_plane_does_not_keep_the_others_from_being_halved() -> None:
@@ -100,8 +102,7 @@ def test_time_and_channels_are_never_made_smaller() -> None:
 
 def test_a_descending_axis_is_as_good_as_any() -> None:
     levels = plan((64, 64), dims="yx", scale=(-0.5, 0.5), levels=2).levels
-    assert levels[1].scale == (-1.0, 1.0)
-    assert levels[1].translation == (-0.25, 0.25)
+    assert levels[1].transform == ScaleTranslation(scale=(-1.0, 1.0), translation=(-0.25, 0.25))
 
 
 def test_factors_by_dim_for_all_levels_or_for_each() -> None:
@@ -145,7 +146,7 @@ def test_an_image_without_voxels_is_refused() -> None:
     st.lists(st.sampled_from([0.1, 0.5, 1.0, 7.0]), min_size=3, max_size=3),
 )
 def test_levels_of_any_image(shape: list[int], scale: list[float]) -> None:
-    steps = choose_factors(ZYX, SPACE, shape, scale)
+    steps = choose_factors(axes("zyx"), shape, scale)
     size, voxel = np.array(shape), np.array(scale)
     for step in steps:
         assert max(step) == 2
@@ -160,13 +161,13 @@ def test_levels_of_any_image(shape: list[int], scale: list[float]) -> None:
 
 
 def test_chunks_are_cut_to_the_level() -> None:
-    assert choose_chunks((16, 64), [(100, 100), (50, 50), (8, 50)], ("space", "space"), 1) == (
+    assert choose_chunks((16, 64), [(100, 100), (50, 50), (8, 50)], axes("yx"), 1) == (
         (16, 64),
         (16, 50),
         (8, 50),
     )
     per_level = ((16, 16), (8, 8))
-    assert choose_chunks(per_level, [(64, 64), (32, 32)], ("space", "space"), 1) == per_level
+    assert choose_chunks(per_level, [(64, 64), (32, 32)], axes("yx"), 1) == per_level
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4", "f8", "c16"])
@@ -187,7 +188,7 @@ def test_shards_hold_whole_chunks_at_every_level(
     shape: list[int], chunk: list[int], times: list[int]
 ) -> None:
     shapes = [tuple(shape), tuple(max(1, n // 2) for n in shape)]
-    chunks = choose_chunks(tuple(chunk), shapes, ("space", "space"), 2)
+    chunks = choose_chunks(tuple(chunk), shapes, axes("yx"), 2)
     wanted = tuple(c * t for c, t in zip(chunk, times, strict=True))
     for size, inner, shard in zip(
         shapes, chunks, choose_shards(wanted, tuple(chunk), shapes, chunks, 2), strict=True
@@ -438,14 +439,47 @@ def test_totals() -> None:
 
 
 def test_given_levels_are_copied_each_on_its_own() -> None:
-    grids = [
-        Grid(path=path, shape=shape, dtype=np.dtype("u1"), scale=(1.0, 1.0), translation=(0.0, 0.0))
-        for path, shape in (("s0", (100, 100)), ("s1", (37, 41)))
-    ]
     image = plan_given_levels(
-        dims=("y", "x"), types=("space",) * 2, units=(None,) * 2, grids=grids, options=Options()
+        axes=axes("yx"),
+        levels=[Level(path=path, transform=identity(2)) for path in ("s0", "s1")],
+        shapes=[(100, 100), (37, 41)],
+        dtype=np.dtype("u1"),
+        source_chunks=[None, None],
+        options=SaveOptions(),
     )
     assert image.method is None
     assert [work.shapes for work in image.passes] == [((100, 100),), ((37, 41),)]
     assert [level.path for level in image.levels] == ["s0", "s1"]
     assert image.n_tasks == 2
+
+
+# --- options
+
+
+def test_options_are_given_as_one_noun_or_each_on_its_own() -> None:
+    image = xarray.DataArray(np.zeros((64, 64), "u1"), dims=("y", "x"))
+    sources = {"": MultiscaleSource(image=image)}
+    options = StorageOptions(version="0.6", chunks=(16, 16), shards=(32, 32), compressor=None)
+    each = plan_hierarchy(
+        sources=sources, ngff_version="0.6", chunks=(16, 16), shards=(32, 32), compressor=None
+    )
+    assert plan_hierarchy(sources=sources, options=options) == each
+    with pytest.raises(OptionError, match="both as `options` and on their own"):
+        plan_hierarchy(sources=sources, options=options, chunks=(8, 8))
+
+
+def test_options_are_checked_when_they_are_made() -> None:
+    for wrong in ({"version": "0.3"}, {"version": "0.4", "shards": "auto"}):
+        with pytest.raises(OptionError):
+            StorageOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_chunks_follow_what_an_axis_is() -> None:
+    kinds = ("channel", "space", "space", "space")
+    assert auto_chunks((2, 64, 2048, 2048), kinds, 2) == (1, 16, 256, 256)
+    assert auto_chunks((4096, 4096), ("space", "space"), 1) == (2048, 2048)
+
+
+def test_shards_keep_their_number_of_chunks_at_a_level_smaller_than_a_chunk() -> None:
+    shards = choose_shards((64, 64), (16, 32), [(100, 100), (50, 20)], [(16, 32), (16, 20)], 1)
+    assert shards == ((64, 64), (64, 20))

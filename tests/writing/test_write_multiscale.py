@@ -690,6 +690,7 @@ CODECS = {
 def test_the_short_way_writes_what_zarr_writes(tmp_path: Path, codec: str, dtype: str, layout: str) -> None:
     """Decoded by zarr-python, both are the same bytes, and they are the same files."""
     from napari_ome_ngff.writing.plan.array_spec import array_spec
+    from napari_ome_ngff.writing.plan.options import StorageOptions
 
     data = image((13, 30, 21), dtype=dtype).values
     data[:8, :16, :16] = 0  # a chunk, or a part of a shard, that need not be stored
@@ -700,9 +701,8 @@ def test_the_short_way_writes_what_zarr_writes(tmp_path: Path, codec: str, dtype
             dtype=dtype,
             chunks=(4, 8, 8),
             shards=(8, 16, 16) if layout == "sharded" else None,
-            compressor=CODECS[codec],
             dims=("z", "y", "x"),
-            zarr_format=2 if layout == "v2" else 3,
+            options=StorageOptions(version="0.4" if layout == "v2" else "0.5", compressor=CODECS[codec]),
         )
         store = LocalStore(tmp_path / str(direct))
         writer = unit_writer(spec.to_zarr(store, "a"), direct=direct)

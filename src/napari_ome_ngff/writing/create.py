@@ -16,7 +16,8 @@ from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.location import is_within, location_of
 from napari_ome_ngff.writing.commit.staging import open_existing, staged
 from napari_ome_ngff.writing.plan.existing import check_alone, check_keepable, check_members, level_paths
-from napari_ome_ngff.writing.plan.model import Chunks, NgffVersion, group_spec, model_multiscale_group
+from napari_ome_ngff.writing.plan.model import group_spec, model_multiscale_group
+from napari_ome_ngff.writing.plan.options import Chunks, NgffVersion
 from napari_ome_ngff.writing.target import is_archive
 
 if TYPE_CHECKING:

@@ -22,17 +22,18 @@ from napari_ome_ngff.writing.plan.group_documents import (
     label_documents,
     replaced_labels,
 )
-from napari_ome_ngff.writing.plan.levels import Chunks, Shards
 from napari_ome_ngff.writing.plan.multiscale import source_path
-from napari_ome_ngff.writing.plan.prepare import (
+from napari_ome_ngff.writing.plan.options import (
     MEMORY_LIMIT,
-    Prepared,
-    is_open,
-    options_for,
-    plan_of,
-    prepare,
+    Chunks,
+    SaveOptions,
+    Shards,
+    StorageOptions,
+    one_noun,
+    save_options,
 )
-from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, Options, WritePlan
+from napari_ome_ngff.writing.plan.prepare import Prepared, plan_of, prepare
+from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
 from napari_ome_ngff.writing.save import Progress, Save, run_save
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def write_labels(
     transform_precision: int | None = None,
     overwrite: bool = False,
     verify: bool = False,
+    options: StorageOptions | None = None,
 ) -> Generator[Progress, None, None]:
     """Write label images onto an OME-NGFF image that is there, in the image's version.
 
@@ -67,8 +69,8 @@ def write_labels(
         Where the image is: on its own, or a field of a plate or an image of a collection.
     labels
         Name of each label image to the label image.
-    chunks, shards, compressor, executor, memory_limit, transform_precision, verify
-        As for :func:`napari_ome_ngff.write_multiscale_group`.
+    chunks, shards, compressor, executor, memory_limit, transform_precision, verify, options
+        As for :func:`napari_ome_ngff.write_multiscale_group`; the version is that of the image.
     overwrite
         Replace label images of the same names.
 
@@ -100,12 +102,19 @@ def write_labels(
     >>> zarr.open_group(folder, mode="r")["labels"].attrs["ome"]["labels"]
     ['cells']
     """
-    image = _image_at(store, path)
-    prepared, options = _prepare(
-        image, labels, executor, memory_limit, transform_precision, chunks=chunks, shards=shards
+    chosen = one_noun(
+        options,
+        StorageOptions(
+            chunks=chunks,
+            shards=shards,
+            compressor=compressor,
+            transform_precision=transform_precision,
+            memory_limit=memory_limit,
+        ),
     )
-    options = replace(options, keep=is_open(chunks, shards, compressor))
-    prepared, specs = with_copies(prepared, array_specs(prepared, options, compressor, 0), options)
+    image = _image_at(store, path)
+    prepared, setup = _prepare(image, labels, chosen, executor)
+    prepared, specs = with_copies(prepared, array_specs(prepared, setup), setup)
     inside = join_paths(image.path, "labels")
     check_target(image.store, inside, overwrite=True)  # finds again what an interrupted save moved aside
     old = image.labels
@@ -121,8 +130,8 @@ def write_labels(
         Save(
             store=image.store,
             path=inside,
-            options=options,
-            plan=plan_of(prepared, options),
+            options=setup,
+            plan=plan_of(prepared, setup),
             prepared=prepared,
             specs=specs,
             documents=label_documents(prepared, image.multiscale.version, old, known),
@@ -144,12 +153,13 @@ def plan_labels(
     compressor: object = "auto",
     memory_limit: int = MEMORY_LIMIT,
     transform_precision: int | None = None,
+    options: StorageOptions | None = None,
 ) -> WritePlan:
     """Plan what :func:`write_labels` would write with threads. Only the image's metadata are read.
 
     Parameters
     ----------
-    store, path, labels, chunks, shards, compressor, memory_limit, transform_precision
+    store, path, labels, chunks, shards, compressor, memory_limit, transform_precision, options
         As for :func:`write_labels`.
 
     Raises
@@ -168,13 +178,18 @@ def plan_labels(
     >>> plan_labels(store=folder, labels={"cells": MultiscaleSource(image=pixels)}).version
     '0.4'
     """
-    image = _image_at(store, path)
-    prepared, options = _prepare(
-        image, labels, None, memory_limit, transform_precision, chunks=chunks, shards=shards
+    chosen = one_noun(
+        options,
+        StorageOptions(
+            chunks=chunks,
+            shards=shards,
+            compressor=compressor,
+            transform_precision=transform_precision,
+            memory_limit=memory_limit,
+        ),
     )
-    options = replace(options, keep=is_open(chunks, shards, compressor))
-    prepared, _ = with_copies(prepared, array_specs(prepared, options, compressor, 0), options)
-    return plan_of(prepared, options)
+    prepared, setup = _prepare(_image_at(store, path), labels, chosen, None)
+    return plan_of(with_copies(prepared, array_specs(prepared, setup), setup)[0], setup)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +209,8 @@ class _Target:
     def labels(self) -> zarr.Group | None:
         import zarr
 
-        found = self.group.get("labels")
-        return found if isinstance(found, zarr.Group) else None
+        labels = self.group.get("labels")
+        return labels if isinstance(labels, zarr.Group) else None
 
     @property
     def shape(self) -> ImageShape | None:
@@ -235,31 +250,17 @@ def _image_at(store: Store | str | PathLike[str], path: str) -> _Target:
 
 
 def _prepare(
-    image: _Target,
-    labels: Mapping[str, MultiscaleSource],
-    executor: Executor | None,
-    memory_limit: int,
-    precision: int | None,
-    *,
-    chunks: Chunks,
-    shards: Shards,
-) -> tuple[tuple[Prepared, ...], Options]:
-    """Plan label images as those of the image, with paths relative to its group ``labels``."""
+    image: _Target, labels: Mapping[str, MultiscaleSource], chosen: StorageOptions, executor: Executor | None
+) -> tuple[tuple[Prepared, ...], SaveOptions]:
+    """Plan label images in the image's version, with paths relative to its group ``labels``."""
     if not labels:
         raise OptionError("There is no label image to write.", hint="Give at least one.")
-    options = options_for(
-        image.store,
-        image.multiscale.version,
-        chunks=chunks,
-        shards=shards,
-        executor=executor,
-        memory_limit=memory_limit,
-    )
+    options = save_options(replace(chosen, version=image.multiscale.version), image.store, executor)
     sources = {
         f"labels/{name}": replace(source, label_image=_with_source(name, source))
         for name, source in labels.items()
     }
-    prepared = prepare(sources, options, transform_precision=precision, onto=image.shape)
+    prepared = prepare(sources, options, onto=image.shape)
     rooted = [
         replace(one, plan=replace(one.plan, path=name)) for name, one in zip(labels, prepared, strict=True)
     ]

@@ -15,8 +15,9 @@ from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, requ
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
 from napari_ome_ngff.writing.engine.verify import verify_pass
 from napari_ome_ngff.writing.plan.group_documents import join_paths
+from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared
-from napari_ome_ngff.writing.plan.write_plan import Options, WritePlan
+from napari_ome_ngff.writing.plan.write_plan import WritePlan
 
 if TYPE_CHECKING:
     import zarr
@@ -51,7 +52,7 @@ class Save:
 
     store: Store | str | PathLike[str]
     path: str
-    options: Options
+    options: SaveOptions
     plan: WritePlan
     prepared: tuple[Prepared, ...]
     specs: Mapping[str, Any]
@@ -111,7 +112,11 @@ def _after(done: Progress, step: Done, message: str) -> Progress:
 
 
 def _verify_multiscale(
-    prepared: Prepared, writers: Mapping[str, UnitWriter], executor: Executor, where: str, options: Options
+    prepared: Prepared,
+    writers: Mapping[str, UnitWriter],
+    executor: Executor,
+    where: str,
+    options: SaveOptions,
 ) -> Iterator[Done]:
     plan = prepared.plan
     place = join_paths(where, plan.path)
@@ -126,7 +131,11 @@ def _verify_multiscale(
 
 
 def _write_multiscale(
-    prepared: Prepared, writers: Mapping[str, UnitWriter], executor: Executor, where: str, options: Options
+    prepared: Prepared,
+    writers: Mapping[str, UnitWriter],
+    executor: Executor,
+    where: str,
+    options: SaveOptions,
 ) -> Iterator[Done]:
     plan = prepared.plan
     each = [writers[join_paths(plan.path, level.path)] for level in plan.levels]
@@ -148,7 +157,7 @@ def _write_multiscale(
         yield from run_pass(work, cut, job, source.variable, executor)
 
 
-def _copy_job(source: zarr.Array[Any], writer: UnitWriter, where: str, options: Options) -> CopyJob:
+def _copy_job(source: zarr.Array[Any], writer: UnitWriter, where: str, options: SaveOptions) -> CopyJob:
     return CopyJob(source=source, writer=writer, at_once=requests(source, options), where=where)
 
 

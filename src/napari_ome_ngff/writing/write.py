@@ -20,8 +20,16 @@ from napari_ome_ngff.writing.plan.group_documents import (
     replaced_members,
     series_of,
 )
-from napari_ome_ngff.writing.plan.levels import Chunks, Factors, Shards
-from napari_ome_ngff.writing.plan.prepare import MEMORY_LIMIT, is_open, options_for, plan_of, prepare
+from napari_ome_ngff.writing.plan.options import (
+    MEMORY_LIMIT,
+    Chunks,
+    Factors,
+    Shards,
+    StorageOptions,
+    one_noun,
+    save_options,
+)
+from napari_ome_ngff.writing.plan.prepare import plan_of, prepare
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
 from napari_ome_ngff.writing.save import Progress, Save, run_save
 
@@ -53,6 +61,7 @@ def write_multiscale_group(
     channels: tuple[Channel, ...] = (),
     label_image: LabelImage | None = None,
     labels: Mapping[str, MultiscaleSource] | None = None,
+    options: StorageOptions | None = None,
 ) -> Generator[Progress, None, None]:
     """Write an image with all its levels, and its label images: metadata and pixels.
 
@@ -109,6 +118,9 @@ def write_multiscale_group(
         See :class:`MultiscaleSource`.
     labels
         Name of each label image to the label image.
+    options
+        In place of `ngff_version`, `chunks`, `shards`, `compressor`, `fill_value`, `transform_precision` and
+        `memory_limit`.
 
     Returns
     -------
@@ -152,16 +164,21 @@ def write_multiscale_group(
         store=store,
         path=path,
         sources={"": main, **named},
-        ngff_version=ngff_version,
-        chunks=chunks,
-        shards=shards,
-        compressor=compressor,
-        fill_value=fill_value,
         executor=executor,
-        memory_limit=memory_limit,
-        transform_precision=transform_precision,
         overwrite=overwrite,
         verify=verify,
+        options=one_noun(
+            options,
+            StorageOptions(
+                version=ngff_version,
+                chunks=chunks,
+                shards=shards,
+                compressor=compressor,
+                fill_value=fill_value,
+                transform_precision=transform_precision,
+                memory_limit=memory_limit,
+            ),
+        ),
     )
 
 
@@ -177,12 +194,13 @@ def plan_hierarchy(
     transform_precision: int | None = None,
     workers: int | None = None,
     store: Store | str | PathLike[str] = "image.ome.zarr",
+    options: StorageOptions | None = None,
 ) -> WritePlan:
     """Plan what :func:`write_hierarchy` would write with threads. Nothing is read or written.
 
     Parameters
     ----------
-    sources, ngff_version, chunks, shards, compressor, fill_value, memory_limit, transform_precision
+    sources, ngff_version, chunks, shards, compressor, fill_value, memory_limit, transform_precision, options
         As for :func:`write_hierarchy`.
     workers
         Number of threads; None: one per processor, and more where blocks go to a server.
@@ -204,14 +222,22 @@ def plan_hierarchy(
     >>> [level.shape for level in plan.multiscales[0].levels]
     [(1024, 1024), (512, 512)]
     """
-    options = options_for(
-        store, ngff_version, chunks=chunks, shards=shards, executor=None, memory_limit=memory_limit
+    chosen = one_noun(
+        options,
+        StorageOptions(
+            version=ngff_version,
+            chunks=chunks,
+            shards=shards,
+            compressor=compressor,
+            fill_value=fill_value,
+            transform_precision=transform_precision,
+            memory_limit=memory_limit,
+        ),
     )
-    keep = is_open(chunks, shards, compressor, fill_value)
-    options = replace(options, workers=workers or options.workers, keep=keep)
-    prepared = prepare(sources, options, transform_precision=transform_precision)
-    specs = array_specs(prepared, options, compressor, fill_value)
-    return plan_of(with_copies(prepared, specs, options)[0], options)
+    setup = save_options(chosen, store, None)
+    setup = replace(setup, workers=workers or setup.workers)
+    prepared = prepare(sources, setup)
+    return plan_of(with_copies(prepared, array_specs(prepared, setup), setup)[0], setup)
 
 
 def write_hierarchy(
@@ -229,6 +255,7 @@ def write_hierarchy(
     transform_precision: int | None = None,
     overwrite: bool = False,
     verify: bool = False,
+    options: StorageOptions | None = None,
 ) -> Generator[Progress, None, None]:
     """Write an image and label images, or several images, each described by a :class:`MultiscaleSource`.
 
@@ -240,7 +267,7 @@ def write_hierarchy(
         bioformats2raw, which never replaces anything.
     store, path, ngff_version, chunks, shards, compressor, fill_value
         As for :func:`write_multiscale_group`.
-    executor, memory_limit, transform_precision, overwrite, verify
+    executor, memory_limit, transform_precision, overwrite, verify, options
         As for :func:`write_multiscale_group`.
 
     Returns
@@ -264,13 +291,21 @@ def write_hierarchy(
     >>> zarr.open_group(store, mode="r")["labels"].attrs["ome"]["labels"]
     ['all']
     """
-    options = options_for(
-        store, ngff_version, chunks=chunks, shards=shards, executor=executor, memory_limit=memory_limit
+    chosen = one_noun(
+        options,
+        StorageOptions(
+            version=ngff_version,
+            chunks=chunks,
+            shards=shards,
+            compressor=compressor,
+            fill_value=fill_value,
+            transform_precision=transform_precision,
+            memory_limit=memory_limit,
+        ),
     )
-    options = replace(options, keep=is_open(chunks, shards, compressor, fill_value))
-    prepared = prepare(sources, options, transform_precision=transform_precision)
-    specs = array_specs(prepared, options, compressor, fill_value)
-    prepared, specs = with_copies(prepared, specs, options)
+    setup = save_options(chosen, store, executor)
+    prepared = prepare(sources, setup)
+    prepared, specs = with_copies(prepared, array_specs(prepared, setup), setup)
     check_target(store, path, overwrite=overwrite)
     old = open_existing(store, path) if overwrite else None
     if old is not None and series_of(prepared):
@@ -278,14 +313,14 @@ def write_hierarchy(
     save = Save(
         store=store,
         path=path,
-        options=options,
-        plan=plan_of(prepared, options),
+        options=setup,
+        plan=plan_of(prepared, setup),
         prepared=prepared,
         specs=specs,
-        documents=group_documents(prepared, options.version, old),
+        documents=group_documents(prepared, setup.version, old),
         executor=executor,
         overwrite=overwrite,
-        obsolete=() if old is None else replaced_members(prepared, old, options.version),
+        obsolete=() if old is None else replaced_members(prepared, old, setup.version),
         verify=verify,
     )
     return run_save(save)

@@ -16,7 +16,7 @@ from napari_ome_ngff.plugin.save.bundles import Bundle, Together, not_turned, on
 from napari_ome_ngff.plugin.save.form import target_path
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.writing.plan.levels import Chunks, Shards
+    from napari_ome_ngff.writing.plan.options import Chunks, Shards
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
     from napari_ome_ngff.writing.save import Progress
 

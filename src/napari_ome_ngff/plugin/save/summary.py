@@ -43,7 +43,7 @@ def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
             str(index),
             sizes(level.shape),
             f"{megabytes(level.nbytes(np.dtype(multiscale.dtype).itemsize))} MB",
-            voxel_size(multiscale.dims, level.scale, multiscale.units),
+            voxel_size(multiscale.dims, level.transform.scale, multiscale.units),
             _chunks(level),
         )
         for plan in plans

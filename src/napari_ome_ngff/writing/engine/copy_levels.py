@@ -28,9 +28,9 @@ from napari_ome_ngff.writing.engine.cascade import Done, failing, settle
 from napari_ome_ngff.writing.engine.encode import UnitWriter
 from napari_ome_ngff.writing.plan.array_spec import is_stored_alike, spec_like
 from napari_ome_ngff.writing.plan.group_documents import join_paths
+from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.tasks import Cut
-from napari_ome_ngff.writing.plan.write_plan import Options
 
 if TYPE_CHECKING:
     import zarr
@@ -175,11 +175,11 @@ _REQUESTS = 16
 
 
 def with_copies(
-    prepared: tuple[Prepared, ...], specs: Mapping[str, Any], options: Options
+    prepared: tuple[Prepared, ...], specs: Mapping[str, Any], options: SaveOptions
 ) -> tuple[tuple[Prepared, ...], dict[str, Any]]:
     """Plan to copy the levels that are stored already as they are to be stored.
 
-    Where options leave open how (`Options.keep`), a level that is a whole Zarr array of the right
+    Where options leave open how (`keep_layout`), a level that is a whole Zarr array of the right
     format stays stored as it is.
 
     Parameters
@@ -207,7 +207,7 @@ def with_copies(
             key = join_paths(plan.path, level.path)
             right = array.metadata.zarr_format == check_version(options.version).zarr_format
             # Where there have to be shards, in a single file, those that are there will do.
-            if options.keep and right and (options.shards is None or array.shards is not None):
+            if options.keep_layout and right and (options.shards is None or array.shards is not None):
                 changed[key] = spec_like(array, plan.dims)
             if is_stored_alike(changed[key], array):
                 levels[i] = replace(level, chunks=array.chunks, shards=array.shards, copied=True)
@@ -217,7 +217,7 @@ def with_copies(
     return tuple(found), changed
 
 
-def _cut(array: zarr.Array[Any], options: Options) -> Cut:
+def _cut(array: zarr.Array[Any], options: SaveOptions) -> Cut:
     unit = array.shards or array.chunks
     local = options.local and local_folder(array.store) is not None
     memory = 0 if local else options.workers * requests(array, options) * _object_bytes(array)
@@ -225,7 +225,7 @@ def _cut(array: zarr.Array[Any], options: Options) -> Cut:
     return Cut(blocks=(block,), box=block, tasks=options.workers, memory=memory, reading=0, decodes=0.0)
 
 
-def requests(array: zarr.Array[Any], options: Options) -> int:
+def requests(array: zarr.Array[Any], options: SaveOptions) -> int:
     """How many stored objects one task may hold at once, where they have to pass through memory."""
     return max(1, min(_REQUESTS, options.memory_limit // (options.workers * _object_bytes(array))))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.writing.plan.options import StorageOptions
 
 if TYPE_CHECKING:
     import zarr
@@ -24,22 +25,7 @@ _V3 = ("shape", "data_type", "chunk_grid", "codecs", "fill_value", "storage_tran
 
 
 def spec_like(array: zarr.Array[Any], dims: Sequence[str]) -> ArraySpecV2[Any] | ArraySpecV3[Any]:
-    """Make the pydantic-zarr model of an array that is stored as another one is, attributes included.
-
-    Parameters
-    ----------
-    array
-        The other one.
-    dims
-        Names of the axes. Keys of chunks are those that OME-NGFF asks for, whatever they were.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> array = zarr.create_array({}, shape=(4, 4), chunks=(2, 2), dtype="uint8")
-    >>> spec_like(array, ("y", "x")).dimension_names
-    ('y', 'x')
-    """
+    """Model an array that is stored as another one is, attributes included, with OME-NGFF's chunk keys."""
     attributes = attributes_like(array, dims)
     if array.metadata.zarr_format == 2:
         from pydantic_zarr.v2 import ArraySpec
@@ -54,46 +40,15 @@ def spec_like(array: zarr.Array[Any], dims: Sequence[str]) -> ArraySpecV2[Any] |
 
 
 def attributes_like(array: zarr.Array[Any], dims: Sequence[str]) -> dict[str, Any]:
-    """Return the attributes of an array for one that has the same voxels.
-
-    Parameters
-    ----------
-    array
-        The one that has them.
-    dims
-        Names of the other one's axes.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> attributes = {"_ARRAY_DIMENSIONS": ["row", "column"], "author": "me"}
-    >>> array = zarr.create_array({}, shape=(4, 4), dtype="uint8", attributes=attributes)
-    >>> attributes_like(array, ("y", "x"))
-    {'_ARRAY_DIMENSIONS': ['y', 'x'], 'author': 'me'}
-    """
-    found: dict[str, Any] = dict(array.metadata.attributes)
-    if "_ARRAY_DIMENSIONS" in found:  # xarray's names of the axes
-        found["_ARRAY_DIMENSIONS"] = list(dims)
-    return found
+    """Return the attributes of an array for one that has the same voxels along `dims`."""
+    attributes: dict[str, Any] = dict(array.metadata.attributes)
+    if "_ARRAY_DIMENSIONS" in attributes:  # xarray's names of the axes
+        attributes["_ARRAY_DIMENSIONS"] = list(dims)
+    return attributes
 
 
 def is_stored_alike(one: object, other: object) -> bool:
-    """Whether two arrays store the same values as the same bytes.
-
-    Parameters
-    ----------
-    one, other
-        Zarr arrays, or pydantic-zarr models of such.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> make = lambda **options: zarr.create_array({}, shape=(4, 4), dtype="uint8", **options)
-    >>> is_stored_alike(make(chunks=(2, 2)), make(chunks=(2, 2)))
-    True
-    >>> is_stored_alike(make(chunks=(2, 2)), make(chunks=(4, 4)))
-    False
-    """
+    """Whether two arrays, or pydantic-zarr models of arrays, store the same values as the same bytes."""
     return _storage(one) == _storage(other)
 
 
@@ -132,21 +87,8 @@ def auto_chunks(shape: Sequence[int], axis_types: Sequence[str | None], itemsize
     Along y and x 256 or more, along z up to 16 planes (32 of 8-bit data), along time, channel and custom
     axes 1; never larger than the array.
 
-    Parameters
-    ----------
-    shape
-        Shape of the array.
-    axis_types
-        ``"space"``, ``"time"``, ``"channel"``, a custom type or None, one per dimension.
-    itemsize
-        Bytes per voxel.
-
-    Examples
-    --------
     >>> auto_chunks((2, 64, 2048, 2048), ("channel", "space", "space", "space"), 2)
     (1, 16, 256, 256)
-    >>> auto_chunks((4096, 4096), ("space", "space"), 1)
-    (2048, 2048)
     """
     spatial = [i for i, kind in enumerate(axis_types) if kind == "space"]
     plane, depth = spatial[-2:], spatial[:-2]
@@ -170,22 +112,7 @@ def choose_compressor(compressor: object, *, labels: bool = False) -> object:
     It is blosc-zstd at level 1 in blocks of 1 MiB. Blosc with zstd whose block is left open (0) gets blocks
     of 512 KiB: with those that blosc would choose it takes longer to encode, and much longer to decode.
     Shuffled bytes make images smaller and faster to encode; label images are runs of equal values, which
-    shuffling breaks up: without it they take half the bytes. The measurements are in
-    ``docs/explanation/speed.md``.
-
-    Parameters
-    ----------
-    compressor
-        ``"auto"``, a codec or None.
-    labels
-        Whether it is for a label image.
-
-    Examples
-    --------
-    >>> choose_compressor("auto").blocksize, choose_compressor("auto", labels=True).shuffle
-    (1048576, 0)
-    >>> choose_compressor({"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 1})["blocksize"]
-    524288
+    shuffling breaks up. The measurements are in ``docs/explanation/speed.md``.
     """
     from numcodecs import Blosc
 
@@ -199,13 +126,7 @@ def choose_compressor(compressor: object, *, labels: bool = False) -> object:
 
 
 def clip_chunks(chunks: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
-    """Cut `chunks` to a shape: nowhere larger than `shape` and nowhere smaller than 1.
-
-    Examples
-    --------
-    >>> clip_chunks((16, 256, 256), (5, 1000, 100))
-    (5, 256, 100)
-    """
+    """Cut `chunks` to a shape: nowhere larger than `shape` and nowhere smaller than 1."""
     return tuple(max(1, min(chunk, size)) for chunk, size in zip(chunks, shape, strict=True))
 
 
@@ -215,40 +136,13 @@ def array_spec(
     dtype: DTypeLike,
     chunks: Sequence[int],
     shards: Sequence[int] | None = None,
-    compressor: object = None,
-    fill_value: object = 0,
     dims: Sequence[str],
-    zarr_format: int,
+    options: StorageOptions,
+    labels: bool = False,
 ) -> ArraySpecV2[Any] | ArraySpecV3[Any]:
-    """Make the pydantic-zarr model of one level.
+    """Make the pydantic-zarr model of one level; of `options` it takes version, compressor and fill value.
 
-    Parameters
-    ----------
-    shape, dtype, chunks
-        Of the array.
-    shards
-        Shape of a shard, whole multiples of `chunks`, or None. Zarr v3 only.
-    compressor
-        A numcodecs codec (Zstd, Blosc, GZip; for Zarr v2 any), a ``zarr.codecs`` one of these three, or None.
-    fill_value
-        What a chunk that was never written holds.
-    dims
-        Names of the axes; stored as ``dimension_names`` in Zarr v3 (OME-NGFF 0.5, "multiscales": they must
-        equal the names of the axes).
-    zarr_format
-        2 or 3.
-
-    Raises
-    ------
-    OptionError
-        If the dtype cannot be stored, the fill value is none of the dtype, the compressor has no counterpart
-        in Zarr v3, or shards do not fit.
-
-    Examples
-    --------
-    >>> spec = array_spec(shape=(4, 4), dtype="uint8", chunks=(2, 2), dims=("y", "x"), zarr_format=2)
-    >>> spec.dimension_separator
-    '/'
+    0.5, "multiscales": in Zarr v3 `dims` are stored as dimension names, which must equal those of the axes.
     """
     kind = np.dtype(dtype)
     if kind.kind not in "biufc" or kind.itemsize > 16 or (kind.kind == "f" and kind.itemsize > 8):
@@ -256,31 +150,17 @@ def array_spec(
             f"Data of type {kind} cannot be stored in OME-NGFF.",
             expected="booleans, integers, floating point or complex numbers",
         )
-    fill = _fill_json(fill_value, kind)
-    if zarr_format == 2:
-        return _array_v2(shape, kind, chunks, shards, compressor, fill)
-    return _array_v3(shape, kind, chunks, shards, compressor, fill, dims)
-
-
-def _array_v2(
-    shape: Sequence[int],
-    dtype: np.dtype[Any],
-    chunks: Sequence[int],
-    shards: Sequence[int] | None,
-    compressor: object,
-    fill: Any,
-) -> ArraySpecV2[Any]:
+    fill = _fill_json(options.fill_value, kind)
+    compressor = choose_compressor(options.compressor, labels=labels)
+    if options.zarr_format == 3:
+        return _array_v3(shape, kind, chunks, shards, codec_v3(compressor, kind.itemsize), fill, dims)
     from pydantic_zarr.v2 import ArraySpec
 
-    if shards is not None:
-        raise OptionError(
-            "OME-NGFF 0.4 has no shards.", hint="Choose version 0.5 or 0.6, or leave the shards away."
-        )
     return ArraySpec(
         attributes={},
         shape=tuple(shape),
         chunks=tuple(chunks),
-        dtype=dtype.str,
+        dtype=kind.str,
         fill_value=fill,
         order="C",
         filters=None,
@@ -294,7 +174,7 @@ def _array_v3(
     dtype: np.dtype[Any],
     chunks: Sequence[int],
     shards: Sequence[int] | None,
-    compressor: object,
+    compressor: Mapping[str, Any] | None,
     fill: Any,
     dims: Sequence[str],
 ) -> ArraySpecV3[Any]:
@@ -305,15 +185,9 @@ def _array_v3(
         endian = "big" if dtype.byteorder == ">" else "little"
         to_bytes["configuration"] = {"endian": endian}
     codecs: list[Any] = [to_bytes]
-    compress = codec_v3(compressor, dtype.itemsize)
-    if compress is not None:
-        codecs.append(compress)
+    if compressor is not None:
+        codecs.append(compressor)
     if shards is not None:
-        if len(shards) != len(chunks) or any(s % c for s, c in zip(shards, chunks, strict=True)):
-            raise OptionError(
-                "Shards must be whole multiples of the chunks.",
-                found=f"shards {tuple(shards)}, chunks {tuple(chunks)}",
-            )
         index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
         configuration = {
             "chunk_shape": list(chunks),
@@ -338,7 +212,7 @@ def _array_v3(
 
 
 def _codec_config(compressor: object) -> dict[str, Any]:
-    """Return a compressor as numcodecs would say it, whatever package it comes from."""
+    """Return a compressor as numcodecs would write it, whatever package it comes from."""
     if hasattr(compressor, "get_config"):
         return dict(compressor.get_config())
     if isinstance(compressor, Mapping):
@@ -369,18 +243,7 @@ def _codec_v2(compressor: object) -> dict[str, Any] | None:
 
 
 def codec_v3(compressor: object, itemsize: int) -> dict[str, Any] | None:
-    """Return the Zarr v3 metadata of a compressor.
-
-    Raises
-    ------
-    OptionError
-        If Zarr v3 has no counterpart of it that every reader knows.
-
-    Examples
-    --------
-    >>> codec_v3({"id": "zstd", "level": 3}, 2)
-    {'name': 'zstd', 'configuration': {'level': 3, 'checksum': False}}
-    """
+    """Return the Zarr v3 metadata of a compressor; refused if Zarr v3 has none that every reader knows."""
     if compressor is None:
         return None
     config = _codec_config(compressor)

@@ -13,10 +13,11 @@ from napari_ome_ngff.metadata.collections.bioformats2raw import OME_XML, Pixels,
 from napari_ome_ngff.metadata.group_kind import merge_attributes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import check_version, encode, encode_labels
-from napari_ome_ngff.writing.plan.array_spec import array_spec, attributes_like, choose_compressor
+from napari_ome_ngff.writing.plan.array_spec import array_spec, attributes_like
 from napari_ome_ngff.writing.plan.existing import check_alone, check_keepable, check_members, level_paths
+from napari_ome_ngff.writing.plan.options import StorageOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared
-from napari_ome_ngff.writing.plan.write_plan import Options, split_path
+from napari_ome_ngff.writing.plan.write_plan import split_path
 
 if TYPE_CHECKING:
     import zarr
@@ -192,27 +193,17 @@ def _old_attributes(old: zarr.Group | None, path: str) -> Mapping[str, Any]:
     return node.attrs.asdict() if isinstance(node, zarr.Group) else {}
 
 
-def array_specs(
-    prepared: tuple[Prepared, ...], options: Options, compressor: object, fill_value: object
-) -> dict[str, Any]:
-    """The pydantic-zarr model of every array by its path in the hierarchy.
-
-    Raises
-    ------
-    OptionError
-        If dtype, compressor or fill value cannot be stored.
-    """
-    zarr_format = check_version(options.version).zarr_format
+def array_specs(prepared: tuple[Prepared, ...], options: StorageOptions) -> dict[str, Any]:
+    """The pydantic-zarr model of every array by its path in the hierarchy."""
     specs = {
         join_paths(one.plan.path, level.path): array_spec(
             shape=level.shape,
             dtype=one.plan.dtype,
             chunks=level.chunks,
             shards=level.shards,
-            compressor=choose_compressor(compressor, labels=one.multiscale.label_image is not None),
-            fill_value=fill_value,
             dims=one.plan.dims,
-            zarr_format=zarr_format,
+            options=options,
+            labels=one.multiscale.label_image is not None,
         )
         for one in prepared
         for level in one.plan.levels

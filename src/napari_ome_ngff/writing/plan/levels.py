@@ -5,19 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.nouns import Axis
 from napari_ome_ngff.writing.plan.array_spec import auto_chunks, clip_chunks
-
-Chunks = Literal["auto"] | tuple[int, ...] | tuple[tuple[int, ...], ...]
-
-
-Shards = Literal["auto"] | tuple[int, ...] | None
-
-
-Factors = Mapping[str, int] | Sequence[Mapping[str, int]] | None
-
+from napari_ome_ngff.writing.plan.options import Chunks, Factors, Shards
 
 _SHOWN_AT_ONCE = 512  # voxels along an axis that a viewer shows without a coarser level
 
@@ -29,8 +21,7 @@ _SHARD_BYTES = 32 * 2**20
 
 
 def choose_factors(
-    dims: Sequence[str],
-    types: Sequence[str | None],
+    axes: Sequence[Axis],
     shape: Sequence[int],
     scale: Sequence[float],
     *,
@@ -39,33 +30,12 @@ def choose_factors(
 ) -> tuple[tuple[int, ...], ...]:
     """Factors from each level to the next, one entry less than there are levels.
 
-    Parameters
-    ----------
-    dims, types
-        Name and type of each axis.
-    shape, scale
-        Of level 0.
-    levels
-        Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
-    factors
-        Factor of each dim from level to level (1 where not given), or a list of these, one for each level
-        after the first. An axis with fewer voxels than its factor is kept as it is. None: towards isotropic
-        voxels; a spatial axis is halved if its voxels are less than twice as long as the shortest ones, and
-        if it has at least four voxels.
-
-    Raises
-    ------
-    OptionError
-        If the factors are not for these dims or below 1, if one is for time or channels, or if there are not
-        so many levels.
-
-    Examples
-    --------
-    >>> choose_factors(("z", "y", "x"), ("space",) * 3, (40, 1024, 1024), (2.0, 0.5, 0.5))
-    ((1, 2, 2),)
-    >>> choose_factors(("y", "x"), ("space",) * 2, (64, 64), (1.0, 1.0), levels=3, factors={"x": 2})
-    ((1, 2), (1, 2))
+    `shape` and `scale` are those of level 0. `levels` counts it too; None: until no spatial axis has more
+    than 512 voxels. An axis with fewer voxels than its given factor is kept as it is. Without `factors`,
+    towards isotropic voxels: a spatial axis is halved if its voxels are less than twice as long as the
+    shortest ones, and if it has at least four voxels.
     """
+    dims, types = [axis.name for axis in axes], [axis.type for axis in axes]
     given = _given_factors(dims, types, factors)
     if levels is not None and levels < 1:
         raise OptionError("There must be at least one level.", found=f"levels={levels}")
@@ -77,25 +47,25 @@ def choose_factors(
                 expected="one factor less than levels",
             )
         levels = len(given) + 1
-    found: list[tuple[int, ...]] = []
+    steps: list[tuple[int, ...]] = []
     size, voxel = tuple(shape), tuple(abs(s) for s in scale)
-    while len(found) + 1 < (levels or _MAX_LEVELS):
+    while len(steps) + 1 < (levels or _MAX_LEVELS):
         if levels is None and _is_small(size, types):
             break
-        wanted = given[len(found)] if isinstance(given, list) else given
+        wanted = given[len(steps)] if isinstance(given, list) else given
         step = _halvings(types, size, voxel) if wanted is None else _possible(wanted, size)
         if max(step) == 1 and not isinstance(given, list):
             break
-        found.append(step)
+        steps.append(step)
         size = tuple(n // f for n, f in zip(size, step, strict=True))
         voxel = tuple(v * f for v, f in zip(voxel, step, strict=True))
-    if levels is not None and len(found) + 1 < levels:
+    if levels is not None and len(steps) + 1 < levels:
         raise OptionError(
-            f"An image of this size has {len(found) + 1} levels at most, not {levels}.",
+            f"An image of this size has {len(steps) + 1} levels at most, not {levels}.",
             found="sizes " + ", ".join(f"{dim}: {n}" for dim, n in zip(dims, shape, strict=True)),
             hint="Ask for fewer levels, or leave the number away.",
         )
-    return tuple(found)
+    return tuple(steps)
 
 
 def _given_factors(
@@ -139,23 +109,12 @@ def _possible(step: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def choose_chunks(
-    chunks: Chunks, shapes: Sequence[Sequence[int]], types: Sequence[str | None], itemsize: int
+    chunks: Chunks, shapes: Sequence[Sequence[int]], axes: Sequence[Axis], itemsize: int
 ) -> tuple[tuple[int, ...], ...]:
-    """Chunks of every level, nowhere larger than the level.
-
-    Raises
-    ------
-    OptionError
-        If `chunks` is none of ``"auto"``, one shape, or one shape per level.
-
-    Examples
-    --------
-    >>> choose_chunks((16, 64), [(100, 100), (50, 50)], ("space", "space"), 1)
-    ((16, 64), (16, 50))
-    """
-    ndim = len(types)
+    """Chunks of every level, nowhere larger than the level."""
+    ndim = len(axes)
     if chunks == "auto":
-        chunks = auto_chunks(shapes[0], types, itemsize)
+        chunks = auto_chunks(shapes[0], [axis.type for axis in axes], itemsize)
     each = [_as_shape(one, ndim) for one in chunks]
     if None in each or len(each) != len(shapes):
         each = [_as_shape(chunks, ndim)] * len(shapes)
@@ -186,27 +145,8 @@ def choose_shards(
 ) -> tuple[tuple[int, ...] | None, ...]:
     """Shards of every level: whole chunks, and no larger than the level needs.
 
-    Parameters
-    ----------
-    shards
-        None, ``"auto"`` (about 32 MiB before compression), or a multiple of the chunks.
-    given_chunks
-        The option that `chunks` came from: one shape is what shards are a multiple of, even at a level that
-        is smaller than a chunk.
-    shapes, chunks
-        Of each level.
-    itemsize
-        Bytes per voxel.
-
-    Raises
-    ------
-    OptionError
-        If shards are no multiple of the chunks.
-
-    Examples
-    --------
-    >>> choose_shards((64, 64), (16, 32), [(100, 100), (50, 20)], [(16, 32), (16, 20)], 1)
-    ((64, 64), (64, 20))
+    `given_chunks` is the option that `chunks` came from: one shape is what shards are a multiple of, even at
+    a level that is smaller than a chunk.
     """
     if shards is None:
         return (None,) * len(shapes)
@@ -241,17 +181,8 @@ def _auto_shards(shape: Sequence[int], chunk: Sequence[int], itemsize: int) -> t
 def level_path(first: str, index: int) -> str:
     """Return the path of a level that is made: counted on from that of the first, if it has a 0.
 
-    Parameters
-    ----------
-    first
-        Path of level 0.
-    index
-        Number of the level.
-
-    Examples
-    --------
     >>> level_path("0", 1), level_path("s0", 2), level_path("scale0/image", 1), level_path("full", 1)
     ('1', 's2', 'scale1/image', 'full-1')
     """
-    found = re.fullmatch(r"(.*)(?<!\d)0(\D*)", first)
-    return f"{found[1]}{index}{found[2]}" if found else f"{first}-{index}"
+    parts = re.fullmatch(r"(.*)(?<!\d)0(\D*)", first)
+    return f"{parts[1]}{index}{parts[2]}" if parts else f"{first}-{index}"

@@ -8,191 +8,150 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.nouns import Axis, Level, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_translation
-from napari_ome_ngff.metadata.versions import check_version
-from napari_ome_ngff.writing.plan.levels import (
-    Factors,
-    choose_chunks,
-    choose_factors,
-    choose_shards,
-    level_path,
-)
+from napari_ome_ngff.writing.plan.levels import choose_chunks, choose_factors, choose_shards, level_path
+from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass, cut_pass
-from napari_ome_ngff.writing.plan.write_plan import METHODS, Grid, LevelPlan, MultiscalePlan, Options
+from napari_ome_ngff.writing.plan.write_plan import METHODS, LevelPlan, MultiscalePlan
+
+Shape = tuple[int, ...]
 
 
 def plan_multiscale(
     *,
     path: str = "",
     name: str = "image",
-    dims: Sequence[str],
-    types: Sequence[str | None],
-    units: Sequence[str | None],
-    finest: Grid,
+    axes: Sequence[Axis],
+    finest: Level,
+    shape: Shape,
+    dtype: np.dtype[np.generic],
+    source_chunks: Shape | None = None,
     method: str,
     levels: int | None = None,
     factors: Factors = None,
-    options: Options,
+    options: SaveOptions,
 ) -> MultiscalePlan:
     """Plan a multiscale whose levels are made of the finest one.
 
-    Parameters
-    ----------
-    path, name
-        In the hierarchy, and what it is called.
-    dims, types, units
-        Name, type and unit of each axis.
-    finest
-        Level 0.
-    method
-        ``"mean"`` for images, ``"nearest"`` or ``"mode"`` for labels.
-    levels, factors
-        As for :func:`napari_ome_ngff.writing.plan.levels.choose_factors`.
-    options
-        How to store it.
-
-    Raises
-    ------
-    OptionError
-        If an option cannot be, or if one block needs more than ``options.memory_limit``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> grid = Grid(
-    ...     path="0",
-    ...     shape=(64, 2048, 2048),
-    ...     dtype=np.dtype("uint16"),
-    ...     scale=(1.0, 0.25, 0.25),
-    ...     translation=(0.0, 0.0, 0.0),
-    ... )
-    >>> plan = plan_multiscale(
-    ...     dims=("z", "y", "x"),
-    ...     types=("space",) * 3,
-    ...     units=(None,) * 3,
-    ...     finest=grid,
-    ...     method="mean",
-    ...     options=Options(),
-    ... )
-    >>> [level.shape for level in plan.levels]
-    [(64, 2048, 2048), (64, 1024, 1024), (64, 512, 512)]
-    >>> plan.levels[2].translation
-    (0.0, 0.375, 0.375)
+    `source_chunks` are what a lazy source decodes at once, None for one in memory; `levels` and `factors` are
+    those of `choose_factors`. Refused if a block needs more than the memory limit.
     """
     if method not in METHODS:
         raise OptionError(f"There is no method {method!r}.", expected="one of " + ", ".join(METHODS))
-    if method == "mean" and finest.dtype.kind not in "biufc":
-        raise OptionError(f"Data of type {finest.dtype} have no mean.", hint='Use the method "nearest".')
-    steps = choose_factors(dims, types, finest.shape, finest.scale, levels=levels, factors=factors)
-    grids = [finest]
+    if method == "mean" and dtype.kind not in "biufc":
+        raise OptionError(f"Data of type {dtype} have no mean.", hint='Use the method "nearest".')
+    steps = choose_factors(axes, shape, finest.transform.scale, levels=levels, factors=factors)
+    given, shapes = [finest], [shape]
     for i, step in enumerate(steps, start=1):
-        grids.append(_coarser(grids[-1], level_path(finest.path, i), step, method))
-    plans = _levels(types, grids, [(1,) * len(dims), *steps], options)
-    work = _pass(plans, finest, options)
-    return MultiscalePlan(
-        path=path,
-        name=name,
-        dims=tuple(dims),
-        units=tuple(units),
-        dtype=finest.dtype.str,
-        method=method,
-        levels=plans,
-        passes=(work,),
-        cuts=(_cut(work, options, path),),
-    )
+        transform = _coarser(given[-1].transform, step, method)
+        given.append(Level(path=level_path(finest.path, i), transform=transform))
+        shapes.append(tuple(n // f for n, f in zip(shapes[-1], step, strict=True)))
+    plans = _levels(axes, given, shapes, [(1,) * len(axes), *steps], dtype, options)
+    work = _pass(plans, dtype, source_chunks, options)
+    return _multiscale(path, name, axes, dtype, method, plans, (work,), options)
 
 
 def plan_given_levels(
     *,
     path: str = "",
     name: str = "image",
-    dims: Sequence[str],
-    types: Sequence[str | None],
-    units: Sequence[str | None],
-    grids: Sequence[Grid],
-    options: Options,
+    axes: Sequence[Axis],
+    levels: Sequence[Level],
+    shapes: Sequence[Shape],
+    dtype: np.dtype[np.generic],
+    source_chunks: Sequence[Shape | None],
+    options: SaveOptions,
 ) -> MultiscalePlan:
-    """Plan a multiscale whose levels are all given, finest first, and are copied as they are.
+    """Plan a multiscale whose levels are all given, finest first, and are copied as they are."""
+    ones = (1,) * len(axes)
+    plans = _levels(axes, levels, shapes, [ones] * len(levels), dtype, options)
+    passes = tuple(
+        _pass((plan,), dtype, chunks, options) for plan, chunks in zip(plans, source_chunks, strict=True)
+    )
+    return _multiscale(path, name, axes, dtype, None, plans, passes, options)
 
-    Raises
-    ------
-    OptionError
-        If an option cannot be, or if one block needs more than ``options.memory_limit``.
-    """
-    ones = (1,) * len(dims)
-    plans = _levels(types, grids, [ones] * len(grids), options)
-    passes = tuple(_pass((plan,), grid, options) for plan, grid in zip(plans, grids, strict=True))
+
+def _multiscale(
+    path: str,
+    name: str,
+    axes: Sequence[Axis],
+    dtype: np.dtype[np.generic],
+    method: str | None,
+    levels: tuple[LevelPlan, ...],
+    passes: tuple[Pass, ...],
+    options: SaveOptions,
+) -> MultiscalePlan:
     return MultiscalePlan(
         path=path,
         name=name,
-        dims=tuple(dims),
-        units=tuple(units),
-        dtype=grids[0].dtype.str,
-        method=None,
-        levels=plans,
+        dims=tuple(axis.name for axis in axes),
+        units=tuple(axis.unit for axis in axes),
+        dtype=dtype.str,
+        method=method,
+        levels=levels,
         passes=passes,
         cuts=tuple(_cut(work, options, path) for work in passes),
     )
 
 
-def _coarser(grid: Grid, path: str, step: Sequence[int], method: str) -> Grid:
-    return Grid(
-        path=path,
-        shape=tuple(n // f for n, f in zip(grid.shape, step, strict=True)),
-        dtype=grid.dtype,
-        scale=tuple(s * f for s, f in zip(grid.scale, step, strict=True)),
+def _coarser(transform: ScaleTranslation, step: Sequence[int], method: str) -> ScaleTranslation:
+    return ScaleTranslation(
+        scale=tuple(s * f for s, f in zip(transform.scale, step, strict=True)),
         translation=tuple(
             level_translation(t, s, f, method)
-            for t, s, f in zip(grid.translation, grid.scale, step, strict=True)
+            for t, s, f in zip(transform.translation, transform.scale, step, strict=True)
         ),
     )
 
 
 def _levels(
-    types: Sequence[str | None], grids: Sequence[Grid], steps: Sequence[Sequence[int]], options: Options
+    axes: Sequence[Axis],
+    levels: Sequence[Level],
+    shapes: Sequence[Shape],
+    steps: Sequence[Shape],
+    dtype: np.dtype[np.generic],
+    options: SaveOptions,
 ) -> tuple[LevelPlan, ...]:
-    version = check_version(options.version)
-    if options.shards is not None and version.zarr_format == 2:
-        raise OptionError(
-            f"OME-NGFF {version.name} has no shards.",
-            hint="Choose version 0.5 or 0.6, or leave the shards away.",
-        )
-    finest = grids[0]
-    if 0 in finest.shape:
-        raise OptionError("An image without voxels cannot be written.", found=f"shape {finest.shape}")
-    shapes = [grid.shape for grid in grids]
-    itemsize = finest.dtype.itemsize
-    chunks = choose_chunks(options.chunks, shapes, types, itemsize)
-    shards = choose_shards(options.shards, options.chunks, shapes, chunks, itemsize)
+    if 0 in shapes[0]:
+        raise OptionError("An image without voxels cannot be written.", found=f"shape {shapes[0]}")
+    chunks = choose_chunks(options.chunks, shapes, axes, dtype.itemsize)
+    shards = choose_shards(options.shards, options.chunks, shapes, chunks, dtype.itemsize)
     return tuple(
         LevelPlan(
-            path=grid.path,
-            shape=grid.shape,
+            path=level.path,
+            transform=level.transform,
+            shape=tuple(shape),
             chunks=chunk,
             shards=shard,
             factors=tuple(step),
-            scale=grid.scale,
-            translation=grid.translation,
         )
-        for grid, step, chunk, shard in zip(grids, steps, chunks, shards, strict=True)
+        for level, shape, step, chunk, shard in zip(levels, shapes, steps, chunks, shards, strict=True)
     )
 
 
-def _pass(levels: Sequence[LevelPlan], source: Grid, options: Options) -> Pass:
+def _pass(
+    levels: Sequence[LevelPlan],
+    dtype: np.dtype[np.generic],
+    source_chunks: Shape | None,
+    options: SaveOptions,
+) -> Pass:
     append = options.append_shards and options.shared_memory
     return Pass(
         shapes=tuple(level.shape for level in levels),
         units=tuple(level.chunks if append else level.write_unit for level in levels),
         factors=tuple(level.factors for level in levels),
-        itemsize=source.dtype.itemsize,
-        source_chunks=source.source_chunks,
+        itemsize=dtype.itemsize,
+        source_chunks=source_chunks,
         whole_shards=options.shards is not None and not append,
         shared_memory=options.shared_memory,
     )
 
 
-def _cut(work: Pass, options: Options, path: str) -> Cut:
+def _cut(work: Pass, options: SaveOptions, path: str) -> Cut:
     cut = cut_pass(work, workers=options.workers, memory_limit=options.memory_limit)
     if cut.memory > options.memory_limit:
         raise OptionError(

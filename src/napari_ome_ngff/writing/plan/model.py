@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.channels import channels_of
 from napari_ome_ngff.coordinates import from_coordinates
-from napari_ome_ngff.errors import MetadataError, OptionError
+from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.nouns import Level, Multiscale
 from napari_ome_ngff.metadata.versions import check_version, encode
-from napari_ome_ngff.writing.plan.array_spec import array_spec, auto_chunks, choose_compressor, clip_chunks
+from napari_ome_ngff.writing.plan.array_spec import array_spec
+from napari_ome_ngff.writing.plan.levels import choose_chunks
+from napari_ome_ngff.writing.plan.options import Chunks, NgffVersion, StorageOptions
 
 if TYPE_CHECKING:
     from pydantic_zarr.v2 import GroupSpec as GroupSpecV2
     from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
     from xarray import DataArray
-
-NgffVersion = Literal["0.4", "0.5", "0.6"]
-
-
-Chunks = Literal["auto"] | tuple[int, ...] | tuple[tuple[int, ...], ...]
 
 
 def model_multiscale(
@@ -150,45 +147,26 @@ def model_multiscale_group(
     >>> spec.attributes["ome"]["version"]
     '0.5'
     """
-    version = check_version(ngff_version)
-    multiscale = model_multiscale(arrays, transform_precision=transform_precision, version=version.name)
-    level_chunks = _level_chunks(arrays, chunks, multiscale)
+    options = StorageOptions(
+        version=ngff_version,
+        chunks=chunks,
+        compressor=compressor,
+        fill_value=fill_value,
+        transform_precision=transform_precision,
+    )
+    multiscale = model_multiscale(
+        arrays, transform_precision=options.transform_precision, version=options.version
+    )
+    finest = next(iter(arrays.values()))
+    shapes = [array.shape for array in arrays.values()]
+    level_chunks = choose_chunks(options.chunks, shapes, multiscale.axes, finest.dtype.itemsize)
     members = {
         path: array_spec(
-            shape=array.shape,
-            dtype=array.dtype,
-            chunks=level_chunks[path],
-            compressor=choose_compressor(compressor),
-            fill_value=fill_value,
-            dims=multiscale.dims,
-            zarr_format=version.zarr_format,
+            shape=array.shape, dtype=array.dtype, chunks=chunks, dims=multiscale.dims, options=options
         )
-        for path, array in arrays.items()
+        for (path, array), chunks in zip(arrays.items(), level_chunks, strict=True)
     }
-    return group_spec(members, encode(multiscale, version.name), zarr_format=version.zarr_format)
-
-
-def _level_chunks(
-    arrays: Mapping[str, DataArray], chunks: Chunks, multiscale: Multiscale
-) -> dict[str, tuple[int, ...]]:
-    """Chunks of every level, nowhere larger than the level."""
-    finest = next(iter(arrays.values()))
-    if chunks == "auto":
-        types = tuple(axis.type for axis in multiscale.axes)
-        chunks = auto_chunks(finest.shape, types, finest.dtype.itemsize)
-    each: Sequence[Any] = chunks if chunks and not isinstance(chunks[0], int) else [chunks] * len(arrays)
-    if len(each) != len(arrays) or any(
-        len(c) != finest.ndim or any(not isinstance(n, int) or n < 1 for n in c) for c in each
-    ):
-        raise OptionError(
-            "The chunks do not fit the arrays.",
-            found=repr(chunks),
-            expected=f'"auto", {finest.ndim} positive integers, or {len(arrays)} tuples of these',
-        )
-    return {
-        path: clip_chunks(chunk, array.shape)
-        for (path, array), chunk in zip(arrays.items(), each, strict=True)
-    }
+    return group_spec(members, encode(multiscale, options.version), zarr_format=options.zarr_format)
 
 
 def group_spec(

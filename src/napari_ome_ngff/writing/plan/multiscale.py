@@ -31,24 +31,7 @@ _SAME_PLACE = 1e-6  # of a voxel
 def describe(
     source: MultiscaleSource, model: Multiscale, plan: MultiscalePlan, precision: int | None
 ) -> Multiscale:
-    """The metadata to write: the plan's levels, and what else is known of the image.
-
-    Parameters
-    ----------
-    source
-        What is written.
-    model
-        What its coordinates say.
-    plan
-        The levels.
-    precision
-        Decimal places to round transforms to, or None.
-
-    Raises
-    ------
-    OptionError
-        If a scale would be rounded to 0, or an affine has other axes than the pixels.
-    """
+    """The metadata to write: the plan's levels, what the coordinates say (`model`), and what was read."""
     base = source.multiscale
     levels, split = _placed(plan, base, precision)
     affine = None if base is None or base.affine is None else _sorted(base.affine, base.dims, model.dims)
@@ -96,18 +79,15 @@ def _sorted(affine: Affine, names: Sequence[str], dims: Sequence[str]) -> Affine
 
 
 def _axes(axes: tuple[Axis, ...], base: Multiscale | None) -> tuple[Axis, ...]:
-    known = {axis.name: axis.extra for axis in base.axes} if base else {}
-    return tuple(replace(axis, extra=known.get(axis.name, {})) for axis in axes)
+    extra = {axis.name: axis.extra for axis in base.axes} if base else {}
+    return tuple(replace(axis, extra=extra.get(axis.name, {})) for axis in axes)
 
 
 def _placed(
     plan: MultiscalePlan, base: Multiscale | None, precision: int | None
 ) -> tuple[tuple[Level, ...], ScaleTranslation | None]:
     """Levels with their transforms, and the multiscale's own: split as they were read, if nothing moved."""
-    levels = tuple(
-        Level(path=level.path, transform=ScaleTranslation(scale=level.scale, translation=level.translation))
-        for level in plan.levels
-    )
+    levels = tuple(Level(path=level.path, transform=level.transform) for level in plan.levels)
     split = None
     if base is not None and base.levels and _is_same(level_transform(base, 0), levels[0].transform):
         split = base.transform
@@ -192,24 +172,13 @@ def _completed(channels: Sequence[Channel], dtype: np.dtype[Any]) -> tuple[Chann
 
 
 def is_label_image(path: str, source: MultiscaleSource) -> bool:
-    """Whether the voxels are labels: it is said, or follows from where they go.
-
-    Examples
-    --------
-    >>> is_label_image("labels/cells", MultiscaleSource()), is_label_image("", MultiscaleSource())
-    (True, False)
-    """
+    """Whether the voxels are labels: the source says so, or it follows from where they go."""
     return source.label_image is not None or split_path(path)[1] is not None
 
 
 def source_path(label: str) -> str:
     """Return the path from a label image to the image that it lies on.
 
-    0.4, "image-label": source "gives the path to the image", from "labels/<name>" upwards.
-
-    Examples
-    --------
-    >>> source_path("cells")
-    '../../'
+    0.4, "image-label": source "gives the path to the image", from "labels/<name>" upwards: "../../".
     """
     return "../" * (len(label.split("/")) + 1)

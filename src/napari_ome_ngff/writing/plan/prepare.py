@@ -6,11 +6,8 @@ Nothing is written and no voxel is read.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import OptionError, UnsupportedError
@@ -18,26 +15,22 @@ from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import is_turned
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
-from napari_ome_ngff.writing.plan.levels import Chunks, Factors, Shards
 from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
 from napari_ome_ngff.writing.plan.model import model_multiscale
 from napari_ome_ngff.writing.plan.multiscale import describe, is_label_image
+from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
 from napari_ome_ngff.writing.plan.write_plan import (
-    Grid,
     ImageShape,
     MultiscalePlan,
     MultiscaleSource,
-    Options,
     WritePlan,
     split_path,
 )
 from napari_ome_ngff.writing.sources import source_chunks
-from napari_ome_ngff.writing.target import can_append, is_archive, local_root, refuse_version
 
 if TYPE_CHECKING:
     import zarr
     from xarray import DataArray
-    from zarr.abc.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,33 +50,15 @@ class Prepared:
 
 def prepare(
     sources: Mapping[str, MultiscaleSource],
-    options: Options,
+    options: SaveOptions,
     *,
-    transform_precision: int | None = None,
     onto: ImageShape | None = None,
 ) -> tuple[Prepared, ...]:
-    """Plan everything that one save writes.
+    """Plan everything that one save writes; `sources` are those of `write_hierarchy`.
 
-    Parameters
-    ----------
-    sources
-        Path in the hierarchy, ``""`` or ``"labels/<name>"``, to what is written there; of several images
-        ``"0"``, ``"0/labels/<name>"``, ``"1"``, ...
-    options
-        How to store it. `chunks` and `shards` with one size per axis of the image hold for a label image
-        with fewer axes too, by name; with fewer sizes than axes they hold for the last ones. Of several
-        images, one with fewer axes than sizes takes the last sizes.
-    transform_precision
-        Decimal places to round scales and translations to; None: exact.
-    onto
-        The image that is there already, if the sources are label images for it.
-
-    Raises
-    ------
-    OptionError
-        If an option cannot be.
-    CoordinateError, MetadataError
-        If dims, coordinates or levels cannot be said in OME-NGFF.
+    Chunks and shards with one size per axis of the image hold for a label image with fewer axes too, by name;
+    with fewer sizes than axes they hold for the last ones. Of several images, one with fewer axes than sizes
+    takes the last sizes. `onto` is the image that is there already, if the sources are label images for it.
     """
     if not sources:
         raise OptionError("There is nothing to write.", hint="Give at least one image.")
@@ -95,12 +70,12 @@ def prepare(
         above, label = split_path(path)
         image = None if label is None else images.get(above)
         main_dims = dims if image is None else image.dims
-        own = replace(
+        for_image = replace(
             options,
             chunks=_for_dims(options.chunks, dims, main_dims, several=bool(above)),
             shards=_for_dims(options.shards, dims, main_dims, several=bool(above)),
         )
-        prepared.append(_prepare_one(path, source, own, transform_precision, image))
+        prepared.append(_prepare_one(path, source, for_image, image))
         if label is None:
             plan = prepared[-1].plan
             images[path] = ImageShape(dims=plan.dims, shapes=tuple(level.shape for level in plan.levels))
@@ -142,18 +117,14 @@ def _for_dims(sizes: Any, dims: Sequence[str], main_dims: Sequence[str], *, seve
     if any(isinstance(n, Sequence) for n in sizes):
         return tuple(sizes) if len(dims) == len(main_dims) else "auto"
     if len(sizes) == len(main_dims) != len(dims):
-        known = dict(zip(main_dims, sizes, strict=True))
-        return tuple(known.get(dim, 1) for dim in dims)
-    own = sizes[-len(dims) :] if several else sizes  # what is too long for one image fits another
-    return (1,) * (len(dims) - len(own)) + tuple(own)
+        by_dim = dict(zip(main_dims, sizes, strict=True))
+        return tuple(by_dim.get(dim, 1) for dim in dims)
+    last = sizes[-len(dims) :] if several else sizes  # what is too long for one image fits another
+    return (1,) * (len(dims) - len(last)) + tuple(last)
 
 
 def _prepare_one(
-    path: str,
-    source: MultiscaleSource,
-    options: Options,
-    precision: int | None,
-    image: ImageShape | None,
+    path: str, source: MultiscaleSource, options: SaveOptions, image: ImageShape | None
 ) -> Prepared:
     arrays, finest = _arrays(source)
     is_label = is_label_image(path, source)
@@ -161,40 +132,35 @@ def _prepare_one(
     if is_label:
         _check_label_image(path, finest, method)
     model = model_multiscale(arrays, version=options.version, name=source.name)
-    grids = [
-        Grid(
-            path=level.path,
-            shape=array.shape,
-            dtype=array.dtype,
-            scale=level.transform.scale,
-            translation=level.transform.translation,
-            source_chunks=source_chunks(array),
-        )
-        for level, array in zip(model.levels, arrays.values(), strict=True)
-    ]
     base = source.multiscale
     name = source.name or (base.name if base and base.name else None)
     name = name or (path.rpartition("/")[2] if path and finest.name is None else model.name) or "image"
-    dims, types = model.dims, tuple(axis.type for axis in model.axes)
-    units = tuple(axis.unit for axis in model.axes)
     if source.arrays:
         plan = plan_given_levels(
-            path=path, name=name, dims=dims, types=types, units=units, grids=grids, options=options
+            path=path,
+            name=name,
+            axes=model.axes,
+            levels=model.levels,
+            shapes=[array.shape for array in arrays.values()],
+            dtype=finest.dtype,
+            source_chunks=[source_chunks(array) for array in arrays.values()],
+            options=options,
         )
     else:
         plan = plan_multiscale(
             path=path,
             name=name,
-            dims=dims,
-            types=types,
-            units=units,
-            finest=grids[0],
+            axes=model.axes,
+            finest=model.levels[0],
+            shape=finest.shape,
+            dtype=finest.dtype,
+            source_chunks=source_chunks(finest),
             method=method,
             levels=source.levels,
-            factors=_factors(source, image, dims, finest),
+            factors=_factors(source, image, model.dims, finest),
             options=options,
         )
-    multiscale = describe(source, model, plan, precision)
+    multiscale = describe(source, model, plan, options.transform_precision)
     _check_turned(multiscale, (base.name if base else None) or name, options.version)
     return Prepared(
         plan=plan,
@@ -258,60 +224,7 @@ def _check_label_image(path: str, array: DataArray, method: str) -> None:
         )
 
 
-MEMORY_LIMIT = 256 * 2**20
-"""Bytes that the engine's buffers may take, unless something else is asked for."""
-
-
-_UPLOADS = 8  # blocks at once where they go to a server
-
-
-def options_for(
-    store: Store | str | PathLike[str],
-    version: str,
-    *,
-    chunks: Chunks,
-    shards: Shards,
-    executor: Executor | None,
-    memory_limit: int,
-) -> Options:
-    """Return the options of a save, and what follows for it from the store and the executor.
-
-    Parameters
-    ----------
-    store, version, chunks, shards, executor, memory_limit
-        As for :func:`napari_ome_ngff.write_multiscale_group`.
-
-    Raises
-    ------
-    OptionError
-        If the version cannot be written, or not into this store.
-    """
-    known = check_version(version)
-    refuse_version(known.name, known.zarr_format, store)
-    threads = executor is None or isinstance(executor, ThreadPoolExecutor)
-    is_local = local_root(store) is not None
-    # Who waits for a server needs no processor.
-    waiting = 1 if is_local else _UPLOADS
-    return Options(
-        version=known.name,
-        chunks=chunks,
-        # RFC-9: "The sharding codec SHOULD be used to reduce the number of entries within the ZIP archive."
-        shards="auto" if shards is None and is_archive(store) else shards,
-        workers=_workers(executor) or max(waiting, processors()),
-        memory_limit=memory_limit,
-        shared_memory=threads,
-        append_shards=threads and is_local and can_append(),
-        local=is_local,
-    )
-
-
-def is_open(chunks: Chunks, shards: Shards, compressor: object, fill_value: object = 0) -> bool:
-    """Tell whether nothing was said of how arrays are stored: those that are stored may stay as they are."""
-    said = [chunks, compressor] != ["auto", "auto"] or shards is not None
-    return not said and isinstance(fill_value, int) and fill_value == 0
-
-
-def plan_of(prepared: tuple[Prepared, ...], options: Options) -> WritePlan:
+def plan_of(prepared: tuple[Prepared, ...], options: SaveOptions) -> WritePlan:
     """Return the plan of everything that one save writes."""
     return WritePlan(
         version=options.version,
@@ -319,16 +232,3 @@ def plan_of(prepared: tuple[Prepared, ...], options: Options) -> WritePlan:
         workers=options.workers,
         memory_limit=options.memory_limit,
     )
-
-
-def _workers(executor: Executor | None) -> int | None:
-    """How many tasks an executor runs at once; None if it does not say."""
-    client: Any = getattr(executor, "_client", None)  # of dask.distributed
-    if hasattr(client, "ncores"):
-        return sum(client.ncores().values()) or None
-    return getattr(executor, "_max_workers", None)
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

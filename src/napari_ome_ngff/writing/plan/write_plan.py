@@ -1,4 +1,4 @@
-"""The nouns of writing: what is given, how it is to be stored, and the plan of it. Pure data."""
+"""The nouns of writing: what is given, and the plan of it. Pure data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Multiscale
+from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Multiscale, ScaleTranslation
 from napari_ome_ngff.writing.blocks import count_boxes
-from napari_ome_ngff.writing.plan.levels import Chunks, Factors, Shards
+from napari_ome_ngff.writing.plan.options import Factors
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass
 
 if TYPE_CHECKING:
@@ -70,13 +70,11 @@ class MultiscaleSource:
 def split_path(path: str) -> tuple[str, str | None]:
     """Return the path of an image and the name of the label image on it; None for the image itself.
 
-    Examples
-    --------
     >>> split_path(""), split_path("labels/cells"), split_path("0"), split_path("0/labels/cells")
     (('', None), ('', 'cells'), ('0', None), ('0', 'cells'))
     """
-    image, found, name = f"/{path}".partition("/labels/")
-    return image[1:], name if found else None
+    image, separator, name = f"/{path}".partition("/labels/")
+    return image[1:], name if separator else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,82 +86,19 @@ class ImageShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
-    """One level as it is given: the finest, that the others are made of, or one of several to copy.
-
-    Parameters
-    ----------
-    path
-        Of the level's array in the group of its multiscale.
-    shape, dtype
-        Of the array.
-    scale, translation
-        Distance of two voxels and position of voxel 0, per dim, in the axis' unit.
-    source_chunks
-        What the source decodes at once, or None if it is in memory.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
-    scale: tuple[float, ...]
-    translation: tuple[float, ...]
-    source_chunks: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to store it, and what that may take.
-
-    Parameters
-    ----------
-    version
-        Of OME-NGFF: ``"0.4"``, ``"0.5"`` or ``"0.6"``.
-    chunks
-        ``"auto"``, one shape for all levels or one per level.
-    shards
-        None, ``"auto"`` (about 32 MiB), or a multiple of the chunks.
-    workers
-        How many tasks may run at once.
-    memory_limit
-        Bytes that the buffers of all tasks may take together.
-    shared_memory
-        Whether tasks run in threads of this process.
-    append_shards
-        Whether chunks are appended to shards as they come, so that a shard is never held in memory.
-    local
-        Whether it is written into a local folder.
-    keep
-        Whether nothing was said of chunks, shards, compressor and fill value, so that levels that are Zarr
-        arrays stay stored as they are.
-    """
-
-    version: str = "0.5"
-    chunks: Chunks = "auto"
-    shards: Shards = None
-    workers: int = 1
-    memory_limit: int = 256 * 2**20
-    shared_memory: bool = True
-    append_shards: bool = False
-    local: bool = True
-    keep: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class LevelPlan:
-    """One level to write; shapes, factors and positions have one entry per dim.
+    """One level to write; shapes and factors have one entry per dim.
 
     `factors` say how many voxels of the level above make one, 1 for level 0 and for levels that are given.
     `copied` says that the stored chunks of a given level are copied as they are, byte for byte.
     """
 
     path: str
+    transform: ScaleTranslation
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
     shards: tuple[int, ...] | None
     factors: tuple[int, ...]
-    scale: tuple[float, ...]
-    translation: tuple[float, ...]
     copied: bool = False
 
     @property
@@ -185,18 +120,8 @@ class LevelPlan:
 class MultiscalePlan:
     """One image or label image to write.
 
-    Parameters
-    ----------
-    path
-        In the hierarchy: ``""`` or ``"labels/cells"``; in a collection ``"0"`` or ``"0/labels/cells"``.
-    name, dims, units, dtype
-        What it is called, and what the axes are.
-    method
-        How each level is made of the one above, or None if the levels are given and copied.
-    levels
-        Finest first.
-    passes, cuts
-        One per source: each is read once. `cuts` say in which blocks.
+    `path` is that in the hierarchy, `method` None if the levels are given and copied. There is one pass and
+    one cut per source: each is read once, and the cut says in which blocks.
     """
 
     path: str

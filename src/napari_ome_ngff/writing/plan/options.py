@@ -1,0 +1,159 @@
+"""What may be chosen for a save, as one noun, and what follows for it from the store and the executor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.versions import check_version
+from napari_ome_ngff.writing.target import can_append, is_archive, local_root, refuse_version
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+NgffVersion = Literal["0.4", "0.5", "0.6"]
+
+Chunks = Literal["auto"] | tuple[int, ...] | tuple[tuple[int, ...], ...]
+
+Shards = Literal["auto"] | tuple[int, ...] | None
+
+Factors = Mapping[str, int] | Sequence[Mapping[str, int]] | None
+
+MEMORY_LIMIT = 256 * 2**20
+"""Bytes that the engine's buffers may take, unless something else is asked for."""
+
+_UPLOADS = 8  # blocks at once where they go to a server
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageOptions:
+    """How images are to be stored: the options that the writing functions share, checked.
+
+    Parameters
+    ----------
+    version
+        Of OME-NGFF: ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3).
+    chunks
+        ``"auto"`` (1 to 4 MiB), sizes for the last axes, or one such tuple per level.
+    shards
+        None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4.
+    compressor
+        ``"auto"`` (blosc-zstd), a numcodecs codec, or None.
+    fill_value
+        What chunks hold that are not stored.
+    transform_precision
+        Decimal places to round scales and translations to; None: exact.
+    memory_limit
+        Bytes that the buffers of all tasks may take together.
+
+    Raises
+    ------
+    OptionError
+        If there is no such version, or it has no shards.
+
+    Examples
+    --------
+    >>> StorageOptions(chunks=(16, 256, 256)).version
+    '0.5'
+    """
+
+    version: str = "0.5"
+    chunks: Chunks = "auto"
+    shards: Shards = None
+    compressor: object = "auto"
+    fill_value: object = 0
+    transform_precision: int | None = None
+    memory_limit: int = MEMORY_LIMIT
+
+    def __post_init__(self) -> None:
+        version = check_version(self.version)
+        if self.shards is not None and version.zarr_format == 2:
+            raise OptionError(
+                f"OME-NGFF {self.version} has no shards.",
+                hint="Choose version 0.5 or 0.6, or leave the shards away.",
+            )
+
+    @property
+    def zarr_format(self) -> int:
+        """2 or 3: the only format of Zarr that the version allows."""
+        return check_version(self.version).zarr_format
+
+    @property
+    def is_layout_open(self) -> bool:
+        """Whether chunks, shards, compressor and fill value are left open: stored levels may keep theirs."""
+        is_auto = self.shards is None and [self.chunks, self.compressor] == ["auto", "auto"]
+        return is_auto and isinstance(self.fill_value, int) and self.fill_value == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveOptions(StorageOptions):
+    """What was chosen for a save, and what follows for it from the store and the executor.
+
+    `workers` is how many tasks may run at once. `shared_memory` says that they run in threads of this
+    process, `append_shards` that chunks are appended to shards as they come, so that no shard is ever held in
+    memory, `local` that a local folder is written into, and `keep_layout` that levels that are Zarr arrays
+    stay stored as they are.
+    """
+
+    workers: int = 1
+    shared_memory: bool = True
+    append_shards: bool = False
+    local: bool = True
+    keep_layout: bool = False
+
+
+def one_noun(
+    options: StorageOptions | None, given: StorageOptions, *, version: str = "0.5"
+) -> StorageOptions:
+    """Return the options of a public function, which may be given as one noun or each on its own.
+
+    `given` are those on their own, `version` is the function's default.
+    """
+    if options is None:
+        return given
+    if given != StorageOptions(version=version):
+        raise OptionError(
+            "Options were given both as `options` and on their own.",
+            hint="Put all of them into StorageOptions.",
+        )
+    return options
+
+
+def save_options(
+    chosen: StorageOptions, store: Store | str | os.PathLike[str], executor: Executor | None
+) -> SaveOptions:
+    """Add what follows from the store and the executor; refuse a version that the store cannot hold."""
+    refuse_version(chosen.version, chosen.zarr_format, store)
+    is_threads = executor is None or isinstance(executor, ThreadPoolExecutor)
+    is_local = local_root(store) is not None
+    # Who waits for a server needs no processor.
+    at_least = 1 if is_local else _UPLOADS
+    values = {field.name: getattr(chosen, field.name) for field in fields(StorageOptions)}
+    if chosen.shards is None and is_archive(store):
+        # RFC-9: "The sharding codec SHOULD be used to reduce the number of entries within the ZIP archive."
+        values["shards"] = "auto"
+    return SaveOptions(
+        **values,
+        workers=_workers(executor) or max(at_least, processors()),
+        shared_memory=is_threads,
+        append_shards=is_threads and is_local and can_append(),
+        local=is_local,
+        keep_layout=chosen.is_layout_open,
+    )
+
+
+def _workers(executor: Executor | None) -> int | None:
+    """How many tasks an executor runs at once; None if it does not say."""
+    client: Any = getattr(executor, "_client", None)  # of dask.distributed
+    if hasattr(client, "ncores"):
+        return sum(client.ncores().values()) or None
+    return getattr(executor, "_max_workers", None)
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
