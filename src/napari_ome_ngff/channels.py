@@ -23,24 +23,7 @@ _MANY = ("00FFFF", "FFFF00", "FF00FF", "FF0000", "00FF00", "0000FF")
 def channels_of(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
     """Make channels from names along the channel dim, with colours and contrast, which OME-NGFF asks for.
 
-    Parameters
-    ----------
-    array
-        An image; names are the coordinate ``channel_label``, or the channel dim's own if it holds text.
-    axes
-        Its axes.
-
-    Returns
-    -------
-    tuple of Channel
-        Empty if there is no channel axis, or no names.
-
-    Examples
-    --------
-    >>> import xarray
-    >>> image = xarray.DataArray(np.zeros((2, 1, 1)), dims=("c", "y", "x"), coords={"c": ["DAPI", "GFP"]})
-    >>> [channel.label for channel in channels_of(image, [Axis(name="c", type="channel")])]
-    ['DAPI', 'GFP']
+    The names are the coordinate ``channel_label``, or the channel dim's own if it holds text; empty without.
     """
     dim = next((axis.name for axis in axes if axis.type == "channel"), None)
     if dim is None:
@@ -57,25 +40,13 @@ def channels_of(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
 
 
 def default_color(index: int, count: int) -> str:
-    """Return the colour of a channel that has none: the one that napari gives to it.
-
-    Examples
-    --------
-    >>> default_color(0, 1), default_color(0, 2), default_color(1, 2)
-    ('FFFFFF', 'FF00FF', '00FF00')
-    """
+    """Return the colour of a channel that has none: the one that napari gives to it."""
     colors = _COLORS.get(count, _MANY)
     return colors[index % len(colors)]
 
 
 def default_window(dtype: np.dtype[Any]) -> Window:
-    """Return the contrast that shows every value of a data type: its range, or 0 to 1 for floating point.
-
-    Examples
-    --------
-    >>> default_window(np.dtype("uint8")).end
-    255.0
-    """
+    """Return the contrast that shows every value of a data type: its range, or 0 to 1 for floating point."""
     low, high = 0.0, 1.0
     if dtype.kind in "iu":
         low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)

@@ -36,40 +36,11 @@ _TIDY_TOLERANCE = 1e-10  # of a voxel, over the whole axis
 
 
 def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> dict[Hashable, Variable]:
-    """Coordinates of one level of a multiscale.
+    """Return the coordinates of one level by name: the positions of voxel centres along each axis.
 
-    Parameters
-    ----------
-    multiscale
-        What the metadata say.
-    index
-        The level, 0 = finest.
-    shape
-        Shape of the level's array, in the order of ``multiscale.axes``.
-
-    Returns
-    -------
-    dict
-        For every axis its name and a variable of ``shape[i]`` positions, with ``units`` and ``type`` among
-        its attributes where the metadata have them, and ``scale``, the distance between two voxels (an
-        axis of a single voxel cannot tell it otherwise). If there are channel names, also ``channel_label``
-        along the channel axis.
-
-    Raises
-    ------
-    MetadataError
-        If `shape` has not one size per axis, or an axis is longer than an image can be.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.metadata.nouns import Level
-    >>> multiscale = Multiscale(
-    ...     version="0.5",
-    ...     axes=(Axis(name="y", type="space", unit="micrometer"), Axis(name="x", type="space")),
-    ...     levels=(Level(path="0", transform=ScaleTranslation(scale=(0.5, 2.0), translation=(10.0, 0.0))),),
-    ... )
-    >>> to_coordinates(multiscale, 0, (3, 2))["y"].values.tolist()
-    [10.0, 10.5, 11.0]
+    They carry ``units`` and ``type`` where the metadata have them, and ``scale``, the distance between two
+    voxels, which an axis of a single voxel cannot tell otherwise. Names of channels become ``channel_label``
+    along the channel axis.
     """
     from xarray import Variable
 
@@ -80,12 +51,7 @@ def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> 
             found=f"shape {tuple(shape)}",
             expected="one axis per dimension of the array",
         )
-    if max(shape, default=0) > MAX_LENGTH:
-        raise MetadataError(
-            f"Level {multiscale.levels[index].path!r} is said to be too large to be an image.",
-            found=f"shape {tuple(shape)}",
-            expected=f"at most {MAX_LENGTH} voxels along an axis",
-        )
+    check_lengths(multiscale.levels[index].path, shape)
     transform = level_transform(multiscale, index)
     coordinates: dict[Hashable, Variable] = {}
     for axis, size, scale, translation in zip(
@@ -104,6 +70,26 @@ def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> 
     return coordinates
 
 
+def check_lengths(path: str, shape: Sequence[int]) -> None:
+    """Refuse the level at a path if an axis is longer than any image can be."""
+    if max(shape, default=0) > MAX_LENGTH:
+        raise MetadataError(
+            f"Level {path!r} is said to be too large to be an image.",
+            found=f"shape {tuple(shape)}",
+            expected=f"at most {MAX_LENGTH} voxels along an axis",
+        )
+
+
+def grid_of(level: DataArray) -> ScaleTranslation:
+    """Return scale and translation of a level exactly as `to_coordinates` put them into its coordinates."""
+    coordinates = [level.coords[dim] for dim in level.dims]
+    return ScaleTranslation(
+        scale=tuple(coordinate.attrs["scale"] for coordinate in coordinates),
+        # Not the difference of two positions: index 0 is the translation to the last bit.
+        translation=tuple(float(coordinate.values[0]) for coordinate in coordinates),
+    )
+
+
 def _channel_labels(multiscale: Multiscale, shape: Sequence[int]) -> tuple[int, list[str]] | None:
     position = multiscale.channel_axis
     if position is None or not any(channel.label for channel in multiscale.channels):
@@ -117,9 +103,10 @@ def _channel_labels(multiscale: Multiscale, shape: Sequence[int]) -> tuple[int, 
 def from_coordinates(
     arrays: Mapping[str, DataArray], *, transform_precision: int | None = None
 ) -> tuple[tuple[Axis, ...], tuple[ScaleTranslation, ...]]:
-    """Axes and level transforms that say in OME-NGFF what the arrays' coordinates say in xarray.
+    """Return axes and level transforms that say in OME-NGFF what the arrays' coordinates say in xarray.
 
-    Axes follow ``dims``, never the order of ``coords``. Defined results for what coordinates leave open:
+    The levels are given finest first. Axes follow ``dims``, never the order of ``coords``. Defined results
+    for what coordinates leave open:
 
     - A dim without coordinate has scale 1 and translation 0 at the finest level, and is placed by its size
       relative to that level at the others.
@@ -129,33 +116,7 @@ def from_coordinates(
     - A channel dim whose coordinate holds names (strings) has scale 1 and translation 0.
     - Durations (``timedelta64``) become seconds.
 
-    Parameters
-    ----------
-    arrays
-        The levels, finest first.
-    transform_precision
-        Decimal places to round scale and translation to; None: as exact as the coordinates are.
-
-    Returns
-    -------
-    tuple of Axis
-        One per dim.
-    tuple of ScaleTranslation
-        One per array.
-
-    Raises
-    ------
-    CoordinateError
-        If there is no array, if levels differ in dims or units, if a coordinate is irregular, repeated, not
-        finite or not a number, or if a unit is none of UDUNITS; the axis and the index are named.
-
-    Examples
-    --------
-    >>> import xarray
-    >>> coords = {"y": [0, 1], "x": [5.0, 5.5, 6.0]}
-    >>> image = xarray.DataArray(np.zeros((2, 3)), coords=coords, dims=("y", "x"))
-    >>> from_coordinates({"s0": image})[1]
-    (ScaleTranslation(scale=(1.0, 0.5), translation=(0.0, 5.0)),)
+    `transform_precision` are decimal places to round to; None: as exact as the coordinates are.
     """
     if not arrays:
         raise CoordinateError("There is no array to describe.", hint="Give at least one level.")
@@ -198,11 +159,11 @@ def _axis(arrays: Mapping[str, DataArray], dim: str) -> Axis:
             units[key] = unit
         if attrs.get("type") is not None:
             types[key] = str(attrs["type"])
-    for what, found in (("units", units), ("types", types)):
-        if len(set(found.values())) > 1:
+    for what, by_level in (("units", units), ("types", types)):
+        if len(set(by_level.values())) > 1:
             raise CoordinateError(
                 f"The levels give axis {dim!r} different {what}.",
-                found=", ".join(f"{value!r} at level {key!r}" for key, value in found.items()),
+                found=", ".join(f"{value!r} at level {key!r}" for key, value in by_level.items()),
                 expected="the same at every level",
             )
     unit = next(iter(units.values()), None)
@@ -232,13 +193,13 @@ def _grid(array: DataArray, axis: Axis, key: str) -> tuple[float | None, float |
     start = float(values[0])
     given = coordinate.attrs.get("scale")
     usable = isinstance(given, int | float) and math.isfinite(given) and given != 0
-    known = float(given) if usable and given is not None else None
+    exact = float(given) if usable and given is not None else None
     if values.size == 1:
-        return known, start
+        return exact, start
     step = (float(values[-1]) - start) / (values.size - 1)
     _check_regular(values, step, coordinate.dtype, axis, key)
-    if known is not None and abs(known - step) * (values.size - 1) <= _TIDY_TOLERANCE * abs(step):
-        return known, _tidy(start, abs(step))
+    if exact is not None and abs(exact - step) * (values.size - 1) <= _TIDY_TOLERANCE * abs(step):
+        return exact, _tidy(start, abs(step))
     return _tidy(step, abs(step) / (values.size - 1)), _tidy(start, abs(step))
 
 
@@ -301,8 +262,8 @@ def _complete(
         # One voxel: the mean of f voxels lies (f - 1)/2 voxels after the first (0.6, "Axes"); a sample of
         # them lies at the first, and then only the sizes tell the factor.
         offset = (start - finest_start) / finest_scale
-        factor_found = 2 * offset + 1 if offset > 0 else max(1, finest_size // max(size, 1))
-        return finest_scale * factor_found, start
+        ratio = 2 * offset + 1 if offset > 0 else max(1, finest_size // max(size, 1))
+        return finest_scale * ratio, start
     return scale, start
 
 

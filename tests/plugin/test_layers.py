@@ -13,6 +13,7 @@ import xarray
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_ome_ngff.coordinates import to_coordinates
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.metadata.nouns import (
     Axis,
@@ -77,6 +78,8 @@ def make_image(
         nouns.append(Level(path=f"s{level}", transform=transform))
     axes = tuple(Axis(name=dim, type=TYPES[dim], unit=units.get(dim)) for dim in dims)
     noun = Multiscale(version=version, axes=axes, levels=tuple(nouns), **multiscale)
+    for index, (path, array) in enumerate(arrays.items()):
+        arrays[path] = array.assign_coords(to_coordinates(noun, index, array.shape))
     return Image(location=location, multiscale=noun, arrays=arrays, labels=labels or {})
 
 
@@ -156,7 +159,7 @@ def test_nothing_is_read() -> None:
     image = Image(
         location="",
         multiscale=image.multiscale,
-        arrays={"s0": xarray.DataArray(unreadable, dims=list("cyx"))},
+        arrays={"s0": image.arrays["s0"].copy(data=unreadable)},
     )
     assert len(to_layers(image)) == 3
 
@@ -315,7 +318,9 @@ def test_a_label_image_without_a_place_covers_its_image() -> None:
     label = make_image("zyx", dtype="uint8", units={}, sizes=sizes, levels=1, label_image=LabelImage())
     nowhere = ScaleTranslation(scale=(1.0,) * 3, translation=(0.0,) * 3)
     noun = replace(label.multiscale, levels=(Level(path="s0", transform=nowhere),))
-    image = make_image("czyx", labels={"cells": replace(label, multiscale=noun)})
+    level = label.arrays["s0"]
+    level = level.assign_coords(to_coordinates(noun, 0, level.shape))
+    image = make_image("czyx", labels={"cells": replace(label, multiscale=noun, arrays={"s0": level})})
     with pytest.warns(OmeNgffWarning, match="does not say where it lies"):
         _, meta, _ = to_layers(image)[-1]
     assert meta["scale"] == (2.0, 1.0, 0.5)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from napari.layers import Image as NapariImage
 from napari.layers import Labels as NapariLabels
 
+from napari_ome_ngff.coordinates import to_coordinates
 from napari_ome_ngff.errors import OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.metadata.nouns import (
     Affine,
@@ -45,7 +46,8 @@ def an_image(axes: list[Axis], shape: list[int], place: ScaleTranslation, **more
     """An image of one level whose voxels are all different."""
     noun = Multiscale(version="0.6", axes=tuple(axes), levels=(Level(path="0", transform=place),), **more)
     values = np.arange(np.prod(shape)).reshape(shape).astype("int32")
-    array = xarray.DataArray(dask.array.from_array(values), dims=[axis.name for axis in axes])
+    dims = [axis.name for axis in axes]
+    array = xarray.DataArray(dask.array.from_array(values), to_coordinates(noun, 0, shape), dims)
     return Image(location="/data/image.zarr", multiscale=noun, arrays={"0": array})
 
 

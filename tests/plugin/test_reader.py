@@ -171,13 +171,13 @@ def test_warnings_of_others_are_passed_on(cells: Path, monkeypatch: pytest.Monke
 
     import napari_ome_ngff.reading.open
 
-    opened = napari_ome_ngff.reading.open.open_ome_ngff
+    opened = napari_ome_ngff.reading.open.open_metadata
 
     def noisy(*args: Any, **kwargs: Any) -> Image:
         warnings.warn("not ours", UserWarning, stacklevel=2)
         return opened(*args, **kwargs)
 
-    monkeypatch.setattr(napari_ome_ngff.reading.open, "open_ome_ngff", noisy)
+    monkeypatch.setattr(napari_ome_ngff.reading.open, "open_metadata", noisy)
     with pytest.warns(UserWarning, match="not ours"):
         read_layers(str(cells))
 

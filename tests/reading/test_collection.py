@@ -17,8 +17,8 @@ from napari_ome_ngff.reading.collection import MAX_XML_BYTES, open_collection
 from napari_ome_ngff.reading.opened import Collection
 from napari_ome_ngff.storage.documents import hierarchy
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
-from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 from tests.plate_tools import multiscale, write_array, write_image, write_json
+from tests.reading.test_plates import read
 
 LAYOUT = {"bioformats2raw.layout": 3}
 XML = (
@@ -34,9 +34,9 @@ def pixels(seed: int = 0) -> np.ndarray[Any, Any]:
 def opened(place: Path | Hierarchy, *, told: str = "", **own: Any) -> Collection:
     hierarchy = place if isinstance(place, Hierarchy) else open_hierarchy(place)
     if not told:
-        return open_collection(hierarchy, wrapper=DaskArrayWrapper(), **own)
+        return read(open_collection(hierarchy, **own))
     with pytest.warns(OmeNgffWarning, match=told):
-        return open_collection(hierarchy, wrapper=DaskArrayWrapper(), **own)
+        return read(open_collection(hierarchy, **own))
 
 
 def write_xml(folder: Path, *names: str | None) -> None:
@@ -166,7 +166,7 @@ def test_an_image_that_is_missing_or_damaged_is_left_out_and_named(tmp_path: Pat
     for level in "01":
         (folder / "hollow" / level / "zarr.json").unlink()
     with pytest.warns(OmeNgffWarning) as heard:
-        collection = open_collection(open_hierarchy(folder), wrapper=DaskArrayWrapper())
+        collection = open_collection(open_hierarchy(folder))
     assert list(collection.images) == ["0"]
     text = "\n".join(str(item.message) for item in heard)
     for path in ("gone", "broken", "empty", "array", "hollow"):
@@ -210,7 +210,7 @@ def test_a_collection_without_images_is_an_error(tmp_path: Path, with_ome: bool)
         write_json(folder / "OME", {"series": ["0"]})
     for place in (open_hierarchy(folder), remote(folder)):
         with pytest.raises(MetadataError, match="no image that can be read"):
-            open_collection(place, wrapper=DaskArrayWrapper())
+            open_collection(place)
 
 
 def test_all_multiscales_of_a_group_are_opened(tmp_path: Path) -> None:

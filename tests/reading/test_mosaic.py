@@ -345,7 +345,7 @@ def test_the_factors_of_a_pyramid_of_halves_are_powers_of_two(
             break
         ratio *= 2
         coarse = (before[0] + up) // 2
-        found = next_factor(fine, coarse, before=before, told=ratio * 1.004 if told else None)
+        found = next_factor(fine, coarse, before=before, by_scales=ratio * 1.004 if told else None)
         assert found == ratio
         before = coarse, found
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.metadata.transforms import level_transform
-from napari_ome_ngff.reading.opened import Collection, Image
+from napari_ome_ngff.reading.open import read_multiscale_group
+from napari_ome_ngff.reading.opened import Collection, Image, with_levels
 from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
 from napari_ome_ngff.storage.documents import hierarchy
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
@@ -44,11 +46,18 @@ def opened(
 ) -> Collection:
     """Open a plate; `told` is what it must warn of."""
     hierarchy = place if isinstance(place, Hierarchy) else open_hierarchy(place)
-    wrapper = wrapper or DaskArrayWrapper()
     if not told:
-        return open_plate(hierarchy, wrapper=wrapper, **own)
+        return read(open_plate(hierarchy, **own), wrapper)
     with pytest.warns(OmeNgffWarning, match=told):
-        return open_plate(hierarchy, wrapper=wrapper, **own)
+        return read(open_plate(hierarchy, **own), wrapper)
+
+
+def read(collection: Collection, wrapper: BaseArrayWrapper | None = None) -> Collection:
+    """The collection with the levels of its images."""
+    array_wrapper = wrapper or DaskArrayWrapper()
+    images = with_levels(collection, partial(read_multiscale_group, array_wrapper=array_wrapper))
+    assert isinstance(images, Collection)
+    return images
 
 
 def only(collection: Collection) -> Image:
@@ -212,7 +221,7 @@ def test_missing_and_damaged_fields_are_left_out_and_named(tmp_path: Path) -> No
     write_array(well / "flat/0", pixels(1, "yx"))
     (well / "hollow/0/zarr.json").unlink()
     with pytest.warns(OmeNgffWarning) as heard:
-        image = only(open_plate(open_hierarchy(plate), wrapper=DaskArrayWrapper()))
+        image = only(open_plate(open_hierarchy(plate)))
     assert corners(image) == {"A/1/good": (0, 0)}
     text = "\n".join(str(item.message) for item in heard)
     for name in names[1:]:
@@ -254,7 +263,7 @@ def test_a_well_that_does_not_list_its_fields_shows_what_is_there(tmp_path: Path
 def test_a_plate_without_fields_is_an_error(tmp_path: Path, wells: dict[str, list[str]]) -> None:
     plate = write_plate(tmp_path / "p.zarr", wells)
     with pytest.raises(MetadataError, match="no field that can be shown"):
-        open_plate(open_hierarchy(plate), wrapper=DaskArrayWrapper())
+        open_plate(open_hierarchy(plate))
 
 
 def test_what_is_no_plate_is_an_error_of_ours(tmp_path: Path) -> None:
@@ -262,7 +271,7 @@ def test_what_is_no_plate_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match="a plate was expected"):
         opened(folder)
     with pytest.raises(OmeNgffError):
-        open_well(open_hierarchy(folder), wrapper=DaskArrayWrapper())
+        open_well(open_hierarchy(folder))
     with pytest.raises(NotOmeNgffError):
         open_hierarchy(tmp_path)
 
@@ -398,7 +407,7 @@ def test_a_well_opens_by_itself(tmp_path: Path) -> None:
     plate = write_plate(tmp_path / "p.zarr", {"A/1": ["0"], "B/2": ["a", "b"]})
     for name in "ab":
         write_image(plate / "B/2" / name, pixels(ord(name)), "cyx")
-    well = open_well(open_hierarchy(plate / "B/2"), wrapper=DaskArrayWrapper())
+    well = read(open_well(open_hierarchy(plate / "B/2")))
     assert (well.kind, well.name, list(well.images)) == ("well", "B/2", ["B/2"])
     assert corners(only(well)) == {"/a": (0, 0), "/b": (0, 20)}
     assert only(well).tiles[1].location == str(plate / "B/2/b")
@@ -418,12 +427,12 @@ def test_a_row_opens_by_its_folder_too(tmp_path: Path) -> None:
     plate = write_plate(tmp_path / "p.zarr", {"A/1": ["0"], "B/2": ["0"]})
     for path in ("A/1/0", "B/2/0"):
         write_image(plate / path, pixels(0), "cyx")
-    row = open_row(open_hierarchy(plate / "B"), wrapper=DaskArrayWrapper())
+    row = open_row(open_hierarchy(plate / "B"))
     assert row is not None
     assert [tile.well for tile in only(row).tiles] == ["B/2"]
     write_json(plate / "extra", None)
     for other in (plate / "extra", plate / "A/1/0"):
-        assert open_row(open_hierarchy(other), wrapper=DaskArrayWrapper()) is None
+        assert open_row(open_hierarchy(other)) is None
 
 
 def test_a_plate_in_a_coordinate_system_is_shown_without_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import zarr
 from xarray import DataArray
 
-from napari_ome_ngff import DaskArrayWrapper, create_multiscale_group
+from napari_ome_ngff import create_multiscale_group
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.affine import apply_affine
 from napari_ome_ngff.metadata.nouns import Multiscale
@@ -20,6 +20,7 @@ from napari_ome_ngff.metadata.versions import encode_labels
 from napari_ome_ngff.reading.opened import Collection
 from napari_ome_ngff.reading.scene import open_scene
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
+from tests.reading.test_plates import read
 
 WORLD = {
     "name": "world",
@@ -47,7 +48,7 @@ def write_image(folder: Path, path: str, *, value: int = 1, name: str | None = N
 
 
 def opened(folder: Path, system: str | None = None) -> Collection:
-    return open_scene(open_hierarchy(folder), wrapper=DaskArrayWrapper(), coordinate_system=system)
+    return read(open_scene(open_hierarchy(folder), coordinate_system=system))
 
 
 def origins(found: Collection) -> dict[str, tuple[float, ...] | None]:
@@ -209,7 +210,7 @@ def test_the_number_of_round_trips_does_not_grow_with_the_number_of_images(
             write_image(tmp_path / name, f"{path}/labels/cells")
         rounds.clear()
         hierarchy = open_hierarchy(tmp_path / name)
-        open_scene(hierarchy, wrapper=DaskArrayWrapper())
+        open_scene(hierarchy)
         counts.append(len(rounds))
     assert counts[0] == counts[1] == 3
 

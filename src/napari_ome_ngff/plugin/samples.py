@@ -38,24 +38,11 @@ def open_cells() -> list[LayerData]:
     """Open a tissue of 25 cells: nuclei and membranes of ``(24, 192, 192)`` uint16, and labels of the nuclei.
 
     It is written as an OME-NGFF image of two levels into memory, and opened as any other one.
-
-    Returns
-    -------
-    list of tuple
-        Layers of two channels and one label image.
-
-    Examples
-    --------
-    >>> [meta["name"] for _, meta, _ in open_cells()]
-    ['nuclei', 'membranes', 'nuclei labels']
     """
     import zarr
 
     from napari_ome_ngff.metadata.nouns import Channel, LabelImage, Window
-    from napari_ome_ngff.plugin.open.to_layers import to_layers
-    from napari_ome_ngff.plugin.open.viewer_hooks import attach
-    from napari_ome_ngff.reading.open import open_ome_ngff
-    from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
+    from napari_ome_ngff.plugin.reader import open_layers
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
     from napari_ome_ngff.writing.write import write_hierarchy
 
@@ -88,9 +75,7 @@ def open_cells() -> list[LayerData]:
     )
     for _ in steps:
         pass
-    layers = to_layers(open_ome_ngff(store, array_wrapper=DaskArrayWrapper()), "cells")
-    attach(layers)
-    return layers
+    return open_layers(store, "cells")[1]
 
 
 def make_cells() -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.float64]]:

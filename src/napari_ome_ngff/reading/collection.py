@@ -20,7 +20,6 @@ from napari_ome_ngff.reading.omissions import LeftOut, told_once
 from napari_ome_ngff.reading.opened import Collection, Image
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.documents.parents import parents
-from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.requests import fetch
 
@@ -41,55 +40,14 @@ _FIRST_PROBED = 16
 _log = logging.getLogger(__name__)
 
 
-def open_collection(
-    hierarchy: Hierarchy, *, wrapper: BaseArrayWrapper, coordinate_system: str | None = None
-) -> Collection:
+def open_collection(hierarchy: Hierarchy, *, coordinate_system: str | None = None) -> Collection:
     """Open all images of a group: those of a bioformats2raw layout, or its several multiscales.
 
     0.4, "bioformats2raw.layout": the images are those that ``series`` in the group ``OME`` lists, else "in
     consecutively numbered groups starting from 0"; each "MUST represent exactly one OME-XML Image in the same
-    order", which is where their names come from.
-
-    Parameters
-    ----------
-    hierarchy
-        The group, or the group ``OME`` in it.
-    wrapper
-        What each level is wrapped in.
-    coordinate_system
-        Name of the coordinate system to place the images in (0.6); those that do not have it are left out.
-
-    Returns
-    -------
-    Collection
-        Each image by its name: from the OME-XML, else from its own metadata, else its path.
-
-    Warns
-    -----
-    OmeNgffWarning
-        If an image is missing or damaged: it is left out.
-
-    Raises
-    ------
-    MetadataError, StorageError
-        If there is no image that can be read.
-    OptionError
-        If no image has the coordinate system.
-
-    Examples
-    --------
-    >>> import xarray, zarr
-    >>> from napari_ome_ngff import DaskArrayWrapper, create_multiscale_group
-    >>> from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
-    >>> store = zarr.storage.MemoryStore()
-    >>> _ = zarr.group(store, attributes={"ome": {"version": "0.5", "bioformats2raw.layout": 3}})
-    >>> for path in "01":
-    ...     pixels = xarray.DataArray([[1, 2], [3, 4]], dims=("y", "x"), name=f"position {path}")
-    ...     _ = create_multiscale_group(
-    ...         store=store, path=path, arrays={"s0": pixels}, ngff_version="0.5"
-    ...     )
-    >>> list(open_collection(open_hierarchy(store), wrapper=DaskArrayWrapper()).images)
-    ['position 0', 'position 1']
+    order", which is where their names come from. Without such a name an image is called as its own metadata
+    say, else by its path. One that is missing, damaged or not in the coordinate system is left out with a
+    warning.
     """
     attributes = hierarchy.attributes() or {}
     if kind_of(attributes) == "series":
@@ -101,10 +59,10 @@ def open_collection(
         wanted = _several(attributes) if kind_of(attributes) == "image" else _listed(hierarchy)
         _prefetch(hierarchy, {path for path, _, _ in wanted})
         for path, index, title in wanted:
-            image = _opened(hierarchy, path, index, wrapper, coordinate_system, left)
+            image = _opened(hierarchy, path, index, coordinate_system, left)
             if image is not None:
-                own = image.multiscale.name if image.multiscale is not None else None
-                name = title or (own or "").strip("/ ") or path or str(index)
+                given = image.multiscale.name if image.multiscale is not None else None
+                name = title or (given or "").strip("/ ") or path or str(index)
                 images[name if name not in images else f"{name} ({path or index})"] = image
     if not images:
         raise left.error("There is no image that can be read.")
@@ -123,8 +81,8 @@ _Wanted = tuple[str, int, str | None]
 
 
 def _several(attributes: Mapping[str, Any]) -> list[_Wanted]:
-    _, own = container_of(attributes) or ("", {})
-    listed = own.get("multiscales")
+    _, container = container_of(attributes) or ("", {})
+    listed = container.get("multiscales")
     count = len(listed) if isinstance(listed, list) else 0
     return [("", index, None) for index in range(min(count, MAX_ENTRIES))]
 
@@ -148,8 +106,8 @@ def _listed(hierarchy: Hierarchy) -> list[_Wanted]:
         attributes = hierarchy.attributes("OME") or {}
     except OmeNgffError:  # it only says which images there are, and that can be found out
         attributes = {}
-    own = attributes.get("ome", attributes)
-    if isinstance(own, Mapping) and own.get("series") is not None:
+    container = attributes.get("ome", attributes)
+    if isinstance(container, Mapping) and container.get("series") is not None:
         listed = decode_series(attributes, where=f"{hierarchy.location}/OME")
     paths = listed or _numbered(hierarchy, len(names))
     return [(path, 0, names[i] if i < len(names) else None) for i, path in enumerate(paths)]
@@ -163,20 +121,20 @@ def _numbered(hierarchy: Hierarchy, expected: int) -> Sequence[str]:
         return (numbers or [name for name in names if name != "OME"])[:MAX_ENTRIES]
     # Where listing costs requests: as many as the OME-XML says, else ever more until one is not there.
     batch = range(expected or _FIRST_PROBED)
-    found: list[str] = []
+    paths: list[str] = []
     while True:
         hierarchy.fetch(map(str, batch), groups=True)
-        there = [str(number) for number in batch if _is_there(hierarchy, str(number))]
-        found += there
-        if len(there) < len(batch) or expected or len(found) >= MAX_ENTRIES:
-            return found
+        existing = [str(number) for number in batch if _exists(hierarchy, str(number))]
+        paths += existing
+        if len(existing) < len(batch) or expected or len(paths) >= MAX_ENTRIES:
+            return paths
         batch = range(batch.stop, 2 * batch.stop)
 
 
-def _is_there(hierarchy: Hierarchy, path: str) -> bool:
+def _exists(hierarchy: Hierarchy, path: str) -> bool:
     try:
         return hierarchy.attributes(path) is not None
-    except OmeNgffError:  # damaged, which opening it will tell
+    except OmeNgffError:  # damaged, which is reported when it is opened
         return True
 
 
@@ -184,17 +142,17 @@ def _prefetch(hierarchy: Hierarchy, paths: Iterable[str]) -> None:
     """Fetch all documents that opening the images will need, in three round trips."""
     paths = tuple(paths)
     hierarchy.fetch([*paths, *(join(path, "labels") for path in paths)], groups=True)
-    images = {path: _known(hierarchy, path) for path in paths}
+    images = {path: _attributes(hierarchy, path) for path in paths}
     labels = [
         join(path, "labels", name)
         for path in paths
-        for name in _quietly_listed(_known(hierarchy, join(path, "labels")))
+        for name in _quietly_listed(_attributes(hierarchy, join(path, "labels")))
     ]
     hierarchy.fetch([*_needed(images), *labels])
-    hierarchy.fetch(_needed({path: _known(hierarchy, path) for path in labels}))
+    hierarchy.fetch(_needed({path: _attributes(hierarchy, path) for path in labels}))
 
 
-def _known(hierarchy: Hierarchy, path: str) -> Mapping[str, Any]:
+def _attributes(hierarchy: Hierarchy, path: str) -> Mapping[str, Any]:
     try:
         return hierarchy.attributes(path) or {}
     except OmeNgffError:
@@ -216,11 +174,10 @@ def _opened(
     hierarchy: Hierarchy,
     path: str,
     index: int,
-    wrapper: BaseArrayWrapper,
     system: str | None,
     left: LeftOut,
 ) -> Image | None:
-    """Return one of the images, None if it cannot be read. Label images go with the first of a group."""
+    """Open one of the images, None if it cannot be read. Label images go with the first of a group."""
     name = path or str(index)
     try:
         if path and hierarchy.attributes(path) is None:
@@ -228,7 +185,6 @@ def _opened(
             return None
         return open_image(
             hierarchy.below(path),
-            wrapper=wrapper,
             multiscale=index,
             coordinate_system=system,
             labels=index == 0,

@@ -1,7 +1,4 @@
-"""Open OME-NGFF groups as xarray DataArrays: lazily, placed by their transforms.
-
-Nothing but metadata is read here. Whatever the array wrapper, pixels are read when values are asked for.
-"""
+"""Open OME-NGFF groups as xarray DataArrays: lazily, placed by their transforms. Pixels stay unread."""
 
 from __future__ import annotations
 
@@ -15,13 +12,12 @@ from xarray import DataArray
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.metadata.group_kind import container_of, foreign_attributes, kind_of
-from napari_ome_ngff.metadata.image.datasets import listed_paths
 from napari_ome_ngff.metadata.image.label_images import decode_labels
-from napari_ome_ngff.metadata.systems.view import parameter_paths
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.reading.collection import open_collection
-from napari_ome_ngff.reading.image import open_image, open_labels, read_levels, read_parameters, select
-from napari_ome_ngff.reading.opened import Collection, Image
+from napari_ome_ngff.reading.image import open_image, open_labels
+from napari_ome_ngff.reading.multiscale_group import open_multiscale_group, read_levels
+from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup, with_levels
 from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
 from napari_ome_ngff.reading.scene import open_scene
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
@@ -45,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_multiscale_group(
-    group: zarr.Group,
+    group: zarr.Group | MultiscaleGroup,
     *,
     array_wrapper: BaseArrayWrapper | ArrayWrapperSpec = ZarrArrayWrapper(),  # noqa: B008 (frozen)
     multiscale: int | str = 0,
@@ -55,12 +51,13 @@ def read_multiscale_group(
     Parameters
     ----------
     group
-        The Zarr group that carries the OME-NGFF metadata; the version is detected.
+        The Zarr group that carries the OME-NGFF metadata; the version is detected. Or the `group` of an
+        :class:`Image` that is open already: then nothing is fetched.
     array_wrapper
         What each level's ``zarr.Array`` is wrapped in: ``ZarrArrayWrapper()``, ``DaskArrayWrapper(...)``, or
         the same as a dict such as ``{"name": "dask_array", "config": {"chunks": "auto"}}``.
     multiscale
-        Which entry of ``multiscales``, by index or by name.
+        Which entry of ``multiscales`` of a Zarr group, by index or by name.
 
     Returns
     -------
@@ -94,18 +91,9 @@ def read_multiscale_group(
     [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     """
     wrapper = resolve_wrapper(array_wrapper)
-    return _levels(open_hierarchy(group), wrapper, multiscale, only=None)
-
-
-def _levels(
-    hierarchy: Hierarchy, wrapper: BaseArrayWrapper, multiscale: int | str, *, only: str | None
-) -> dict[str, DataArray]:
-    attributes = hierarchy.attributes() or {}
-    numbers = parameter_paths(attributes)
-    hierarchy.fetch([*listed_paths(attributes), *numbers])
-    found = decode(attributes, where=hierarchy.location, parameters=read_parameters(hierarchy, numbers))
-    chosen = select(found, multiscale, hierarchy.location)
-    return read_levels(hierarchy, chosen, wrapper, only=only)[1]
+    if not isinstance(group, MultiscaleGroup):
+        group, _ = open_multiscale_group(open_hierarchy(group), multiscale=multiscale)
+    return read_levels(group, wrapper)
 
 
 def read_multiscale_array(
@@ -140,24 +128,26 @@ def read_multiscale_array(
     >>> read_multiscale_array(group["s0"]).dims
     ('y', 'x')
     """
-    hierarchy, index, path = _described(array)
-    (level,) = _levels(hierarchy, resolve_wrapper(array_wrapper), index, only=path).values()
+    wrapper = resolve_wrapper(array_wrapper)
+    hierarchy, index, path = _image_above(array)
+    group, _ = open_multiscale_group(hierarchy, multiscale=index, only=path)
+    (level,) = read_levels(group, wrapper).values()
     return level
 
 
-def _described(array: zarr.Array[Any]) -> tuple[Hierarchy, int, str]:
+def _image_above(array: zarr.Array[Any]) -> tuple[Hierarchy, int, str]:
     """Return the group that describes an array as a level, in which of its images, and under which path."""
     where = location_of(array)
     for group in parents(array):
         hierarchy = open_hierarchy(group)
         path = where.removeprefix(hierarchy.location).strip("/")
         try:
-            found = decode(hierarchy.attributes() or {}, where=hierarchy.location)
+            multiscales = decode(hierarchy.attributes() or {}, where=hierarchy.location)
         except OmeNgffError as error:
             # A plate or a broken group on the way up does not describe this array; its own image may.
             _log.debug("%s does not describe %s: %s", hierarchy.location, where, error)
             continue
-        for index, multiscale in enumerate(found):
+        for index, multiscale in enumerate(multiscales):
             if path in [level.path.strip("/") for level in multiscale.levels]:
                 return hierarchy, index, path
     raise NotOmeNgffError(
@@ -217,6 +207,17 @@ def open_ome_ngff(
     ('y', 'x')
     """
     wrapper = resolve_wrapper(array_wrapper)
+    opened = open_metadata(location, multiscale=multiscale, coordinate_system=coordinate_system)
+    return with_levels(opened, lambda group: read_levels(group, wrapper))
+
+
+def open_metadata(
+    location: str | PathLike[str] | Store | zarr.Group,
+    *,
+    multiscale: int | str | None = None,
+    coordinate_system: str | None = None,
+) -> Image | Collection:
+    """Open what is at a location as `open_ome_ngff` does, but read no level yet: `arrays` are empty."""
     try:
         hierarchy = open_hierarchy(location, ahead=_AHEAD)
     except NotOmeNgffError:
@@ -224,50 +225,41 @@ def open_ome_ngff(
         array = array_at(location)
         if array is None:
             raise
-        above, index, path = _described(array)
+        image, index, path = _image_above(array)
         return open_image(
-            above,
-            wrapper=wrapper,
-            multiscale=index,
-            coordinate_system=coordinate_system,
-            only=path,
-            labels=False,
+            image, multiscale=index, coordinate_system=coordinate_system, only=path, labels=False
         )
     attributes = hierarchy.attributes() or {}
     kind = kind_of(attributes)
     if kind == "image" and (multiscale is not None or _count(attributes) == 1):
-        return open_image(
-            hierarchy, wrapper=wrapper, multiscale=multiscale or 0, coordinate_system=coordinate_system
-        )
+        return open_image(hierarchy, multiscale=multiscale or 0, coordinate_system=coordinate_system)
     if kind == "plate":
-        return open_plate(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+        return open_plate(hierarchy, coordinate_system=coordinate_system)
     if kind == "well":
-        return open_well(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+        return open_well(hierarchy, coordinate_system=coordinate_system)
     if kind == "scene":
-        return open_scene(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
+        return open_scene(hierarchy, coordinate_system=coordinate_system)
     if kind in ("image", "bioformats2raw.layout", "series"):
-        return open_collection(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
-    row = None if kind else open_row(hierarchy, wrapper=wrapper, coordinate_system=coordinate_system)
-    return row or _labels_alone(hierarchy, wrapper)
+        return open_collection(hierarchy, coordinate_system=coordinate_system)
+    row = None if kind else open_row(hierarchy, coordinate_system=coordinate_system)
+    return row or _labels_alone(hierarchy)
 
 
 def _count(attributes: Mapping[str, Any]) -> int:
-    _, own = container_of(attributes) or ("", {})
-    images = own.get("multiscales")
+    _, container = container_of(attributes) or ("", {})
+    images = container.get("multiscales")
     return len(images) if isinstance(images, list | tuple) and len(images) > 1 else 1
 
 
-def _labels_alone(hierarchy: Hierarchy, wrapper: BaseArrayWrapper) -> Image:
+def _labels_alone(hierarchy: Hierarchy) -> Image:
     """Open a group without image: the ``labels`` group itself, or one that holds nothing else."""
     attributes = hierarchy.attributes() or {}
     for parent in (hierarchy, hierarchy.below("labels")):
-        own = parent.attributes() or {}
-        listed = decode_labels(own, where=parent.location)
-        if labels := open_labels(parent, listed, wrapper):
+        listed = decode_labels(parent.attributes() or {}, where=parent.location)
+        if labels := open_labels(parent, listed):
             return Image(
                 location=hierarchy.location,
                 multiscale=None,
-                arrays={},
                 labels=labels,
                 attributes=foreign_attributes(attributes),
             )

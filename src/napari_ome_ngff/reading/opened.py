@@ -1,15 +1,19 @@
-"""The nouns of opening: an opened image, and several of them together."""
+"""The nouns of opening: one multiscale, an image with its label images, several images of one group."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_ome_ngff.metadata.nouns import Multiscale, Plate, View
 
 if TYPE_CHECKING:
+    import zarr
     from xarray import DataArray
+
+    from napari_ome_ngff.storage.pixels.dask_array import Source
+    from napari_ome_ngff.storage.pixels.source import Missing
 
 Kind = Literal["plate", "well", "scene", "collection"]
 
@@ -45,6 +49,25 @@ class Tile:
     width: int
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MultiscaleGroup:
+    """A multiscale whose documents are fetched and decoded: all that its levels are made from.
+
+    :func:`napari_ome_ngff.read_multiscale_group` takes it in place of a ``zarr.Group``, without a request.
+
+    Parameters
+    ----------
+    multiscale
+        What the metadata say, with a place for every level.
+    sources
+        Path of each level to its Zarr array, finest first. For a mosaic, what makes its source, given whether
+        to raise or to fill where a chunk cannot be read.
+    """
+
+    multiscale: Multiscale
+    sources: Mapping[str, zarr.Array[Any] | Callable[[Missing], Source]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Image:
     """An opened image: metadata decoded, levels lazy, label images beside it.
@@ -68,16 +91,20 @@ class Image:
         How the image lies in the coordinate system that was asked for; None for its intrinsic one.
     tiles
         The fields that a mosaic is made of, by row and column of the wells; empty for an ordinary image.
+    group
+        What `arrays` were read from: :func:`napari_ome_ngff.read_multiscale_group` reads them again from it,
+        in another array wrapper and without a request.
     """
 
     location: str
     multiscale: Multiscale | None
-    arrays: Mapping[str, DataArray]
+    arrays: Mapping[str, DataArray] = field(default_factory=dict)
     labels: Mapping[str, Image] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     view: View | None = None
     tiles: tuple[Tile, ...] = ()
+    group: MultiscaleGroup | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,3 +133,19 @@ class Collection:
     images: Mapping[str, Image]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     plate: Plate | None = None
+
+
+def with_levels(
+    opened: Image | Collection, read: Callable[[MultiscaleGroup], Mapping[str, DataArray]]
+) -> Image | Collection:
+    """Return what was opened by its metadata with the levels of every image and label image."""
+    if isinstance(opened, Collection):
+        images = {name: _image_with_levels(image, read) for name, image in opened.images.items()}
+        return replace(opened, images=images)
+    return _image_with_levels(opened, read)
+
+
+def _image_with_levels(image: Image, read: Callable[[MultiscaleGroup], Mapping[str, DataArray]]) -> Image:
+    arrays = {} if image.group is None else read(image.group)
+    labels = {name: _image_with_levels(label, read) for name, label in image.labels.items()}
+    return replace(image, arrays=arrays, labels=labels)

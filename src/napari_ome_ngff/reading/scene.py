@@ -14,9 +14,9 @@ from napari_ome_ngff.metadata.group_kind import foreign_attributes
 from napari_ome_ngff.metadata.image.datasets import listed_paths
 from napari_ome_ngff.metadata.nouns import Multiscale, View
 from napari_ome_ngff.metadata.systems.view import parameter_paths
-from napari_ome_ngff.reading.image import open_image, read_parameters
+from napari_ome_ngff.reading.image import open_image
+from napari_ome_ngff.reading.multiscale_group import read_parameters
 from napari_ome_ngff.reading.opened import Collection, Image
-from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
@@ -24,60 +24,17 @@ if TYPE_CHECKING:
 _MOST_LINES = 8
 
 
-def open_scene(
-    hierarchy: Hierarchy, *, wrapper: BaseArrayWrapper, coordinate_system: str | None = None
-) -> Collection:
+def open_scene(hierarchy: Hierarchy, *, coordinate_system: str | None = None) -> Collection:
     """Open all images that a scene names, each placed in one coordinate system.
 
-    Parameters
-    ----------
-    hierarchy
-        The scene's group.
-    wrapper
-        What each level is wrapped in.
-    coordinate_system
-        Name of a system of the scene, or path and name of an image's, such as ``"tile_0/physical"``. None for
-        the first system of the scene or, if it has none, the intrinsic system of an image.
-
-    Returns
-    -------
-    Collection
-        Its images have a `view`; one that cannot be placed with the others has none, and lies in its own
-        system. Called as the multiscales are, or by their paths where that is not unique.
-
-    Warns
-    -----
-    OmeNgffWarning
-        If an image is not there or cannot be opened: it is left out. Once more if images cannot be placed, or
-        transforms cannot be applied.
-
-    Raises
-    ------
-    MetadataError
-        If the scene cannot be read, or none of its images can be opened.
-    OptionError
-        If there is no such coordinate system.
-
-    Examples
-    --------
-    >>> import numpy, xarray, zarr
-    >>> from napari_ome_ngff import DaskArrayWrapper, create_multiscale_group
-    >>> from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
-    >>> ends = {"input": {"name": "physical", "path": "a"}, "output": {"name": "physical", "path": "b"}}
-    >>> move = {"type": "translation", "translation": [0, 24], **ends}
-    >>> attributes = {"ome": {"version": "0.6", "scene": {"coordinateTransformations": [move]}}}
-    >>> group = zarr.create_group(zarr.storage.MemoryStore(), attributes=attributes)
-    >>> for path in "ab":
-    ...     pixels = xarray.DataArray(numpy.zeros((4, 6), "uint8"), dims=("y", "x"))
-    ...     more = {"store": group.store, "path": path, "ngff_version": "0.6"}
-    ...     image = create_multiscale_group(arrays={"s0": pixels}, **more)
-    >>> scene = open_scene(open_hierarchy(group), wrapper=DaskArrayWrapper(), coordinate_system="b")
-    >>> scene.images["a"].view.affine.translation
-    (0.0, 24.0)
+    The system is one of the scene by name, or one of an image by path and name (``"tile_0/physical"``); None
+    for the first of the scene or, if it has none, the intrinsic system of an image. Images are called as
+    their multiscales are, or by path where that is not unique. One that cannot be placed with the others has
+    no `view`; one that cannot be opened is left out. Both are said in warnings.
     """
     where, attributes = hierarchy.location, hierarchy.attributes() or {}
     paths = member_paths(decoded := decode_scene(attributes, where=where))
-    images = _open_members(hierarchy, paths, parameter_paths(attributes), wrapper)
+    images = _open_members(hierarchy, paths, parameter_paths(attributes))
     if not images:
         raise MetadataError(
             "None of the images of the scene can be opened.",
@@ -88,7 +45,11 @@ def open_scene(
     members = {path: image.multiscale for path, image in images.items() if image.multiscale is not None}
     numbers = [
         *parameter_paths(attributes),
-        *(f"{path}/{own}" for path in members for own in parameter_paths(hierarchy.attributes(path) or {})),
+        *(
+            f"{path}/{below}"
+            for path in members
+            for below in parameter_paths(hierarchy.attributes(path) or {})
+        ),
     ]
     views, problems = place_members(
         decoded,
@@ -97,8 +58,8 @@ def open_scene(
         parameters=read_parameters(hierarchy, numbers),
         where=where,
     )
-    left = [f"{problem} (image {path!r})" for path, view in views.items() for problem in view.problems]
-    _warn_of([*problems, *left], where)
+    not_applied = [f"{problem} (image {path!r})" for path, view in views.items() for problem in view.problems]
+    _warn_of([*problems, *not_applied], where)
     names = _names(members)
     placed = {names[path]: _placed(image, views.get(path)) for path, image in images.items()}
     name = decoded.extra.get("name")
@@ -111,28 +72,26 @@ def open_scene(
     )
 
 
-def _open_members(
-    hierarchy: Hierarchy, paths: Iterable[str], numbers: Iterable[str], wrapper: BaseArrayWrapper
-) -> dict[str, Image]:
+def _open_members(hierarchy: Hierarchy, paths: Iterable[str], numbers: Iterable[str]) -> dict[str, Image]:
     """Open images by path; one that is not there or cannot be opened is left out with a warning."""
     paths = tuple(paths)
     hierarchy.fetch([*paths, *(f"{path}/labels" for path in paths), *numbers])
     groups: dict[str, Mapping[str, Any]] = {}
     for path in paths:
         try:
-            own = hierarchy.attributes(path)
+            attributes = hierarchy.attributes(path)
         except OmeNgffError as error:
             _warn_of([f"Image {path!r} is left out: {error.summary}"], hierarchy.location)
             continue
-        if own is None:
+        if attributes is None:
             _warn_of([f"Image {path!r} is named in the scene but not there."], hierarchy.location)
         else:
-            groups[path] = own
+            groups[path] = attributes
     _fetch_below(hierarchy, groups)
     images: dict[str, Image] = {}
     for path in groups:
         try:
-            images[path] = open_image(hierarchy.below(path), wrapper=wrapper)
+            images[path] = open_image(hierarchy.below(path))
         except OmeNgffError as error:
             _warn_of([f"Image {path!r} is left out: {error.summary}"], hierarchy.location)
     return images
@@ -144,8 +103,8 @@ def _fetch_below(hierarchy: Hierarchy, groups: Mapping[str, Mapping[str, Any]]) 
     labels = [f"{path}/{name}" for path in labels for name in _listed_labels(hierarchy, path)]
     hierarchy.fetch(
         [
-            *(f"{path}/{below}" for path, own in groups.items() for below in listed_paths(own)),
-            *(f"{path}/{below}" for path, own in groups.items() for below in parameter_paths(own)),
+            *(f"{path}/{below}" for path, each in groups.items() for below in listed_paths(each)),
+            *(f"{path}/{below}" for path, each in groups.items() for below in parameter_paths(each)),
             *labels,
         ]
     )
@@ -156,13 +115,13 @@ def _fetch_below(hierarchy: Hierarchy, groups: Mapping[str, Mapping[str, Any]]) 
 
 def _listed_labels(hierarchy: Hierarchy, path: str) -> list[str]:
     attributes = _attributes(hierarchy, path)
-    own = attributes.get("ome")
-    listed = (own if isinstance(own, Mapping) else attributes).get("labels")
+    container = attributes.get("ome")
+    listed = (container if isinstance(container, Mapping) else attributes).get("labels")
     return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
 
 def _attributes(hierarchy: Hierarchy, path: str) -> Mapping[str, Any]:
-    """Return what is known of a group ahead of opening it: whether it is damaged is said then."""
+    """Return the attributes of a group ahead of opening it; damage is reported when it is opened."""
     try:
         return hierarchy.attributes(path) or {}
     except OmeNgffError:
@@ -186,11 +145,11 @@ def _placed(image: Image, view: View | None) -> Image:
 
 def _names(members: Mapping[str, Multiscale]) -> dict[str, str]:
     """Return what to call each image: by its name, or by its path where others have the same name."""
-    given = [member.name for member in members.values()]
+    names = [member.name for member in members.values()]
     return {
         path: member.name
         if member.name
-        and given.count(member.name) == 1
+        and names.count(member.name) == 1
         and (member.name == path or member.name not in members)
         else path
         for path, member in members.items()

@@ -1,4 +1,4 @@
-"""From what was opened to napari's layer tuples. Pure: nothing is read, napari and Qt are not imported."""
+"""From images with their levels to napari's layer tuples. Nothing is read, napari and Qt are not imported."""
 
 from __future__ import annotations
 
@@ -22,66 +22,54 @@ from napari_ome_ngff.plugin.colors import (
 )
 from napari_ome_ngff.plugin.layout import aligned, laid_over, missing_dims, renamed
 from napari_ome_ngff.plugin.names import safe_name, unique_names
-from napari_ome_ngff.plugin.open.placed import (
-    Part,
-    Placed,
+from napari_ome_ngff.plugin.open.placed_levels import (
+    ImageRef,
+    PlacedLevels,
     layer,
     layer_data,
     multiscale_of,
     origin,
-    placed,
+    place_levels,
     warn,
 )
-from napari_ome_ngff.plugin.open.world import shown
+from napari_ome_ngff.plugin.open.world import layer_transform
 from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
 from napari_ome_ngff.reading.opened import Collection, Image
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from napari_ome_ngff.reading.opened import Image
-
 
 def image_layers(
-    image: Image, name: str, part: Part, limits: Sequence[Limits | None] = ()
-) -> tuple[list[LayerData], Placed]:
+    image: Image, name: str, ref: ImageRef, limits: Sequence[Limits | None] = ()
+) -> tuple[list[LayerData], PlacedLevels]:
     """Return the layers of an image, one for each channel, and where they lie.
 
-    Parameters
-    ----------
-    image
-        The image.
-    name
-        Of the image: of its layer, or of those that have no name of their own.
-    part
-        What it is a part of.
-    limits
-        Contrast limits of the channels of which the file says none.
-
-    Raises
-    ------
-    UnsupportedError
-        If napari cannot show it.
+    `name` is for layers that have none of their own, `limits` for channels of which the file says none.
     """
     multiscale = multiscale_of(image)
-    found = placed(image)
-    levels = [_viewable(level, name, first=i == 0) for i, level in enumerate(found.levels)]
-    remembered = origin(image, found, part)
-    meta = found.shown.arguments
-    axis = found.layout.channel
+    placed = place_levels(image)
+    levels = [_viewable(level, name, first=i == 0) for i, level in enumerate(placed.levels)]
+    remembered = origin(image, placed, ref)
+    meta = placed.transform.arguments
+    axis = placed.layout.channel
     count = 1 if axis is None else min(level.shape[axis] for level in levels)
     if axis is not None and is_rgb(multiscale.channels, count):
-        data, added = layer_data(found, levels, None, rgb=True)
+        data, added = layer_data(placed, levels, None, rgb=True)
         meta |= {"name": name, "rgb": True, "visible": True, "contrast_limits": dtype_limits(levels[0].dtype)}
-        return [layer(data, meta, "image", {**remembered, "added": added})], found
+        return [layer(data, meta, "image", {**remembered, "added": added})], placed
     layers = []
     for index in range(count):
-        data, added = layer_data(found, levels, None if axis is None else index)
+        channel = None if axis is None else index
+        data, added = layer_data(placed, levels, channel)
         look = _image_look(multiscale, index, count, name, is_channel=axis is not None)
-        contrast = _contrast(multiscale.channels, limits, index, levels[0].dtype, is_channel=axis is not None)
-        own = {**remembered, "channel": None if axis is None else index, "added": added, "range": contrast[1]}
-        layers.append(layer(data, meta | look | {"contrast_limits": contrast[0], "rgb": False}, "image", own))  # type: ignore[arg-type]
-    return layers, found
+        contrast, slider = _contrast(
+            multiscale.channels, limits, index, levels[0].dtype, is_channel=axis is not None
+        )
+        look |= {"contrast_limits": contrast, "rgb": False}
+        own = {**remembered, "channel": channel, "added": added, "range": slider}
+        layers.append(layer(data, meta | look, "image", own))  # type: ignore[arg-type]
+    return layers, placed
 
 
 def _image_look(
@@ -113,12 +101,13 @@ def _contrast(
     *,
     is_channel: bool,
 ) -> tuple[Limits, Limits]:
+    """Return contrast limits of a channel, and the ends of its slider."""
     if not is_channel and len(channels) != 1:
         channels = ()
     window = channels[index].window if index < len(channels) else None
     estimate = limits[index] if index < len(limits) else None
-    found = window_limits(window) or estimate or dtype_limits(dtype)
-    return found, slider_range(window, found, dtype)
+    contrast = window_limits(window) or estimate or dtype_limits(dtype)
+    return contrast, slider_range(window, contrast, dtype)
 
 
 def _viewable(data: Any, name: str, *, first: bool) -> Any:
@@ -132,42 +121,27 @@ def _viewable(data: Any, name: str, *, first: bool) -> Any:
     return data
 
 
-def label_layers(image: Image, name: str, part: Part, *, over: Placed | None = None) -> list[LayerData]:
-    """Return the layers of a label image: one, or one for each of its channels.
-
-    Parameters
-    ----------
-    image
-        The label image.
-    name
-        Of the label image.
-    part
-        What it is a part of.
-    over
-        Where its image lies; None if it is shown without one.
-
-    Raises
-    ------
-    UnsupportedError
-        If napari cannot show it.
-    """
+def label_layers(
+    image: Image, name: str, ref: ImageRef, *, over: PlacedLevels | None = None
+) -> list[LayerData]:
+    """Return the layers of a label image: one, or one for each of its channels. `over` is its image."""
     multiscale = multiscale_of(image)
-    title = label_title(multiscale, name, part.label)
+    title = _label_title(multiscale, name, ref.label)
     dtype = next(iter(image.arrays.values())).dtype
     if dtype.kind not in "biu":
         # 0.5, "labels": "The pixels of the label images MUST be integer data types"
         warn(f"Label image {title!r} holds {dtype} values; it is shown as an image.")
-        return image_layers(image, title, part)[0]
-    found = placed(image)
+        return image_layers(image, title, ref)[0]
+    placed = place_levels(image)
     if over is not None:
-        found = _over(found, over, image, title)
-    remembered = origin(image, found, part)
-    meta = found.shown.arguments | _label_look(multiscale, title, dtype)
-    axis = found.layout.channel
+        placed = _over(placed, over, image, title)
+    remembered = origin(image, placed, ref)
+    meta = placed.transform.arguments | _label_look(multiscale, title, dtype)
+    axis = placed.layout.channel
     layers = []
-    for index in range(1 if axis is None else min(level.shape[axis] for level in found.levels)):
+    for index in range(1 if axis is None else min(level.shape[axis] for level in placed.levels)):
         channel = None if axis is None else index
-        data, added = layer_data(found, found.levels, channel)
+        data, added = layer_data(placed, placed.levels, channel)
         own = {**remembered, "channel": channel, "added": added}
         layers.append(layer(data, meta | {"name": title}, "labels", own))  # type: ignore[arg-type]
     if len(layers) > 1:
@@ -176,28 +150,23 @@ def label_layers(image: Image, name: str, part: Part, *, over: Placed | None = N
     return layers
 
 
-def _over(found: Placed, over: Placed, image: Image, title: str) -> Placed:
+def _over(placed: PlacedLevels, over: PlacedLevels, image: Image, title: str) -> PlacedLevels:
     """Lay a label image over its image: same units, and the same system if it has none of its own."""
-    if found.world is not None:
-        return found
-    own = renamed(found.frame, over.frame)
-    if (guessed := laid_over(own, over.frame)) is not None:
+    if placed.world is not None:
+        return placed
+    grid = renamed(placed.grid, over.grid)
+    if (guessed := laid_over(grid, over.grid)) is not None:
         warn(f"Label image {title!r} does not say where it lies; it is laid over its image.", image.location)
-        own = guessed
-    inserted = tuple(missing_dims(own, over.frame, every=over.world is not None))
-    frame = aligned(own, over.frame, inserted)
+        grid = guessed
+    inserted = tuple(missing_dims(grid.dims, over.grid.dims, every=over.world is not None))
+    grid = aligned(grid, over.grid, inserted)
     # 0.6: without transforms of its own a label image lies in its image's coordinate system.
-    return replace(found, frame=frame, inserted=inserted, world=over.world, shown=shown(frame, over.world))
+    transform = layer_transform(grid, over.world)
+    return replace(placed, grid=grid, inserted=inserted, world=over.world, transform=transform)
 
 
-def label_title(multiscale: Multiscale, name: str, label: str | None) -> str:
-    """Return the name that a label image had as a layer, if its path was made from it, else its path.
-
-    Examples
-    --------
-    >>> label_title(Multiscale(version="0.5", axes=(), levels=(), name="my cells"), "my_cells", "my_cells")
-    'my cells'
-    """
+def _label_title(multiscale: Multiscale, name: str, label: str | None) -> str:
+    """Return the name that a label image had as a layer, if its path was made from it, else its path."""
     given = multiscale.name or ""
     return given if label is not None and safe_name(given) == label else name
 
@@ -231,53 +200,17 @@ def to_layers(
     *,
     limits: ImageLimits | Mapping[str, ImageLimits] = (),
 ) -> list[LayerData]:
-    """Translate what was opened into layers: one for each channel, one for each label image.
+    """Translate what was opened into layers, bottom first: one for each channel, one for each label image.
 
-    Parameters
-    ----------
-    opened
-        What :func:`napari_ome_ngff.open_ome_ngff` returned.
-    name
-        Of an image for which the file has no name.
-    limits
-        Contrast limits of the channels for which the file has none; None or missing: the data type's range.
-        For a collection a mapping from the names of its images.
-
-    Returns
-    -------
-    list of tuple
-        ``(data, arguments of add_image or add_labels, "image" or "labels")``, bottom layer first. Of several
-        images each layer's name starts with that of its image. All images of a scene are visible. Of
-        images that lie on top of each other, such as the acquisitions of a plate or the images of a series,
-        the first is visible.
-
-    Raises
-    ------
-    UnsupportedError
-        If napari cannot show data of this type or with fewer than two dimensions.
-
-    Warns
-    -----
-    OmeNgffWarning
-        If something is not shown as it is in the file.
-
-    Examples
-    --------
-    >>> import numpy as np, xarray, zarr
-    >>> from napari_ome_ngff import create_multiscale_group, open_ome_ngff
-    >>> cells = xarray.DataArray(np.zeros((2, 8, 8), "uint8"), dims=("c", "y", "x"), name="cells")
-    >>> store = zarr.storage.MemoryStore()
-    >>> group = create_multiscale_group(store=store, path="", arrays={"s0": cells}, ngff_version="0.5")
-    >>> image = open_ome_ngff(group, array_wrapper={"name": "dask_array", "config": {}})
-    >>> [(kind, meta["name"], meta["colormap"]) for _, meta, kind in to_layers(image, "cells")]
-    [('image', 'cells channel 0', 'magenta'), ('image', 'cells channel 1', 'green')]
+    `name` is for an image that has none, `limits` for channels of which the file says none (of a collection
+    by name of the image). Of several images each layer's name starts with that of its image. All of a scene
+    are visible; of those that lie on top of each other, such as the acquisitions of a plate, the first is.
     """
     if isinstance(opened, Image):
-        own = () if isinstance(limits, Mapping) else limits
+        image_limits = () if isinstance(limits, Mapping) else limits
         title = _given_name(opened.multiscale) or name
-        return list(_layers(opened, title, Part(key=opened.location), own))
-    known = limits if isinstance(limits, Mapping) else {}
-    return _collection_layers(opened, name, known)
+        return list(_layers(opened, title, ImageRef(key=opened.location), image_limits))
+    return _collection_layers(opened, name, limits if isinstance(limits, Mapping) else {})
 
 
 def _collection_layers(
@@ -295,11 +228,11 @@ def _collection_layers(
             )
             break
         shared = places.count(image.location) > 1
-        part = Part(key=f"{image.location}#{key}" if shared else image.location, kind=collection.kind)
+        ref = ImageRef(key=f"{image.location}#{key}" if shared else image.location, kind=collection.kind)
         if not several:
-            own = key.strip("/ ") if collection.kind == "collection" and not key.isdigit() else ""
-            title = (collection.name or "").strip("/ ") or own or _given_name(image.multiscale) or name
-        for one in _layers(image, title, part, limits.get(key, ())):
+            of_image = key.strip("/ ") if collection.kind == "collection" and not key.isdigit() else ""
+            title = (collection.name or "").strip("/ ") or of_image or _given_name(image.multiscale) or name
+        for one in _layers(image, title, ref, limits.get(key, ())):
             if several:
                 _prefix(one, title)
             if index and collection.kind != "scene":
@@ -309,21 +242,20 @@ def _collection_layers(
     return layers
 
 
-def _layers(image: Image, title: str, part: Part, limits: ImageLimits) -> Iterator[LayerData]:
+def _layers(image: Image, title: str, ref: ImageRef, limits: ImageLimits) -> Iterator[LayerData]:
     """Yield the layers of an image, those of its label images on top."""
     over = None
     if image.multiscale is not None and _is_label(image):
-        yield from label_layers(image, title, part)
+        yield from label_layers(image, title, ref)
     elif image.multiscale is not None:
-        layers, over = image_layers(image, title, part, limits)
+        layers, over = image_layers(image, title, ref, limits)
         yield from layers
     for label, label_image in image.labels.items():
-        own = Part(key=part.key, kind=part.kind, label=label)
-        yield from label_layers(label_image, label, own, over=over)
+        yield from label_layers(label_image, label, replace(ref, label=label), over=over)
 
 
 def _is_label(image: Image) -> bool:
-    """Tell whether an image that was opened by itself holds labels, although its file may not say it.
+    """Return whether an image that was opened by itself holds labels, although its file may not say it.
 
     0.4 and later, "labels": the group of label images is called ``labels``, and within it all are.
     """

@@ -210,29 +210,18 @@ def factor(fine: int, coarse: int) -> Fraction | None:
 
 
 def next_factor(
-    fine: int, coarse: int, *, before: tuple[int, Fraction], told: float | None
+    fine: int, coarse: int, *, before: tuple[int, Fraction], by_scales: float | None
 ) -> Fraction | None:
     """Return the factor of a level among others. Small levels say little: 17 may become 5 by 3 or by 4.
 
-    Parameters
-    ----------
-    fine, coarse
-        Lengths of the same axis at the finest level and at this one.
-    before
-        Length at the level before, and its factor.
-    told
-        What the scales of the two levels say, or None; of the factors that fit, one near it counts first.
-
-    Examples
-    --------
-    >>> factor(17, 5), next_factor(17, 5, before=(9, Fraction(2)), told=None)
-    (Fraction(3, 1), Fraction(4, 1))
+    `before` are length and factor of the level before. Of the factors that fit, one near what the scales of
+    the two levels say, if they say it, counts first.
     """
     step = factor(before[0], coarse) or Fraction(1)
     likely = [before[1]] if coarse == before[0] else []
-    likely += [2 * before[1], step * before[1], Fraction(max(1, round(told or 1)))]
-    fits = [found for found in likely if abs(coarse - fine / found) < 1]
-    near = [found for found in fits if told and abs(found / told - 1) <= _NEAR]
+    likely += [2 * before[1], step * before[1], Fraction(max(1, round(by_scales or 1)))]
+    fits = [ratio for ratio in likely if abs(coarse - fine / ratio) < 1]
+    near = [ratio for ratio in fits if by_scales and abs(ratio / by_scales - 1) <= _NEAR]
     return next(iter([*near, *fits]), None) or factor(fine, coarse)
 
 

@@ -23,7 +23,6 @@ from napari_ome_ngff.reading.plates.fields import FieldImage, axes_of, find_fiel
 from napari_ome_ngff.reading.plates.shared_levels import Member, Shared, lay_out, shared_levels
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.documents.parents import parents
-from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper
 from napari_ome_ngff.storage.places.location import join
 
 if TYPE_CHECKING:
@@ -31,59 +30,12 @@ if TYPE_CHECKING:
 
 
 def open_plate(
-    hierarchy: Hierarchy,
-    *,
-    wrapper: BaseArrayWrapper,
-    coordinate_system: str | None = None,
-    row: str | None = None,
+    hierarchy: Hierarchy, *, coordinate_system: str | None = None, row: str | None = None
 ) -> Collection:
-    """Open a plate: one mosaic of all wells for each acquisition.
+    """Open a plate, or one row of it: a mosaic of all wells for each acquisition, by the acquisition's name.
 
-    Parameters
-    ----------
-    hierarchy
-        The plate's group.
-    wrapper
-        What each level is wrapped in.
-    coordinate_system
-        Not used, with a warning: a mosaic lies in none.
-    row
-        Name of the one row to open; None for all.
-
-    Returns
-    -------
-    Collection
-        One image per acquisition, by its name. Fields that belong to no acquisition are one more.
-
-    Warns
-    -----
-    OmeNgffWarning
-        If something is left out, or the metadata break rules.
-
-    Raises
-    ------
-    MetadataError, StorageError
-        If there is no field that can be shown.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> from napari_ome_ngff import DaskArrayWrapper
-    >>> from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
-    >>> store = zarr.storage.MemoryStore()
-    >>> axes = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
-    >>> level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}
-    >>> plate = {"name": "test", "rows": [{"name": "A"}], "columns": [{"name": "1"}]}
-    >>> for path, key, value in [
-    ...     ("", "plate", {**plate, "wells": [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]}),
-    ...     ("A/1", "well", {"images": [{"path": "0"}]}),
-    ...     ("A/1/0", "multiscales", [{"axes": axes, "datasets": [level]}]),
-    ... ]:
-    ...     _ = zarr.group(store, path=path, attributes={"ome": {"version": "0.5", key: value}})
-    >>> _ = zarr.create_array(store, name="A/1/0/0", shape=(8, 6), dtype="uint8")
-    >>> plate = open_plate(open_hierarchy(store), wrapper=DaskArrayWrapper())
-    >>> plate.images["test"].arrays["0"].shape, plate.images["test"].tiles[0].well
-    ((8, 6), 'A/1')
+    Fields that belong to no acquisition are one more image. A mosaic lies in no coordinate system: one that
+    is asked for is ignored with a warning.
     """
     attributes = hierarchy.attributes() or {}
     plate = decode_plate(attributes, where=hierarchy.location)
@@ -96,63 +48,27 @@ def open_plate(
         location=hierarchy.location,
         kind="plate",
         name=name,
-        images=_mosaics(hierarchy, fields, plate.acquisitions, name, wrapper, coordinate_system),
+        images=_mosaics(hierarchy, fields, plate.acquisitions, name, coordinate_system),
         attributes=foreign_attributes(attributes),
         plate=plate,
     )
 
 
-def open_well(
-    hierarchy: Hierarchy, *, wrapper: BaseArrayWrapper, coordinate_system: str | None = None
-) -> Collection:
-    """Open a well by itself: one mosaic of its fields for each acquisition.
-
-    Parameters
-    ----------
-    hierarchy
-        The well's group.
-    wrapper, coordinate_system
-        As for :func:`open_plate`.
-
-    Returns
-    -------
-    Collection
-        One image per acquisition, by its name; acquisitions are numbered, since only the plate knows their
-        names.
-
-    Raises
-    ------
-    MetadataError, StorageError
-        If there is no field that can be shown.
-    """
+def open_well(hierarchy: Hierarchy, *, coordinate_system: str | None = None) -> Collection:
+    """Open a well by itself: acquisitions are numbered, since only the plate knows their names."""
     fields = find_fields(hierarchy, [PlateWell(path="", row=0, column=0)])
     name = "/".join(hierarchy.location.rstrip("/").split("/")[-2:])
     return Collection(
         location=hierarchy.location,
         kind="well",
         name=name,
-        images=_mosaics(hierarchy, fields, (), name, wrapper, coordinate_system),
+        images=_mosaics(hierarchy, fields, (), name, coordinate_system),
         attributes=foreign_attributes(hierarchy.attributes() or {}),
     )
 
 
-def open_row(
-    hierarchy: Hierarchy, *, wrapper: BaseArrayWrapper, coordinate_system: str | None = None
-) -> Collection | None:
-    """Open the folder of a row: all wells of it, as the plate above says.
-
-    Parameters
-    ----------
-    hierarchy
-        The row's group, which itself says nothing.
-    wrapper, coordinate_system
-        As for :func:`open_plate`.
-
-    Returns
-    -------
-    Collection or None
-        None if there is no plate above that has such a row.
-    """
+def open_row(hierarchy: Hierarchy, *, coordinate_system: str | None = None) -> Collection | None:
+    """Open the folder of a row, as the plate above it says; None if no plate above has such a row."""
     above = next(parents(hierarchy.group()), None)
     attributes = {} if above is None else above.attrs.asdict()
     if above is None or kind_of(attributes) != "plate":
@@ -161,12 +77,15 @@ def open_row(
     plate = open_hierarchy(above)
     if row not in decode_plate(attributes, where=plate.location).rows:
         return None
-    return open_plate(plate, wrapper=wrapper, coordinate_system=coordinate_system, row=row)
+    return open_plate(plate, coordinate_system=coordinate_system, row=row)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Round:
-    """The fields of one acquisition, and what is shared by them and by their label images."""
+class _Acquired:
+    """The fields of one acquisition, and what is shared by them and by their label images.
+
+    The members of a label image go with the index of the field that each of them labels.
+    """
 
     name: str
     fields: tuple[FieldImage, ...]
@@ -175,8 +94,8 @@ class _Round:
     labels: Mapping[str, tuple[Shared, tuple[tuple[int, Member], ...]]]
 
     @property
-    def pixel(self) -> tuple[float, ...]:
-        """Size of a pixel along y and x."""
+    def pixel_size(self) -> tuple[float, ...]:
+        """Size of a pixel along y and x, to three digits."""
         transform = level_transform(self.image.multiscale, 0)
         return tuple(float(f"{transform.scale[axis]:.3g}") for axis in self.image.plane)
 
@@ -186,17 +105,18 @@ def _mosaics(
     fields: Sequence[FieldImage],
     acquisitions: Sequence[Acquisition],
     name: str,
-    wrapper: BaseArrayWrapper,
     coordinate_system: str | None,
 ) -> dict[str, Image]:
     """Return one mosaic per acquisition. Those with pixels of one size lie on top of each other."""
     if coordinate_system is not None:
         text = f"The fields of {name!r} are shown side by side, not in {coordinate_system!r}."
         warnings.warn(f"{text}\nWhere: {hierarchy.location}", OmeNgffWarning, stacklevel=3)
-    rounds = [_round(hierarchy, own, title) for title, own in _by_acquisition(fields, acquisitions, name)]
+    acquired = [
+        _acquired(hierarchy, members, title) for title, members in _by_acquisition(fields, acquisitions, name)
+    ]
     images: dict[str, Image] = {}
-    for pixel in dict.fromkeys(each.pixel for each in rounds):
-        together = [each for each in rounds if each.pixel == pixel]
+    for pixel_size in dict.fromkeys(each.pixel_size for each in acquired):
+        together = [each for each in acquired if each.pixel_size == pixel_size]
         multiples = [
             shared.multiple
             for each in together
@@ -207,33 +127,32 @@ def _mosaics(
         arrangement = arrange(sites, multiple=multiple)
         corners = iter(arrangement.corners)
         for each in together:
-            own = [next(corners) for _ in each.fields]
-            images[each.name] = _mosaic(hierarchy, each, own, arrangement, wrapper)
-    return {each.name: images[each.name] for each in rounds}
+            images[each.name] = _mosaic(hierarchy, each, [next(corners) for _ in each.fields], arrangement)
+    return {each.name: images[each.name] for each in acquired}
 
 
 def _by_acquisition(
     fields: Sequence[FieldImage], acquisitions: Sequence[Acquisition], name: str
 ) -> list[tuple[str, list[FieldImage]]]:
     """Return the fields of each acquisition, under its name, in the order of the plate."""
-    known = {acquisition.id: acquisition.name for acquisition in acquisitions}
+    names = {acquisition.id: acquisition.name for acquisition in acquisitions}
     # A field that does not say its acquisition belongs to the only one.
-    default = next(iter(known)) if len(known) == 1 else None
-    groups: dict[int | None, list[FieldImage]] = {number: [] for number in known}
+    default = next(iter(names)) if len(names) == 1 else None
+    groups: dict[int | None, list[FieldImage]] = {number: [] for number in names}
     for item in fields:
         number = item.field.acquisition
         groups.setdefault(default if number is None else number, []).append(item)
-    there = {number: own for number, own in groups.items() if own}
-    if len(there) == 1:
-        return [(name, own) for own in there.values()]
+    groups = {number: members for number, members in groups.items() if members}
+    if len(groups) == 1:
+        return [(name, members) for members in groups.values()]
     named: dict[str, list[FieldImage]] = {}
-    for number, own in there.items():
-        title = name if number is None else f"{name} {known.get(number) or f'acquisition {number}'}"
-        named[title if title not in named else f"{title} ({number})"] = own
+    for number, members in groups.items():
+        title = name if number is None else f"{name} {names.get(number) or f'acquisition {number}'}"
+        named[title if title not in named else f"{title} ({number})"] = members
     return list(named.items())
 
 
-def _round(hierarchy: Hierarchy, fields: Sequence[FieldImage], name: str) -> _Round:
+def _acquired(hierarchy: Hierarchy, fields: Sequence[FieldImage], name: str) -> _Acquired:
     members = []
     for item in fields:
         dims = axes_of(item.multiscale, item.shape)
@@ -250,28 +169,27 @@ def _round(hierarchy: Hierarchy, fields: Sequence[FieldImage], name: str) -> _Ro
         )
     labels: dict[str, tuple[Shared, tuple[tuple[int, Member], ...]]] = {}
     for label in dict.fromkeys(label for item in fields for label in item.labels):
-        own = [
+        labelled = [
             (index, replace(member, path=join(item.path, "labels", label), multiscale=item.labels[label]))
             for index, (item, member) in enumerate(zip(fields, members, strict=True))
             if label in item.labels
         ]
-        alike = [
-            (index, member) for index, member in own if member.multiscale.dims == own[0][1].multiscale.dims
-        ]
-        shared = shared_levels(hierarchy, [member for _, member in alike])
-        if shared is None or len(alike) < len(own):
+        dims = labelled[0][1].multiscale.dims
+        same = [(index, member) for index, member in labelled if member.multiscale.dims == dims]
+        shared = shared_levels(hierarchy, [member for _, member in same])
+        if shared is None or len(same) < len(labelled):
             what = "can be read" if shared is None else "has the same axes in all fields"
             text = f"Not every label image {label!r} {what}; what differs is left out."
             warnings.warn(f"{text}\nWhere: {hierarchy.location}", OmeNgffWarning, stacklevel=4)
         if shared is not None:
-            labels[label] = shared, tuple(alike)
-    return _Round(name=name, fields=tuple(fields), members=tuple(members), image=image, labels=labels)
+            labels[label] = shared, tuple(same)
+    return _Acquired(name=name, fields=tuple(fields), members=tuple(members), image=image, labels=labels)
 
 
-def _site(item: FieldImage, own: _Round, number: int) -> Site:
+def _site(item: FieldImage, acquired: _Acquired, number: int) -> Site:
     """Return what a field wants: its size, and where it was on the stage."""
     transform = level_transform(item.multiscale, 0)
-    y, x = own.image.plane
+    y, x = acquired.image.plane
     position = None
     if len(transform.scale) == len(item.shape) and transform.scale[y] and transform.scale[x]:
         position = tuple(transform.translation[axis] / transform.scale[axis] for axis in (y, x))
@@ -287,33 +205,32 @@ def _site(item: FieldImage, own: _Round, number: int) -> Site:
 
 def _mosaic(
     hierarchy: Hierarchy,
-    own: _Round,
+    acquired: _Acquired,
     corners: Sequence[tuple[int, int]],
     arrangement: Arrangement,
-    wrapper: BaseArrayWrapper,
 ) -> Image:
-    members = [replace(member, corner=corner) for member, corner in zip(own.members, corners, strict=True)]
+    members = [
+        replace(member, corner=corner) for member, corner in zip(acquired.members, corners, strict=True)
+    ]
     largest = {axis: max(member.sizes[axis] for member in members) for axis in members[0].sizes}
-    channels = next(
-        (item.multiscale for item in own.fields if item.multiscale.channels), own.image.multiscale
-    )
+    model = acquired.image.multiscale
+    channels = next((item.multiscale for item in acquired.fields if item.multiscale.channels), model)
     described = replace(
-        own.image.multiscale, name=own.name, channels=channels.channels, omero_extra=channels.omero_extra
+        model, name=acquired.name, channels=channels.channels, omero_extra=channels.omero_extra
     )
-    shared = replace(own.image, multiscale=described)
-    multiscale, arrays = lay_out(hierarchy, shared, members, arrangement, largest=largest, wrapper=wrapper)
+    group = lay_out(hierarchy, replace(acquired.image, multiscale=described), members, arrangement, largest)
     labels = {}
-    for name, (its, placed) in own.labels.items():
-        marked = [replace(member, corner=corners[index]) for index, member in placed]
-        described = replace(its.multiscale, label_image=_merged(member.multiscale for member in marked))
-        shared = replace(its, multiscale=described)
-        said, levels = lay_out(hierarchy, shared, marked, arrangement, largest=largest, wrapper=wrapper)
-        labels[name] = Image(location=hierarchy.location, multiscale=said, arrays=levels)
-    y, x = own.image.plane
+    for name, (shared, labelled) in acquired.labels.items():
+        label_members = [replace(member, corner=corners[index]) for index, member in labelled]
+        label_image = _merged(member.multiscale for member in label_members)
+        shared = replace(shared, multiscale=replace(shared.multiscale, label_image=label_image))
+        label = lay_out(hierarchy, shared, label_members, arrangement, largest)
+        labels[name] = Image(location=hierarchy.location, multiscale=label.multiscale, group=label)
+    y, x = acquired.image.plane
     return Image(
         location=hierarchy.location,
-        multiscale=multiscale,
-        arrays=arrays,
+        multiscale=group.multiscale,
+        group=group,
         labels=labels,
         tiles=tuple(
             Tile(
@@ -327,19 +244,19 @@ def _mosaic(
                 height=item.shape[y],
                 width=item.shape[x],
             )
-            for item, corner in zip(own.fields, corners, strict=True)
+            for item, corner in zip(acquired.fields, corners, strict=True)
         ),
     )
 
 
 def _merged(multiscales: Iterable[Multiscale]) -> LabelImage | None:
     """Return the colours and properties of all; of several for one value the first counts."""
-    found = [each.label_image for each in multiscales if each.label_image is not None]
-    if not found:
+    images = [each.label_image for each in multiscales if each.label_image is not None]
+    if not images:
         return None
-    colors = {value: color for each in reversed(found) for value, color in each.colors.items()}
-    properties = {item["label-value"]: item for each in reversed(found) for item in each.properties}
-    return LabelImage(colors=colors, properties=tuple(properties.values()), extra=found[0].extra)
+    colors = {value: color for each in reversed(images) for value, color in each.colors.items()}
+    properties = {item["label-value"]: item for each in reversed(images) for item in each.properties}
+    return LabelImage(colors=colors, properties=tuple(properties.values()), extra=images[0].extra)
 
 
 def _stem(location: str) -> str:

@@ -1,0 +1,147 @@
+"""One multiscale of a group: from its documents, fetched together, to lazy levels with coordinates."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import zarr
+from xarray import DataArray, Variable
+
+from napari_ome_ngff.coordinates import check_lengths, to_coordinates
+from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, OptionError
+from napari_ome_ngff.metadata.image.datasets import listed_paths, placed_by_shapes
+from napari_ome_ngff.metadata.nouns import Multiscale
+from napari_ome_ngff.metadata.systems.view import parameter_paths
+from napari_ome_ngff.metadata.versions import decode
+from napari_ome_ngff.reading.opened import MultiscaleGroup
+from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper
+from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
+    from napari_ome_ngff.storage.pixels.dask_array import Source
+    from napari_ome_ngff.storage.pixels.source import Missing
+
+MAX_PARAMETERS = 10_000
+"""Numbers that a transform may keep in an array; a matrix has dozens."""
+
+
+def open_multiscale_group(
+    hierarchy: Hierarchy, *, multiscale: int | str = 0, only: str | None = None, ahead: Iterable[str] = ()
+) -> tuple[MultiscaleGroup, dict[str, Any]]:
+    """Return an entry of ``multiscales``, and the numbers that transforms of the group keep in arrays.
+
+    `only` is the path of the one level to open. `ahead` are further paths to fetch in the same round trip.
+    """
+    where, attributes = hierarchy.location, hierarchy.attributes() or {}
+    numbers = parameter_paths(attributes)
+    hierarchy.fetch([*listed_paths(attributes), *numbers, *ahead])
+    parameters = read_parameters(hierarchy, numbers)
+    selected = _select(decode(attributes, where=where, parameters=parameters), multiscale, where)
+    return _find_levels(hierarchy, selected, only), parameters
+
+
+def read_levels(group: MultiscaleGroup, wrapper: BaseArrayWrapper) -> dict[str, DataArray]:
+    """Return each level by its path, finest first, with the positions of voxel centres as coordinates."""
+    multiscale = group.multiscale
+    levels = {}
+    for index, level in enumerate(multiscale.levels):
+        if level.path in group.sources:
+            data = _wrapped(group.sources[level.path], wrapper)
+            coordinates = to_coordinates(multiscale, index, data.shape)
+            variable = Variable(multiscale.dims, data)
+            levels[level.path] = DataArray(variable, coords=coordinates, name=multiscale.name)
+    return levels
+
+
+def _wrapped(source: zarr.Array[Any] | Callable[[Missing], Source], wrapper: BaseArrayWrapper) -> Any:
+    if isinstance(source, zarr.Array):
+        data = wrapper.wrap(source)
+        return lazily_indexed(data) if isinstance(data, zarr.Array) else data
+    # Only a DaskArrayWrapper can wrap what is no Zarr array.
+    if isinstance(wrapper, DaskArrayWrapper):
+        return wrapper.wrap_source(source(wrapper.missing))
+    return lazily_indexed(source("raise"))
+
+
+def read_parameters(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, Any]:
+    """Read the arrays in which transforms keep their numbers, as nested lists; missing ones are left out."""
+    parameters: dict[str, Any] = {}
+    for path in paths:
+        array = hierarchy.array(path)
+        if array is None:
+            continue
+        if array.size > MAX_PARAMETERS:
+            raise MetadataError(
+                "An array is too large to hold the numbers of a transform.",
+                where=f"{hierarchy.location}/{path}",
+                found=f"shape {array.shape}",
+            )
+        try:
+            parameters[path] = array[...].tolist()  # type: ignore[union-attr]
+        except Exception as error:  # codecs and stores raise whatever they like
+            raise MetadataError(
+                "The numbers of a transform cannot be read.",
+                where=f"{hierarchy.location}/{path}",
+                found=f"{type(error).__name__}: {error}",
+            ) from error
+    return parameters
+
+
+def _select(multiscales: tuple[Multiscale, ...], which: int | str, where: str) -> Multiscale:
+    names = [multiscale.name for multiscale in multiscales]
+    if isinstance(which, str) and which in names:
+        return multiscales[names.index(which)]
+    if isinstance(which, int) and -len(multiscales) <= which < len(multiscales):
+        return multiscales[which]
+    raise OptionError(
+        f"There is no multiscale {which!r}.",
+        where=where,
+        found=", ".join(f"{i}: {name!r}" for i, name in enumerate(names)),
+        hint="Choose one by its index or its name.",
+    )
+
+
+def _find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) -> MultiscaleGroup:
+    """Return the multiscale with the levels that exist; one that does not is left out with a warning."""
+    where = hierarchy.location
+    problems: dict[str, str] = {}
+    arrays: dict[str, zarr.Array[Any]] = {}
+    for level in multiscale.levels:
+        try:
+            array = hierarchy.array(level.path)
+        except MetadataError as error:
+            problems[level.path] = f"cannot be read: {error.summary}"
+            continue
+        if array is None:
+            problems[level.path] = "is listed but not there"
+        else:
+            arrays[level.path] = array
+    completed = placed_by_shapes(multiscale, {path: array.shape for path, array in arrays.items()})
+    sources: dict[str, zarr.Array[Any]] = {}
+    for level in completed.levels:
+        array = arrays[level.path]
+        if array.ndim != len(completed.axes):
+            problems[level.path] = (
+                f"has {array.ndim} dimensions, but the axes are {', '.join(completed.dims)}"
+            )
+        elif only is None or level.path.strip("/") == only:
+            check_lengths(level.path, array.shape)
+            sources[level.path] = array
+    for path, problem in problems.items():
+        if only is None:
+            index = [level.path for level in multiscale.levels].index(path)
+            message = f"Level {path!r} {problem}; it is left out. ({where}, datasets[{index}])"
+            warnings.warn(message, OmeNgffWarning, stacklevel=3)
+    if not sources:
+        raise MetadataError(
+            "The image has no level that can be read.",
+            where=where,
+            found="; ".join(f"{path!r} {problem}" for path, problem in list(problems.items())[:3]),
+            expected=f"an array with axes {', '.join(multiscale.dims)} at "
+            + " or ".join(repr(level.path) for level in multiscale.levels[:5]),
+            hint="The file is incomplete: copy it again, or create it again.",
+        )
+    return MultiscaleGroup(multiscale=completed, sources=sources)
