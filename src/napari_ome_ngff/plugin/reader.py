@@ -80,7 +80,8 @@ def open_layers(location: str | Store, name: str) -> tuple[Image | Collection, l
 
 def _levels(group: MultiscaleGroup) -> dict[str, DataArray]:
     """Return the levels of an image, a label image or a mosaic: napari gets them as one multiscale layer."""
-    from napari_ome_ngff import DaskArrayWrapper, read_multiscale_group
+    from napari_ome_ngff.reading.open import read_multiscale_group
+    from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 
     # napari leaves the previous plane on the screen where a chunk cannot be read: it is filled instead.
     return read_multiscale_group(group, array_wrapper=DaskArrayWrapper(missing="fill"))
