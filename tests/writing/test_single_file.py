@@ -27,6 +27,7 @@ from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.single_file import pack
 from napari_ome_ngff.writing.commit.staging import staged
+from napari_ome_ngff.writing.target import is_archive
 from napari_ome_ngff.writing.write import plan_hierarchy
 
 
@@ -143,6 +144,15 @@ def test_the_plan_knows_that_it_is_one_file(tmp_path: Path) -> None:
     assert plan(store=tmp_path / "a.ome.zarr").multiscales[0].levels[0].shards is None
     with pytest.raises(TargetError, match=r"0\.4 cannot be in an \.ozx file"):
         plan(store=tmp_path / "a.ozx", ngff_version="0.4")
+
+
+def test_a_local_path_that_ends_with_ozx_is_one_file() -> None:
+    assert is_archive("/data/cells.ozx")
+    assert is_archive(Path("cells.OZX"))
+    assert is_archive("file:///data/cells.ozx")
+    assert not is_archive("/data/cells.ome.zarr")
+    assert not is_archive("s3://bucket/cells.ozx")
+    assert not is_archive(zarr.storage.MemoryStore())
 
 
 # --- all or nothing

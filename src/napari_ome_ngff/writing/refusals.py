@@ -1,8 +1,10 @@
-"""Why nothing can be written somewhere: the errors that several places raise, said in the same words."""
+"""Why nothing can be written somewhere: the errors that several modules raise, in the same words."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 from napari_ome_ngff.errors import StorageError, TargetError
@@ -11,19 +13,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a system says when a disk, or somebody's share of it, is full."""
 
 
-def is_taken(where: str) -> TargetError:
-    """Return the error for a place where there is something.
-
-    Parameters
-    ----------
-    where
-        Path or URL.
-
-    Returns
-    -------
-    TargetError
-        To be raised by the caller.
-    """
+def target_exists(where: str) -> TargetError:
+    """Return the error for a target that must not be replaced."""
     return TargetError(
         "There is something already at this place.",
         where=where,
@@ -31,20 +22,31 @@ def is_taken(where: str) -> TargetError:
     )
 
 
+def another_save(where: str) -> TargetError:
+    """Return the error for a target that somebody else is writing to."""
+    return TargetError("Another save to this place is running.", where=where, hint="Wait until it has ended.")
+
+
+def inside_hierarchy(where: str, outer: str) -> TargetError:
+    """Return the error for a target inside another Zarr hierarchy."""
+    return TargetError(
+        "The place lies inside another Zarr hierarchy.",
+        where=where,
+        found=outer,
+        hint="Choose a place outside of it.",
+    )
+
+
 def cannot_write(target: Path | str, error: OSError) -> StorageError:
-    """Return the error for a place that the system refuses to write to.
-
-    Parameters
-    ----------
-    target
-        The place.
-    error
-        What the system said.
-
-    Returns
-    -------
-    StorageError
-        To be raised by the caller.
-    """
+    """Return the error for a target that the system refuses to write to."""
     summary = "The disk is full." if error.errno in FULL else "The place cannot be written to."
     return StorageError(summary, where=str(target), found=str(error))
+
+
+@contextlib.contextmanager
+def system_errors_of(target: Path) -> Iterator[None]:
+    """Raise whatever the system refuses inside the block as an error of ours that names the target."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(target, error) from error

@@ -1,4 +1,4 @@
-"""Where is written to: a folder, one file or a store."""
+"""The target of a save: a folder, a single file or a store."""
 
 from __future__ import annotations
 
@@ -14,23 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_archive(store: object) -> bool:
-    """Tell by its name whether a target is one file rather than a folder.
-
-    Parameters
-    ----------
-    store
-        A path, an address or a Zarr store.
-
-    Returns
-    -------
-    bool
-        True for a local path that ends with ``.ozx``.
-
-    Examples
-    --------
-    >>> is_archive("/data/cells.ozx"), is_archive("/data/cells.ome.zarr"), is_archive("s3://b/cells.ozx")
-    (True, False, False)
-    """
+    """Tell by its name whether a target is a single file: a local path that ends with ``.ozx``."""
     if not isinstance(store, str | os.PathLike):
         return False
     text = local_path(os.fspath(store))
@@ -38,20 +22,7 @@ def is_archive(store: object) -> bool:
 
 
 def refuse_version(version: Any, zarr_format: int, store: object) -> None:
-    """Refuse versions of OME-NGFF that are not on Zarr v3 for a single file.
-
-    Parameters
-    ----------
-    version, zarr_format
-        Name of the version, and the Zarr format that it is on.
-    store
-        The target.
-
-    Raises
-    ------
-    TargetError
-        If `store` is an ``.ozx`` file and the format is 2.
-    """
+    """Refuse versions of OME-NGFF that are not on Zarr v3 for a single file."""
     if zarr_format == 2 and is_archive(store):
         # RFC-9: the archive "MUST contain the OME-Zarr's root-level zarr.json".
         raise TargetError(
@@ -63,23 +34,7 @@ def refuse_version(version: Any, zarr_format: int, store: object) -> None:
 
 
 def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
-    """Return the folder that a store is rooted at, links followed.
-
-    Parameters
-    ----------
-    store
-        A path, an address or a Zarr store.
-
-    Returns
-    -------
-    pathlib.Path or None
-        None for addresses and for stores that are no local folder.
-
-    Raises
-    ------
-    StorageError
-        If it is a read-only store of a local folder.
-    """
+    """Return the folder or file that a store is rooted at, links followed; None for any other store."""
     if isinstance(store, str | os.PathLike):
         text = local_path(os.fspath(store))
         return None if is_url(text) else Path(os.path.realpath(Path(text).expanduser()))
@@ -91,25 +46,7 @@ def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
 
 
 def target_folder(root: Path, path: str) -> Path:
-    """Return the folder of a hierarchy, links followed.
-
-    Parameters
-    ----------
-    root
-        Folder that the store is rooted at.
-    path
-        Path of the hierarchy in the store.
-
-    Returns
-    -------
-    pathlib.Path
-        Need not exist.
-
-    Raises
-    ------
-    TargetError
-        If the path leads out of the store.
-    """
+    """Return the folder of a hierarchy, links followed; it need not exist. A path that leaves is refused."""
     parts = [part for part in path.split("/") if part]
     if any(part in (".", "..") or os.sep in part for part in parts):
         raise TargetError("A path inside a store must not leave it.", where=str(root), found=repr(path))
@@ -119,20 +56,8 @@ def target_folder(root: Path, path: str) -> Path:
 def as_store(store: Any) -> Store:
     """Return the store to write to, for what is no local folder.
 
-    Parameters
-    ----------
-    store
-        A Zarr store, or an ``s3``, ``gs`` or ``az`` address.
-
-    Returns
-    -------
-    zarr.abc.store.Store
-        Of an object store, one that says clearly what a server answers; else the store itself.
-
-    Raises
-    ------
-    StorageError
-        If nothing can be written to such an address.
+    An ``s3``, ``gs`` or ``az`` address and an object store become one that says clearly what a server
+    answers.
     """
     if isinstance(store, str | os.PathLike):
         from napari_ome_ngff.storage.places.upload_store import upload_store
@@ -144,6 +69,11 @@ def as_store(store: Any) -> Store:
         return UploadStore(store.store, read_only=store.read_only)
     result: Store = store
     return result
+
+
+def location_in(store: Store, path: str) -> str:
+    """Return the path or URL of a hierarchy in a store, for messages."""
+    return f"{store_location(store)}/{path}" if path else store_location(store)
 
 
 def can_append() -> bool:

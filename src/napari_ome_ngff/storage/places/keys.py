@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import secrets
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -85,23 +84,6 @@ def array_above(store: Store, path: str) -> str | None:
         if _get(store, join(above, ".zarray")) is not None or (document and _is_array(document)):
             return above
     return None
-
-
-def new_part(path: str) -> str:
-    """Return a fresh path beside a path, for the hierarchy in the making.
-
-    Parameters
-    ----------
-    path
-        Where the hierarchy will be.
-
-    Returns
-    -------
-    str
-        A path that no image has.
-    """
-    above, _, name = path.rpartition("/")
-    return join(above, f".{name or 'root'}.{secrets.token_hex(4)}.ngff-part")
 
 
 def read(store: Store, key: str) -> bytes | None:

@@ -16,97 +16,24 @@ import secrets
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError, TargetError
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.folders import METADATA
-from napari_ome_ngff.storage.places.keys import copy, delete, is_array_key, put, read, under
 from napari_ome_ngff.storage.places.location import folder_of, join, store_location
 from napari_ome_ngff.storage.places.server_errors import first_line
+from napari_ome_ngff.writing.commit.temporary import PART, new_part, undone_by
+from napari_ome_ngff.writing.refusals import another_save
+from napari_ome_ngff.writing.target import location_in
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-
-def move(store: Store, part: str, path: str, obsolete: Collection[str]) -> bool:
-    """Put a finished hierarchy in the place of another one in the same store.
-
-    The old root's metadata go first and the new ones come last: in between there is no image rather than
-    half of one. The finished hierarchy stays where it is, so that this can be done again after an
-    interruption.
-
-    Parameters
-    ----------
-    store
-        A store that can delete.
-    part, path
-        Where it is and where it shall be.
-    obsolete
-        Paths of members, relative to the root, that end with the old hierarchy.
-
-    Returns
-    -------
-    bool
-        False, and nothing done, if there is no finished hierarchy: somebody else has moved it.
-    """
-    new = {key.removeprefix(f"{part}/") for key in under(store, part)}
-    # Kept in memory: whoever does the same at the same time deletes the part when it is done.
-    roots = {key: content for key in sorted(METADATA & new) if (content := read(store, join(part, key)))}
-    if not roots:
-        return False
-    old = {key.removeprefix(f"{path}/") if path else key for key in under(store, path)}
-    old = {key for key in old if ".ngff-part" not in key}
-    arrays = {folder_of(k) for k in new if is_array_key(store, join(part, k))}
-    delete(store, [join(path, key) for key in old if key in METADATA])
-    delete(store, [join(path, key) for key in old - new - kept(old, new, arrays, obsolete)])
-    copy(store, [(join(part, key), join(path, key)) for key in sorted(new - set(roots))])
-    for key, content in roots.items():
-        put(store, join(path, key), content)
-    return True
-
-
-def kept(
-    old: Collection[str], new: Collection[str], arrays: Collection[str], obsolete: Collection[str]
-) -> set[str]:
-    """Return the keys of an old hierarchy that stay when a new one takes its place.
-
-    Parameters
-    ----------
-    old, new
-        Keys, relative to the root.
-    arrays
-        Folders of the new arrays: nothing old stays in them.
-    obsolete
-        Paths of members that end with the old hierarchy.
-
-    Returns
-    -------
-    set of str
-        Some of `old`. Metadata of a group that the new hierarchy has as well are not among them.
-
-    Examples
-    --------
-    >>> sorted(kept({"zarr.json", "0/c/9", "1/zarr.json", "t/c/0"}, {"zarr.json"}, {"0"}, {"1"}))
-    ['t/c/0']
-    """
-    groups = {folder_of(k) for k in new if k.rpartition("/")[2] in METADATA} - set(arrays)
-    ended = {*arrays, *obsolete}
-    return {k for k in old if k not in new and not _within(k, ended) and not _is_metadata_of(k, groups)}
-
-
-def _within(key: str, paths: Collection[str]) -> bool:
-    return any(key == path or key.startswith(f"{path}/") for path in paths)
-
-
-def _is_metadata_of(key: str, groups: Collection[str]) -> bool:
-    return key.rpartition("/")[2] in METADATA and folder_of(key) in groups
-
-
 _log = logging.getLogger(__name__)
 
-
-NOTE = ".ngff-part"
+NOTE = PART
 """Name of the note in the hierarchy's root; it is there while a save is under way."""
 
 
@@ -114,18 +41,9 @@ NOTE = ".ngff-part"
 class Note:
     """Who writes to a place.
 
-    Parameters
-    ----------
-    save
-        What tells this save from all others.
-    host, process
-        Where it runs.
-    part
-        Path of the hierarchy in the making, if it is beside the one that it replaces.
-    complete
-        Whether that is complete, so that all that is left is to exchange the two.
-    obsolete
-        Paths of members, relative to the root, that end with the replaced hierarchy.
+    `part` is the path of the hierarchy in the making, if it is beside the one that it replaces; if it is
+    `complete`, all that is left is to exchange the two. Members of the replaced one that are `obsolete`
+    (paths relative to its root) end with it.
     """
 
     save: str
@@ -138,34 +56,16 @@ class Note:
 
 @contextlib.contextmanager
 def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[str]:
-    """Write a hierarchy into a store; if the block is left by an exception, its keys are deleted.
+    """Write a hierarchy into a store that is no local folder; yields the path to write to.
 
-    Parameters
-    ----------
-    store
-        A writable store that is no local folder.
-    path
-        Path of the hierarchy.
-    obsolete
-        As for :func:`napari_ome_ngff.writing.commit.staging.staged`.
-
-    Yields
-    ------
-    str
-        The path to write to.
-
-    Raises
-    ------
-    TargetError
-        If another save to this place is running.
-    StorageError
-        If the store fails.
+    If the block is left by an exception, its keys are deleted.
     """
     if not (store.supports_deletes and store.supports_listing):
-        with _undeletable(store):
+        warning = "%s cannot delete: what an unfinished save wrote stays."
+        with undone_by(partial(_log.warning, warning, store_location(store))):
             yield path
         return
-    part = keys.new_part(path) if keys.exists(store, path) else path
+    part = _path_beside(path) if keys.exists(store, path) else path
     above = keys.documents_above(store, path)
     note = Note(
         save=secrets.token_hex(8),
@@ -177,13 +77,10 @@ def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[st
     _under_way().add(note.save)
     try:
         _claim(store, path, note)
-        try:
+        with undone_by(partial(_undo, store, path, part, above, note)):
             yield part
             if _read(store, path) != note:
-                raise TargetError("Another save took this place over.", where=_where(store, path))
-        except BaseException:
-            _undo(store, path, part, above, note)
-            raise
+                raise TargetError("Another save took this place over.", where=location_in(store, path))
         if note.part:
             _exchange(store, path, note)
         keys.delete(store, [join(path, NOTE)])
@@ -191,44 +88,28 @@ def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[st
         _under_way().discard(note.save)
 
 
-def settle(store: Store, path: str, *, overwrite: bool) -> None:
-    """Bring a place in order that a save was interrupted at: finish an exchange, or delete what was left.
+def _path_beside(path: str) -> str:
+    above, _, name = path.rpartition("/")
+    return join(above, new_part(name or "root"))
 
-    Parameters
-    ----------
-    store
-        A store that is no local folder.
-    path
-        Path of the hierarchy.
-    overwrite
-        Whether to go on if a save may be running in another place: that cannot be found out.
 
-    Raises
-    ------
-    TargetError
-        If a save is running, or may be.
-    StorageError
-        If the store fails.
-    """
-    note = _read(store, path)
-    if note is None:
-        return
-    running = _is_running(note)
-    if running:
-        raise _is_busy(store, path)
-    if note.complete:
-        _exchange(store, path, note)
-    elif running is None and not overwrite:
-        raise TargetError(
-            "A save to this place was interrupted, or is running on another computer.",
-            where=_where(store, path),
-            found=f"{NOTE}, written on {note.host or 'an unknown computer'}",
-            hint="If none is running, overwrite it (overwrite=True): what is left of it is deleted.",
-        )
-    else:
-        keys.delete(store, _left(store, path, note))
-        _log.info("Removed what an interrupted save left at %s.", _where(store, path))
-    keys.delete(store, [join(path, NOTE)])
+def _claim(store: Store, path: str, note: Note) -> None:
+    _write(store, path, note, only_new=True)
+    if _read(store, path) != note:
+        raise another_save(location_in(store, path))
+
+
+def _undo(store: Store, path: str, part: str, above: Collection[str], note: Note) -> None:
+    """Delete what was written; where the store fails, say that it stays."""
+    try:
+        written = set(keys.under(store, part)) if note.part or _read(store, path) == note else set()
+        written |= keys.documents_above(store, path) - set(above)  # zarr makes the groups above on its own
+        keys.delete(store, sorted(written - {join(path, NOTE)}))
+        if _read(store, path) == note:
+            keys.delete(store, [join(path, NOTE)])
+    except Exception as error:  # noqa: BLE001 (what ended the save matters more)
+        where = location_in(store, path)
+        _log.warning("Parts of an unfinished save stay at %s: %s", where, first_line(error))
 
 
 def _exchange(store: Store, path: str, note: Note) -> None:
@@ -236,54 +117,102 @@ def _exchange(store: Store, path: str, note: Note) -> None:
     try:
         if not note.complete:
             _write(store, path, replace(note, complete=True))
-        move(store, note.part, path, note.obsolete)
+        _replace(store, path, note)
         keys.delete(store, keys.under(store, note.part))
     except OmeNgffError as error:
         raise StorageError(
             "The new image is complete, but could not be put in its place yet.",
-            where=_where(store, path),
+            where=location_in(store, path),
             found=error.summary,
             hint="Save to this place again when the server answers: what was saved now is put there first.",
         ) from error
 
 
-def _claim(store: Store, path: str, note: Note) -> None:
-    _write(store, path, note, only_new=True)
-    if _read(store, path) != note:
-        raise _is_busy(store, path)
+def _replace(store: Store, path: str, note: Note) -> None:
+    """Put the finished hierarchy in the old one's place, unless somebody else has done so already.
+
+    The old root's metadata go first and the new ones come last: in between there is no image rather than
+    half of one. The finished hierarchy stays where it is, so that this can be done again after an
+    interruption.
+    """
+    part = note.part
+    new = {key.removeprefix(f"{part}/") for key in keys.under(store, part)}
+    # Kept in memory: whoever does the same at the same time deletes the part when it is done.
+    roots = {key: content for key in sorted(METADATA & new) if (content := keys.read(store, join(part, key)))}
+    if not roots:
+        return
+    old = {key.removeprefix(f"{path}/") if path else key for key in keys.under(store, path)}
+    old = {key for key in old if PART not in key}
+    arrays = {folder_of(key) for key in new if keys.is_array_key(store, join(part, key))}
+    to_keep = keys_to_keep(old, new, arrays, note.obsolete)
+    keys.delete(store, [join(path, key) for key in old if key in METADATA])
+    keys.delete(store, [join(path, key) for key in old - new - to_keep])
+    keys.copy(store, [(join(part, key), join(path, key)) for key in sorted(new - set(roots))])
+    for key, content in roots.items():
+        keys.put(store, join(path, key), content)
 
 
-def _undo(store: Store, path: str, part: str, above: Collection[str], note: Note) -> None:
-    """Delete what was written; where the store fails, say that it stays."""
-    try:
-        written = set(keys.under(store, part)) if note.part or _read(store, path) == note else set()
-        written |= keys.documents_above(store, path) - set(above)  # which zarr makes of its own accord
-        keys.delete(store, sorted(written - {join(path, NOTE)}))
-        if _read(store, path) == note:
-            keys.delete(store, [join(path, NOTE)])
-    except Exception as error:  # noqa: BLE001 (what ended the save matters more)
-        _log.warning("Parts of an unfinished save stay at %s: %s", _where(store, path), first_line(error))
+def keys_to_keep(
+    old: Collection[str], new: Collection[str], arrays: Collection[str], obsolete: Collection[str]
+) -> set[str]:
+    """Return the keys of an old hierarchy that stay when a new one takes its place, relative to the root.
+
+    Nothing old stays in the folders of new `arrays` and of `obsolete` members, nor do metadata of a group
+    that the new hierarchy has as well.
+    """
+    groups = {folder_of(key) for key in new if is_document(key)} - set(arrays)
+    ended = {*arrays, *obsolete}
+    return {
+        key
+        for key in old
+        if key not in new
+        and not any(key == path or key.startswith(f"{path}/") for path in ended)
+        and not (is_document(key) and folder_of(key) in groups)
+    }
 
 
-@contextlib.contextmanager
-def _undeletable(store: Store) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        _log.warning("%s cannot delete: what an unfinished save wrote stays.", store_location(store))
-        raise
+def is_document(key: str) -> bool:
+    """Whether a key is that of a metadata document of Zarr."""
+    return key.rpartition("/")[2] in METADATA
 
 
-def _left(store: Store, path: str, note: Note) -> list[str]:
+def recover(store: Store, path: str, *, overwrite: bool) -> None:
+    """Clean up where a save was interrupted: finish an exchange, or delete what was left.
+
+    Refused if a save is running. Whether one runs on another computer is not known: `overwrite` says to go
+    on.
+    """
+    note = _read(store, path)
+    if note is None:
+        return
+    running = _is_running(note)
+    if running:
+        raise another_save(location_in(store, path))
+    if note.complete:
+        _exchange(store, path, note)
+    elif running is None and not overwrite:
+        raise TargetError(
+            "A save to this place was interrupted, or is running on another computer.",
+            where=location_in(store, path),
+            found=f"{NOTE}, written on {note.host or 'an unknown computer'}",
+            hint="If none is running, overwrite it (overwrite=True): what is left of it is deleted.",
+        )
+    else:
+        keys.delete(store, _leftovers(store, path, note))
+        _log.info("Removed what an interrupted save left at %s.", location_in(store, path))
+    keys.delete(store, [join(path, NOTE)])
+
+
+def _leftovers(store: Store, path: str, note: Note) -> list[str]:
     """Keys that an interrupted save left: its part; or in place, arrays and metadata, but nothing else."""
     if note.part:
-        return keys.under(store, note.part) if note.part.endswith(NOTE) else []
+        return keys.under(store, note.part) if note.part.endswith(PART) else []
     if keys.has_attributes(store, path):  # it was complete, but for the deletion of its note
         return []
-    found = keys.under(store, path)
-    documents = [key for key in found if key.rpartition("/")[2] in METADATA]
+    present = keys.under(store, path)
+    documents = {key for key in present if is_document(key)}
     arrays = tuple(f"{folder_of(key)}/" for key in documents if keys.is_array_key(store, key))
-    return [key for key in found if key in set(documents) or key.startswith(arrays)]
+    return [key for key in present if key in documents or key.startswith(arrays)]
 
 
 def _is_running(note: Note) -> bool | None:
@@ -315,30 +244,19 @@ def _write(store: Store, path: str, note: Note, *, only_new: bool = False) -> No
 
 
 def _read(store: Store, path: str) -> Note | None:
+    """Return the note at a place; of a damaged one nothing is known, so it is of nobody here."""
     content = keys.read(store, join(path, NOTE))
     if content is None:
         return None
     try:
-        found: dict[str, Any] = json.loads(content)
+        entries: dict[str, Any] = json.loads(content)
         return Note(
-            save=str(found["save"]),
-            host=str(found["host"]),
-            process=int(found["process"]),
-            part=str(found["part"]),
-            complete=found["complete"] is True,
-            obsolete=tuple(map(str, found["obsolete"])),
+            save=str(entries["save"]),
+            host=str(entries["host"]),
+            process=int(entries["process"]),
+            part=str(entries["part"]),
+            complete=entries["complete"] is True,
+            obsolete=tuple(map(str, entries["obsolete"])),
         )
     except (ValueError, TypeError, KeyError):
         return Note(save="", host="", process=0)
-
-
-def _where(store: Store, path: str) -> str:
-    return f"{store_location(store)}/{path}" if path else store_location(store)
-
-
-def _is_busy(store: Store, path: str) -> TargetError:
-    return TargetError(
-        "Another save to this place is running.",
-        where=_where(store, path),
-        hint="Wait until it has ended.",
-    )

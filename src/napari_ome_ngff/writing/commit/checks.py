@@ -11,46 +11,21 @@ from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.folders import is_empty, node_kind
 from napari_ome_ngff.storage.places.location import is_zip, store_location
-from napari_ome_ngff.writing.commit import local_swap
-from napari_ome_ngff.writing.commit.bucket_commit import settle
+from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.single_file import check_archive
-from napari_ome_ngff.writing.refusals import is_taken
-from napari_ome_ngff.writing.target import as_store, is_archive, local_root, target_folder
+from napari_ome_ngff.writing.commit.temporary import OLD
+from napari_ome_ngff.writing.refusals import inside_hierarchy, target_exists
+from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in, target_folder
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
 
 def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overwrite: bool = False) -> None:
-    """Refuse to write where something could be lost.
+    """Refuse to write where something could be lost; `overwrite` allows to replace a Zarr hierarchy.
 
-    Parameters
-    ----------
-    store
-        A path, or a Zarr store.
-    path
-        Path of the hierarchy in `store`.
-    overwrite
-        Whether a Zarr hierarchy that is there may be replaced.
-
-    Raises
-    ------
-    TargetError
-        If there is a hierarchy and `overwrite` is False; if there is anything that is not a Zarr hierarchy;
-        if the place lies inside another Zarr hierarchy; if it is a home folder or one above it.
-    StorageError
-        If there is no folder to write into, it cannot be written to, or the store is read-only.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> check_target(Path(folder) / "new.zarr")
-    >>> _ = (Path(folder) / "notes.txt").write_text("mine")
-    >>> check_target(folder, overwrite=True)
-    Traceback (most recent call last):
-    napari_ome_ngff.errors.TargetError: The folder is not a Zarr hierarchy, so it is not replaced.
-    ...
+    Refused is whatever is no Zarr hierarchy, a place inside another one, a home folder or one above it, and
+    where nothing can be written. What an interrupted save left there is cleaned up.
     """
     root = local_root(store)
     if root is None:
@@ -62,64 +37,39 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
         check_archive(root, path, overwrite=overwrite)
         return
     check_surroundings(root, target)
-    find_again(target)
+    restore_old(target)
     if not os.path.lexists(target) or is_empty(target):
         return
     if not target.is_dir() or node_kind(target) is None:
-        kind = "zip file" if is_zip(target) else "folder" if target.is_dir() else "file"
+        kind = "folder" if target.is_dir() else "file"
         raise TargetError(
-            f"The {kind} is not a Zarr hierarchy, so it is not replaced."
-            if kind != "zip file"
-            else "A zip file is not replaced.",
+            "A zip file is not replaced."
+            if is_zip(target)
+            else f"The {kind} is not a Zarr hierarchy, so it is not replaced.",
             where=str(target),
             hint="Choose a name that is not taken.",
         )
     if not overwrite:
-        raise is_taken(str(target))
+        raise target_exists(str(target))
 
 
-def find_again(target: Path) -> None:
-    """Move a hierarchy back that a process moved aside and was killed before it put another in its place.
-
-    Parameters
-    ----------
-    target
-        Where the hierarchy was.
-    """
-    if not os.path.lexists(target) and any(
-        p.name.endswith(".ngff-old") for p in local_swap.leftovers(target)
-    ):
-        with contextlib.suppress(BlockingIOError), local_swap.exclusive(target) as alone:
-            if alone:
-                local_swap.recover(target)
+def restore_old(target: Path) -> None:
+    """Move a hierarchy back that a process moved aside and was killed before it put another in its place."""
+    if os.path.lexists(target) or not any(p.name.endswith(OLD) for p in local_swap.leftovers(target)):
+        return
+    with contextlib.suppress(TargetError), local_swap.exclusive(target) as alone:  # another save is running
+        if alone:
+            local_swap.recover(target)
 
 
 def check_surroundings(root: Path, target: Path) -> None:
-    """Refuse a place because of what is above it.
-
-    Parameters
-    ----------
-    root
-        Folder that the store is rooted at.
-    target
-        Folder of the hierarchy: `root` or below it.
-
-    Raises
-    ------
-    TargetError, StorageError
-        As `check_target`.
-    """
+    """Refuse a place because of what is above it; `target` is the store's `root` or below it."""
     home = Path(os.path.realpath(os.path.expanduser("~")))
     if target == home or target in home.parents or target == Path(target.anchor):
         raise TargetError("A home folder, or one above it, is never replaced.", where=str(target))
     for above in root.parents:
         if node_kind(above) is not None:
-            raise TargetError(
-                "The place lies inside another Zarr hierarchy.",
-                where=str(target),
-                found=f"{above} is a Zarr {node_kind(above)}",
-                hint="Choose a place outside of it.",
-            )
+            raise inside_hierarchy(str(target), f"{above} is a Zarr {node_kind(above)}")
     for between in target.parents:
         if between == root.parent:
             break
@@ -137,24 +87,9 @@ def check_surroundings(root: Path, target: Path) -> None:
 
 
 def outermost(store: Store | str | os.PathLike[str], path: str = "") -> tuple[Any, str]:
-    """Return a place as the outermost Zarr hierarchy that it lies in, and the path in that.
+    """Return the outermost Zarr hierarchy that a place lies in, and the path in that.
 
-    Parameters
-    ----------
-    store
-        A path, or a Zarr store.
-    path
-        Path in `store`.
-
-    Returns
-    -------
-    tuple
-        Store and path; what was given, unless `store` is the path of a group inside other groups.
-
-    Examples
-    --------
-    >>> outermost("/no/such/image.zarr", "labels")
-    ('/no/such/image.zarr', 'labels')
+    That is what was given, unless `store` is the path or address of a group inside other groups.
     """
     if not isinstance(store, str | os.PathLike):
         return store, path
@@ -173,22 +108,17 @@ def outermost(store: Store | str | os.PathLike[str], path: str = "") -> tuple[An
 
 
 def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
-    where = f"{store_location(store)}/{path}" if path else store_location(store)
+    where = location_in(store, path)
     if store.read_only:
         raise StorageError("The store is read-only.", where=where)
     if (above := keys.array_above(store, path)) is not None:
         raise TargetError("The place lies inside a Zarr array.", where=where, found=above)
     if (outer := _hierarchy_above(store)) is not None:
-        raise TargetError(
-            "The place lies inside another Zarr hierarchy.",
-            where=where,
-            found=f"{store_location(outer)} is a Zarr group or array",
-            hint="Choose a place outside of it.",
-        )
-    settle(store, path, overwrite=overwrite)
+        raise inside_hierarchy(where, f"{store_location(outer)} is a Zarr group or array")
+    bucket_commit.recover(store, path, overwrite=overwrite)
     if keys.exists(store, path):
         if not overwrite:
-            raise is_taken(where)
+            raise target_exists(where)
         if not (store.supports_deletes and store.supports_listing):
             raise TargetError("This kind of store cannot replace what it holds.", where=where)
     elif keys.under(store, path, limit=1):
@@ -197,9 +127,9 @@ def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
 
 def _hierarchy_above(store: Any) -> Any | None:
     """Return the outermost group or array above a store in a bucket."""
-    found, above = None, store.above() if hasattr(store, "above") else None
+    outer, above = None, store.above() if hasattr(store, "above") else None
     while above is not None:
         with contextlib.suppress(StorageError):  # there, nothing may be read
-            found = above if keys.exists(above, "") else found
+            outer = above if keys.exists(above, "") else outer
         above = above.above()
-    return found
+    return outer

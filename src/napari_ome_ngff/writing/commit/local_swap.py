@@ -1,4 +1,4 @@
-"""Put a new folder in an old one's place: locks, names, and what dead processes left behind. Local only."""
+"""Local folders: lock a target, put a new folder in its place, clean up after processes that died."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import contextlib
 import errno
 import logging
 import os
-import re
-import secrets
 import sys
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 from napari_ome_ngff.errors import StorageError
@@ -22,50 +21,17 @@ from napari_ome_ngff.storage.places.folders import (
     node_kind,
     remove,
 )
+from napari_ome_ngff.writing.commit.temporary import LOCK, OLD, PART, is_leftover_of, short, undone_by
+from napari_ome_ngff.writing.refusals import another_save
 
 _log = logging.getLogger(__name__)
 
 
-def new_part(target: Path) -> Path:
-    """Return a fresh name beside a target for the hierarchy in the making.
-
-    Parameters
-    ----------
-    target
-        Where the hierarchy will be.
-
-    Returns
-    -------
-    pathlib.Path
-        Hidden, on the same file system, recognisable as ours.
-
-    Examples
-    --------
-    >>> import re
-    >>> re.sub("[0-9a-f]{8}", "x", new_part(Path("/data/a.zarr")).name)
-    '.a.zarr.x.ngff-part'
-    """
-    return target.with_name(f".{_stem(target)}.{secrets.token_hex(4)}.ngff-part")
-
-
 @contextlib.contextmanager
 def made(folder: Path) -> Iterator[Callable[[], bool]]:
-    """Make a folder, and know it again: whoever replaces the folder above takes it away with that.
+    """Make a folder; yields a function that tells whether the folder at this path is still that one.
 
-    Parameters
-    ----------
-    folder
-        A path where nothing is.
-
-    Yields
-    ------
-    callable
-        Tells whether the folder at this path is still the one that was made.
-
-    Raises
-    ------
-    OSError
-        If it cannot be made.
+    Whoever replaces the folder above takes it away with that.
     """
     folder.mkdir()
     # Held open, so that its number is not given to another one. Windows opens no folders.
@@ -79,37 +45,18 @@ def made(folder: Path) -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def exclusive(target: Path) -> Iterator[bool]:
-    """Hold the right to write at a place, against other processes and threads.
+    """Hold the right to write at a target, against other processes and threads; refused if it is taken.
 
-    The lock ends with its process, however that ends.
-
-    Parameters
-    ----------
-    target
-        The place; a lock file is made beside it and removed at the end.
-
-    Yields
-    ------
-    bool
-        False if the file system has no locks: then others cannot be told apart from the dead.
-
-    Raises
-    ------
-    BlockingIOError
-        If somebody else is writing there.
-    OSError
-        If nothing can be written beside the target.
+    A lock file lies beside the target meanwhile; the lock ends with its process, however that ends. Yields
+    False if the file system has no locks: then the living cannot be told from the dead.
     """
-    path = target.with_name(f".{_stem(target)}.ngff-lock")
+    path = target.with_name(f".{short(target.name)}{LOCK}")
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            locked = _lock(handle)
+        with undone_by(partial(os.close, handle)):
+            locked = _lock(handle, target)
             # The holder before us may have removed the file between our opening and locking it.
             current = not locked or (path.exists() and os.path.samestat(os.fstat(handle), path.stat()))
-        except BaseException:
-            os.close(handle)
-            raise
         if current:
             break
         os.close(handle)
@@ -121,20 +68,32 @@ def exclusive(target: Path) -> Iterator[bool]:
         os.close(handle)
 
 
+def _lock(handle: int, target: Path) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            raise another_save(str(target)) from error
+        return False
+    return True
+
+
 def recover(target: Path) -> None:
-    """Clean up what a process that was killed left beside a target; only under its lock.
+    """Clean up what a killed process left beside a target; only under its lock.
 
-    A hierarchy that had been moved aside and not yet been replaced is moved back. If something else took its
-    place meanwhile, it gets a name of its own.
-
-    Parameters
-    ----------
-    target
-        The place that was written to.
+    A hierarchy that was moved aside and not replaced is moved back. If something else took its place
+    meanwhile, it gets a new name.
     """
     for path in leftovers(target):
-        unfinished = path.with_name(path.name.removesuffix("old") + "part")
-        if path.name.endswith("part") or not unfinished.exists():
+        unfinished = path.with_name(path.name.removesuffix(OLD) + PART)
+        if path.name.endswith(PART) or not unfinished.exists():
             remove(path)
             _log.info("Removed %s, left by an interrupted save.", path)
         else:
@@ -144,78 +103,45 @@ def recover(target: Path) -> None:
 
 
 def leftovers(target: Path) -> list[Path]:
-    """Return what interrupted saves left beside a target.
-
-    Parameters
-    ----------
-    target
-        The place that was written to.
-
-    Returns
-    -------
-    list of pathlib.Path
-        What was moved aside comes before what was in the making.
-    """
-    ours = re.compile(re.escape(f".{_stem(target)}.") + r"[0-9a-f]{8}\.ngff-(part|old)")
+    """Return what interrupted saves left beside a target: first what was moved aside, then what was made."""
     try:
-        names = [name for name in os.listdir(target.parent) if ours.fullmatch(name)]
+        names = [name for name in os.listdir(target.parent) if is_leftover_of(target.name, name)]
     except OSError:
         return []
-    return [target.with_name(name) for name in sorted(names, key=lambda n: (n.endswith("part"), n))]
+    return [target.with_name(name) for name in sorted(names, key=lambda n: (n.endswith(PART), n))]
 
 
 def carry_over(old: Path, new: Path, obsolete: Collection[Path]) -> None:
-    """Give a new group the members of the old one that it does not replace.
+    """Give a new group the members of the old one that it does not replace, but for those that are obsolete.
 
-    Files are linked where the file system can, so that the old group stays whole until it is deleted and
-    nothing is copied.
-
-    Parameters
-    ----------
-    old, new
-        Folders of the two groups.
-    obsolete
-        Paths in `old` that end with it.
+    Files are linked where the file system can: the old group stays whole until it is deleted, and nothing is
+    copied.
     """
     if node_kind(old) != "group":
         return
     for entry in os.scandir(old):
-        here, there = Path(entry.path), new / entry.name
-        if entry.name in METADATA or here in obsolete or _is_in_the_making(here):
+        source, target = Path(entry.path), new / entry.name
+        if entry.name in METADATA or source in obsolete or _is_of_a_save(source):
             continue
-        if not os.path.lexists(there):
-            link_tree(here, there, without=obsolete)
-        elif node_kind(there) == "group":
-            carry_over(here, there, obsolete)
+        if not os.path.lexists(target):
+            link_tree(source, target, without=obsolete)
+        elif node_kind(target) == "group":
+            carry_over(source, target, obsolete)
 
 
-def _is_in_the_making(path: Path) -> bool:
-    """Whether it is of a save inside the old group: of one that died, or that ends without its folder."""
-    if path.name.startswith(".") and path.name.endswith(".ngff-part"):
-        # What was moved aside is only known as such while this is there.
-        return not os.path.lexists(path.with_name(path.name.removesuffix("part") + "old"))
-    return path.name.startswith(".") and path.name.endswith(".ngff-lock")
+def _is_of_a_save(path: Path) -> bool:
+    """Whether a save inside the old group made it: one that died, or that ends without its folder."""
+    if path.name.startswith(".") and path.name.endswith(PART):
+        # What was moved aside is only recognised while this is there.
+        return not os.path.lexists(path.with_name(path.name.removesuffix(PART) + OLD))
+    return path.name.startswith(".") and path.name.endswith(LOCK)
 
 
 def publish(part: Path, target: Path) -> Path | None:
     """Put a finished folder in its place, in one step where the system can.
 
-    Parameters
-    ----------
-    part
-        The finished folder.
-    target
-        Its place. What is there is swapped out; an empty folder is replaced.
-
-    Returns
-    -------
-    pathlib.Path or None
-        Where the old one is now, to be deleted.
-
-    Raises
-    ------
-    OSError
-        If renaming fails; then the target is as before.
+    If renaming fails, nothing has changed. Returns where the old one is now, to be deleted; None if there was
+    none, or an empty folder.
     """
     if not os.path.lexists(target) or is_empty(target):
         if os.path.lexists(target):
@@ -224,31 +150,22 @@ def publish(part: Path, target: Path) -> Path | None:
         return None
     if exchange(part, target):
         return part
-    aside = part.with_name(part.name.removesuffix("part") + "old")
+    aside = part.with_name(part.name.removesuffix(PART) + OLD)
     os.rename(target, aside)  # if we end here, `recover` moves it back
-    try:
+    with undone_by(partial(_move_back, aside, target)):
         os.rename(part, target)
-    except BaseException:
-        if not os.path.lexists(target):
-            os.rename(aside, target)
-        raise
     return aside
 
 
+def _move_back(aside: Path, target: Path) -> None:
+    if not os.path.lexists(target):
+        os.rename(aside, target)
+
+
 def conclude(target: Path, old: Path | None) -> None:
-    """Have it written to disk that a place was taken, and delete what was there only then.
+    """Have the system write to disk that a place was taken, and only then delete what was there.
 
-    Parameters
-    ----------
-    target
-        The place.
-    old
-        Where the old one is now, from `publish`.
-
-    Raises
-    ------
-    StorageError
-        If the disk fails: then both are kept until the next save to this place.
+    If the disk fails, both are kept until the next save to this place.
     """
     try:
         flush_folder(target.parent)
@@ -264,26 +181,4 @@ def conclude(target: Path, old: Path | None) -> None:
 
 
 def _rescued(aside: Path, target: Path) -> Path:
-    return target.with_name(f"rescued-{aside.name.split('.')[-2]}-{_stem(target)}")
-
-
-def _stem(target: Path) -> str:
-    # Our names are longer than the target's by up to 20 bytes, and 255 are allowed.
-    return target.name.encode()[:200].decode(errors="ignore")
-
-
-def _lock(handle: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-            raise BlockingIOError(error.errno, "another save is running") from error
-        return False
-    return True
+    return target.with_name(f"rescued-{aside.name.split('.')[-2]}-{short(target.name)}")

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import TargetError
-from napari_ome_ngff.storage.places.folders import METADATA, node_kind
-from napari_ome_ngff.writing.commit.bucket_commit import kept
-from napari_ome_ngff.writing.refusals import is_taken
+from napari_ome_ngff.storage.places.folders import node_kind
+from napari_ome_ngff.writing.commit.bucket_commit import is_document, keys_to_keep
+from napari_ome_ngff.writing.refusals import target_exists
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -27,22 +27,7 @@ _PIECE = 2**20  # bytes that are copied at once
 
 
 def check_archive(target: Path, path: str, *, overwrite: bool) -> None:
-    """Refuse to write a file where something could be lost.
-
-    Parameters
-    ----------
-    target
-        The file, links followed.
-    path
-        Path of the hierarchy in it.
-    overwrite
-        Whether an ``.ozx`` file that is there may be replaced.
-
-    Raises
-    ------
-    TargetError
-        If something is there that is no such file, or if `overwrite` is False.
-    """
+    """Refuse to write a file where something could be lost; `path` is that of the hierarchy in it."""
     if path.strip("/"):
         # RFC-9: "The root of the ZIP archive MUST correspond to the root of the OME-Zarr hierarchy."
         raise TargetError(
@@ -65,21 +50,13 @@ def check_archive(target: Path, path: str, *, overwrite: bool) -> None:
             hint="Choose a name that is not taken.",
         )
     if not overwrite:
-        raise is_taken(str(target))
+        raise target_exists(str(target))
 
 
 def documents_in(target: Path) -> Store | None:
-    """Return the metadata documents in an ``.ozx`` file, so that the file need not stay open.
+    """Return the metadata documents of an ``.ozx`` file, read-only, so that the file need not stay open.
 
-    Parameters
-    ----------
-    target
-        The file.
-
-    Returns
-    -------
-    zarr.abc.store.Store or None
-        Read-only; None if there is no such file.
+    None if there is no such file.
     """
     from zarr.core.buffer import default_buffer_prototype
     from zarr.storage import MemoryStore
@@ -88,7 +65,7 @@ def documents_in(target: Path) -> Store | None:
         def __str__(self) -> str:
             return str(target)
 
-    names = [name for name in _names(target) if name.rpartition("/")[2] in METADATA]
+    names = [name for name in _names(target) if is_document(name)]
     if not names:
         return None
     make = default_buffer_prototype().buffer.from_bytes
@@ -99,28 +76,9 @@ def documents_in(target: Path) -> Store | None:
 def pack(
     folder: Path, file: Path, *, replaced: Path | None, obsolete: Collection[str]
 ) -> Generator[None, None, None]:
-    """Pack a finished hierarchy into a new file, and sync it; each file of the folder is deleted in turn.
+    """Pack a finished hierarchy into a new file and sync it; yields after each file, which is deleted.
 
-    Parameters
-    ----------
-    folder
-        The hierarchy.
-    file
-        A path where nothing is.
-    replaced
-        An ``.ozx`` file whose other members are packed as well.
-    obsolete
-        Members of it that are not kept.
-
-    Yields
-    ------
-    None
-        After each file.
-
-    Raises
-    ------
-    OSError
-        If reading or writing fails.
+    Of an ``.ozx`` file that is replaced all other members are packed as well, unless they are obsolete.
     """
     if replaced is not None:
         _unpack_kept(replaced, folder, obsolete)
@@ -159,7 +117,7 @@ def _unpack_kept(replaced: Path, folder: Path, obsolete: Collection[str]) -> Non
     }
     with zipfile.ZipFile(replaced) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
-        for name in kept(names, new, arrays, obsolete):
+        for name in keys_to_keep(names, new, arrays, obsolete):
             archive.extract(name, folder)
 
 
@@ -172,23 +130,9 @@ def _names(path: Path) -> list[str]:
 
 
 def publish_file(part: Path, target: Path, *, replaces: bool) -> None:
-    """Give a finished file its name, in one step.
+    """Give a finished, synced file its name in one step; if that fails, nothing changed.
 
-    Parameters
-    ----------
-    part
-        The file, synced.
-    target
-        Its name.
-    replaces
-        Whether a file of that name is replaced; otherwise one that appeared meanwhile is not.
-
-    Raises
-    ------
-    FileExistsError
-        If there is a file that is not to be replaced.
-    OSError
-        If renaming fails; then everything is as before.
+    Raises FileExistsError if it replaces none and a file of that name appeared meanwhile.
     """
     if replaces:
         part.chmod(target.stat().st_mode & 0o7777)
