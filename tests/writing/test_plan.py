@@ -35,8 +35,8 @@ from napari_ome_ngff.writing.blocks import (
     split_for_loading,
 )
 from napari_ome_ngff.writing.engine import cascade
-from napari_ome_ngff.writing.engine.cascade import Job
 from napari_ome_ngff.writing.plan.array_spec import auto_chunks
+from napari_ome_ngff.writing.engine.cascade import PassJob
 from napari_ome_ngff.writing.plan.levels import choose_chunks, choose_factors, choose_shards
 from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
 from napari_ome_ngff.writing.plan.options import SaveOptions, StorageOptions
@@ -278,6 +278,37 @@ def test_blocks_come_depth_first(work: Pass) -> None:
         assert len(groups) == len(set(groups))
 
 
+def test_blocks_boxes_and_cells_of_simple_levels() -> None:
+    """What the laws above say, in numbers that can be checked by eye."""
+    assert nested_blocks([(4096, 4096), (2048, 2048)], [(1024, 1024)] * 2, [(1, 1), (2, 2)], 1) == (
+        (1024, 1024),
+        (1024, 1024),
+    )
+    # Planes of 8 MiB and blocks of 16 planes: 16 planes at once, or a part of them if memory is short.
+    planes = (64, 2048, 2048), (16, 256, 256), (1, 2048, 2048), 2
+    assert read_box(*planes, 2**28) == (16, 2048, 2048)
+    assert read_box(*planes, 2**25) == (16, 512, 2048)
+    assert decodes((64, 100), (16, 50), (8, 100)) == 2
+    corners = [(y.start, x.start) for y, x in depth_first((2, 4), [(1, 1), (2, 2)])]
+    assert corners == [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 2), (1, 3)]
+    assert spans([(64, 100), (32, 50)], [(16, 50), (16, 50)], [(1, 1), (2, 2)]) == ((16, 50), (32, 100))
+    x = slice(0, 100)
+    assert [part[0] for part in split_for_loading((slice(0, 16), x), (1, 100), 4)] == [
+        slice(0, 4),
+        slice(4, 8),
+        slice(8, 12),
+        slice(12, 16),
+    ]
+    parts = split_for_loading((slice(5, 20), x), (8, 100), 4)
+    assert [part[0] for part in parts] == [slice(5, 8), slice(8, 16), slice(16, 20)]
+    assert list(cells((slice(3, 9),), (4,))) == [
+        ((0,), (slice(3, 4),)),
+        ((1,), (slice(4, 8),)),
+        ((2,), (slice(8, 9),)),
+    ]
+    assert count_boxes((10, 10), (4, 5)) == 6
+
+
 def test_small_chunks_are_joined_into_blocks_that_are_worth_a_task() -> None:
     block = plan((256, 256, 256), chunks=(32, 32, 32), dtype="u1").block
     assert MEBIBYTE <= math.prod(block) <= 2 * MEBIBYTE
@@ -362,7 +393,7 @@ def test_a_save_takes_no_more_memory_than_the_plan_says(work: Pass, memory_limit
     """Measured: everything that is allocated while all blocks go through, but for what is not pixels."""
     work = replace(work, itemsize=1, source_chunks=None)
     source = xarray.Variable(tuple("zyx"[: len(work.shapes[0])]), np.zeros(work.shapes[0], "u1"))
-    job = Job(
+    job = PassJob(
         writers=(None,) * len(work.shapes),  # type: ignore[arg-type]
         shapes=work.shapes,
         blocks=(),

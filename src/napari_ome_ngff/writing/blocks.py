@@ -30,25 +30,9 @@ def nested_blocks(
 ) -> tuple[tuple[int, ...], ...]:
     """Blocks of every level: whole write units whose reductions tile the block of the next level.
 
-    Parameters
-    ----------
-    shapes, units
-        Shape and write unit (chunk or shard) of each level, finest first.
-    factors
-        Factor from the level above, per level; those of level 0 are not used.
-    itemsize
-        Bytes per voxel. A block is made of several units where one has less than 1 MiB, because each task
-        has its price.
-
-    Returns
-    -------
-    tuple of tuple of int
-        Block of each level. Where it equals the level's size, one block spans the axis at all coarser levels.
-
-    Examples
-    --------
-    >>> nested_blocks([(4096, 4096), (2048, 2048)], [(1024, 1024)] * 2, [(1, 1), (2, 2)], 1)
-    ((1024, 1024), (1024, 1024))
+    All lists are finest first. A write unit is a chunk or shard; `factors` are those from the level above (of
+    level 0 they are not used). A block is made of several units where one has less than 1 MiB, because each
+    task has its price. Where a block equals the level's size, one block spans the axis at all coarser levels.
     """
     steps = [*factors[1:], (1,) * len(shapes[0])]
     first = _grown(
@@ -84,23 +68,8 @@ def read_box(
 ) -> tuple[int, ...]:
     """The box of whole blocks to read a lazy source in: few chunks of it cut, and not larger than `budget`.
 
-    Parameters
-    ----------
-    shape, block
-        Of the level.
-    source_chunks
-        What the source decodes at once.
-    itemsize, budget
-        Bytes per voxel, and bytes that a box may have. A single block is returned even if it is larger.
-
-    Examples
-    --------
-    Planes of 8 MiB and blocks of 16 planes: 16 planes at once, or a part of them if memory is short.
-
-    >>> read_box((64, 2048, 2048), (16, 256, 256), (1, 2048, 2048), 2, 2**28)
-    (16, 2048, 2048)
-    >>> read_box((64, 2048, 2048), (16, 256, 256), (1, 2048, 2048), 2, 2**25)
-    (16, 512, 2048)
+    `source_chunks` is what the source decodes at once, `budget` a number of bytes. A single block is returned
+    even if it is larger.
     """
     options = [_sizes(n, b, c) for n, b, c in zip(shape, block, source_chunks, strict=True)]
     best = tuple(block)
@@ -121,19 +90,13 @@ def read_box(
 def _sizes(size: int, block: int, chunk: int) -> list[int]:
     """Candidate box sizes along one axis: multiples of the block up to the axis."""
     aligned = math.lcm(block, chunk)
-    found = {block, aligned, 2 * aligned, 4 * aligned, -(-chunk // block) * block, -(-size // block) * block}
-    found |= {block << i for i in range(12) if block << i < size}
-    return sorted({min(n, size) for n in found})
+    sizes = {block, aligned, 2 * aligned, 4 * aligned, -(-chunk // block) * block, -(-size // block) * block}
+    sizes |= {block << i for i in range(12) if block << i < size}
+    return sorted({min(n, size) for n in sizes})
 
 
 def decodes(shape: Sequence[int], box: Sequence[int], source_chunks: Sequence[int]) -> float:
-    """How often a chunk of the source is decoded, on average, if `shape` is read box by box.
-
-    Examples
-    --------
-    >>> decodes((64, 100), (16, 50), (8, 100))
-    2.0
-    """
+    """How often a chunk of the source is decoded, on average, if `shape` is read box by box."""
     times = 1.0
     for size, step, chunk in zip(shape, box, source_chunks, strict=True):
         chunks = -(-size // chunk)
@@ -145,20 +108,9 @@ def decodes(shape: Sequence[int], box: Sequence[int], source_chunks: Sequence[in
 
 
 def depth_first(region: Sequence[int] | Box, steps: Sequence[Sequence[int]]) -> Iterator[Box]:
-    """Cut `region` into boxes of ``steps[0]``, those of one ``steps[1]`` together, and so on: lazily.
+    """Cut a level, or a box of it, into boxes of ``steps[0]``, those of one ``steps[1]`` together, and so on.
 
-    Parameters
-    ----------
-    region
-        What to cut: the shape of a level, or a box of it.
-    steps
-        Sizes of the boxes and of the larger and larger boxes that they belong to. A larger box is rounded up
-        to whole boxes of the step before.
-
-    Examples
-    --------
-    >>> [(y.start, x.start) for y, x in depth_first((2, 4), [(1, 1), (2, 2)])]
-    [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 2), (1, 3)]
+    Lazy. A larger step is rounded up to whole boxes of the step before.
     """
     whole = tuple(part if isinstance(part, slice) else slice(0, part) for part in region)
     yield from _divide(whole, nested_steps(steps))
@@ -188,38 +140,24 @@ def _divide(box: Box, steps: Sequence[Sequence[int]]) -> Iterator[Box]:
 def spans(
     shapes: Sequence[Sequence[int]], blocks: Sequence[Sequence[int]], factors: Sequence[Sequence[int]]
 ) -> tuple[tuple[int, ...], ...]:
-    """What the block of each level covers of the finest level; the whole axis where one block spans it.
-
-    Examples
-    --------
-    >>> spans([(64, 100), (32, 50)], [(16, 50), (16, 50)], [(1, 1), (2, 2)])
-    ((16, 50), (32, 100))
-    """
-    found: list[tuple[int, ...]] = []
+    """What the block of each level covers of the finest level; the whole axis where one block spans it."""
+    covered: list[tuple[int, ...]] = []
     times = [1] * len(shapes[0])
     for shape, block, factor in zip(shapes, blocks, factors, strict=True):
-        times = [t * f for t, f in zip(times, factor, strict=True)] if found else times
-        found.append(
+        times = [t * f for t, f in zip(times, factor, strict=True)] if covered else times
+        covered.append(
             tuple(
                 whole if size >= n else min(size * t, whole)
                 for size, n, t, whole in zip(block, shape, times, shapes[0], strict=True)
             )
         )
-    return tuple(found)
+    return tuple(covered)
 
 
 def split_for_loading(box: Box, chunks: Sequence[int], parts: int) -> Iterator[Box]:
     """Cut a box along the source's chunks into about as many parts, to be read at the same time.
 
     Chunks that the box begins or ends inside of are in one part as well: no part cuts another chunk.
-
-    Examples
-    --------
-    >>> box = (slice(0, 16), slice(0, 100))
-    >>> [(z.start, z.stop) for z, y in split_for_loading(box, (1, 100), 4)]
-    [(0, 4), (4, 8), (8, 12), (12, 16)]
-    >>> [(z.start, z.stop) for z, y in split_for_loading((slice(5, 20), slice(0, 100)), (8, 100), 4)]
-    [(5, 8), (8, 16), (16, 20)]
     """
     cuts: list[list[slice]] = []
     for side, chunk in zip(box, chunks, strict=True):
@@ -231,13 +169,7 @@ def split_for_loading(box: Box, chunks: Sequence[int], parts: int) -> Iterator[B
 
 
 def cells(region: Box, steps: Sequence[int]) -> Iterator[tuple[tuple[int, ...], Box]]:
-    """The cells of a regular grid that a region reaches into: index of each, and what of the region is in it.
-
-    Examples
-    --------
-    >>> list(cells((slice(3, 9),), (4,)))
-    [((0,), (slice(3, 4, None),)), ((1,), (slice(4, 8, None),)), ((2,), (slice(8, 9, None),))]
-    """
+    """The cells of a regular grid that a region reaches into: index of each, and its share of the region."""
     grid = [
         range(part.start // step, -(-part.stop // step)) for part, step in zip(region, steps, strict=True)
     ]
@@ -252,13 +184,7 @@ def cells(region: Box, steps: Sequence[int]) -> Iterator[tuple[tuple[int, ...], 
 
 
 def relative(box: Box, to: Box) -> Box:
-    """A region as seen from the corner of another one.
-
-    Examples
-    --------
-    >>> relative((slice(5, 7),), (slice(4, 8),))
-    (slice(1, 3, None),)
-    """
+    """A region as seen from the corner of another one."""
     return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, to, strict=True))
 
 
@@ -268,11 +194,5 @@ def shape_of(box: Box) -> tuple[int, ...]:
 
 
 def count_boxes(shape: Sequence[int], step: Sequence[int]) -> int:
-    """How many boxes of `step` cover `shape`.
-
-    Examples
-    --------
-    >>> count_boxes((10, 10), (4, 5))
-    6
-    """
+    """How many boxes of `step` cover `shape`."""
     return math.prod(-(-n // s) for n, s in zip(shape, step, strict=True))

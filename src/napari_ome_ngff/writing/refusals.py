@@ -50,3 +50,13 @@ def system_errors_of(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_write(target, error) from error
+
+
+def differs(where: str, difference: str) -> StorageError:
+    """Return the error for stored voxels that are not those of the image."""
+    return StorageError(
+        "What was written differs from the image; nothing was saved.",
+        where=where,
+        found=difference,
+        hint="The disk or the network may be failing, or the image changed during the save: try again.",
+    )

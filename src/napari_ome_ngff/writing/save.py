@@ -10,9 +10,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.writing.commit.staging import Staged, staged
-from napari_ome_ngff.writing.engine.cascade import Done, Job, failing, run_pass
+from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
 from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, requests, verify_copy
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
+from napari_ome_ngff.writing.engine.executors import Done, failing
 from napari_ome_ngff.writing.engine.verify import verify_pass
 from napari_ome_ngff.writing.plan.group_documents import join_paths
 from napari_ome_ngff.writing.plan.options import SaveOptions
@@ -146,7 +147,7 @@ def _write_multiscale(
         if plan.levels[i].copied and stored is not None:
             yield from copy_level(_copy_job(stored, each[i], place, options), cut, executor)
             continue
-        job = Job(
+        job = PassJob(
             writers=tuple(each[i : i + len(work.shapes)]),
             shapes=work.shapes,
             blocks=cut.blocks,

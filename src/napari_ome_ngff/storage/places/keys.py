@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Coroutine, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_ome_ngff.storage.places.folders import METADATA
 from napari_ome_ngff.storage.places.location import join
@@ -14,6 +14,9 @@ from napari_ome_ngff.storage.places.location import join
 if TYPE_CHECKING:
     from zarr.abc.store import Store
     from zarr.core.buffer import Buffer
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _AT_ONCE = 32  # requests
 
@@ -142,22 +145,7 @@ def delete(store: Store, keys: Iterable[str]) -> None:
     if wanted and hasattr(store, "delete_keys"):
         sync(store.delete_keys(wanted))
     else:
-        sync(_each(store.delete(key) for key in wanted))
-
-
-def copy(store: Store, pairs: Iterable[tuple[str, str]]) -> None:
-    """Copy keys, many at once; by the server itself where it can.
-
-    Parameters
-    ----------
-    store
-        A writable store.
-    pairs
-        Complete keys, from and to. What is not there is not copied.
-    """
-    from zarr.core.sync import sync
-
-    sync(_each(_copy(store, source, target) for source, target in pairs))
+        for_each(wanted, store.delete)
 
 
 def documents_above(store: Store, path: str) -> set[str]:
@@ -191,29 +179,27 @@ def _get(store: Store, key: str) -> Buffer | None:
     return sync(get())
 
 
-async def _each(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run many small requests, some at a time; the first that fails ends it."""
-    queue = iter(tasks)
+def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, at_once: int = _AT_ONCE) -> list[R]:
+    """Await `work` for every item, some at a time; the first that fails ends it."""
+    from zarr.core.sync import sync
 
-    async def work() -> None:
-        for task in queue:
-            await task
+    results: dict[int, R] = {}
+    queue = iter(enumerate(items))
 
-    workers = [asyncio.ensure_future(work()) for _ in range(_AT_ONCE)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
+    async def worker() -> None:
+        for number, item in queue:
+            results[number] = await work(item)
 
+    async def everything() -> None:
+        workers = [asyncio.ensure_future(worker()) for _ in range(min(at_once, len(items)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for each in workers:
+                each.cancel()
 
-async def _copy(store: Store, source: str, target: str) -> None:
-    from zarr.core.buffer import default_buffer_prototype
-
-    if hasattr(store, "copy_key"):
-        await store.copy_key(source, target)
-    elif (value := await store.get(source, default_buffer_prototype())) is not None:
-        await store.set(target, value)
+    sync(everything())
+    return [results[number] for number in range(len(items))]
 
 
 def is_array_key(store: Store, key: str) -> bool:

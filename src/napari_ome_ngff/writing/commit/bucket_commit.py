@@ -26,12 +26,16 @@ from napari_ome_ngff.storage.places.location import folder_of, join, store_locat
 from napari_ome_ngff.storage.places.server_errors import first_line
 from napari_ome_ngff.writing.commit.temporary import PART, new_part, undone_by
 from napari_ome_ngff.writing.refusals import another_save
+from napari_ome_ngff.writing.stored_objects import copy_objects
 from napari_ome_ngff.writing.target import location_in
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
 _log = logging.getLogger(__name__)
+
+_REQUESTS = 32  # under way at once
+
 
 NOTE = PART
 """Name of the note in the hierarchy's root; it is there while a save is under way."""
@@ -147,7 +151,8 @@ def _replace(store: Store, path: str, note: Note) -> None:
     to_keep = keys_to_keep(old, new, arrays, note.obsolete)
     keys.delete(store, [join(path, key) for key in old if key in METADATA])
     keys.delete(store, [join(path, key) for key in old - new - to_keep])
-    keys.copy(store, [(join(part, key), join(path, key)) for key in sorted(new - set(roots))])
+    moved = [(join(part, key), join(path, key)) for key in sorted(new - set(roots))]
+    copy_objects(store, store, moved, at_once=_REQUESTS)
     for key, content in roots.items():
         keys.put(store, join(path, key), content)
 

@@ -13,28 +13,19 @@ import math
 import sys
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    wait,
-)
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ome_ngff.errors import OmeNgffError, StorageError
 from napari_ome_ngff.writing.blocks import Box, cells, count_boxes, relative, shape_of, split_for_loading
 from napari_ome_ngff.writing.engine.encode import UnitWriter, write_units
+from napari_ome_ngff.writing.engine.executors import Done, cancel_and_wait, failing
 from napari_ome_ngff.writing.engine.reduce import reduce_block
 from napari_ome_ngff.writing.plan.tasks import PARTS_PER_TASK, Cut, Pass, iter_blocks, iter_boxes
-from napari_ome_ngff.writing.refusals import FULL, cannot_write
 from napari_ome_ngff.writing.sources import Tiles, load, load_into, part_of
 
 _LARGE_BOX = 2**25
@@ -64,7 +55,7 @@ def keep_freed_memory(nbytes: int) -> None:
     """Have buffers of up to this size made from memory that was freed, not from fresh pages each time.
 
     What codecs return is a new buffer for every chunk. glibc takes it from the system, which clears each of
-    its pages on a fault of its own, until a buffer of that size was freed once. Others do not mind.
+    its pages on a fault, until a buffer of that size was freed once. Others do not mind.
     """
     np.empty(nbytes, np.uint8)
 
@@ -81,7 +72,7 @@ def give_back_freed_memory() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class PassJob:
     """What every task of one pass needs to know; small, and sent to other processes with each task."""
 
     writers: tuple[UnitWriter, ...]
@@ -89,49 +80,22 @@ class Job:
     blocks: tuple[tuple[int, ...], ...]
     factors: tuple[tuple[int, ...], ...]
     method: str
-    where: str
+    where: str  # path or URL of the image, for errors
     scratch: Scratch = field(default_factory=Scratch)
 
 
-class Done(NamedTuple):
-    """What one finished task has written: blocks of the first level, and bytes of all levels."""
-
-    blocks: int
-    nbytes: int
-
-
-class Piece(NamedTuple):
-    """Voxels that belong into a level's open block, or blocks."""
-
-    level: int
-    region: Box
-    data: NDArray[Any]
-
-
-class Call(NamedTuple):
-    """One task: ``data``, in memory or lazy, is `region` of `level`."""
+class LevelPart(NamedTuple):
+    """A region of a level and its voxels, in memory or lazy: the work of a task, or what one leaves over."""
 
     level: int
     region: Box
     data: Any
 
 
-def cascade(job: Job, level: int, region: Box, data: Any) -> tuple[Done, Piece | None]:
-    """Write a region of a level, and of the coarser levels as far as it makes whole blocks of them.
+def cascade(job: PassJob, level: int, region: Box, data: Any) -> tuple[Done, LevelPart | None]:
+    """Write whole blocks of a level, and of the coarser levels as far as they make whole blocks of them.
 
-    Parameters
-    ----------
-    job
-        Where to, and how.
-    level, region, data
-        Whole blocks of a level, in memory or lazy.
-
-    Returns
-    -------
-    Done
-        What was written.
-    Piece or None
-        What is left for the next level's open block.
+    Returns what was written, and what is left for the open blocks of the next level.
     """
     with failing("Reading the image failed", job.where):
         values = load(data)
@@ -156,7 +120,7 @@ def cascade(job: Job, level: int, region: Box, data: Any) -> tuple[Done, Piece |
         if values.size == 0:
             return done, None
         if not _is_whole(region, job.blocks[level], job.shapes[level]):
-            return done, Piece(level, region, values)
+            return done, LevelPart(level, region, values)
 
 
 def _is_whole(region: Box, block: Iterable[int], shape: Iterable[int]) -> bool:
@@ -166,43 +130,18 @@ def _is_whole(region: Box, block: Iterable[int], shape: Iterable[int]) -> bool:
     )
 
 
-@contextmanager
-def failing(what: str, where: str) -> Iterator[None]:
-    """Turn whatever goes wrong inside into an error of ours, with the original as its cause."""
-    try:
-        yield
-    except OmeNgffError:
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL:
-            raise cannot_write(where, error) from error
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise StorageError(
-            f"{what}: {reason}", where=where, found=f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def settle(executor: Executor, pending: Collection[Future[Any]]) -> None:
-    """Cancel tasks that have not begun, where that can be told, and wait for all others."""
-    if isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor):
-        for future in pending:
-            future.cancel()
-    # Others, a cluster of dask for one, call a task cancelled that is still at work.
-    wait(pending)
-
-
 class Engine:
     """Runs the tasks of one pass on an executor, a bounded number at a time, and keeps the open blocks."""
 
-    def __init__(self, job: Job, executor: Executor, at_once: int) -> None:
+    def __init__(self, job: PassJob, executor: Executor, at_once: int) -> None:
         self.job = job
         self.executor = executor
         self.at_once = at_once
         self.pending: set[Future[Any]] = set()
-        self.ready: deque[Call] = deque()
+        self.ready: deque[LevelPart] = deque()
         self.open: dict[tuple[int, ...], tuple[NDArray[Any], list[int]]] = {}
 
-    def run(self, calls: Iterable[Call]) -> Iterator[Done]:
+    def run(self, calls: Iterable[LevelPart]) -> Iterator[Done]:
         """Run tasks, and those that follow from them, to the end; yields once per finished task."""
         queue = iter(calls)
         while self._fill(queue):
@@ -225,10 +164,10 @@ class Engine:
 
     def stop(self) -> None:
         """Wait for what has begun: after this nothing is written any more."""
-        settle(self.executor, self.pending)
+        cancel_and_wait(self.executor, self.pending)
         self.pending = set()
 
-    def _fill(self, queue: Iterator[Call]) -> bool:
+    def _fill(self, queue: Iterator[LevelPart]) -> bool:
         """Submit tasks up to the limit, coarse blocks first: they hold memory. False when all is done."""
         while len(self.pending) < self.at_once:
             call = self.ready.popleft() if self.ready else next(queue, None)
@@ -241,7 +180,7 @@ class Engine:
         with failing("A task could not be started", self.job.where):
             self.pending.add(self.executor.submit(task, *arguments))
 
-    def _paste(self, piece: Piece) -> None:
+    def _paste(self, piece: LevelPart) -> None:
         """Put voxels into their blocks; a block that is complete becomes a task."""
         level, region, data = piece
         steps, shape = self.job.blocks[level], self.job.shapes[level]
@@ -260,22 +199,13 @@ class Engine:
             missing[0] -= part.size
             if missing[0] == 0:
                 del self.open[key]
-                self.ready.append(Call(level, block, values))
+                self.ready.append(LevelPart(level, block, values))
 
 
-def run_pass(work: Pass, cut: Cut, job: Job, source: Any, executor: Executor) -> Iterator[Done]:
-    """Read a source box by box and write all levels that are made of it. Yields once per finished task.
+def run_pass(work: Pass, cut: Cut, job: PassJob, source: Any, executor: Executor) -> Iterator[Done]:
+    """Read a source, an xarray ``Variable``, box by box and write all levels that are made of it.
 
-    Parameters
-    ----------
-    work, cut
-        What to do, and in which boxes.
-    job
-        Where to, and how.
-    source
-        An xarray ``Variable``, in memory or lazy.
-    executor
-        What tasks run on. One more of them than run at once is kept waiting, so that nobody idles.
+    Yields once per finished task. One task more than run at once is kept waiting, so that nobody idles.
     """
     keep_freed_memory(max(math.prod(block) for block in cut.blocks) * work.itemsize + 2**16)
     engine = Engine(job, executor, cut.tasks + 1)
@@ -283,7 +213,7 @@ def run_pass(work: Pass, cut: Cut, job: Job, source: Any, executor: Executor) ->
     try:
         if work.source_chunks is None or not large or not work.shared_memory:
             yield from engine.run(
-                Call(0, box, part_of(source, box, remote=not work.shared_memory))
+                LevelPart(0, box, part_of(source, box, remote=not work.shared_memory))
                 for box in iter_boxes(work, cut)
             )
         else:
@@ -294,6 +224,6 @@ def run_pass(work: Pass, cut: Cut, job: Job, source: Any, executor: Executor) ->
                 engine.load(source, box, tiles, parts)
                 if memory.nbytes >= _LARGE_BOX:
                     give_back_freed_memory()
-                yield from engine.run(Call(0, block, values) for block, values in tiles.blocks)
+                yield from engine.run(LevelPart(0, block, values) for block, values in tiles.blocks)
     finally:
         engine.stop()

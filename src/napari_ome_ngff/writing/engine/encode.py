@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.storage.pixels.codecs import MISSING, checksum, chunk_format
-from napari_ome_ngff.writing.blocks import Box, depth_first, shape_of
+from napari_ome_ngff.writing.blocks import Box, depth_first, relative, shape_of
 from napari_ome_ngff.writing.target import can_append
 
 if TYPE_CHECKING:
@@ -40,13 +40,7 @@ class _OpenShard:
 
 @dataclass(kw_only=True)
 class ShardAppender:
-    """All shards of one array that are being written.
-
-    Parameters
-    ----------
-    shape, chunks, shards
-        Of the array, of the chunks inside a shard, and of a shard.
-    """
+    """All shards of one array that are being written; `chunks` are those inside a shard."""
 
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
@@ -63,26 +57,20 @@ class ShardAppender:
     ) -> None:
         """Append one chunk, or count it as seen if `encoded` is None; the last one completes the shard.
 
-        Parameters
-        ----------
-        folder, key
-            Of the array; the path of a shard in it from the shard's grid position.
-        chunk
-            Grid position of the chunk in the array.
-        encoded
-            Its bytes, or None for a chunk that is not stored.
+        `chunk` is its position in the grid of the array, `key` makes the path of a shard in the array's
+        folder from the shard's grid position.
         """
         per_shard = tuple(s // c for s, c in zip(self.shards, self.chunks, strict=True))
-        where = tuple(i // n for i, n in zip(chunk, per_shard, strict=True))
+        position = tuple(i // n for i, n in zip(chunk, per_shard, strict=True))
         inside = np.ravel_multi_index(tuple(i % n for i, n in zip(chunk, per_shard, strict=True)), per_shard)
         nbytes, start = 0 if encoded is None else memoryview(encoded).nbytes, 0
         with self._lock:
-            shard = self._open.get(where)
+            shard = self._open.get(position)
             if shard is None:
-                shard = self._open[where] = self._begin(where, per_shard)
+                shard = self._open[position] = self._begin(position, per_shard)
             if encoded is not None:
                 if shard.descriptor is None:
-                    shard.descriptor = _create(os.path.join(folder, *key(where).split("/")))
+                    shard.descriptor = _create(os.path.join(folder, *key(position).split("/")))
                 start, shard.end = shard.end, shard.end + nbytes
                 shard.index[inside] = (start, nbytes)
         if encoded is not None and shard.descriptor is not None:
@@ -91,15 +79,15 @@ class ShardAppender:
             shard.missing -= 1
             if shard.missing:
                 return
-            del self._open[where]
+            del self._open[position]
         if shard.descriptor is not None:
             _complete(shard)
 
-    def _begin(self, where: tuple[int, ...], per_shard: tuple[int, ...]) -> _OpenShard:
-        chunks_of_array = [-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True)]
-        there = [min(p, n - w * p) for p, n, w in zip(per_shard, chunks_of_array, where, strict=True)]
+    def _begin(self, position: tuple[int, ...], per_shard: tuple[int, ...]) -> _OpenShard:
+        chunks = [-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True)]
+        in_array = [min(p, n - i * p) for p, n, i in zip(per_shard, chunks, position, strict=True)]
         index = np.full((math.prod(per_shard), 2), MISSING, dtype="<u8")
-        return _OpenShard(index=index, missing=math.prod(there))
+        return _OpenShard(index=index, missing=math.prod(in_array))
 
     def close(self) -> None:
         """Close the files of shards that were not completed, after an error."""
@@ -111,8 +99,13 @@ class ShardAppender:
 
 
 def _create(path: str) -> int:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    return os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
+    """Create or empty a file, and the folders above it if they are missing; returns its descriptor."""
+    flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 def _complete(shard: _OpenShard) -> None:
@@ -133,30 +126,14 @@ def _write_at(descriptor: int, content: Any, position: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class PlainChunks:
-    """How chunks of one array are encoded and where their files are, when that needs no zarr-python.
+    """How chunks of one array are encoded and where their files are, when that needs no zarr-python."""
 
-    Parameters
-    ----------
-    folder
-        Of the array.
-    chunks
-        Shape of a chunk; of the chunks inside when there are shards.
-    dtype
-        As stored, with its byte order.
-    fill
-        One voxel of the fill value.
-    compressor
-        A numcodecs codec, or None.
-    shards
-        Where chunks are appended, or None if each is a file.
-    """
-
-    folder: str
-    chunks: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fill: NDArray[Any]
-    compressor: Any
-    shards: ShardAppender | None = None
+    folder: str  # of the array
+    chunks: tuple[int, ...]  # those inside, if there are shards
+    dtype: np.dtype[Any]  # as stored, with its byte order
+    fill: NDArray[Any]  # one voxel
+    compressor: Any  # a numcodecs codec, or None
+    shards: ShardAppender | None = None  # where chunks are appended; None if each is a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,23 +160,10 @@ def _rebuild(array: zarr.Array[Any], plain: PlainChunks | None) -> UnitWriter:
 
 
 def unit_writer(array: zarr.Array[Any], *, shared_memory: bool = True, direct: bool = True) -> UnitWriter:
-    """Find the way to write an array.
+    """Find the way to write an empty array.
 
-    Parameters
-    ----------
-    array
-        Open for writing, and empty.
-    shared_memory
-        Whether all writers are threads of this process, so that they can share an open shard.
-    direct
-        Whether files may be written without zarr-python.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> array = zarr.create_array(zarr.storage.MemoryStore(), shape=(4, 4), dtype="uint8")
-    >>> unit_writer(array).plain is None
-    True
+    `shared_memory` says that all writers are threads of this process, so that they can share an open shard;
+    `direct` that files may be written without zarr-python.
     """
     return UnitWriter(array=array, plain=_plain_chunks(array, shared_memory) if direct else None)
 
@@ -228,27 +192,13 @@ def _plain_chunks(array: zarr.Array[Any], shared_memory: bool) -> PlainChunks | 
 
 
 def write_units(writer: UnitWriter, region: Box, data: NDArray[Any]) -> None:
-    """Encode and store the voxels of a region that is made of whole write units.
-
-    Parameters
-    ----------
-    writer
-        Where to.
-    region
-        Of the array, clipped to its shape.
-    data
-        Voxels of the region.
-    """
+    """Encode and store the voxels of a region of whole write units, clipped to the array."""
     if writer.plain is None:
         writer.array[region] = data
         return
     plain = writer.plain
-    corner = [part.start for part in region]
     for box in depth_first(region, [plain.chunks]):
-        inside = tuple(
-            slice(part.start - start, part.stop - start) for part, start in zip(box, corner, strict=True)
-        )
-        _write_chunk(writer, plain, box, data[inside])
+        _write_chunk(writer, plain, box, data[relative(box, region)])
 
 
 def _write_chunk(writer: UnitWriter, plain: PlainChunks, box: Box, voxels: NDArray[Any]) -> None:
@@ -274,30 +224,17 @@ def _encode(chunk: NDArray[Any], compressor: Any) -> Any:
 
 
 def _write_file(path: str, content: Any) -> None:
+    descriptor = _create(path)
     try:
-        file = open(path, "wb", buffering=0)  # noqa: SIM115 - closed below, once it could be opened
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        file = open(path, "wb", buffering=0)  # noqa: SIM115
-    with file:
-        write_all(file.fileno(), content)
-
-
-def write_all(descriptor: int, content: Any) -> None:
-    """Write every byte: the system may take them in parts."""
-    left = memoryview(content).cast("B")
-    while left:
-        left = left[os.write(descriptor, left) :]
+        left = memoryview(content).cast("B")
+        while left:  # the system may take them in parts
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
 
 
 def is_filled_with(chunk: NDArray[Any], fill: NDArray[Any]) -> bool:
-    """Whether every voxel has the very bits of the fill value: NaN equals NaN, and -0.0 is not 0.0.
-
-    Examples
-    --------
-    >>> is_filled_with(np.zeros((2, 2)), np.array([0.0])), is_filled_with(np.ones(2), np.array([0.0]))
-    (True, False)
-    """
+    """Whether every voxel has the very bits of the fill value: NaN equals NaN, and -0.0 is not 0.0."""
     word = np.dtype(f"u{math.gcd(8, chunk.dtype.itemsize)}")
     bits = chunk.reshape(-1).view(word)
     wanted = fill.view(word)

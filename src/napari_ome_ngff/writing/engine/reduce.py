@@ -33,39 +33,16 @@ _FLOAT_SUM = {2: np.float32, 4: np.float64, 8: np.float64}
 
 
 def reduce_block(block: Array, factors: Sequence[int], method: str, *, copy: Array | None = None) -> Array:
-    """Make the block of the next coarser level.
+    """Make the block of the next coarser level: of any number of dimensions, C-contiguous, of the same dtype.
 
-    Parameters
-    ----------
-    block
-        Voxels of one level, for example ``(z, y, x)``, of any number of dimensions. Not changed.
-    factors
-        How many voxels make one, per dimension; 1 keeps an axis.
-    method
-        ``"mean"``: integers and booleans exactly, rounded half to even (no bias); floating point and complex
-        numbers summed in a wider type. A window with a NaN is NaN.
-        ``"nearest"``: the first voxel of each window, ``block[::factor]``, whatever the dtype.
-        ``"mode"``: the most frequent value of each window, the smallest of equally frequent ones.
-    copy
-        An array like `block` that takes its voxels on the way: a strip that was just copied is in the
-        processor's cache, so that the block is fetched from memory only once.
+    `factors` say how many voxels make one, per dimension; 1 keeps an axis. Methods:
+    ``"mean"``: integers and booleans exactly, rounded half to even (no bias); floating point and complex
+    numbers summed in a wider type. A window with a NaN is NaN.
+    ``"nearest"``: the first voxel of each window, ``block[::factor]``, whatever the dtype.
+    ``"mode"``: the most frequent value of each window, the smallest of equally frequent ones.
 
-    Returns
-    -------
-    numpy.ndarray
-        New, C-contiguous, of the dtype of `block` and shape ``block.shape[i] // factors[i]``.
-
-    Raises
-    ------
-    OptionError
-        If `method` or `factors` cannot be, or the dtype has no mean.
-
-    Examples
-    --------
-    >>> reduce_block(np.array([[0, 1, 9], [1, 8, 9]], dtype="uint8"), (2, 2), "mean")
-    array([[2]], dtype=uint8)
-    >>> reduce_block(np.array([7, 7, 5, 5, 3], dtype="uint16"), (4,), "mode")
-    array([5], dtype=uint16)
+    `copy` is an array like `block` that takes its voxels on the way: a strip that was just copied is in the
+    processor's cache, so that the block is fetched from memory only once.
     """
     if method not in METHODS:
         raise OptionError(f"There is no method {method!r}.", expected="one of " + ", ".join(METHODS))

@@ -1,0 +1,110 @@
+"""Stored objects of Zarr, byte for byte: copied from store to store, and compared."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari_ome_ngff.storage.places.keys import for_each
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+Pair = tuple[str, str]
+"""Keys of an object in one store and in another."""
+
+_PIECE = 2**20
+
+
+def copy_objects(source: Store, target: Store, pairs: Sequence[Pair], *, at_once: int) -> None:
+    """Copy stored objects; those that are missing stay missing.
+
+    Nothing passes through this process' memory from folder to folder, or where a server copies by itself;
+    elsewhere `at_once` objects may be in memory.
+    """
+    folders = _local_folders(source, target)
+    if folders is not None:
+        for old, new in _paths(pairs, *folders):
+            _copy_file(old, new)
+    elif source is target and hasattr(source, "copy_key"):
+        for_each(pairs, lambda pair: source.copy_key(*pair), at_once=at_once)
+    else:
+        for_each(pairs, lambda pair: _copy_key(source, target, pair), at_once=at_once)
+
+
+def same_objects(source: Store, target: Store, pairs: Sequence[Pair], *, at_once: int) -> list[bool]:
+    """Tell of each pair of objects whether they are the same, or both missing."""
+    folders = _local_folders(source, target)
+    if folders is None:
+        return for_each(pairs, lambda pair: _is_same_key(source, target, pair), at_once=at_once)
+    return [_is_same_file(one, other) for one, other in _paths(pairs, *folders)]
+
+
+def local_folder(store: object) -> str | None:
+    """Return the folder that a store is, or None if it is anything else."""
+    from zarr.storage import LocalStore
+
+    return str(store.root) if type(store) is LocalStore else None  # a derived class may read in its own way
+
+
+def _local_folders(source: Store, target: Store) -> tuple[str, str] | None:
+    old, new = local_folder(source), local_folder(target)
+    return None if old is None or new is None else (old, new)
+
+
+def _paths(pairs: Sequence[Pair], source: str, target: str) -> list[tuple[str, str]]:
+    return [(os.path.join(source, *a.split("/")), os.path.join(target, *b.split("/"))) for a, b in pairs]
+
+
+def _copy_file(source: str, target: str) -> None:
+    if not _exists(source):
+        return
+    try:
+        shutil.copyfile(source, target)  # in the kernel, where the system can
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _exists(path: str) -> bool:
+    """Whether there is a file, or something else in its place that is no folder."""
+    try:
+        return not stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    exist = _exists(one), _exists(other)
+    if not all(exist):
+        return exist[0] == exist[1]
+    with open(one, "rb", buffering=0) as first, open(other, "rb", buffering=0) as second:
+        while True:
+            piece = first.read(_PIECE)
+            if piece != second.read(_PIECE):
+                return False
+            if not piece:
+                return True
+
+
+async def _copy_key(source: Store, target: Store, pair: Pair) -> None:
+    from zarr.core.buffer import default_buffer_prototype
+
+    prototype = default_buffer_prototype()
+    content = await source.get(pair[0], prototype)
+    if content is not None:
+        # Other bytes: two stores in memory must not share them.
+        await target.set(pair[1], prototype.buffer.from_bytes(content.to_bytes()))
+
+
+async def _is_same_key(source: Store, target: Store, pair: Pair) -> bool:
+    from zarr.core.buffer import default_buffer_prototype
+
+    prototype = default_buffer_prototype()
+    one, other = await source.get(pair[0], prototype), await target.get(pair[1], prototype)
+    if one is None or other is None:
+        return one is other
+    return one.to_bytes() == other.to_bytes()
