@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 import tracemalloc
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,14 +33,14 @@ from napari_ome_ngff.writing.blocks import (
     spans,
     split_for_loading,
 )
-from napari_ome_ngff.writing.engine import cascade
 from napari_ome_ngff.writing.plan.array_spec import auto_chunks
-from napari_ome_ngff.writing.engine.cascade import PassJob
+from napari_ome_ngff.writing.engine.cascade import run_pass
 from napari_ome_ngff.writing.plan.levels import choose_chunks, choose_factors, choose_shards
 from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
 from napari_ome_ngff.writing.plan.options import SaveOptions, StorageOptions
 from napari_ome_ngff.writing.plan.tasks import Pass, cut_pass, iter_blocks, iter_boxes
 from napari_ome_ngff.writing.plan.write_plan import MultiscalePlan
+from tests.writing.engine_runs import counting_writes, job_for
 
 MEBIBYTE = 2**20
 
@@ -393,33 +392,18 @@ def test_a_save_takes_no_more_memory_than_the_plan_says(work: Pass, memory_limit
     """Measured: everything that is allocated while all blocks go through, but for what is not pixels."""
     work = replace(work, itemsize=1, source_chunks=None)
     source = xarray.Variable(tuple("zyx"[: len(work.shapes[0])]), np.zeros(work.shapes[0], "u1"))
-    job = PassJob(
-        writers=(None,) * len(work.shapes),  # type: ignore[arg-type]
-        shapes=work.shapes,
-        blocks=(),
-        factors=work.factors,
-        method="nearest",
-        where="",
-    )
-    lock, written = threading.Lock(), 0
-
-    def count(_: object, region: Box, data: object) -> None:
-        nonlocal written
-        with lock:  # a sum: a list of tens of thousands of blocks would be counted as well
-            written += volume(region)
-
     with (
         patch.object(blocks_module, "_SMALL_BLOCK", 1),
-        patch.object(cascade, "write_units", count),
+        counting_writes() as counter,
         ThreadPoolExecutor(workers) as executor,
     ):
         cut = cut_pass(work, workers=workers, memory_limit=memory_limit)
         tracemalloc.start()
-        for _ in cascade.run_pass(work, cut, replace(job, blocks=cut.blocks), source, executor):
+        for _ in run_pass(work, cut, job_for(work, cut), source, executor):
             pass
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert written == sum(math.prod(shape) for shape in work.shapes)
+    assert counter.voxels == sum(math.prod(shape) for shape in work.shapes)
     assert peak <= cut.memory + 2**18
 
 

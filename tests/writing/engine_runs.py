@@ -1,0 +1,116 @@
+"""The engine run over an image that nobody has: its own code, with voxels that take no memory."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from napari_ome_ngff.writing.blocks import Box, shape_of
+from napari_ome_ngff.writing.engine import cascade
+from napari_ome_ngff.writing.engine.cascade import Engine, LevelPart, PassJob, Scratch
+from napari_ome_ngff.writing.plan.tasks import Cut, Pass, iter_blocks, iter_boxes
+
+
+class Counter:
+    """Voxels that were given to be encoded: a sum, since a list of many blocks would take memory."""
+
+    def __init__(self) -> None:
+        self.voxels = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, _: object, region: Box, data: object) -> None:
+        with self._lock:
+            self.voxels += math.prod(shape_of(region))
+
+
+@contextlib.contextmanager
+def counting_writes() -> Iterator[Counter]:
+    """Count voxels in place of encoding and storing them."""
+    counter = Counter()
+    with patch.object(cascade, "write_units", counter):
+        yield counter
+
+
+def job_for(work: Pass, cut: Cut, **options: Any) -> PassJob:
+    """A job that stores nothing."""
+    return PassJob(
+        writers=(None,) * len(work.shapes),  # type: ignore[arg-type]
+        shapes=work.shapes,
+        blocks=cut.blocks,
+        factors=work.factors,
+        method="nearest",
+        where="",
+        **options,
+    )
+
+
+class _NoScratch(Scratch):
+    def room_for(self, values: object) -> None:
+        return None
+
+
+class _Late(Executor):
+    """Runs no task before somebody waits for it, and then any one of them."""
+
+    def __init__(self, seed: int) -> None:
+        self.calls: dict[Future[Any], Callable[[], Any]] = {}
+        self.chance = random.Random(seed)
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.calls[future] = lambda: task(*args, **options)
+        return future
+
+    def wait(self, pending: set[Future[Any]], **_: Any) -> tuple[set[Future[Any]], set[Future[Any]]]:
+        future = list(self.calls)[self.chance.randrange(len(self.calls))]
+        future.set_result(self.calls.pop(future)())
+        return {future}, pending - {future}
+
+
+class _Voxels(np.ndarray):  # type: ignore[type-arg]
+    """An array of any shape in one byte, to which nothing is written."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        pass
+
+
+def _voxels(shape: tuple[int, ...], _: object = None) -> _Voxels:
+    return _Voxels(shape, np.uint8, buffer=b"\0", strides=(0,) * len(shape))
+
+
+def _reduced(block: np.ndarray[Any, Any], factors: tuple[int, ...], _: str, **__: Any) -> Any:
+    return _voxels(tuple(n // f for n, f in zip(block.shape, factors, strict=True)))
+
+
+def run_late(work: Pass, cut: Cut, *, seed: int) -> tuple[int, int]:
+    """Run all tasks of a pass, as many at once as the cut says, which finish in any order.
+
+    Returns how many voxels of all levels were written, and how many at most lay in blocks that waited.
+    """
+    executor, most = _Late(seed), 0
+    engine = Engine(job_for(work, cut, scratch=_NoScratch()), executor, cut.tasks + 1)
+    large = cut.box != cut.blocks[0] and work.shared_memory
+    with (
+        counting_writes() as counter,
+        patch.object(cascade, "reduce_block", _reduced),
+        patch.object(cascade, "wait", executor.wait),
+        patch.object(cascade.np, "empty", _voxels),
+    ):
+        for box in iter_boxes(work, cut):
+            boxes = iter_blocks(work, cut, box) if large else iter([box])
+            for _ in engine.run(LevelPart(0, each, _voxels(shape_of(each))) for each in boxes):
+                waiting = [
+                    *(values for values, _ in engine.open.values()),
+                    *(part.data for part in engine.ready),
+                ]
+                most = max(most, sum(values.size for values in waiting))
+    assert not engine.open
+    return counter.voxels, most
