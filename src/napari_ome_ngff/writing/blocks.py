@@ -14,11 +14,7 @@ Box = tuple[slice, ...]
 
 
 _SMALL_BLOCK = 2**20
-
-
 _BOX_OVERHEAD = 2**20  # reading one more box costs about as much as reading this many bytes
-
-
 _LARGE_BOX = 2**25  # from here on the price of a box does not matter
 
 

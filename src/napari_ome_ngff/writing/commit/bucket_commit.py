@@ -36,7 +36,6 @@ _log = logging.getLogger(__name__)
 
 _REQUESTS = 32  # under way at once
 
-
 NOTE = PART
 """Name of the note in the hierarchy's root; it is there while a save is under way."""
 

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def made(folder: Path) -> Iterator[Callable[[], bool]]:
+def new_folder(folder: Path) -> Iterator[Callable[[], bool]]:
     """Make a folder; yields a function that tells whether the folder at this path is still that one.
 
     Whoever replaces the folder above takes it away with that.
@@ -162,7 +162,7 @@ def _move_back(aside: Path, target: Path) -> None:
         os.rename(aside, target)
 
 
-def conclude(target: Path, old: Path | None) -> None:
+def flush_and_remove(target: Path, old: Path | None) -> None:
     """Have the system write to disk that a place was taken, and only then delete what was there.
 
     If the disk fails, both are kept until the next save to this place.

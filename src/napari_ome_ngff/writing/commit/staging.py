@@ -132,7 +132,7 @@ def _staged_beside(
 
     final_store = LocalStore(root) if isinstance(store, str | os.PathLike) else store
     part = target.with_name(new_part(target.name))
-    with local_swap.made(part) as is_ours, undone_by(partial(remove, part)):
+    with local_swap.new_folder(part) as is_ours, undone_by(partial(remove, part)):
         yield Staged(
             store=LocalStore(part),
             path="",
@@ -153,7 +153,7 @@ def _staged_beside(
         flush(part)
         with _nothing_appeared(target):
             old = local_swap.publish(part, target)
-    local_swap.conclude(target, old)
+    local_swap.flush_and_remove(target, old)
 
 
 @contextlib.contextmanager
@@ -182,7 +182,7 @@ def _staged_file(target: Path, *, overwrite: bool, obsolete: Collection[str]) ->
                 publish_file(packed, target, replaces=replaces)
     finally:
         remove(part)
-    local_swap.conclude(target, None)
+    local_swap.flush_and_remove(target, None)
 
 
 @contextlib.contextmanager

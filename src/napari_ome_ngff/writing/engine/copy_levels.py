@@ -32,11 +32,7 @@ if TYPE_CHECKING:
     import zarr
 
 _BATCH_BYTES = 2**24  # of voxels, in the objects of one task
-
-
 _BATCH = 64  # objects of one task, at most
-
-
 _REQUESTS = 16  # under way at once, of one task
 
 

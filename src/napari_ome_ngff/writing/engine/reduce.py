@@ -27,8 +27,6 @@ _STRIP_BYTES = 2**20
 
 
 _TWICE_AS_WIDE = {1: np.uint16, 2: np.uint32, 4: np.uint64}
-
-
 _FLOAT_SUM = {2: np.float32, 4: np.float64, 8: np.float64}
 
 
@@ -276,10 +274,10 @@ def _most_frequent(rows: Array) -> Array:
     best: Array = columns[0].copy()
     best_count = np.ones(columns.shape[1], np.int32)
     run = best_count.copy()
-    for before, here in itertools.pairwise(columns):
-        run *= before == here
+    for previous, column in itertools.pairwise(columns):
+        run *= previous == column
         run += 1
         longer = run > best_count
-        np.copyto(best, here, where=longer)
+        np.copyto(best, column, where=longer)
         np.copyto(best_count, run, where=longer)
     return best
