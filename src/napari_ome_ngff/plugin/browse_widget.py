@@ -53,13 +53,7 @@ _HEADERS = {True: ("Well", "Field", "Size (y × x)"), False: ("Image", "", "Size
 
 
 class EntryTable(QAbstractTableModel):
-    """Entries as a table that Qt asks for cell by cell: a plate may have thousands of fields.
-
-    Parameters
-    ----------
-    parent
-        The widget that shows it.
-    """
+    """Entries as a table that Qt asks for cell by cell: a plate may have thousands of fields."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -100,15 +94,7 @@ class EntryTable(QAbstractTableModel):
 
 
 class FilteredTable(QSortFilterProxyModel):
-    """The entries that contain each of some words, in natural order.
-
-    Parameters
-    ----------
-    table
-        All entries.
-    parent
-        The widget that shows it.
-    """
+    """The entries that contain each of some words, in natural order."""
 
     def __init__(self, table: EntryTable, parent: QWidget) -> None:
         super().__init__(parent)
@@ -136,10 +122,7 @@ class FilteredTable(QSortFilterProxyModel):
 class BrowseWidget(QWidget):
     """Find the wells, fields and images of a plate or collection, and open them one by one.
 
-    Parameters
-    ----------
-    napari_viewer
-        The viewer whose layers are browsed. napari finds this parameter by its name.
+    napari finds the parameter `napari_viewer` by its name.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:

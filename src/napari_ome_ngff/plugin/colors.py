@@ -1,4 +1,4 @@
-"""How an image looks, in OME-NGFF's words and in napari's: colours and contrast of channels. Pure."""
+"""Colours and contrast of channels and labels, in OME-NGFF's words and in napari's. Pure."""
 
 from __future__ import annotations
 
@@ -65,35 +65,13 @@ _NAMED = {
 
 
 def colormap_for(color: str | None, index: int, count: int) -> str:
-    """Return what napari calls the ramp from black to a channel's colour.
-
-    Parameters
-    ----------
-    color
-        ``"RRGGBB"``, or None where the file has none: then a channel gets the colour that napari gives to
-        the `index`-th of `count` channels.
-    index, count
-        Which channel, of how many.
-
-    Examples
-    --------
-    >>> colormap_for("00FF00", 0, 1), colormap_for("FF8000", 0, 1), colormap_for(None, 0, 2)
-    ('green', '#FF8000', 'magenta')
-    """
+    """Return napari's name for the ramp to a colour; for None to that of a channel among several."""
     color = color or default_color(index, count)
     return _NAMED.get(color.upper(), f"#{color}")
 
 
 def channel_colormap(channel: Channel, index: int, count: int) -> str:
-    """Return what napari calls the colours of a channel: the colormap that it was saved with, or a ramp.
-
-    Examples
-    --------
-    >>> channel_colormap(Channel(color="FDE725", extra={COLORMAP_KEY: "viridis"}), 0, 1)
-    'viridis'
-    >>> channel_colormap(Channel(color="00FF00", extra={COLORMAP_KEY: "viridis"}), 0, 1)
-    'green'
-    """
+    """Return napari's name for the colours of a channel: the colormap that it was saved with, or a ramp."""
     name = channel.extra.get(COLORMAP_KEY)
     # A program that does not know the key may have given the channel another colour since.
     known = COLORMAPS.get(name) if isinstance(name, str) else None
@@ -101,21 +79,10 @@ def channel_colormap(channel: Channel, index: int, count: int) -> str:
 
 
 def color_of(colormap: object) -> str | None:
-    """Return the last colour of a napari colormap as ``"RRGGBB"``, or None if there is none to be found.
+    """Return the last colour of a napari colormap as ``"RRGGBB"``, or None if it has none.
 
-    Of a colormap that ends in black, it is the last that can be seen.
-
-    Parameters
-    ----------
-    colormap
-        As layer tuples carry it: a mapping with ``"colors"``, a ``Colormap``, a name or ``"#RRGGBB"``.
-
-    Examples
-    --------
-    >>> color_of({"colors": [[0, 0, 0, 1], [1, 0.5, 0, 1]]}), color_of("cyan"), color_of("viridis")
-    ('FF8000', '00FFFF', 'FDE725')
-    >>> color_of({"colors": [[1, 1, 1, 1], [0, 0, 0, 1]]})
-    'FFFFFF'
+    Of a colormap that ends in black, it is the last that can be seen. Layer tuples carry a mapping with
+    ``"colors"``, a ``Colormap``, a name or ``"#RRGGBB"``.
     """
     if isinstance(colormap, str):
         text = colormap.removeprefix("#").upper()
@@ -128,13 +95,7 @@ def color_of(colormap: object) -> str | None:
 
 
 def colormap_name(colormap: object) -> str | None:
-    """Return the name of a colormap of napari that one colour does not say, else None.
-
-    Examples
-    --------
-    >>> colormap_name("viridis"), colormap_name("green")
-    ('viridis', None)
-    """
+    """Return the name of a colormap of napari that is more than a ramp to a colour, else None."""
     if isinstance(colormap, tuple) and len(colormap) == 2:  # (name, colormap), which napari accepts
         colormap = colormap[1]
     name = colormap if isinstance(colormap, str) else None
@@ -146,13 +107,7 @@ def colormap_name(colormap: object) -> str | None:
 
 
 def is_ramp(colormap: object) -> bool:
-    """Tell whether a colormap goes from black straight to one colour; True where it does not say.
-
-    Examples
-    --------
-    >>> is_ramp({"colors": [[0, 0, 0, 1], [0, 1, 0, 1]]}), is_ramp({"colors": [[1, 1, 1, 1], [0, 0, 0, 1]]})
-    (True, False)
-    """
+    """Return whether a colormap goes from black straight to one colour; True where it does not say."""
     colors = [color[:3] for color in _colors(colormap)]
     if len(colors) < 2:
         return not isinstance(colormap, str) or colormap not in COLORMAPS
@@ -175,38 +130,20 @@ def _hexadecimal(color: Sequence[float]) -> str:
 
 
 def dtype_limits(dtype: np.dtype[Any]) -> Limits:
-    """Return the contrast limits that show every value of a data type; 0 to 1 for floating point and bool.
-
-    Examples
-    --------
-    >>> dtype_limits(np.dtype("uint8")), dtype_limits(np.dtype("float32"))
-    ((0.0, 255.0), (0.0, 1.0))
-    """
+    """Return the contrast limits that show every value of a data type; 0 to 1 for floating point."""
     window = default_window(dtype)
     return window.start or 0.0, window.end or 0.0
 
 
 def window_limits(window: Window | None) -> Limits | None:
-    """Return the contrast limits that a window asks for, or None if it asks for nothing that can be shown.
-
-    Examples
-    --------
-    >>> window_limits(Window(start=100, end=2000)), window_limits(Window(start=5, end=5))
-    ((100.0, 2000.0), None)
-    """
+    """Return the contrast limits that a window asks for, or None if they cannot be shown."""
     if window is None or window.start is None or window.end is None:
         return None
     return usable_limits(window.start, window.end)
 
 
 def usable_limits(low: float, high: float) -> Limits | None:
-    """Return limits that differ in the single precision that graphics cards count in, or None.
-
-    Examples
-    --------
-    >>> usable_limits(0, 255), usable_limits(2**24, 2**24 + 1), usable_limits(0, 1e300)
-    ((0.0, 255.0), None, None)
-    """
+    """Return limits that differ in the single precision that graphics cards count in, or None."""
     with np.errstate(over="ignore"):
         start, end = np.float32(low), np.float32(high)
         fits = bool(np.isfinite(start) and np.isfinite(end) and np.isfinite(end - start) and start < end)
@@ -216,23 +153,10 @@ def usable_limits(low: float, high: float) -> Limits | None:
 def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) -> Limits:
     """Return the ends of the contrast slider, which enclose the limits.
 
-    Parameters
-    ----------
-    window
-        Of the channel: its ``min`` and ``max`` are the ends, if it has them.
-    limits
-        Contrast limits in use.
-    dtype
-        Of the data: the range of types of one byte. What larger types can hold says nothing about what they
-        do hold, and a slider from 0 to 65535 cannot be set to 120: there it reaches three times as far above
-        the limits as they are apart, since fine levels are brighter than the coarse one that they come from.
-
-    Examples
-    --------
-    >>> slider_range(Window(min=0, max=4095), (10.0, 200.0), np.dtype("uint16"))
-    (0.0, 4095.0)
-    >>> slider_range(None, (10.0, 200.0), np.dtype("uint16")), slider_range(None, (1.0, 3.0), np.dtype("f4"))
-    ((0.0, 770.0), (0.0, 9.0))
+    They are ``min`` and ``max`` of the window or, for types of one byte, the range of the type. What larger
+    types can hold says nothing about what they do hold, and a slider from 0 to 65535 cannot be set to 120:
+    there it reaches three times as far above the limits as they are apart, since fine levels are brighter
+    than the coarse one that the limits come from.
     """
     low, high = limits
     given = None if window is None or window.min is None or window.max is None else (window.min, window.max)
@@ -249,21 +173,9 @@ def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) ->
 
 
 def window_of(limits: object, dtype: np.dtype[Any], known: Window | None) -> Window:
-    """Return the window that says a layer's contrast limits.
+    """Return the window of a layer's contrast limits; whatever cannot be used becomes the type's range.
 
-    Parameters
-    ----------
-    limits
-        The layer's contrast limits; whatever cannot be used becomes the data type's range.
-    dtype
-        The layer's data type: its range is the window's ``min`` and ``max`` for integers.
-    known
-        The window that the file had: its ``min`` and ``max`` are kept as far as they enclose the limits.
-
-    Examples
-    --------
-    >>> window_of([100, 2000], np.dtype("uint16"), None)
-    Window(start=100.0, end=2000.0, min=0.0, max=65535.0, extra={})
+    ``min`` and ``max`` of the `known` window, which the file had, are kept as far as they enclose the limits.
     """
     low, high = dtype_limits(dtype)
     pair = [float(x) for x in limits if x is not None] if isinstance(limits, Sequence | np.ndarray) else []
@@ -277,27 +189,13 @@ def window_of(limits: object, dtype: np.dtype[Any], known: Window | None) -> Win
 
 
 def is_rgb(channels: Sequence[Channel], count: int) -> bool:
-    """Tell whether these are the components of an RGB layer that we saved, all of them and in order.
-
-    Examples
-    --------
-    >>> is_rgb([Channel(label="red"), Channel(label="green"), Channel(label="blue")], 3)
-    False
-    >>> is_rgb(rgb_channels(3, np.dtype("uint8")), 3)
-    True
-    """
+    """Return whether these are the components of an RGB layer that we saved, all of them and in order."""
     found = tuple(channel.extra.get(RGB_KEY) for channel in channels)
     return count in (3, 4) and found == RGB_COMPONENTS[:count]
 
 
 def rgb_channels(count: int, dtype: np.dtype[Any]) -> tuple[Channel, ...]:
-    """Return the channels of an RGB or RGBA layer: red, green and blue, which add up to what napari shows.
-
-    Examples
-    --------
-    >>> [channel.label for channel in rgb_channels(4, np.dtype("uint8"))]
-    ['red', 'green', 'blue', 'alpha']
-    """
+    """Return the channels of an RGB or RGBA layer: colours that add up to what napari shows."""
     colors = ("FF0000", "00FF00", "0000FF", "FFFFFF")
     low, high = dtype_limits(dtype)
     return tuple(
@@ -330,21 +228,8 @@ def direct_colors(
 ) -> dict[int | None, tuple[float, ...]] | None:
     """Return colours per label as napari's Labels layers take them, or None if it cannot show them.
 
-    Labels that the file gives no colour are gray; the background (0) is clear unless it has a colour.
-
-    Parameters
-    ----------
-    colors
-        Label value to ``(red, green, blue, alpha)``, each 0 to 255.
-    dtype
-        Data type of the label image: colours of values that it cannot hold are left out.
-    any_label
-        False if napari can colour labels up to 65536 only, as it can without numba.
-
-    Examples
-    --------
-    >>> direct_colors({1: (255, 0, 0, 255)}, np.dtype("uint8"), any_label=False)[1]
-    (1.0, 0.0, 0.0, 1.0)
+    Labels that the file gives no colour are gray; the background (0) is clear unless it has a colour. Without
+    `any_label` napari can colour labels up to 65536 only: it has no numba.
     """
     low, high = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     shown = {label: color for label, color in colors.items() if low <= label <= high}
@@ -359,19 +244,9 @@ def direct_colors(
 
 
 def colors_of(colormap: object, known: Mapping[int, Color]) -> dict[int, Color]:
-    """Return the colour of each label that has one of its own in a Labels layer.
+    """Return the colour of each label that has one in a ``DirectLabelColormap`` or mapping.
 
-    Parameters
-    ----------
-    colormap
-        The layer's colormap: only a ``DirectLabelColormap`` (or a mapping) holds colours of single labels.
-    known
-        Colours that the file had; kept where the layer has none of its own, since napari cannot show all.
-
-    Examples
-    --------
-    >>> colors_of({None: (0, 0, 0, 1), 3: (1.0, 0.5, 0.0, 1.0)}, {})
-    {3: (255, 128, 0, 255)}
+    Other colormaps hold none: the `known` colours of the file are kept, since napari cannot show all.
     """
     table = colormap if isinstance(colormap, Mapping) else getattr(colormap, "color_dict", None)
     if not isinstance(table, Mapping):
@@ -393,11 +268,6 @@ def features_table(label_image: LabelImage) -> dict[str, list[Any]] | None:
 
     A value that a label does not have is None. Properties that are themselves called ``index`` get the name
     ``index_``, since napari takes that column for the label values.
-
-    Examples
-    --------
-    >>> features_table(LabelImage(properties=({"label-value": 1, "area": 5}, {"label-value": 2})))
-    {'index': [1, 2], 'area': [5, None]}
     """
     rows = [row for row in label_image.properties if "label-value" in row]
     if not rows:
@@ -414,16 +284,7 @@ def features_table(label_image: LabelImage) -> dict[str, list[Any]] | None:
 def properties_of(features: Any) -> tuple[dict[str, Json], ...]:
     """Return the rows of a features table as properties of labels, without what is missing.
 
-    Parameters
-    ----------
-    features
-        A data frame or a mapping of columns. The column ``index`` holds the label values; without one the
-        row number is the label, as in napari.
-
-    Examples
-    --------
-    >>> properties_of({"index": [1, 2], "area": [5.0, float("nan")]})
-    ({'label-value': 1, 'area': 5.0}, {'label-value': 2})
+    The column ``index`` holds the label values; without one the row number is the label, as in napari.
     """
     rows = _rows(features)[0]
     if all(len(row) == 1 for row in rows.values()):
@@ -432,13 +293,7 @@ def properties_of(features: Any) -> tuple[dict[str, Json], ...]:
 
 
 def rows_left_out(features: Any) -> int:
-    """Return how many rows of a features table are not saved: of no label, or of one that has another.
-
-    Examples
-    --------
-    >>> rows_left_out({"index": [1, 1, float("nan")], "area": [5.0, 6.0, 7.0]})
-    2
-    """
+    """Return how many rows of a features table are not saved: of no label, or of one that has another."""
     return _rows(features)[1]
 
 

@@ -17,27 +17,14 @@ if TYPE_CHECKING:
 def safe_name(name: str, otherwise: str = "labels") -> str:
     """Return a layer's name as the name of a Zarr node: letters, digits, ``-``, ``_`` and single dots.
 
-    Where nothing of the name can stay, it is `otherwise`.
-
     Zarr v3, "Node names": not empty, no ``/``, not only dots, not starting with ``__``.
-
-    Examples
-    --------
-    >>> safe_name("my cells (v2)"), safe_name("../x"), safe_name("__")
-    ('my_cells_v2', 'x', 'labels')
     """
     words = re.sub(r"[^\w.-]+", "_", name)
     return re.sub(r"\.{2,}", ".", words).strip("._-") or otherwise
 
 
 def unique_names(names: Iterable[str]) -> list[str]:
-    """Return the names with ``-2``, ``-3``, ... added where one repeats another, whatever the case.
-
-    Examples
-    --------
-    >>> unique_names(["cells", "Cells", "nuclei"])
-    ['cells', 'Cells-2', 'nuclei']
-    """
+    """Return the names with ``-2``, ``-3``, ... added where one repeats another, whatever the case."""
     taken: set[str] = set()
     unique = []
     for name in names:
@@ -54,15 +41,7 @@ _SUFFIXES = (".ome.zarr", ".zarr", ".ozx", ".zarr.zip", ".zip")
 
 
 def image_name(path: str) -> str:
-    """Return what to call an image that has no name: the last part of its path.
-
-    Examples
-    --------
-    >>> image_name("https://example.org/my%20cells.ome.zarr/zarr.json?version=1")
-    'my cells'
-    >>> image_name("/data/cells.zarr/labels/nuclei/")
-    'nuclei'
-    """
+    """Return what to call an image that has no name: the last part of its path or URL."""
     if is_url(path):
         path = unquote(urlsplit(path).path)
     name = os.path.basename(group_location(path).rstrip("/" + os.sep))

@@ -1,7 +1,6 @@
-"""Tell the user something: in napari's window where there is one, else by Python's own means.
+"""Notifications: in napari's window where there is one, else by Python's own means.
 
-napari shows a notification by Qt's event loop, whatever thread it comes from
-(``NapariQtNotification.show_notification`` is decorated with ``ensure_main_thread``).
+napari shows them by Qt's event loop, whatever thread they come from.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _log = logging.getLogger("napari_ome_ngff")
 
 
 def has_window() -> bool:
-    """Tell whether a napari window is open, without importing napari."""
+    """Return whether a napari window is open, without importing napari."""
     if "napari.viewer" not in sys.modules:
         return False
     from napari.viewer import current_viewer
@@ -79,14 +78,8 @@ def inform(message: str) -> None:
 class FailureNotes:
     """Tells the user of chunks that could not be read: those that fail together in one notification.
 
-    :class:`napari_ome_ngff.storage.pixels.failed_chunks.Failures` tells of each array once. But the levels of
-    an image
-    are arrays, and a plate on a server that went away has thousands of them.
-
-    Parameters
-    ----------
-    seconds
-        How long to wait for further ones after the first.
+    `Failures` reports each array once. But the levels of an image are arrays, and a plate on a server that
+    went away has thousands of them.
     """
 
     def __init__(self, seconds: float = BUNDLE_SECONDS) -> None:
@@ -97,7 +90,7 @@ class FailureNotes:
         self._quiet_until = 0.0
 
     def __call__(self, failure: Failure) -> None:
-        """Take note; called in whatever thread reads."""
+        """Take note of a failure; called in whatever thread reads."""
         now = time.monotonic()
         image = group_location(failure.location).rpartition("/")[0]
         with self._lock:
@@ -125,20 +118,7 @@ class FailureNotes:
 
 
 def failure_text(failures: list[Failure]) -> str:
-    """Say what could not be read: the first line in one sentence, which is all that a toast shows.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.errors import StorageError
-    >>> from napari_ome_ngff.storage.pixels.failed_chunks import Failure
-    >>> error = StorageError("Chunk c/0/1 could not be read.", where="a.zarr/0")
-    >>> first = Failure(location="a.zarr/0", error=error, chunks=1)
-    >>> second = Failure(location="a.zarr/1", error=error, chunks=1)
-    >>> print(failure_text([first, second]))
-    Chunk c/0/1 could not be read.
-    Where: a.zarr/0
-    The same in 1 more: a.zarr/1
-    """
+    """Say what could not be read: the first line in one sentence, which is all that a toast shows."""
     text = str(failures[0].error)
     others = list(dict.fromkeys(failure.location for failure in failures[1:]))
     if others:

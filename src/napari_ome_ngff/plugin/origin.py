@@ -21,7 +21,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 class Origin(TypedDict):
-    """What a layer remembers of the file that it was opened from.
+    """What a layer remembers of the file that it was opened from. A writer sees layers, not images.
 
     Parameters
     ----------
@@ -40,32 +40,23 @@ class Origin(TypedDict):
         Index along the multiscale's channel axis, or None if the layer is not one of its channels.
     label
         Name of the label image, or None for the image itself.
-    attributes
-        Attributes of the group that belong to others.
-    groups
-        The same of the groups around it: see :class:`napari_ome_ngff.reading.opened.Image`.
-    dims
-        Names of the layer's dimensions, as in the file.
-    units
-        Units of the layer's dimensions exactly as in the file: napari may be unable to say them.
-    shapes
-        Shape of each level of the layer that the file has, finest first.
-    paths
-        Path of each level in the group, finest first.
+    attributes, groups
+        Attributes of others on the group, and on the groups around it: see `Image.groups`.
+    dims, units
+        Of the layer's dimensions exactly as in the file: napari may be unable to say the units.
+    shapes, paths
+        Of each level of the layer that the file has, finest first.
     added
         How many further levels the layer has that are not in the file: they are for display in 3D.
     inserted
-        Labels of the layer's axes that the file does not have: a label image without z over an image with z
-        has one.
+        Labels of the layer's axes that the file does not have: a label image without z over an image with z.
     system
         Name of the coordinate system in which the layer was opened, or None for the image's own.
     placing
         Given if the layer is not where `dims`, `units` and `multiscale` say: the arguments that place it, as
         it was opened (``"opened"``) and as it lies in the image's own system (``"file"``).
     tiles
-        For a mosaic, its fields: the values of :class:`napari_ome_ngff.reading.opened.Tile` in the order
-        there (well,
-        field, location, row, column, y, x, height, width).
+        For a mosaic, its fields: the values of each `Tile`, in the order of its fields.
     range
         Ends of the contrast slider; None for labels and RGB.
     look
@@ -99,11 +90,6 @@ def origin_of(meta: Mapping[str, Any]) -> Origin | None:
     """Return the origin of a layer from its keyword arguments, or None if it was not opened by us.
 
     Users and other plugins can write anything into a layer's metadata: what is incomplete counts as nothing.
-
-    Examples
-    --------
-    >>> origin_of({"name": "cells", "metadata": {"ome_ngff": "no"}}) is None
-    True
     """
     metadata = meta.get("metadata")
     origin = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None
@@ -118,11 +104,6 @@ def own_name(name: str, origin: Origin | None) -> str:
     """Return the name of a layer without what napari put behind it, if the file has the rest.
 
     napari calls the second layer of one name ``"DAPI [1]"``: in its file it is ``"DAPI"`` all the same.
-
-    Examples
-    --------
-    >>> own_name("DAPI [1]", None)
-    'DAPI [1]'
     """
     found = re.fullmatch(r"(.+) \[\d+\]", name)
     if origin is None or found is None:

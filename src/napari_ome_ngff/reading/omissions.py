@@ -1,4 +1,4 @@
-"""What is left out of many things that are opened together: told of once for all that is alike."""
+"""What is left out of many things that are opened together: one warning for each reason."""
 
 from __future__ import annotations
 
@@ -12,20 +12,7 @@ _MOST_NAMES = 5  # in a warning
 
 
 class LeftOut:
-    """Names of what is left out, by reason.
-
-    Parameters
-    ----------
-    location
-        Path or URL of the group that all of them are in.
-
-    Examples
-    --------
-    >>> left = LeftOut("/data/plate.zarr")
-    >>> left.add("wells are not there", "A/1", "A/2")
-    >>> left.error("There is nothing.").found
-    '2 wells are not there (A/1, A/2)'
-    """
+    """Names of what is left out of a group, by reason."""
 
     def __init__(self, location: str) -> None:
         self._location = location
@@ -63,24 +50,7 @@ class LeftOut:
 
 @contextmanager
 def told_once(location: str) -> Iterator[None]:
-    """Turn the warnings of many things into one: they usually have the same faults.
-
-    Parameters
-    ----------
-    location
-        Path or URL of the group that all of them are in.
-
-    Examples
-    --------
-    >>> with warnings.catch_warnings(record=True) as heard:
-    ...     warnings.simplefilter("always")
-    ...     with told_once("/data/plate.zarr"):
-    ...         for name in "abc":
-    ...             warnings.warn(f"{name} has no version.", OmeNgffWarning)
-    >>> print(heard[0].message)
-    a has no version.
-    (and 2 more like this in /data/plate.zarr)
-    """
+    """Turn the warnings of many things in one group into one: they usually have the same faults."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         yield

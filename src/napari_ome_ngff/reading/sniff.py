@@ -25,26 +25,11 @@ if TYPE_CHECKING:
 
 
 def looks_like_ome_ngff(path: str) -> bool:
-    """Tell, from a few small files and without any network, whether a place is worth opening.
+    """Return whether a place is worth opening, from a few small files and without any network.
 
-    Parameters
-    ----------
-    path
-        Path or URL. A local group is judged by the keys of its attributes and, where it has none of ours, by
-        its ``labels`` and ``OME`` groups and by the plate that it may be a row or well of; an array by the
-        image above that names it as a level; a zip file by its name or what it lists; a URL by its shape.
-
-    Returns
-    -------
-    bool
-        True if opening it is likely to give an image.
-
-    Examples
-    --------
-    >>> looks_like_ome_ngff("https://example.org/image.zarr")
-    True
-    >>> looks_like_ome_ngff("/no/such/folder")
-    False
+    A local group is judged by the keys of its attributes and, where it has none of ours, by its ``labels``
+    and ``OME`` groups and by the plate that it may be a row or well of; an array by the image above that
+    names it as a level; a zip file by its name or what it lists; a URL by its shape.
     """
     place = local_path(group_location(path))
     if is_url(place):
@@ -112,7 +97,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _is_level(folder: Path) -> bool:
-    """Tell whether an image above names an array as its level: right above, or above its folder."""
+    """Return whether an image above names an array as its level: right above, or above its folder."""
     for above in list(folder.parents)[:_MAX_LEVEL_DEPTH]:
         path = folder.relative_to(above).as_posix()
         images = _read_node(above)[1].get("multiscales")
@@ -125,7 +110,7 @@ def _is_level(folder: Path) -> bool:
 
 
 def _is_in_plate(folder: Path) -> bool:
-    """Tell whether a group is a row, or a well without attributes, of the plate above it."""
+    """Return whether a group is a row, or a well without attributes, of the plate above it."""
     for above in list(folder.parents)[:2]:
         path = folder.relative_to(above).as_posix()
         plate = _read_node(above)[1].get("plate")

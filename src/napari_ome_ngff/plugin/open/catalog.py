@@ -1,4 +1,4 @@
-"""What a plate or a collection is made of, and where each part lies: from the metadata of layers. Pure."""
+"""The fields of a plate and the images of a collection, from the metadata of layers. Pure."""
 
 from __future__ import annotations
 
@@ -22,20 +22,9 @@ TOGETHER = ("scene", "collection")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line of the table: a field of a plate, or an image of a collection.
+    """One row of the table: a field of a well, or an image of a collection (then without field and tile).
 
-    Parameters
-    ----------
-    name
-        The well, or the image.
-    field
-        The field of the well; "" for an image.
-    size
-        ``"height × width"`` in voxels.
-    location
-        Path or URL by which it can be opened alone.
-    tile
-        Where the field lies in the mosaic; None for an image.
+    `size` is ``"height × width"`` in voxels; `location` is where the field or image can be opened alone.
     """
 
     name: str
@@ -60,18 +49,7 @@ def tiles_of(layer: Layer) -> tuple[Tile, ...]:
 def tile_at(tiles: Iterable[Tile], y: float, x: float) -> Tile | None:
     """Return the field that a point lies in, or None between fields.
 
-    Parameters
-    ----------
-    tiles
-        Fields of one mosaic.
-    y, x
-        The point in voxels of the finest level; the centre of the first voxel is at 0.
-
-    Examples
-    --------
-    >>> one = Tile(well="A/1", field="0", location="", row=0, column=0, y=0, x=0, height=4, width=4)
-    >>> tile_at([one], -0.4, 3.4) is one, tile_at([one], 0, 3.6)
-    (True, None)
+    The point is in voxels of the finest level; the centre of the first voxel is at 0.
     """
     for tile in tiles:
         if -0.5 <= y - tile.y < tile.height - 0.5 and -0.5 <= x - tile.x < tile.width - 0.5:
@@ -90,13 +68,7 @@ def tile_under(layers: Sequence[Layer], position: Sequence[float]) -> tuple[Laye
 
 
 def title(tile: Tile) -> str:
-    """Say a field in words.
-
-    Examples
-    --------
-    >>> title(Tile(well="A/1", field="0", location="", row=0, column=0, y=0, x=0, height=4, width=4))
-    'A/1 field 0'
-    """
+    """Return the name of a field, such as "A/1 field 0"."""
     return f"{tile.well} field {tile.field}".strip()
 
 
@@ -119,15 +91,7 @@ def catalogued(layers: Sequence[Layer], active: Layer | None) -> Layer | None:
 
 
 def entries(layers: Sequence[Layer], chosen: Layer) -> tuple[Entry, ...]:
-    """List the fields of a layer's plate, or the images of its collection.
-
-    Parameters
-    ----------
-    layers
-        All layers of the viewer.
-    chosen
-        As :func:`catalogued` found it.
-    """
+    """List the fields of the plate of the `chosen` layer, or the images of its collection."""
     if tiles := tiles_of(chosen):
         return tuple(
             Entry(
@@ -152,13 +116,7 @@ def kind_of(layer: Layer) -> str:
 
 
 def natural_key(text: str) -> tuple[str | int, ...]:
-    """Return by what names are sorted, so that numbers in them count as numbers.
-
-    Examples
-    --------
-    >>> sorted(["A/10", "A/2", "B/1"], key=natural_key)
-    ['A/2', 'A/10', 'B/1']
-    """
+    """Return by what names are sorted, so that numbers in them count as numbers: A/2 before A/10."""
     return tuple(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text))
 
 

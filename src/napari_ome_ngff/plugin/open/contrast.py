@@ -1,4 +1,4 @@
-"""Contrast for channels of which the file says none: from a bounded look at the coarsest level."""
+"""Contrast for channels of which the file says none: from a bounded part of the coarsest level."""
 
 from __future__ import annotations
 
@@ -72,31 +72,9 @@ def estimate_limits(
     """Read a part of the coarsest level, and return contrast limits for the channels that have none.
 
     All that is read, for whatever number of channels and images, is asked for at once: of a stack the plane
-    that napari shows first and two more, of a plate some of the fields.
-
-    Parameters
-    ----------
-    opened
-        An opened image, or several.
-    nbytes
-        How much to read at most, in whole chunks, but one chunk for each channel. What does not fit is left
-        out around the middle.
-
-    Returns
-    -------
-    tuple or dict
-        For each channel limits, or None where the file has them, or where nothing could be read. For a
-        collection such a tuple for each of its images, by name.
-
-    Examples
-    --------
-    >>> import xarray
-    >>> from napari_ome_ngff.metadata.nouns import Axis, Multiscale
-    >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
-    >>> ramp = xarray.DataArray(np.arange(1000, dtype="uint16").reshape(20, 50), dims=("y", "x"))
-    >>> multiscale = Multiscale(version="0.5", axes=axes, levels=())
-    >>> estimate_limits(Image(location="", multiscale=multiscale, arrays={"0": ramp}))
-    ((4.995, 997.002),)
+    that napari shows first and two more, of a plate some of the fields. `nbytes` is how much at most, in
+    whole chunks, but one chunk for each channel; what does not fit is left out around the middle. Limits are
+    None where the file has them, or nothing could be read; for a collection they come by name of the image.
     """
     images = {"": opened} if isinstance(opened, Image) else dict(opened.images)
     wanted = {name: _wanted(image) for name, image in images.items()}
@@ -139,7 +117,7 @@ def _coarsest(image: Image) -> Any:
 
 
 def _kind(image: Image) -> tuple[object, ...]:
-    """Images of which this is the same may look alike."""
+    """Images of which this is the same may have similar contrast."""
     dtype = next(iter(image.arrays.values())).dtype if image.arrays else None
     channels = image.multiscale.channels if image.multiscale is not None else ()
     return str(dtype), tuple(channel.label for channel in channels)
@@ -205,13 +183,7 @@ def _window(region: Sequence[range], unit: Sequence[int], room: int) -> list[sli
 
 
 def read_as_one(data: Any) -> tuple[int, ...]:
-    """Return the shape of the chunks that an array is read in; ones where that is not known.
-
-    Examples
-    --------
-    >>> read_as_one(np.zeros((3, 4)))
-    (1, 1)
-    """
+    """Return the shape of the chunks that an array is read in; ones where that is not known."""
     source = getattr(getattr(data, "origin", None), "source", None)
     unit, axes = getattr(source, "unit", None), getattr(source, "axes", None)
     if unit is None or axes is None:

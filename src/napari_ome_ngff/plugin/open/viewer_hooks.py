@@ -25,13 +25,7 @@ CLICKED_KEY = "ome_ngff_clicked"
 
 
 def attach(layers: Sequence[LayerData]) -> None:
-    """Let the viewers that are open complete these layers once they are added; without a viewer do nothing.
-
-    Parameters
-    ----------
-    layers
-        What the reader is about to return.
-    """
+    """Let the viewers that are open complete these layers, which the reader returns, once they are added."""
     plate = any(meta.get("metadata", {}).get(METADATA_KEY, {}).get("tiles") for _, meta, _ in layers)
     for viewer in open_viewers():
         viewer.layers.events.inserted.connect(widen_range)
@@ -54,13 +48,7 @@ def open_viewers() -> tuple[Viewer, ...]:
 
 
 def watch_fields(viewer: Any) -> None:
-    """Show the field under the cursor in the status bar, and remember the one that was clicked.
-
-    Parameters
-    ----------
-    viewer
-        A ``Viewer`` or ``ViewerModel``.
-    """
+    """Show the field under the cursor in the status bar, and remember the one that was clicked."""
     # Last: the window's own callback would put the text without the field over the one with it.
     viewer.events.status.connect(name_field, position="last")
     if remember_click not in viewer.mouse_drag_callbacks:

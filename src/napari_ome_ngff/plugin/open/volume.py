@@ -41,26 +41,6 @@ def with_volume(
 
     An image of one level stays one, and can be painted on if it is a label image, up to four times `nbytes`:
     napari itself thins what is too long for a texture, once it has loaded it.
-
-    Parameters
-    ----------
-    levels
-        Arrays with the same axes, finest first, the last three axes being those that are shown in 3D.
-    rgb
-        Whether an axis of colours follows them.
-    longest
-        Voxels along an axis that can be drawn.
-    nbytes
-        Size of a volume that is not too large.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> long = np.broadcast_to(np.uint8(0), (5000, 64, 64))
-    >>> [level.shape for level in with_volume([long, long[:, ::2, ::2]])]
-    [(5000, 64, 64), (5000, 32, 32), (1250, 32, 32)]
-    >>> len(with_volume([long]))
-    1
     """
     coarsest = levels[-1]
     if coarsest.ndim - rgb < 3:
@@ -80,13 +60,7 @@ def with_volume(
 def strides(
     shape: Sequence[int], itemsize: int, *, longest: int = LONGEST, nbytes: int = VOLUME_BYTES
 ) -> tuple[int, ...]:
-    """Return powers of two by which a volume is to be thinned along each axis until it can be drawn.
-
-    Examples
-    --------
-    >>> strides((4000, 4000, 4000), 2), strides((100, 500, 500), 2), strides((8, 3000, 1500), 1)
-    ((8, 8, 8), (1, 1, 1), (1, 2, 1))
-    """
+    """Return powers of two by which a volume is to be thinned along each axis until it can be drawn."""
     factors = [1] * len(shape)
     sizes = list(shape)
     while max(sizes) > longest or (math.prod(sizes) * itemsize > nbytes and max(sizes) > 1):
@@ -101,18 +75,7 @@ def misfits(
 ) -> list[int]:
     """Return which levels do not cover, from edge to edge, what the finest one covers.
 
-    Parameters
-    ----------
-    shapes, transforms
-        Of each level, finest first.
-    tolerance
-        In voxels of the level.
-
-    Examples
-    --------
-    >>> def at(scale, start): return ScaleTranslation(scale=(scale,), translation=(start,))
-    >>> misfits([(250,), (31,), (31,)], [at(1.0, 0.0), at(8.0, 3.5), at(1.0, 0.0)])
-    [2]
+    The `tolerance` is in voxels of the level.
     """
     found = []
     whole = _edges(shapes[0], transforms[0])

@@ -27,18 +27,10 @@ _FINEST_PARTS = 16  # factors between levels such as 3/2 are looked for up to th
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A field that wants a place.
+    """A field that wants a place: its well, and in voxels its size and its position on the stage.
 
-    Parameters
-    ----------
-    group
-        Fields of one well that lie beside each other have the same: its acquisition.
-    row, column
-        Of the well.
-    height, width
-        In voxels.
-    position
-        Line and column of its first voxel on the stage, in voxels, or None where that is not known.
+    Fields of one acquisition, which lie beside each other in a well, have the same `group`. The position is
+    None where it is not known.
     """
 
     group: int
@@ -51,16 +43,9 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
-    """Where everything lies.
+    """Where everything lies, in lines and columns: the whole, what each field may fill, and the corners.
 
-    Parameters
-    ----------
-    shape
-        Lines and columns of the whole.
-    cell
-        Lines and columns that each field may fill.
-    corners
-        First line and column of each field, in the order in which they were given.
+    The first line and column of each field are in the order in which the fields were given.
     """
 
     shape: tuple[int, int]
@@ -69,31 +54,13 @@ class Arrangement:
 
 
 def arrange(sites: Sequence[Site], *, multiple: tuple[int, int] = (1, 1)) -> Arrangement:
-    """Place fields: wells by row and column, fields within.
+    """Place fields: wells by row and column, fields within. Acquisitions lie on top of each other.
 
     The part of the plate that has wells is shown, from the first such row and column to the last: four wells
     of a plate of 384 would be specks otherwise. Within a well the fields lie as their positions on the stage
-    say, above or left of each other, but without gaps or overlaps; if that says nothing (all alike, unknown,
-    scattered), in the order of the file, in rows.
-
-    Parameters
-    ----------
-    sites
-        The fields, of all acquisitions that are to lie on top of each other.
-    multiple
-        Every field begins, and the whole ends, at a multiple of this many voxels, so that coarser levels
-        begin and end there too.
-
-    Returns
-    -------
-    Arrangement
-        The places.
-
-    Examples
-    --------
-    >>> sites = [Site(group=0, row=r, column=c, height=90, width=100) for r, c in [(2, 3), (2, 3), (2, 5)]]
-    >>> arrange(sites, multiple=(4, 4))
-    Arrangement(shape=(92, 608), cell=(92, 100), corners=((0, 0), (0, 100), (0, 408)))
+    say, above or left of each other, but without gaps or overlaps; if that says nothing (all the same,
+    unknown, scattered), in the order of the file, in rows. Every field begins, and the whole ends, at a
+    `multiple`, so that coarser levels begin and end there too.
     """
     wells: dict[tuple[int, int, int], list[int]] = {}
     for index, site in enumerate(sites):
@@ -131,37 +98,16 @@ def arrange(sites: Sequence[Site], *, multiple: tuple[int, int] = (1, 1)) -> Arr
 def in_rows(count: int, *, like: int | None = None) -> list[Slot]:
     """Return slots in reading order that make about a square.
 
-    Parameters
-    ----------
-    count
-        Number of fields.
-    like
-        Number of fields that the square is made for, so that wells with fewer fields look alike.
-
-    Examples
-    --------
-    >>> in_rows(3)
-    [(0, 0), (0, 1), (1, 0)]
+    The square is made for `like` fields, so that wells with fewer fields have the same form.
     """
     columns = max(1, math.isqrt(max(1, like or count) - 1) + 1)
     return [divmod(index, columns) for index in range(count)]
 
 
 def by_position(sites: Sequence[Site]) -> list[Slot] | None:
-    """Return slots as the positions on the stage say, or None if these say nothing useful.
+    """Return the slots of a well's fields by their positions on the stage, or None if these say nothing.
 
     Fields of which the positions differ by less than half a field lie in one row or column.
-
-    Parameters
-    ----------
-    sites
-        The fields of one well.
-
-    Examples
-    --------
-    >>> spots = [(0.0, 90.5), (0.2, 0.0), (95.0, 0.3)]
-    >>> by_position([Site(group=0, row=0, column=0, height=99, width=99, position=spot) for spot in spots])
-    [(0, 1), (0, 0), (1, 0)]
     """
     if len(sites) < 2 or any(site.position is None for site in sites):
         return None
@@ -185,17 +131,9 @@ def _ranks(values: Sequence[float], apart: float) -> list[int]:
 
 
 def factor(fine: int, coarse: int) -> Fraction | None:
-    """Return the factor that made one length from another, the simplest that fits; None if none does.
+    """Return the simplest factor that made one length of another; None if none does.
 
-    Parameters
-    ----------
-    fine, coarse
-        Lengths of the same axis at two levels; writers round up, down or to the nearest.
-
-    Examples
-    --------
-    >>> factor(255, 128), factor(255, 127), factor(300, 200), factor(128, 255)
-    (Fraction(2, 1), Fraction(2, 1), Fraction(3, 2), Fraction(1, 2))
+    Writers round up, down or to the nearest: 255 becomes 127 or 128 by 2.
     """
     if fine < 1 or coarse < 1:
         return None
@@ -226,27 +164,10 @@ def next_factor(
 
 
 def multiple_of(factors: Iterable[Fraction]) -> int:
-    """Return what a length must be a multiple of, so that every factor divides it.
-
-    Parameters
-    ----------
-    factors
-        Between the finest level and coarser ones.
-
-    Examples
-    --------
-    >>> multiple_of([Fraction(2), Fraction(3, 2), Fraction(8)])
-    24
-    """
+    """Return what a length must be a multiple of, so that every factor divides it."""
     return math.lcm(1, *(found.numerator for found in factors))
 
 
 def up(length: int, multiple: int) -> int:
-    """Return the next multiple that is no less than a length, itself one at least.
-
-    Examples
-    --------
-    >>> up(255, 16), up(256, 16), up(0, 16)
-    (256, 256, 16)
-    """
+    """Return the next multiple that is no less than a length, itself one at least."""
     return max(1, -(-length // multiple)) * multiple

@@ -1,7 +1,7 @@
-"""Which fields the wells of a plate have, found out from documents that are fetched together.
+"""Which fields the wells of a plate have, from documents that are fetched together.
 
 Four waves, however many wells: the wells, their fields, the finest level of each field, and what belongs to
-label images. What is missing or damaged is left out, and told of once for all that is alike.
+label images. What is missing or damaged is left out, with one warning for each reason.
 """
 
 from __future__ import annotations
@@ -33,20 +33,9 @@ _MOST_KNOWN = 5  # metadata that are compared with those of the next field
 
 @dataclass(frozen=True, kw_only=True)
 class FieldImage:
-    """A field that can be shown.
+    """A field that can be shown: path of its image in the hierarchy, shape of its finest level.
 
-    Parameters
-    ----------
-    well, field
-        Where it belongs.
-    path
-        Of its image, relative to the hierarchy.
-    multiscale
-        What its metadata say.
-    shape
-        Of its finest level.
-    labels
-        Name of each of its label images to what the metadata of that say.
+    `labels` are what the metadata of its label images say, by name.
     """
 
     well: PlateWell
@@ -63,31 +52,7 @@ def find_fields(
     """Find the fields of wells that can be shown together: of the same axes, their finest level there.
 
     Documents of all levels are fetched for the first field of each acquisition, and for the first label image
-    of each name in it.
-
-    Parameters
-    ----------
-    hierarchy
-        The group that the wells' paths are relative to.
-    wells
-        The wells to look into.
-    field_count
-        How many fields a well may have, where a well itself does not tell.
-
-    Returns
-    -------
-    list of FieldImage
-        In the order of the wells, and of the fields in each.
-
-    Warns
-    -----
-    OmeNgffWarning
-        If wells or fields are left out, or their metadata break rules.
-
-    Raises
-    ------
-    MetadataError, StorageError
-        If there is no field that can be shown.
+    of each name in it. `field_count` is how many fields a well may have that does not list them.
     """
     left = LeftOut(hierarchy.location)
     with told_once(hierarchy.location):
@@ -117,20 +82,7 @@ def find_fields(
 
 
 def axes_of(multiscale: Multiscale, shape: Sequence[int]) -> tuple[str, ...]:
-    """Return the names of the axes of an array: files of 0.1 and 0.2 may have left out the first ones.
-
-    Parameters
-    ----------
-    multiscale
-        What the file says.
-    shape
-        Of its finest level.
-
-    Examples
-    --------
-    >>> axes_of(Multiscale(version="0.5", axes=(), levels=()), ())
-    ()
-    """
+    """Return the names of the axes of a finest level: files of 0.1 and 0.2 may lack the first ones."""
     if len(multiscale.axes) == len(shape) or not multiscale.levels:
         return multiscale.dims
     return placed_by_shapes(multiscale, {multiscale.levels[0].path: tuple(shape)}).dims

@@ -28,16 +28,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """An array of a mosaic, and the place that it may fill.
+    """An array of a mosaic, and the rectangle that it may fill, in voxels of the mosaic.
 
-    Parameters
-    ----------
-    path
-        Of the array, relative to the mosaic's hierarchy.
-    y, x
-        First line and column, in voxels of the mosaic.
-    height, width
-        What it may fill: a larger array is cut, the rest around a smaller one stays empty.
+    A larger array is cut, the rest around a smaller one stays empty.
     """
 
     path: str
@@ -48,29 +41,11 @@ class Patch:
 
 
 class Board:
-    """Arrays side by side. What is not touched costs nothing.
+    """Arrays side by side, not overlapping, each opened when it is first needed.
 
-    The document of an array is fetched, and its source made, when it is asked for the first time. One that is
-    missing or does not fit is told of in
-    :func:`~napari_ome_ngff.storage.pixels.failed_chunks.shared_failures`, once.
-
-    Parameters
-    ----------
-    hierarchy
-        What the arrays are found in.
-    patches
-        The arrays, not overlapping.
-    ndim
-        Number of axes that each must have.
-    plane
-        Positions of y and x among them.
-    make
-        Makes the source of one array; it must be possible to pickle it.
-
-    Attributes
-    ----------
-    identity : str
-        Tells the board from all others.
+    One that is missing or does not fit is reported in `shared_failures`, once. `plane` are the positions of y
+    and x among the axes; `make` makes the source of one array and can be pickled; `identity` tells the board
+    from all others.
     """
 
     def __init__(
@@ -101,26 +76,14 @@ class Board:
         self._lock = threading.Lock()
 
     def cut(self, rows: Pick, columns: Pick) -> list[int]:
-        """Return which patches lie between the first and the last line and column of a request.
-
-        Parameters
-        ----------
-        rows, columns
-            Positions that are asked for; at least one of each.
-        """
+        """Return which patches lie between the first and the last line and column of a request."""
         low_y, high_y, low_x, high_x = self._bounds.T
         found = (low_y <= np.max(rows)) & (high_y > np.min(rows))
         found &= (low_x <= np.max(columns)) & (high_x > np.min(columns))
         return [int(index) for index in np.flatnonzero(found)]
 
     def sources(self, indices: Sequence[int]) -> list[Source | None]:
-        """Return the sources of patches, None for those that are not there.
-
-        Parameters
-        ----------
-        indices
-            Which patches; the documents of all that are new are fetched in one round trip.
-        """
+        """Return the sources of patches, None for missing ones; documents come in one round trip."""
         with self._lock:
             new = [index for index in indices if index not in self._opened]
             if new:
@@ -130,15 +93,7 @@ class Board:
             return [self._opened[index] for index in indices]
 
     def intervals(self, index: int, shape: Sequence[int]) -> list[tuple[int, int]]:
-        """Return where a patch begins in the mosaic, and how much of it is shown, along each axis.
-
-        Parameters
-        ----------
-        index
-            Which patch.
-        shape
-            Of its array.
-        """
+        """Return where a patch begins in the mosaic, and how much of its array is shown, along each axis."""
         patch, found = self.patches[index], [(0, n) for n in shape]
         for axis, start, room in zip(
             self.plane, (patch.y, patch.x), (patch.height, patch.width), strict=True
@@ -171,24 +126,9 @@ class Board:
 
 
 def within(pick: Pick, low: int, high: int) -> tuple[Any, Any] | None:
-    """Return which of the positions of a pick lie in an interval.
+    """Return which positions of a pick lie from `low` to before `high`; None if there are none.
 
-    Parameters
-    ----------
-    pick
-        Positions along an axis.
-    low, high
-        First position of the interval, and the one after its last.
-
-    Returns
-    -------
-    tuple or None
-        Where they stand in the pick, and where in the interval, each as an index; None if there are none.
-
-    Examples
-    --------
-    >>> within(range(9, 0, -2), 4, 8)
-    (slice(1, 3, None), slice(3, 0, -2))
+    Two indices: where they stand in the pick, and where in the interval.
     """
     if isinstance(pick, np.ndarray):
         at = np.flatnonzero((pick >= low) & (pick < high))
@@ -215,46 +155,10 @@ MAX_THREADS = 4
 
 
 class MosaicSource:
-    """Arrays side by side, read as one: a `Source` for lazy arrays.
+    """Arrays side by side, read as one: a `Source` for lazy arrays. Where there is no array, values are 0.
 
-    Parameters
-    ----------
-    hierarchy
-        What the arrays are found in.
-    patches
-        The arrays, not overlapping.
-    shape
-        Of the whole, such as ``(c, y, x)``.
-    dtype
-        Of the values.
-    plane
-        Positions of y and x among the axes.
-    unit
-        Shape of what should be read as one: a chunk of the arrays.
-    make
-        Makes the source of one array; it must be possible to pickle it.
-
-    Notes
-    -----
-    Where there is no array, values are 0.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
-    >>> from napari_ome_ngff.storage.pixels.source import ChunkedSource
-    >>> group = zarr.group(store=zarr.storage.MemoryStore())
-    >>> for name, value in [("a", 1), ("b", 2)]:
-    ...     group.create_array(name, shape=(2, 2), dtype="uint8", fill_value=value)
-    <Array ...>
-    <Array ...>
-    >>> places = [Patch(path="a", y=0, x=0, height=2, width=2), Patch(path="b", y=0, x=3, height=2, width=2)]
-    >>> mosaic = MosaicSource(
-    ...     open_hierarchy(group), places, shape=(2, 5), dtype="uint8", plane=(0, 1), unit=(2, 2),
-    ...     make=ChunkedSource,
-    ... )
-    >>> mosaic[0].tolist()
-    [1, 1, 0, 2, 2]
+    `shape` is that of the whole, such as ``(c, y, x)``; `plane` are the positions of y and x; `unit` is what
+    should be read as one: a chunk of the arrays.
     """
 
     def __init__(
@@ -305,18 +209,7 @@ class MosaicSource:
         return frozenset(f"{root}/{patch.path}" for patch in self._board.patches)
 
     def view(self, index: object) -> MosaicSource:
-        """Take a part, without reading anything.
-
-        Parameters
-        ----------
-        index
-            Integers, slices and an ellipsis.
-
-        Raises
-        ------
-        IndexError
-            If the index is out of bounds or holds lists.
-        """
+        """Take a part by integers, slices and an ellipsis, without reading anything."""
         taken = compose(self._view, index)
         if any(isinstance(axis, np.ndarray) for axis in taken):
             raise IndexError("a view is taken with integers and slices only")
@@ -326,20 +219,7 @@ class MosaicSource:
         return part
 
     def __getitem__(self, index: object) -> Any:
-        """Read a part: only the arrays that it cuts, at once.
-
-        Parameters
-        ----------
-        index
-            As for :class:`~napari_ome_ngff.storage.pixels.source.ChunkedSource`.
-
-        Raises
-        ------
-        IndexError
-            If the index is out of bounds or of a kind that is not supported.
-        StorageError
-            If a chunk cannot be read and the sources are such that raise.
-        """
+        """Read a part: only the arrays that it cuts, at once. Lists and masks are allowed."""
         taken = compose(self._view, index)
         picks = [range(axis, axis + 1) if isinstance(axis, int) else axis for axis in taken]
         shape = tuple(len(axis) for axis in taken if not isinstance(axis, int))

@@ -1,7 +1,7 @@
 """Plates and wells: all fields side by side, as one image per acquisition.
 
-The mosaic is for looking at: where each field lies in it says its `Tile`, and how fields are laid out says
-:mod:`napari_ome_ngff.reading.plates.field_layout`. Voxels have their true size, and the first one lies at 0.
+The mosaic is for looking: each field's `Tile` says where it lies in it. Voxels have their true size, and the
+first one lies at 0.
 """
 
 from __future__ import annotations
