@@ -22,6 +22,7 @@ from napari_ome_ngff.metadata.affine import (
     invert_affine,
     squared,
 )
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.nouns import Affine, Axis, ScaleTranslation
 from napari_ome_ngff.metadata.systems.read_simple import TwoWay, number_paths
 from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
@@ -150,7 +151,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def read(item: Any, inputs: str = "yx", outputs: str | None = "yx", **parameters: Any) -> TwoWay:
-    return decode_two_way(item, inputs=inputs, outputs=outputs, parameters=parameters, where="here")
+    return decode_two_way(item, Context(path="here", parameters=parameters), inputs=inputs, outputs=outputs)
 
 
 TURN = {"type": "rotation", "rotation": [[0, -1], [1, 0]]}
@@ -425,7 +426,7 @@ def evaluate(item: dict[str, Any], point: Array) -> Array:
 def test_reading_agrees_with_evaluation_point_by_point(data: st.DataObject, ndim: int) -> None:
     item = data.draw(trees(ndim=ndim, depth=3))
     names = [f"dim_{index}" for index in range(ndim)]
-    found = decode_two_way(item, inputs=names, outputs=names, parameters={}, where="")
+    found = decode_two_way(item, Context(), inputs=names, outputs=names)
     point = data.draw(st.lists(st.integers(-9, 9), min_size=ndim, max_size=ndim))
     # Whole numbers in, whole numbers out: exact up to 2**53.
     expected = evaluate(item, np.array(point, dtype=float))
@@ -443,9 +444,9 @@ def test_the_whole_of_parts_by_dimension_is_each_part_on_its_own(
     parts = [part(item, own, own) for item, own in zip(items, axes, strict=True)]
     whole = {"type": "byDimension", "transformations": parts}
     names = [f"dim_{index}" for index in range(left + right)]
-    found = decode_two_way(whole, inputs=names, outputs=names, parameters={}, where="")
+    found = decode_two_way(whole, Context(), inputs=names, outputs=names)
     for item, own in zip(items, axes, strict=True):
-        alone = decode_two_way(item, inputs=names[: len(own)], outputs=None, parameters={}, where="")
+        alone = decode_two_way(item, Context(), inputs=names[: len(own)], outputs=None)
         block = homogeneous(found.forward)[np.ix_([*own, -1], [*own, -1])]
         np.testing.assert_array_equal(block, homogeneous(alone.forward))
 

@@ -11,12 +11,12 @@ from napari_ome_ngff.metadata.axes import (
     axes_problem,
     check_levels,
     decode_axes,
-    decode_texts,
+    decode_description,
     encode_axes,
-    encode_texts,
+    encode_description,
     unknown_keys,
 )
-from napari_ome_ngff.metadata.json_checks import Notes
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale
 from napari_ome_ngff.metadata.transforms import identity
 
@@ -24,8 +24,8 @@ SPACE = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
 
 
 def read(axes: Any) -> tuple[tuple[Axis, ...], list[str]]:
-    notes = Notes("")
-    return decode_axes(axes, where="axes", notes=notes), notes.lines
+    context = Context(path="axes")
+    return decode_axes(axes, context), list(context.notes)
 
 
 def test_units_get_their_udunits_name_and_unknown_ones_stay() -> None:
@@ -60,7 +60,7 @@ def test_unknown_keys_of_an_axis_are_kept() -> None:
     axes, notes = read([{**SPACE[0], "discrete": False, "orientation": {"value": "left-to-right"}}, SPACE[1]])
     assert axes[0].extra == {"discrete": False, "orientation": {"value": "left-to-right"}}
     assert not notes
-    written = encode_axes(axes, where="axes")
+    written = encode_axes(axes, Context(path="axes"))
     assert written[0] == {**SPACE[0], "discrete": False, "orientation": {"value": "left-to-right"}}
 
 
@@ -159,7 +159,7 @@ def test_axes_that_break_a_rule_are_noted_when_read_and_refused_when_written(
     assert rule in axes_problem(types)
     axes = tuple(Axis(name=f"axis{index}", type=kind) for index, kind in enumerate(types))
     with pytest.raises(MetadataError, match=rule):
-        encode_axes(axes, where="axes")
+        encode_axes(axes, Context(path="axes"))
     if types:
         _, notes = read([{"name": axis.name, "type": axis.type} for axis in axes])
         assert rule in notes[0]
@@ -168,7 +168,9 @@ def test_axes_that_break_a_rule_are_noted_when_read_and_refused_when_written(
 @pytest.mark.parametrize("unit", ["furlong", "second", "Hz"])
 def test_an_unknown_unit_is_not_written_and_its_axis_named(unit: str) -> None:
     with pytest.raises(MetadataError) as caught:
-        encode_axes([Axis(name="y", type="space"), Axis(name="depth", type="space", unit=unit)], where="axes")
+        encode_axes(
+            [Axis(name="y", type="space"), Axis(name="depth", type="space", unit=unit)], Context(path="axes")
+        )
     assert "'depth'" in caught.value.summary
     assert caught.value.where == "axes[1].unit"
 
@@ -176,7 +178,7 @@ def test_an_unknown_unit_is_not_written_and_its_axis_named(unit: str) -> None:
 def test_a_unit_of_another_kind_of_axis_is_written() -> None:
     """The lists of the specification are those of space and time."""
     axes = [Axis(name="f", type="frequency", unit="hertz"), Axis(name="y", type="space", unit="um")]
-    written = encode_axes([*axes, Axis(name="x", type="space", unit="px")], where="axes")
+    written = encode_axes([*axes, Axis(name="x", type="space", unit="px")], Context(path="axes"))
     assert written == [
         {"name": "f", "type": "frequency", "unit": "hertz"},
         {"name": "y", "type": "space", "unit": "micrometer"},
@@ -186,7 +188,7 @@ def test_a_unit_of_another_kind_of_axis_is_written() -> None:
 
 def test_an_axis_without_type_is_written_as_custom() -> None:
     axes = [Axis(name="angle"), *(Axis(name=name, type="space") for name in "zyx")]
-    assert encode_axes(axes, where="axes")[0] == {"name": "angle", "type": "custom"}
+    assert encode_axes(axes, Context(path="axes"))[0] == {"name": "angle", "type": "custom"}
 
 
 @pytest.mark.parametrize(
@@ -194,29 +196,29 @@ def test_an_axis_without_type_is_written_as_custom() -> None:
 )
 def test_names_and_types_are_texts_of_their_own(axis: Axis) -> None:
     with pytest.raises(MetadataError):
-        encode_axes([Axis(name="y", type="space"), axis, Axis(name="z", type="space")], where="axes")
+        encode_axes([Axis(name="y", type="space"), axis, Axis(name="z", type="space")], Context(path="axes"))
 
 
 @pytest.mark.parametrize("paths", [[], ["0", "0"], ["../0"], [0]])
 def test_each_level_has_a_path_of_its_own(paths: Any) -> None:
     with pytest.raises(MetadataError):
-        check_levels([Level(path=path, transform=identity(2)) for path in paths], where="datasets")
+        check_levels([Level(path=path, transform=identity(2)) for path in paths], Context(path="datasets"))
 
 
 def test_texts_that_are_none_are_ignored_when_read_and_refused_when_written() -> None:
-    notes = Notes("")
-    found = decode_texts({"name": 3, "type": [], "metadata": "text"}, where="m", notes=notes)
+    context = Context(path="m")
+    found = decode_description({"name": 3, "type": [], "metadata": "text"}, context)
     assert found == {"name": None, "method": None, "metadata": None}
-    assert [line.partition(":")[0] for line in notes.lines] == ["m.name", "m.type", "m.metadata"]
+    assert [line.partition(":")[0] for line in context.notes] == ["m.name", "m.type", "m.metadata"]
     for odd in ({"name": 3}, {"method": 3}, {"metadata": []}):
         with pytest.raises(MetadataError):
-            encode_texts(Multiscale(version="0.5", axes=(), levels=(), **odd), where="m")
+            encode_description(Multiscale(version="0.5", axes=(), levels=(), **odd), Context(path="m"))
 
 
 def test_null_counts_as_missing() -> None:
-    notes = Notes("")
-    decode_texts({"name": None, "type": None, "metadata": None}, where="m", notes=notes)
-    assert not notes.lines
+    context = Context(path="m")
+    decode_description({"name": None, "type": None, "metadata": None}, context)
+    assert not context.notes
 
 
 def test_keys_of_any_version_are_not_unknown() -> None:

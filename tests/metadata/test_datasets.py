@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from napari_ome_ngff.errors import MetadataError, UnsupportedError
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.image.datasets import (
     MOST_IMAGES,
     MOST_LEVELS,
@@ -15,38 +16,35 @@ from napari_ome_ngff.metadata.image.datasets import (
     decode_levels,
     decode_path,
 )
-from napari_ome_ngff.metadata.json_checks import Notes
 from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import identity, usable_steps
 
 
 def test_a_number_as_path_is_read_as_text() -> None:
     """Fractal has written integers."""
-    notes = Notes("")
-    assert decode_path(0, where="path", notes=notes) == "0"
-    assert notes.lines == ["path: the number 0, read as text"]
+    context = Context(path="path")
+    assert decode_path(0, context) == "0"
+    assert list(context.notes) == ["path: the number 0, read as text"]
 
 
 @pytest.mark.parametrize("path", [None, -1, True, 1.0, [], "../0", "/0", 10**400])
 def test_no_other_path_is_guessed(path: Any) -> None:
     with pytest.raises(MetadataError):
-        decode_path(path, where="path", notes=Notes(""))
+        decode_path(path, Context(path="path"))
 
 
-def scale(dataset: Mapping[str, Any], path: str, at: str) -> ScaleTranslation | None:
+def scale(dataset: Mapping[str, Any], path: str, at: Context) -> ScaleTranslation | None:
     """The place of a level in the tests: its number, broken if negative, missing if there is none."""
     number = dataset.get("scale")
     if number is not None and number < 0:
-        raise MetadataError("A scale must be positive.", where=at)
+        raise at.error("A scale must be positive.")
     return None if number is None else ScaleTranslation(scale=(number,), translation=(0.0,))
 
 
 def read(*datasets: Any, placed: bool = True) -> tuple[tuple[Level, ...], tuple[str, ...], list[str]]:
-    notes = Notes("")
-    levels, unplaced = decode_levels(
-        {"datasets": list(datasets)}, scale, ndim=1, where="m", notes=notes, placed=placed
-    )
-    return levels, unplaced, notes.lines
+    context = Context(path="m")
+    levels, unplaced = decode_levels({"datasets": list(datasets)}, scale, context, ndim=1, placed=placed)
+    return levels, unplaced, list(context.notes)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +60,7 @@ def read(*datasets: Any, placed: bool = True) -> tuple[tuple[Level, ...], tuple[
 )
 def test_what_is_wrong_is_named_where_no_level_can_be_read(entry: Any, where: str) -> None:
     with pytest.raises(MetadataError) as caught:
-        decode_levels(entry, scale, ndim=1, where="m", notes=Notes(""))
+        decode_levels(entry, scale, Context(path="m"), ndim=1)
     assert caught.value.where == where
 
 
@@ -109,7 +107,7 @@ def test_a_level_that_cannot_be_shown_is_not_placed_by_its_size() -> None:
         raise UnsupportedError("This level is bent.")
 
     with pytest.raises(UnsupportedError):
-        decode_levels({"datasets": [{"path": "0"}]}, refuse, ndim=1, where="", notes=Notes(""))
+        decode_levels({"datasets": [{"path": "0"}]}, refuse, Context(), ndim=1)
 
 
 def test_a_million_levels_are_not_looked_at() -> None:
@@ -118,39 +116,36 @@ def test_a_million_levels_are_not_looked_at() -> None:
     assert notes == ["m.datasets: 1000000 levels, only the first 64 are read"]
 
 
-def entry(item: Mapping[str, Any], at: str) -> Multiscale:
+def entry(item: Mapping[str, Any], at: Context) -> Multiscale:
     """An image in the tests: one with a name."""
     if "name" not in item:
-        raise MetadataError("No name.", where=at)
+        raise at.error("No name.")
     axes = (Axis(name="y"), Axis(name="x"))
     return Multiscale(version="0.4", axes=axes, levels=(), name=item["name"])
 
 
 def test_of_several_images_those_that_can_be_read_are() -> None:
-    notes = Notes("")
-    images = decode_entries(
-        {"multiscales": [{}, {"name": "a"}, None, {"name": "b"}]}, entry, prefix="", notes=notes
-    )
+    context = Context()
+    images = decode_entries({"multiscales": [{}, {"name": "a"}, None, {"name": "b"}]}, entry, context)
     assert [image.name for image in images] == ["a", "b"]
-    assert [note.partition(":")[0] for note in notes.lines] == ["multiscales[0]", "multiscales[2]"]
+    assert [note.partition(":")[0] for note in context.notes] == ["multiscales[0]", "multiscales[2]"]
     with pytest.raises(MetadataError, match="No name"):
-        decode_entries({"multiscales": [{}, None]}, entry, prefix="", notes=Notes(""))
+        decode_entries({"multiscales": [{}, None]}, entry, Context())
 
 
 def test_a_million_images_are_not_looked_at() -> None:
-    notes = Notes("")
+    context = Context()
     items = {"multiscales": [{"name": "a"}] * 1_000_000}
-    assert len(decode_entries(items, entry, prefix="", notes=notes)) == MOST_IMAGES
-    assert len(notes.lines) == 1
+    assert len(decode_entries(items, entry, context)) == MOST_IMAGES
+    assert len(context.notes) == 1
 
 
 TX = (Axis(name="t", type="time"), Axis(name="x", type="space"))
 
 
 def steps(*items: Any, parameters: Mapping[str, Any] | None = None) -> tuple[Any, list[str]]:
-    notes = Notes("")
-    found = usable_steps(list(items), TX, parameters=parameters or {}, where="", notes=notes)
-    return found, notes.lines
+    context = Context(parameters=parameters or {})
+    return usable_steps(list(items), TX, context), list(context.notes)
 
 
 @pytest.mark.parametrize("unknown", [0, 0.0, -0.0, None, float("nan"), float("inf")])

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.image.label_images import decode_label_image, decode_labels, encode_label_image
-from napari_ome_ngff.metadata.json_checks import Notes
 from napari_ome_ngff.metadata.nouns import LabelImage
 from tests.metadata_tools import json_values
 
 
 def label(item: Any) -> tuple[LabelImage | None, list[str]]:
-    notes = Notes("")
-    return decode_label_image(item, where="image-label", notes=notes), notes.lines
+    context = Context(path="image-label")
+    return decode_label_image(item, context), list(context.notes)
 
 
 @settings(deadline=None)
@@ -24,7 +24,7 @@ def label(item: Any) -> tuple[LabelImage | None, list[str]]:
 def test_label_metadata_are_never_an_obstacle(value: Any) -> None:
     colors = [{"label-value": value, "rgba": value}, {"label-value": 1, "rgba": value}]
     for item in (value, {"colors": value}, {"colors": colors}, {"properties": [value]}, {"source": value}):
-        decode_label_image(item, where="", notes=Notes(""))
+        decode_label_image(item, Context())
 
 
 def test_a_complete_label_image() -> None:
@@ -44,8 +44,8 @@ def test_a_complete_label_image() -> None:
         extra={"@note": "kept", "source": {"array": "0"}},
     )
     assert not notes
-    written = encode_label_image(found, version="0.4", where="")
-    assert written == item
+    written = encode_label_image(found, Context())
+    assert written == {key: value for key, value in item.items() if key != "version"}
 
 
 def test_null_is_no_label_image_but_anything_else_is() -> None:
@@ -113,7 +113,7 @@ def test_an_empty_list_is_noted_and_never_written(key: str) -> None:
     found, notes = label({key: []})
     assert notes == [f"image-label.{key}: an empty list, ignored"]
     assert found is not None
-    assert encode_label_image(found, version=None, where="") == {"source": {"image": "../../"}}
+    assert encode_label_image(found, Context()) == {"source": {"image": "../../"}}
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def test_an_empty_list_is_noted_and_never_written(key: str) -> None:
 )
 def test_label_metadata_that_break_a_rule_are_not_written(odd: LabelImage) -> None:
     with pytest.raises(MetadataError):
-        encode_label_image(odd, version=None, where="image-label")
+        encode_label_image(odd, Context(path="image-label"))
 
 
 def test_values_with_a_colour_are_among_those_with_properties() -> None:
     """Otherwise ome-zarr-models, and so napari-ome-zarr, refuse the label image."""
     given_ = LabelImage(colors={1: (0, 0, 0, 0), 2: (9, 9, 9, 9)}, properties=({"label-value": 2, "a": 1},))
-    written = encode_label_image(given_, version=None, where="")
+    written = encode_label_image(given_, Context())
     assert written["properties"] == [{"label-value": 2, "a": 1}, {"label-value": 1}]

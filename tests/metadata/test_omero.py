@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from napari_ome_ngff.errors import MetadataError
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.image.omero import decode_omero, encode_omero, is_greyscale
-from napari_ome_ngff.metadata.json_checks import Notes
 from napari_ome_ngff.metadata.nouns import Axis, Channel, Multiscale, Window
 from tests.metadata_tools import json_values
 
@@ -18,9 +18,9 @@ WINDOW = {"start": 0, "end": 1500, "min": 0, "max": 65535}
 
 
 def channel(item: Any) -> tuple[Channel, list[str]]:
-    notes = Notes("")
-    (found,), _ = decode_omero({"channels": [item]}, where="omero", notes=notes)
-    return found, notes.lines
+    context = Context(path="omero")
+    (found,), _ = decode_omero({"channels": [item]}, context)
+    return found, list(context.notes)
 
 
 def test_a_complete_channel() -> None:
@@ -38,7 +38,7 @@ def test_a_complete_channel() -> None:
 
 def test_other_keys_of_omero_are_kept_but_its_version_is_ours() -> None:
     omero = {"channels": [], "version": "0.4", "rdefs": {"model": "color"}, "id": 1}
-    assert decode_omero(omero, where="", notes=Notes("")) == ((), {"rdefs": {"model": "color"}, "id": 1})
+    assert decode_omero(omero, Context()) == ((), {"rdefs": {"model": "color"}, "id": 1})
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_odd_visibility_is_noted(active: Any, read: bool) -> None:
 
 
 def test_a_channel_that_is_none_keeps_its_place() -> None:
-    channels, _ = decode_omero({"channels": [None, {"label": 7}, {"label": []}]}, where="", notes=Notes(""))
+    channels, _ = decode_omero({"channels": [None, {"label": 7}, {"label": []}]}, Context())
     assert [found.label for found in channels] == [None, "7", None]
 
 
@@ -119,8 +119,8 @@ def test_the_model_of_colours_is_known(extra: Any, grey: bool) -> None:
 
 
 def test_more_channels_than_anyone_looks_at_are_left_out() -> None:
-    notes = Notes("")
-    channels, _ = decode_omero({"channels": [{}] * 20_000}, where="omero", notes=notes)
+    context = Context(path="omero")
+    channels, _ = decode_omero({"channels": [{}] * 20_000}, context)
     assert len(channels) == 10_000
 
 
@@ -128,7 +128,7 @@ def test_more_channels_than_anyone_looks_at_are_left_out() -> None:
 @given(json_values)
 def test_omero_is_never_an_obstacle(value: Any) -> None:
     for omero in (value, {"channels": value}, {"channels": [value]}, {"channels": [{"window": value}]}):
-        decode_omero(omero, where="", notes=Notes(""))
+        decode_omero(omero, Context())
 
 
 def image(*channels: Channel, dims: str = "cyx") -> Multiscale:
@@ -141,16 +141,14 @@ COMPLETE = Channel(color="00FF00", window=Window(start=0, end=9, min=0, max=255)
 
 
 def test_channels_are_written_with_all_that_must_be_there() -> None:
-    written = encode_omero(image(COMPLETE), version="0.4", where="omero")
-    assert written["version"] == "0.4"
-    assert written["channels"] == [
-        {"color": "00FF00", "active": True, "window": {"start": 0, "end": 9, "min": 0, "max": 255}}
-    ]
+    written = encode_omero(image(COMPLETE), Context(path="omero"))
+    shown = {"color": "00FF00", "active": True, "window": {"start": 0, "end": 9, "min": 0, "max": 255}}
+    assert written == {"channels": [shown]}
 
 
 def test_without_channels_there_is_no_omero() -> None:
     bare = replace(image(), omero_extra={"id": 1})
-    assert encode_omero(bare, version=None, where="omero") == {}
+    assert encode_omero(bare, Context(path="omero")) == {}
 
 
 @pytest.mark.parametrize(
@@ -169,11 +167,11 @@ def test_without_channels_there_is_no_omero() -> None:
 )
 def test_an_incomplete_channel_is_not_written(odd: Channel, where: str) -> None:
     with pytest.raises(MetadataError) as caught:
-        encode_omero(image(COMPLETE, odd), version=None, where="omero")
+        encode_omero(image(COMPLETE, odd), Context(path="omero"))
     assert caught.value.where == where
 
 
 def test_several_channels_need_an_axis() -> None:
-    encode_omero(image(COMPLETE, dims="yx"), version=None, where="omero")
+    encode_omero(image(COMPLETE, dims="yx"), Context(path="omero"))
     with pytest.raises(MetadataError, match="no channel axis"):
-        encode_omero(image(COMPLETE, COMPLETE, dims="tyx"), version=None, where="omero")
+        encode_omero(image(COMPLETE, COMPLETE, dims="tyx"), Context(path="omero"))

@@ -23,6 +23,7 @@ from napari_ome_ngff.metadata.collections.scene_placement import (
     scene_systems,
 )
 from napari_ome_ngff.metadata.collections.scenes import decode_scene, member_paths
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale, Scene, SystemRef
 from napari_ome_ngff.metadata.systems.graph import Way, ways_to
 
@@ -39,8 +40,8 @@ CASES = [
 
 def way_between(scene: Scene, *ends: str) -> Way:
     """How to get from one system of a scene to another: transforms as its images follow them."""
-    graph = scene_graph(scene, {}, parameters={}, where="")
-    start, stop = (find_system(name, scene, {}, where="") for name in ends)
+    graph = scene_graph(scene, {}, Context())
+    start, stop = (find_system(name, scene, {}, Context()) for name in ends)
     return ways_to(stop, graph.edges, ndim=len(graph.systems[stop].axes))[start]
 
 

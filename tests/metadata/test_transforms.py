@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OptionError, UnsupportedError
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import (
     METHODS,
@@ -121,7 +122,7 @@ def translation(*numbers: Any) -> dict[str, Any]:
     ],
 )
 def test_a_list_is_composed_in_its_order(items: list[Any], expected: ScaleTranslation) -> None:
-    assert decode_scale_translation(items, ndim=2, where="") == expected
+    assert decode_scale_translation(items, Context(), ndim=2) == expected
 
 
 @pytest.mark.parametrize(
@@ -150,33 +151,33 @@ def test_a_list_is_composed_in_its_order(items: list[Any], expected: ScaleTransl
 )
 def test_what_places_nothing_is_refused_and_its_place_named(items: Any, where: str) -> None:
     with pytest.raises(MetadataError) as caught:
-        decode_scale_translation(items, ndim=2, where="here")
+        decode_scale_translation(items, Context(path="here"), ndim=2)
     assert caught.value.where == where
 
 
 @pytest.mark.parametrize("kind", ["affine", "rotation", "mapAxis", "displacements", "bijection", "warp"])
 def test_other_types_are_named(kind: str) -> None:
     with pytest.raises(UnsupportedError, match=kind):
-        decode_scale_translation([{"type": kind}], ndim=2, where="here")
+        decode_scale_translation([{"type": kind}], Context(path="here"), ndim=2)
 
 
 @pytest.mark.parametrize("kind", ["scale", "translation"])
 def test_numbers_in_an_array_are_not_read(kind: str) -> None:
     with pytest.raises(UnsupportedError, match="Zarr array"):
-        decode_scale_translation([{"type": kind, "path": "numbers"}], ndim=2, where="here")
+        decode_scale_translation([{"type": kind, "path": "numbers"}], Context(path="here"), ndim=2)
 
 
 @given(planar)
 @settings(deadline=None)
 def test_json_and_back(transform: ScaleTranslation) -> None:
-    items = encode_transform(transform, ndim=2, where="")
+    items = encode_transform(transform, Context(), ndim=2)
     assert [item["type"] for item in items] == ["scale", "translation"]
-    assert decode_scale_translation(items, ndim=2, where="") == transform
+    assert decode_scale_translation(items, Context(), ndim=2) == transform
 
 
 def test_numbers_of_numpy_are_written_as_plain_numbers() -> None:
     transform = ScaleTranslation(scale=tuple(np.float32([0.5, 2])), translation=tuple(np.int64([1, 2])))
-    items = encode_transform(transform, ndim=2, where="")
+    items = encode_transform(transform, Context(), ndim=2)
     assert items == [scale(0.5, 2.0), translation(1.0, 2.0)]
     assert {type(number) for number in (*items[0]["scale"], *items[1]["translation"])} == {float}
 
@@ -194,10 +195,10 @@ def test_numbers_of_numpy_are_written_as_plain_numbers() -> None:
 )
 def test_what_places_nothing_is_not_written(transform: ScaleTranslation) -> None:
     with pytest.raises(MetadataError):
-        encode_transform(transform, ndim=2, where="here")
+        encode_transform(transform, Context(path="here"), ndim=2)
 
 
 def test_a_transform_is_checked_for_its_number_of_axes() -> None:
-    check_transform(identity(2), ndim=2, where="")
+    check_transform(identity(2), Context(), ndim=2)
     with pytest.raises(MetadataError, match="one number per axis"):
-        check_transform(identity(2), ndim=3, where="")
+        check_transform(identity(2), Context(), ndim=3)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
-from napari_ome_ngff.metadata.image import v04
+from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffWarning
 from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale
 from napari_ome_ngff.metadata.transforms import identity
 from napari_ome_ngff.metadata.versions import decode
@@ -18,9 +17,7 @@ DATASETS = [{"path": "0"}, {"path": "1"}]
 
 
 def read(version: str, **entry: Any) -> Multiscale:
-    (image,) = v04.decode_legacy(
-        {"multiscales": [{"datasets": DATASETS, **entry}]}, version=version, where="a"
-    )
+    (image,) = decode({"multiscales": [{"version": version, "datasets": DATASETS, **entry}]}, where="a")
     return image
 
 
@@ -91,14 +88,18 @@ def test_transforms_that_are_there_nevertheless_count() -> None:
 )
 @pytest.mark.parametrize("version", ["0.1", "0.3"])
 def test_what_cannot_be_found_is_refused(attributes: Any, version: str) -> None:
-    with pytest.raises(MetadataError):
-        v04.decode_legacy(attributes, version=version, where="")
+    tagged = [
+        {"version": version, **entry} if entry else entry for entry in attributes.get("multiscales") or ()
+    ]
+    with pytest.raises((MetadataError, NotOmeNgffError)):
+        decode({**attributes, "multiscales": tagged} if tagged else attributes, where="")
 
 
 def test_what_the_group_says_of_display_counts() -> None:
     omero = {"channels": [{"color": "FF0000", "window": {"start": 0, "end": 1, "min": 0, "max": 1}}]}
-    own = {"multiscales": [{"datasets": DATASETS}], "omero": omero, "image-label": {}}
-    (image,) = v04.decode_legacy(own, version="0.1", where="")
+    entry = {"version": "0.1", "datasets": DATASETS}
+    own = {"multiscales": [entry], "omero": omero, "image-label": {}}
+    (image,) = decode(own, where="")
     assert image.channels[0].color == "FF0000"
     assert image.label_image is not None
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
-from napari_ome_ngff.metadata.image import v04, v05
-from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import (
+    Axis,
+    Channel,
+    LabelImage,
+    Level,
+    Multiscale,
+    ScaleTranslation,
+    Window,
+)
 from napari_ome_ngff.metadata.transforms import identity
+from napari_ome_ngff.metadata.versions import decode, encode
 
 AXES = [{"name": "y", "type": "space", "unit": "micrometer"}, {"name": "x", "type": "space"}]
 
@@ -31,7 +40,8 @@ def entry(*datasets: Any, **more: Any) -> dict[str, Any]:
 
 
 def read(item: Any, **more: Any) -> Multiscale:
-    (image,) = v04.decode({"multiscales": [item], **more}, where="a.zarr")
+    tagged = {"version": "0.4", **item} if isinstance(item, dict) else item
+    (image,) = decode({"multiscales": [tagged], **more}, where="a.zarr")
     return image
 
 
@@ -147,10 +157,7 @@ def test_a_time_step_of_zero_is_unknown() -> None:
 
 def test_numbers_that_are_kept_in_an_array_are_read_from_there() -> None:
     item = entry(dataset("0", {"type": "scale", "path": "s"}))
-    for attributes, decode in (
-        ({"multiscales": [item]}, v04.decode),
-        ({"ome": {"multiscales": [item]}}, v05.decode),
-    ):
+    for attributes in ({"multiscales": [item]}, {"ome": {"version": "0.5", "multiscales": [item]}}):
         (image,) = decode(attributes, where="", parameters={"s": [2, 3]})
         assert image.levels[0].transform.scale == (2, 3)
         with pytest.raises(UnsupportedError, match="kept in a Zarr array"):
@@ -168,7 +175,7 @@ def test_all_that_is_odd_is_said_in_one_warning() -> None:
 
 def test_what_the_group_says_counts_for_all_its_images() -> None:
     omero = {"channels": [{"color": "FF0000", "window": {"start": 0, "end": 1, "min": 0, "max": 1}}]}
-    images = v04.decode(
+    images = decode(
         {"multiscales": [entry(), entry(name="second")], "omero": omero, "image-label": {}}, where=""
     )
     assert [image.name for image in images] == [None, "second"]
@@ -206,16 +213,16 @@ def test_what_cannot_be_placed_is_refused_and_its_place_named(item: Any, where: 
         read(item)
     assert caught.value.where == f"a.zarr: {where}"
     with pytest.raises(MetadataError) as caught:
-        v05.decode({"ome": {"multiscales": [item]}}, where="a.zarr")
+        decode({"ome": {"version": "0.5", "multiscales": [item]}}, where="a.zarr")
     assert caught.value.where == f"a.zarr: ome.{where}"
 
 
-@pytest.mark.parametrize("attributes", [{}, {"multiscales": None}, {"multiscales": []}, {"multiscales": {}}])
+@pytest.mark.parametrize("attributes", [{"multiscales": None}, {"multiscales": []}, {"multiscales": {}}])
 def test_there_must_be_an_image(attributes: Any) -> None:
     with pytest.raises(MetadataError):
-        v04.decode(attributes, where="")
+        decode(attributes, where="")
     with pytest.raises(MetadataError):
-        v05.decode({"ome": attributes}, where="")
+        decode({"ome": {"version": "0.5", **attributes}}, where="")
 
 
 def test_other_transforms_are_not_supported() -> None:
@@ -231,7 +238,7 @@ IMAGE = Multiscale(
 
 
 def test_each_level_is_written_as_scale_then_translation() -> None:
-    assert v04.encode(IMAGE) == {
+    assert encode(IMAGE, "0.4") == {
         "multiscales": [
             {
                 "version": "0.4",
@@ -240,6 +247,16 @@ def test_each_level_is_written_as_scale_then_translation() -> None:
             }
         ]
     }
+
+
+def test_each_part_carries_the_version_until_0_5() -> None:
+    channel = Channel(color="FF0000", window=Window(start=0, end=1, min=0, max=1))
+    image = replace(IMAGE, channels=(channel,), label_image=LabelImage())
+    old, new = encode(image, "0.4"), encode(image, "0.5")["ome"]
+    assert [part["version"] for part in (old["multiscales"][0], old["omero"], old["image-label"])] == [
+        "0.4"
+    ] * 3
+    assert not any("version" in part for part in (new["multiscales"][0], new["omero"], new["image-label"]))
 
 
 def test_keys_that_have_a_meaning_do_not_come_from_extra() -> None:
@@ -251,7 +268,7 @@ def test_keys_that_have_a_meaning_do_not_come_from_extra() -> None:
         "@a": 1,
     }
     image = Multiscale(version="0.6", axes=IMAGE.axes, levels=IMAGE.levels, system="lab", extra=extra)
-    (written,) = v04.encode(image)["multiscales"]
+    (written,) = encode(image, "0.4")["multiscales"]
     assert set(written) == {"version", "axes", "datasets", "@a"}
 
 
@@ -267,6 +284,6 @@ def test_keys_that_have_a_meaning_do_not_come_from_extra() -> None:
 )
 def test_what_breaks_a_rule_is_not_written(odd: dict[str, Any]) -> None:
     image = Multiscale(**{"version": "0.4", "axes": IMAGE.axes, "levels": IMAGE.levels, **odd})
-    for encode in (v04.encode, v05.encode):
+    for version in ("0.4", "0.5"):
         with pytest.raises(MetadataError):
-            encode(image)
+            encode(image, version)

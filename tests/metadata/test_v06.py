@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.metadata.affine import affine_of, apply_affine
-from napari_ome_ngff.metadata.image import v06
 from napari_ome_ngff.metadata.nouns import Affine, Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems.coordinate_systems import view_problem
 from napari_ome_ngff.metadata.systems.view import shown_affine, view
 from napari_ome_ngff.metadata.transforms import identity
+from napari_ome_ngff.metadata.versions import decode, encode
 
 AXES = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
 LAB = {"name": "lab", "axes": AXES}
@@ -44,7 +44,7 @@ def sequence(*transforms: Any) -> dict[str, Any]:
 
 def read(*datasets: Any, systems: Any = (LAB,), **more: Any) -> Multiscale:
     item = {"coordinateSystems": list(systems), "datasets": list(datasets or [placed()]), **more}
-    (image,) = v06.decode({"ome": {"version": "0.6", "multiscales": [item]}}, where="a.zarr")
+    (image,) = decode({"ome": {"version": "0.6", "multiscales": [item]}}, where="a.zarr")
     return image
 
 
@@ -101,7 +101,7 @@ def test_what_drafts_say_beyond_scale_and_translation_is_taken_out_of_all_levels
         ScaleTranslation(scale=(4, 6), translation=(1, 1.5)),
     ]
     # The final 0.6 says the same with a further coordinate system.
-    (again,) = v06.decode(v06.encode(image), where="")
+    (again,) = decode(encode(image, "0.6"), where="")
     assert again.affine is None
     assert [level.transform for level in again.levels] == [level.transform for level in image.levels]
     assert shown_affine(again, view(again, None, parameters={}, where="")) == image.affine
@@ -174,8 +174,10 @@ def test_an_unknown_type_is_named() -> None:
 
 def test_numbers_may_be_kept_in_arrays() -> None:
     kept = sequence({"type": "scale", "path": "numbers/scale"}, SHIFT)
-    attributes = {"ome": {"multiscales": [{"coordinateSystems": [LAB], "datasets": [placed(**kept)]}]}}
-    (image,) = v06.decode(attributes, where="", parameters={"numbers/scale": [2, 3]})
+    attributes = {
+        "ome": {"version": "0.6", "multiscales": [{"coordinateSystems": [LAB], "datasets": [placed(**kept)]}]}
+    }
+    (image,) = decode(attributes, where="", parameters={"numbers/scale": [2, 3]})
     assert image.levels[0].transform == ScaleTranslation(scale=(2, 3), translation=(5, 7))
 
 
@@ -220,7 +222,7 @@ def test_files_of_a_draft_are_placed(corpus: Path, name: str) -> None:
     """0.6.dev1: references are text, and any transform may place a level."""
     text = (corpus / f"neuroglancer/ome_zarr/all_0.6/{name}.zarr/zarr.json").read_text()
     with pytest.warns(OmeNgffWarning, match="instead of an object"):
-        (image,) = v06.decode(json.loads(text)["attributes"], where=name)
+        (image,) = decode(json.loads(text)["attributes"], where=name)
     scale, translation, matrix = DRAFTS[name]
     assert image.levels[0].transform == ScaleTranslation(scale=scale, translation=translation)
     assert (image.affine and image.affine.matrix) == matrix
@@ -239,7 +241,7 @@ def test_other_systems_and_the_transforms_to_them_are_kept_in_silence() -> None:
         "coordinateSystems": [STAGE, {"name": "lab", "@note": 1}],
         "coordinateTransformations": [VIEW],
     }
-    (written,) = v06.encode(image)["ome"]["multiscales"]
+    (written,) = encode(image, "0.6")["ome"]["multiscales"]
     assert written["coordinateSystems"] == [STAGE, {**LAB, "@note": 1}]
     assert written["coordinateTransformations"] == [VIEW]
 
@@ -268,13 +270,13 @@ def test_a_view_that_leads_nowhere_is_noted_and_not_written(view: Any) -> None:
     with pytest.warns(OmeNgffWarning, match=r"coordinateTransformations\[0\]"):
         image = read(systems=[LAB, STAGE], coordinateTransformations=[view])
     with pytest.raises(MetadataError):
-        v06.encode(replace(image, extra={**image.extra, "coordinateTransformations": [view]}))
+        encode(replace(image, extra={**image.extra, "coordinateTransformations": [view]}), "0.6")
 
 
 def test_a_view_may_lead_to_a_label_image() -> None:
     view = {**VIEW, "type": "identity", "output": {"name": "lab", "path": "labels/cells"}}
     image = read(coordinateTransformations=[view])
-    assert v06.encode(image)["ome"]["multiscales"][0]["coordinateTransformations"] == [view]
+    assert encode(image, "0.6")["ome"]["multiscales"][0]["coordinateTransformations"] == [view]
 
 
 @pytest.mark.parametrize(
@@ -324,7 +326,7 @@ def test_what_cannot_be_placed_is_refused_and_its_place_named(more: Any, where: 
         "datasets": more.get("datasets", [placed()]),
     }
     with pytest.raises(MetadataError) as caught:
-        v06.decode({"ome": {"multiscales": [item]}}, where="a.zarr")
+        decode({"ome": {"version": "0.6", "multiscales": [item]}}, where="a.zarr")
     assert caught.value.where == f"a.zarr: ome.multiscales[0].{where}"
 
 
@@ -336,7 +338,7 @@ IMAGE = Multiscale(
 
 
 def test_each_level_is_written_as_a_sequence_in_a_named_system() -> None:
-    (written,) = v06.encode(IMAGE)["ome"]["multiscales"]
+    (written,) = encode(IMAGE, "0.6")["ome"]["multiscales"]
     physical = {"input": {"path": "0"}, "output": {"name": "physical"}}
     assert written == {
         "coordinateSystems": [{"name": "physical", "axes": AXES}],
@@ -346,7 +348,7 @@ def test_each_level_is_written_as_a_sequence_in_a_named_system() -> None:
 
 def test_the_transform_of_an_older_image_becomes_part_of_its_levels() -> None:
     image = replace(IMAGE, transform=ScaleTranslation(scale=(10, 10), translation=(1, 1)))
-    (again,) = v06.decode(v06.encode(image), where="")
+    (again,) = decode(encode(image, "0.6"), where="")
     assert again.transform is None
     assert again.levels[0].transform == ScaleTranslation(scale=(20, 30), translation=(51, 71))
 
@@ -371,4 +373,4 @@ def test_the_transform_of_an_older_image_becomes_part_of_its_levels() -> None:
 )
 def test_what_breaks_a_rule_is_not_written(odd: dict[str, Any]) -> None:
     with pytest.raises(MetadataError):
-        v06.encode(replace(IMAGE, **odd))
+        encode(replace(IMAGE, **odd), "0.6")

@@ -1,4 +1,4 @@
-"""The parts of a multiscale that all versions spell alike: axes, level paths, name, type and metadata.
+"""The parts of a multiscale that all versions have in the same form: axes, level paths, name, type, metadata.
 
 Reading is lenient and notes what breaks a rule; writing raises.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.json_checks import Notes, as_list, as_path, as_text, describe
+from napari_ome_ngff.metadata.context import Context
+from napari_ome_ngff.metadata.json_checks import as_list, as_path, as_text, describe, without_keys
 from napari_ome_ngff.metadata.nouns import Axis, Json, Level, Multiscale
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 
@@ -27,109 +27,81 @@ ENTRY_KEYS = frozenset(
 )
 """Keys of an entry of ``multiscales`` that one version or another gives a meaning."""
 
-
 MOST_AXES = 32
 """More than any array has that numpy can hold."""
 
+_AXIS_KEYS = ("name", "type", "unit")
 
 _NO_TYPE = "custom"
 
 
-def decode_axes(axes: Json, *, where: str, notes: Notes) -> tuple[Axis, ...]:
+def decode_axes(axes: Json, context: Context) -> tuple[Axis, ...]:
     """Return the axes of an image; a type that is not given follows from the unit or from a usual name.
 
-    Parameters
-    ----------
-    axes
-        Value of ``axes``.
-    where
-        Location and JSON path of it.
-    notes
-        Where to note what breaks a rule.
-
-    Returns
-    -------
-    tuple of Axis
-        Each with a name of its own: an axis without one, or with the name of another, is called after its
-        place, such as ``"dim_0"``.
-
-    Raises
-    ------
-    MetadataError
-        If there are no axes, or more than any array has dims.
-
-    Examples
-    --------
-    >>> decode_axes([{"name": "y", "unit": "um"}, {"name": "x", "type": "space"}], where="", notes=Notes(""))
-    (Axis(name='y', type='space', unit='micrometer', extra={}), Axis(name='x', type='space', ...))
+    All names are different: an axis without one, or with that of another, is called after its index,
+    ``"dim_0"``.
     """
-    items = as_list(axes, where=where, what="a list of axes")
+    items = as_list(axes, context, "a list of axes")
     if not 1 <= len(items) <= MOST_AXES:
-        raise MetadataError(
+        raise context.error(
             "An image must have as many axes as its arrays have dimensions.",
-            where=where,
             found=describe(items),
             expected="2 to 5 axes",
         )
-    found: list[Axis] = []
+    decoded: list[Axis] = []
     for index, item in enumerate(items):
-        at = f"{where}[{index}]"
-        axis = _decode_axis(item, where=at, notes=notes)
+        at = context.below(index)
+        axis = _decode_axis(item, at)
         # 0.4: "The values MUST be unique across all "name" fields."
-        taken = {other.name for other in found}
+        taken = {other.name for other in decoded}
         if not axis.name or axis.name in taken:
             free = (f"{'_' * count}dim_{index}" for count in range(MOST_AXES))
             name = next(name for name in free if name not in taken)
-            notes.add(f"{at}.name", f"{describe(axis.name)} is no name of its own, read as {name}")
+            at.below("name").note(f"{describe(axis.name)} is no name of its own, read as {name}")
             axis = replace(axis, name=name)
-        found.append(axis)
+        decoded.append(axis)
     # Judged as the file has them: a type that was inferred here is missing there.
     written = [item.get("type") if isinstance(item, Mapping) else None for item in items]
     if problem := axes_problem([kind if isinstance(kind, str) else None for kind in written]):
-        notes.add(where, f"{problem}; found {describe(written)}")
-    return tuple(found)
+        context.note(f"{problem}; found {describe(written)}")
+    return tuple(decoded)
 
 
-def _decode_axis(axis: Json, *, where: str, notes: Notes) -> Axis:
-    """Return one axis; its name is "" where there is none."""
+def _decode_axis(axis: Json, context: Context) -> Axis:
+    """Return one axis; its name is "" where it has none."""
     if isinstance(axis, str):
         # 0.3: the names alone
-        notes.add(where, "text, read as the name of an axis")
+        context.note("text, read as the name of an axis")
         axis = {"name": axis}
     elif not isinstance(axis, Mapping):
-        notes.add(where, f"{describe(axis)} is not an axis")
+        context.note(f"{describe(axis)} is not an axis")
         axis = {}
     # 0.4: "MUST contain the field "name" that gives the name for this dimension."
     name = axis.get("name")
     name = name if isinstance(name, str) else ""
     if "unit" not in axis and isinstance(axis.get("units"), str):
         # webknossos has written this; without it everything would be a thousand times too large or small.
-        notes.add(f"{where}.units", "read as 'unit'")
+        context.below("units").note("read as 'unit'")
         axis = {"unit" if key == "units" else key: value for key, value in axis.items()}
-    kind, unit = axis.get("type"), axis.get("unit")
-    if unit is not None and not isinstance(unit, str):
-        notes.add(f"{where}.unit", f"{describe(unit)} is not a unit, ignored")
-        unit = None
-    if kind is not None and not isinstance(kind, str):
-        notes.add(f"{where}.type", f"{describe(kind)} is not a type, ignored")
-        kind = None
+    unit = _text_or_none(axis, "unit", context)
+    kind = _text_or_none(axis, "type", context)
     unit = canonical_unit(unit)
-    extra = {key: value for key, value in axis.items() if key not in ("name", "type", "unit")}
-    return Axis(name=name, type=kind or axis_type(name, unit), unit=unit, extra=extra)
+    return Axis(
+        name=name, type=kind or axis_type(name, unit), unit=unit, extra=without_keys(axis, _AXIS_KEYS)
+    )
+
+
+def _text_or_none(axis: Mapping[str, Json], key: str, context: Context) -> str | None:
+    value = axis.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    context.below(key).note(f"{describe(value)} is not a {key}, ignored")
+    return None
 
 
 def axes_problem(types: Sequence[str | None]) -> str:
     """Return which rule the types of an image's axes break, or "".
 
-    Parameters
-    ----------
-    types
-        Type of each axis in the order of the array's dimensions.
-
-    Examples
-    --------
-    >>> axes_problem(["time", "channel", "space", "space"])
-    ''
     >>> axes_problem(["space", "space", "channel"])
     'axes must be ordered: time, then channel or custom, then space'
     """
@@ -150,128 +122,78 @@ def axes_problem(types: Sequence[str | None]) -> str:
     return "" if ranks == sorted(ranks) else "axes must be ordered: time, then channel or custom, then space"
 
 
-def encode_axes(axes: Sequence[Axis], *, where: str) -> list[dict[str, Json]]:
-    """Return axes as JSON; an axis without a type is written as ``"custom"``.
-
-    Raises
-    ------
-    MetadataError
-        If number, order, types, names or units break a rule of the specification.
-
-    Examples
-    --------
-    >>> encode_axes([Axis(name="y", type="space", unit="um"), Axis(name="x", type="space")], where="axes")
-    [{'name': 'y', 'type': 'space', 'unit': 'micrometer'}, {'name': 'x', 'type': 'space'}]
-    """
+def encode_axes(axes: Sequence[Axis], context: Context) -> list[dict[str, Json]]:
+    """Return axes as JSON; an axis without a type is written as ``"custom"``."""
     names = [axis.name for axis in axes]
     for index, name in enumerate(names):
-        as_text(name, where=f"{where}[{index}].name", what="the name of an axis")
+        as_text(name, context.below(index, "name"), "the name of an axis")
     if len(set(names)) < len(names):
-        raise MetadataError(
-            "The axes of an image must have different names.", where=where, found=describe(names)
-        )
+        raise context.error("The axes of an image must have different names.", found=describe(names))
     if problem := axes_problem([axis.type for axis in axes]):
-        raise MetadataError(
+        raise context.error(
             f"OME-NGFF does not allow these axes: {problem}.",
-            where=where,
             found=", ".join(f"{axis.name} ({axis.type or 'no type'})" for axis in axes),
             expected="time, then channel or a custom axis, then 2 or 3 of space",
         )
-    return [_encode_axis(axis, where=f"{where}[{index}]") for index, axis in enumerate(axes)]
+    return [_encode_axis(axis, context.below(index)) for index, axis in enumerate(axes)]
 
 
-def _encode_axis(axis: Axis, *, where: str) -> dict[str, Json]:
+def _encode_axis(axis: Axis, context: Context) -> dict[str, Json]:
     # 'SHOULD contain the field "type"': besides, the schemas of 0.4 and 0.5 count an axis without it as one
     # of space, and then refuse three others.
     kind = _NO_TYPE if axis.type is None else axis.type
-    as_text(kind, where=f"{where}.type", what=f"the type of axis {axis.name!r}")
+    as_text(kind, context.below("type"), f"the type of axis {axis.name!r}")
     item: dict[str, Json] = {"name": axis.name, "type": kind}
     unit = canonical_unit(axis.unit)
     if unit is not None:
         # "The value SHOULD be one of the following strings": the lists are those of space and time, so the
         # unit of another axis cannot be judged.
         if axis.type in ("space", "time") and not is_udunits(unit, axis.type):
-            raise MetadataError(
+            raise context.below("unit").error(
                 f"The unit {unit!r} of axis {axis.name!r} is not one that OME-NGFF knows.",
-                where=f"{where}.unit",
                 found=describe(unit),
                 expected=f"a UDUNITS name for {axis.type}, such as "
                 + ("'micrometer'" if axis.type == "space" else "'second'"),
                 hint="Use such a name, or no unit.",
             )
         item["unit"] = unit
-    return item | {key: value for key, value in axis.extra.items() if key not in ("name", "type", "unit")}
+    return item | without_keys(axis.extra, _AXIS_KEYS)
 
 
-def check_levels(levels: Sequence[Level], *, where: str) -> None:
-    """Check that there are levels, and that each has a path of its own.
-
-    Raises
-    ------
-    MetadataError
-        If there is none, two share a path, or a path leads out of the group.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.metadata.transforms import identity
-    >>> check_levels([Level(path="0", transform=identity(2))], where="datasets")
-    """
+def check_levels(levels: Sequence[Level], context: Context) -> None:
+    """Raise unless there are levels, each with a path that no other has."""
     if not levels:
-        raise MetadataError("An image must have at least one level.", where=where)
-    paths = [as_path(level.path, where=f"{where}[{index}].path") for index, level in enumerate(levels)]
+        raise context.error("An image must have at least one level.")
+    paths = [as_path(level.path, context.below(index, "path")) for index, level in enumerate(levels)]
     if len(set(paths)) < len(paths):
-        raise MetadataError("Two levels of an image have the same path.", where=where, found=describe(paths))
+        raise context.error("Two levels of an image have the same path.", found=describe(paths))
 
 
-def decode_texts(entry: Mapping[str, Json], *, where: str, notes: Notes) -> dict[str, Json]:
-    """Return what an entry says about itself: the fields `name`, `method`, `metadata` of a Multiscale.
-
-    Examples
-    --------
-    >>> decode_texts({"name": "cells", "type": "mean"}, where="multiscales[0]", notes=Notes(""))
-    {'name': 'cells', 'method': 'mean', 'metadata': None}
-    """
-    found: dict[str, Json] = {}
+def decode_description(entry: Mapping[str, Json], context: Context) -> dict[str, Json]:
+    """Return the fields `name`, `method` and `metadata` of a Multiscale."""
+    fields: dict[str, Json] = {}
     for key, kind in (("name", str), ("type", str), ("metadata", Mapping)):
         value = entry.get(key)
         if value is not None and not isinstance(value, kind):
-            notes.add(f"{where}.{key}", f"{describe(value)}, ignored")
+            context.below(key).note(f"{describe(value)}, ignored")
             value = None
-        found["method" if key == "type" else key] = value
-    return found
+        fields["method" if key == "type" else key] = value
+    return fields
 
 
-def encode_texts(multiscale: Multiscale, *, where: str) -> dict[str, Json]:
-    """Return ``name``, ``type`` and ``metadata`` of an entry, those that there are.
-
-    Raises
-    ------
-    MetadataError
-        If `name` or `method` is no text, or `metadata` no mapping.
-
-    Examples
-    --------
-    >>> encode_texts(Multiscale(version="0.5", axes=(), levels=(), name="cells"), where="multiscales[0]")
-    {'name': 'cells'}
-    """
+def encode_description(multiscale: Multiscale, context: Context) -> dict[str, Json]:
+    """Return ``name``, ``type`` and ``metadata`` of an entry, those that are given."""
     values = {"name": multiscale.name, "type": multiscale.method, "metadata": multiscale.metadata}
     for key, value in values.items():
         kind = Mapping if key == "metadata" else str
         if value is not None and not isinstance(value, kind):
-            raise MetadataError(
+            raise context.below(key).error(
                 f"The {key} of an image must be {'a mapping' if key == 'metadata' else 'text'}.",
-                where=f"{where}.{key}",
                 found=describe(value),
             )
     return {key: value for key, value in values.items() if value is not None}
 
 
 def unknown_keys(entry: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the keys of an entry of ``multiscales`` that no version gives a meaning.
-
-    Examples
-    --------
-    >>> unknown_keys({"name": "cells", "@type": "ngff:Image"})
-    {'@type': 'ngff:Image'}
-    """
-    return {key: value for key, value in entry.items() if key not in ENTRY_KEYS}
+    """Return the keys of an entry of ``multiscales`` that no version gives a meaning."""
+    return without_keys(entry, ENTRY_KEYS)

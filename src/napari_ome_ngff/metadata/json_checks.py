@@ -1,7 +1,7 @@
-"""Reading JSON values that anyone may have written: every surprise becomes a MetadataError with its place.
+"""JSON values that anyone may have written: every surprise becomes a MetadataError with its place.
 
-Nothing here recurses, and what is said about a value is short whatever its size, so that hostile metadata
-cost no more than reading them once.
+Nothing here recurses, and the description of a value is short whatever its size, so hostile metadata cost no
+more than reading them once.
 """
 
 from __future__ import annotations
@@ -9,37 +9,20 @@ from __future__ import annotations
 import json
 import math
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from itertools import islice
 
-from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
+from napari_ome_ngff.errors import OmeNgffError
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.nouns import Json
 
 _LONGEST_TEXT = 60
-
-
 _LONGEST_PATH = 4096
 
 
-_MOST_NOTES = 8
-
-
 def describe(value: Json) -> str:
-    """Say in a few words what a JSON value is.
+    """Say in a few words what a JSON value is, for an error's ``found``.
 
-    Parameters
-    ----------
-    value
-        Anything; large or deep values are named by their kind and length.
-
-    Returns
-    -------
-    str
-        Short text for an error's ``found``.
-
-    Examples
-    --------
     >>> describe([1, "a", None]), describe({"path": "0"}), describe(list(range(100)))
     ("[1, 'a', null]", 'an object with path', 'a list of 100')
     """
@@ -63,60 +46,28 @@ def _describe_scalar(value: Json) -> str:
     return repr(value) if isinstance(value, float) else f"a {type(value).__name__}"
 
 
-def as_mapping(value: Json, *, where: str, what: str = "an object") -> Mapping[str, Json]:
-    """Return `value` if it is a JSON object.
-
-    Raises
-    ------
-    MetadataError
-        If it is anything else; `what` says what it should have been.
-
-    Examples
-    --------
-    >>> as_mapping({"path": "0"}, where="datasets[0]")
-    {'path': '0'}
-    """
+def as_mapping(value: Json, context: Context, what: str = "an object") -> Mapping[str, Json]:
+    """Return `value` if it is a JSON object; `what` says in the error what it should have been."""
     if not isinstance(value, Mapping):
-        raise MetadataError(
-            f"Malformed OME-NGFF metadata: {what} was expected.",
-            where=where,
-            found=describe(value),
-            expected=what,
-        )
+        raise _malformed(value, context, what)
     return value
 
 
-def as_list(value: Json, *, where: str, what: str = "a list") -> list[Json] | tuple[Json, ...]:
-    """Return `value` if it is a JSON array.
-
-    Raises
-    ------
-    MetadataError
-        If it is anything else; `what` says what it should have been.
-
-    Examples
-    --------
-    >>> as_list([1, 2], where="axes")
-    [1, 2]
-    """
+def as_list(value: Json, context: Context, what: str = "a list") -> list[Json] | tuple[Json, ...]:
+    """Return `value` if it is a JSON array; `what` says in the error what it should have been."""
     if not isinstance(value, list | tuple):
-        raise MetadataError(
-            f"Malformed OME-NGFF metadata: {what} was expected.",
-            where=where,
-            found=describe(value),
-            expected=what,
-        )
+        raise _malformed(value, context, what)
     return value
+
+
+def _malformed(value: Json, context: Context, what: str) -> OmeNgffError:
+    return context.error(
+        f"Malformed OME-NGFF metadata: {what} was expected.", found=describe(value), expected=what
+    )
 
 
 def as_number(value: Json) -> float | None:
-    """Return `value` as a finite float, or None if it is not a finite number.
-
-    Examples
-    --------
-    >>> as_number(3), as_number("3"), as_number(True), as_number(float("nan")), as_number(10**400)
-    (3.0, None, None, None, None)
-    """
+    """Return `value` as a finite float, or None if it is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -127,13 +78,7 @@ def as_number(value: Json) -> float | None:
 
 
 def as_integer(value: Json) -> int | None:
-    """Return `value` as an integer if it is one (``2.0`` is), else None.
-
-    Examples
-    --------
-    >>> as_integer(2), as_integer(2.0), as_integer(2.5), as_integer(True), as_integer("2")
-    (2, 2, None, None, None)
-    """
+    """Return `value` as an integer if it is one (``2.0`` is), else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -141,187 +86,105 @@ def as_integer(value: Json) -> int | None:
     return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
-def as_text(value: Json, *, where: str, what: str) -> str:
-    """Return `value` if it is text that is not empty.
-
-    Raises
-    ------
-    MetadataError
-        If it is anything else; `what` says what it should have been.
-
-    Examples
-    --------
-    >>> as_text("lab", where="coordinateSystems[0].name", what="the name of a coordinate system")
-    'lab'
-    """
+def as_text(value: Json, context: Context, what: str) -> str:
+    """Return `value` if it is text that is not empty."""
     if not isinstance(value, str) or not value:
-        raise MetadataError(
-            f"Text that is not empty was expected as {what}.",
-            where=where,
-            found=describe(value),
-            expected=what,
+        raise context.error(
+            f"Text that is not empty was expected as {what}.", found=describe(value), expected=what
         )
     return value
 
 
-def as_vector(value: Json, *, ndim: int, where: str, what: str) -> tuple[float, ...]:
-    """Return a list of finite numbers, one per axis, as floats.
-
-    Raises
-    ------
-    MetadataError
-        If it is not a list, has another length than `ndim`, or an item is not a finite number.
-
-    Examples
-    --------
-    >>> as_vector([1, 0.5], ndim=2, where="scale", what="scale")
-    (1.0, 0.5)
-    """
-    items = as_list(value, where=where, what="a list of numbers")
+def as_vector(value: Json, context: Context, *, ndim: int, what: str) -> tuple[float, ...]:
+    """Return a list of finite numbers, one per axis, as floats."""
+    items = as_list(value, context, "a list of numbers")
     # 0.4 and 0.5: "The length of the scale and translation array MUST be the same as the length of axes."
     if len(items) != ndim:
-        raise MetadataError(
-            f"A {what} must have one number per axis.",
-            where=where,
-            found=describe(value),
-            expected=f"{ndim} numbers",
+        raise context.error(
+            f"A {what} must have one number per axis.", found=describe(value), expected=f"{ndim} numbers"
         )
-    numbers = tuple(as_number(item) for item in items)
-    for index, (item, number) in enumerate(zip(items, numbers, strict=True)):
+    numbers = []
+    for index, item in enumerate(items):
+        number = as_number(item)
         if number is None:
-            raise MetadataError(
+            raise context.below(index).error(
                 f"A {what} must be made of finite numbers.",
-                where=f"{where}[{index}]",
                 found=describe(item),
                 expected="a finite number",
             )
-    return tuple(number for number in numbers if number is not None)
+        numbers.append(number)
+    return tuple(numbers)
 
 
-def as_path(value: Json, *, where: str, what: str = "array") -> str:
+def as_path(value: Json, context: Context, what: str = "array") -> str:
     """Return the path of a node below the group that names it, without a trailing slash.
 
-    Raises
-    ------
-    MetadataError
-        If it is not text, or could lead out of the group (absolute, ``..``, a backslash, a drive letter).
-
-    Examples
-    --------
-    >>> as_path("scale0/image", where="datasets[0].path")
-    'scale0/image'
+    Refused if it could lead out of the group: absolute, ``..``, a backslash, a drive letter.
     """
     text = value.removesuffix("/") if isinstance(value, str) else ""
     # No store has longer names of files or keys.
     parts = text.split("/") if len(text) <= _LONGEST_PATH else []
     if not parts or any(part in ("", ".", "..") for part in parts) or re.search(r"[\\\0]|^[A-Za-z]:", text):
         # "the path to the array for this resolution relative to the current zarr group"
-        raise MetadataError(
+        raise context.error(
             f"The path of an {what} must lead to something below its group.",
-            where=where,
             found=describe(value),
             expected="names separated by '/', such as '0' or 'scale0/image'",
         )
     return text
 
 
-def plain_json(value: Json, *, where: str) -> Json:
+def number_as_text(value: Json) -> Json:
+    """Return an integer that stands in place of a path as text (Fractal has written them), else `value`."""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9
+    return str(value) if is_number else value
+
+
+def plain_json(value: Json, context: Context) -> Json:
     """Return a copy of `value` made of JSON's own types; NaN and infinities become null.
 
     JSON has no word for NaN: a reader in another language would refuse the whole document.
-
-    Raises
-    ------
-    MetadataError
-        If something in it cannot be written as JSON.
-
-    Examples
-    --------
-    >>> plain_json({"a": (1, float("nan"))}, where="metadata")
-    {'a': [1, None]}
     """
     try:
         return json.loads(json.dumps(value), parse_constant=lambda _: None)
     except (TypeError, ValueError, RecursionError) as error:
-        raise MetadataError(
+        raise context.error(
             "The metadata cannot be written as JSON.",
-            where=where,
             found=str(error)[:200],
             expected="objects, lists, text, numbers, true, false and null, not too deep",
         ) from error
 
 
-class Notes:
-    """Rules that a file breaks although it can be read: gathered, then reported in one warning.
+def without_keys(mapping: Mapping[str, Json], keys: Container[str]) -> dict[str, Json]:
+    """Return a mapping without some of its keys."""
+    return {key: value for key, value in mapping.items() if key not in keys}
 
-    Parameters
-    ----------
-    location
-        Path or URL of the group, named once in the warning.
 
-    Examples
-    --------
-    >>> notes = Notes("/data/a.zarr")
-    >>> notes.add("/data/a.zarr: multiscales[0].datasets[0].path", "a number, read as text")
-    >>> notes.lines
-    ['multiscales[0].datasets[0].path: a number, read as text']
-    """
+def items_of(value: Json, most: int) -> list[Json]:
+    """Return the first items of a list, and none of anything else."""
+    return list(value[:most]) if isinstance(value, list | tuple) else []
 
-    def __init__(self, location: str) -> None:
-        self._location = location
-        self._count = 0
-        self.lines: list[str] = []
 
-    def add(self, where: str, text: str) -> None:
-        """Note what is wrong at `where` and how it was read; only the first few are kept."""
-        self._count += 1
-        if len(self.lines) < _MOST_NOTES:
-            self.lines.append(f"{where.removeprefix(f'{self._location}: ')}: {text}")
-
-    def warn(self) -> None:
-        """Warn once about everything noted, if there is anything."""
-        if not self._count:
-            return
-        lines = [f"- {line}" for line in self.lines]
-        if self._count > len(lines):
-            lines.append(f"- and {self._count - len(lines)} more")
-        place = f" of {self._location}" if self._location else ""
-        summary = f"The OME-NGFF metadata{place} break rules; they were read as well as possible."
-        warnings.warn("\n".join([summary, *lines]), OmeNgffWarning, stacklevel=2)
+def first_items(items: list[Json] | tuple[Json, ...], most: int, context: Context, what: str) -> list[Json]:
+    """Return the items of a list that are read, and note if there are more."""
+    if len(items) > most:
+        context.note(f"{len(items)} {what}, only the first {most} are read")
+    return list(items[:most])
 
 
 def objects_in(
-    parent: Mapping[str, Json], key: str, *, where: str, notes: Notes
-) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    """Yield place and content of the objects in a list of a parent; what is no object is yielded as empty.
-
-    Examples
-    --------
-    >>> list(objects_in({"channels": [{"label": "a"}, 3]}, "channels", where="omero", notes=Notes("")))
-    [('omero.channels[0]', {'label': 'a'}), ('omero.channels[1]', {})]
-    """
-    items = parent.get(key)
+    parent: Mapping[str, Json], key: str, context: Context
+) -> Iterator[tuple[Context, Mapping[str, Json]]]:
+    """Yield place and content of the objects in a list of a parent; what is no object is yielded as empty."""
+    items, context = parent.get(key), context.below(key)
     if items is None:
         return
     if not isinstance(items, list | tuple):
-        notes.add(f"{where}.{key}", f"{describe(items)}, ignored")
+        context.note(f"{describe(items)}, ignored")
         return
     for index, item in enumerate(items):
-        place = f"{where}.{key}[{index}]"
+        at = context.below(index)
         if not isinstance(item, Mapping):
-            notes.add(place, f"{describe(item)}, ignored")
+            at.note(f"{describe(item)}, ignored")
             item = {}
-        yield place, item
-
-
-def root(where: str, container: str = "") -> str:
-    """Return what JSON paths inside a group's attributes start with: location, then `container`.
-
-    Examples
-    --------
-    >>> root("/data/a.zarr", "ome") + "multiscales[0]"
-    '/data/a.zarr: ome.multiscales[0]'
-    >>> root("") + "multiscales[0]"
-    'multiscales[0]'
-    """
-    return (f"{where}: " if where else "") + (f"{container}." if container else "")
+        yield at, item

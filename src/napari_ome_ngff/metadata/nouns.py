@@ -1,7 +1,7 @@
 """The nouns of OME-NGFF, the same for every version: what the JSON means.
 
-Plain frozen data without behaviour that needs anything but the data itself. `decode` functions make them
-from a group's attributes, `encode` functions make attributes from them.
+Plain frozen data. `decode` functions make them from a group's attributes, `encode` functions make attributes
+from them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,21 @@ Json = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """Contrast of a channel: `start` and `end` are the limits in use, `min` and `max` the possible range.
+    """Contrast of a channel.
 
-    `extra` has the keys that this package does not interpret.
+    Parameters
+    ----------
+    start, end
+        The contrast limits in use, in the array's values, or None.
+    min, max
+        The possible range, or None.
+    extra
+        Keys that this package does not interpret; written back as they were.
+
+    Examples
+    --------
+    >>> Window(start=100, end=4000, min=0, max=65535).end
+    4000
     """
 
     start: float | None = None
@@ -30,7 +42,7 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
-    """How one channel is shown (wire name: an entry of ``omero.channels``).
+    """How one channel is shown (an entry of ``omero.channels``).
 
     Parameters
     ----------
@@ -44,6 +56,11 @@ class Channel:
         Whether the channel is visible.
     extra
         Keys that this package does not interpret (``coefficient``, ``family``, ``inverted``, ...).
+
+    Examples
+    --------
+    >>> Channel(label="DAPI", color="0000FF", window=Window(start=100, end=4000, min=0, max=65535)).label
+    'DAPI'
     """
 
     label: str | None = None
@@ -55,7 +72,7 @@ class Channel:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelImage:
-    """What makes a multiscale a label image (wire name: ``image-label``).
+    """What makes a multiscale a label image (``image-label``).
 
     Parameters
     ----------
@@ -68,7 +85,13 @@ class LabelImage:
     source
         Path of the labelled image relative to this group, usually ``"../../"``, or None.
     extra
-        Keys that this package does not interpret.
+        Keys that this package does not interpret; written back as they were.
+
+    Examples
+    --------
+    >>> label = LabelImage(colors={1: (255, 0, 0, 255)}, properties=({"label-value": 1, "class": "cell"},))
+    >>> label.colors[1]
+    (255, 0, 0, 255)
     """
 
     colors: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
@@ -80,7 +103,7 @@ class LabelImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """One axis of a multiscale, in the order of the array's dimensions.
+    """One axis of a multiscale.
 
     Parameters
     ----------
@@ -91,7 +114,12 @@ class Axis:
     unit
         A UDUNITS name such as ``"micrometer"``, or whatever the file says, or None.
     extra
-        Keys of the axis that this package does not interpret; written back as they were.
+        Keys that this package does not interpret; written back as they were.
+
+    Examples
+    --------
+    >>> Axis(name="z", type="space", unit="micrometer").unit
+    'micrometer'
     """
 
     name: str
@@ -102,9 +130,22 @@ class Axis:
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleTranslation:
-    """``position = scale * index + translation``, one number per axis; index 0 is a voxel's centre.
+    """The transform ``position = scale * index + translation``, from indices to positions.
 
-    OME-NGFF 0.6, "Axes": the pixel or voxel centre is the origin of the continuous coordinate system.
+    Index 0 is the centre of a voxel (OME-NGFF 0.6, "Axes": the pixel or voxel centre is the origin of the
+    continuous coordinate system).
+
+    Parameters
+    ----------
+    scale
+        Size of a voxel along each axis, in the axis' unit; one number per axis, such as ``(z, y, x)``.
+    translation
+        Position of the centre of voxel 0 along each axis, in the axis' unit.
+
+    Examples
+    --------
+    >>> ScaleTranslation(scale=(2.0, 0.5, 0.5), translation=(0.0, 10.0, 20.0)).scale
+    (2.0, 0.5, 0.5)
     """
 
     scale: tuple[float, ...]
@@ -113,14 +154,21 @@ class ScaleTranslation:
 
 @dataclass(frozen=True, kw_only=True)
 class Affine:
-    """``position = matrix @ coordinates + translation``: from one coordinate system to another.
+    """The transform ``position = matrix @ coordinates + translation``, from one coordinate system to another.
 
     Parameters
     ----------
     matrix
-        One row per axis of the result, one column per axis of what it is applied to.
+        One row per axis of the result, one column per axis of what it is applied to. It need not be square.
     translation
-        One number per row.
+        One number per row, in the unit of the result's axis.
+
+    Examples
+    --------
+    A rotation by 90 degrees in the plane ``(y, x)``:
+
+    >>> Affine(matrix=((0.0, -1.0), (1.0, 0.0)), translation=(10.0, 0.0)).matrix[0]
+    (0.0, -1.0)
     """
 
     matrix: tuple[tuple[float, ...], ...]
@@ -129,7 +177,7 @@ class Affine:
 
 @dataclass(frozen=True, kw_only=True)
 class CoordinateSystem:
-    """Named axes that positions are said in (wire name: an entry of ``coordinateSystems``)."""
+    """Named axes that positions refer to (an entry of ``coordinateSystems``)."""
 
     name: str
     axes: tuple[Axis, ...]
@@ -137,26 +185,18 @@ class CoordinateSystem:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """How an image lies in a coordinate system that is not its intrinsic one.
-
-    Parameters
-    ----------
-    system
-        The coordinate system.
-    affine
-        From the image's intrinsic system (columns: its axes) to `system` (rows: its axes).
-    problems
-        What could not be applied, one sentence each, such as a displacement field.
-    """
+    """How an image lies in a coordinate system that is not its intrinsic one."""
 
     system: CoordinateSystem
     affine: Affine
+    """From the image's intrinsic system (columns: its axes) to `system` (rows: its axes)."""
     problems: tuple[str, ...] = ()
+    """What could not be applied, one sentence each, such as a displacement field."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """One resolution of a multiscale (wire name: dataset). Level 0 is the finest.
+    """One resolution of a multiscale (an entry of ``datasets``). Level 0 is the finest.
 
     Parameters
     ----------
@@ -164,16 +204,22 @@ class Level:
         Path of the array relative to the group that carries the metadata.
     transform
         The dataset's own transform, without the multiscale's.
-    spelled
-        ``coordinateTransformations`` of the dataset as they were read: they are written again as they were,
-        with names and unknown keys, where they still say what `transform` says.
+    original
+        ``coordinateTransformations`` of the dataset as they were read. They are written again as they were,
+        with names and unknown keys, as long as they mean what `transform` says.
     extra
-        Keys of the dataset that this package does not interpret.
+        Keys of the dataset that this package does not interpret; written back as they were.
+
+    Examples
+    --------
+    >>> level = Level(path="0", transform=ScaleTranslation(scale=(0.5, 0.5), translation=(0.0, 0.0)))
+    >>> level.transform.scale
+    (0.5, 0.5)
     """
 
     path: str
     transform: ScaleTranslation
-    spelled: Json = field(default=None, compare=False, repr=False)
+    original: Json = field(default=None, compare=False, repr=False)
     extra: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -191,12 +237,12 @@ class Multiscale:
         Finest first.
     transform
         The multiscale's own transform, applied after each level's (0.4 and 0.5), or None.
-    spelled
-        Its JSON as it was read; see `Level.spelled`.
+    original
+        Its JSON as it was read; see `Level.original`.
     system
         0.6: name of the intrinsic coordinate system, the one that the levels are placed in.
     name, method, metadata
-        Wire names ``name``, ``type`` (how the levels were made) and ``metadata``.
+        ``name``, ``type`` (how the levels were made) and ``metadata`` of the entry.
     channels
         Display settings, one per index of the channel axis, or empty.
     omero_extra
@@ -207,19 +253,26 @@ class Multiscale:
         Keys of the entry that this package does not interpret, written back as they were; for 0.6 also the
         further ``coordinateSystems`` and the transforms to them.
     unplaced
-        Paths of levels of which the file does not say where they lie (0.1 to 0.3, or a missing transform).
-        Their transform is the identity until :func:`placed_by_shapes` works it out.
+        Paths of levels that the file does not place (0.1 to 0.3, or a missing transform). Their transform is
+        the identity until it is worked out from the shapes of the arrays, as all reading functions do.
     affine
         Applied after all scales and translations: rotation, shear and mirroring of the whole image, from
         `axes` to `axes`. Drafts of 0.6 say it in the levels' transforms; it is written as a transform to a
         further coordinate system, which only 0.6 can say.
+
+    Examples
+    --------
+    >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
+    >>> level = Level(path="0", transform=ScaleTranslation(scale=(0.5, 0.5), translation=(0.0, 0.0)))
+    >>> Multiscale(version="0.5", axes=axes, levels=(level,), name="cells").dims
+    ('y', 'x')
     """
 
     version: str
     axes: tuple[Axis, ...]
     levels: tuple[Level, ...]
     transform: ScaleTranslation | None = None
-    spelled: Json = field(default=None, compare=False, repr=False)
+    original: Json = field(default=None, compare=False, repr=False)
     system: str | None = None
     name: str | None = None
     method: str | None = None
@@ -238,13 +291,13 @@ class Multiscale:
 
     @property
     def channel_axis(self) -> int | None:
-        """Position of the channel axis, or None if there is none."""
+        """Index of the channel axis, or None if there is none."""
         return next((i for i, axis in enumerate(self.axes) if axis.type == "channel"), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Acquisition:
-    """One round of imaging of a plate (wire name: an entry of ``plate.acquisitions``)."""
+    """One round of imaging of a plate (an entry of ``plate.acquisitions``)."""
 
     id: int
     name: str | None = None
@@ -253,72 +306,42 @@ class Acquisition:
 
 @dataclass(frozen=True, kw_only=True)
 class PlateWell:
-    """Where a well of a plate is (wire name: an entry of ``plate.wells``).
-
-    Parameters
-    ----------
-    path
-        Path of the well's group relative to the plate, usually ``"A/1"``.
-    row, column
-        Position in the plate's `rows` and `columns`, from 0.
-    """
+    """Where a well of a plate is (an entry of ``plate.wells``): index of its row and column, from 0."""
 
     path: str
+    """Of the well's group relative to the plate, usually ``"A/1"``."""
     row: int
     column: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plate:
-    """A plate of wells (wire name: ``plate``).
-
-    Parameters
-    ----------
-    version
-        OME-NGFF version that the metadata were read as.
-    name
-        The plate's name, or None.
-    rows, columns
-        Their names, in order.
-    wells
-        Those that have images, in the order of the file.
-    acquisitions
-        In the order of the file; empty if the file lists none.
-    field_count
-        Largest number of fields in a well, as the file says, or None.
-    extra
-        Keys that this package does not interpret.
-    """
+    """A plate of wells (``plate``); lists are in the order of the file."""
 
     version: str
     name: str | None = None
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     wells: tuple[PlateWell, ...] = ()
+    """Those that have images."""
     acquisitions: tuple[Acquisition, ...] = ()
     field_count: int | None = None
+    """Largest number of fields in a well, as the file says, or None."""
     extra: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One image of a well (wire name: an entry of ``well.images``).
-
-    Parameters
-    ----------
-    path
-        Path of the image's group relative to the well.
-    acquisition
-        The `Acquisition.id` it belongs to, or None.
-    """
+    """One image of a well (an entry of ``well.images``): its path relative to the well."""
 
     path: str
     acquisition: int | None = None
+    """`Acquisition.id` it belongs to, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Well:
-    """The images of one well (wire name: ``well``)."""
+    """The images of one well (``well``)."""
 
     version: str
     fields: tuple[Field, ...] = ()
@@ -345,18 +368,9 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """Several images and the transforms between their coordinate systems (0.6; wire name: ``scene``).
+    """Several images and the transforms between their coordinate systems (0.6, ``scene``).
 
-    Parameters
-    ----------
-    version
-        OME-NGFF version that the metadata were read as.
-    systems
-        Those of the scene itself, in order; the first is shown by default.
-    links
-        The transforms, in the order of the file.
-    extra
-        Keys that this package does not interpret.
+    Both are in the order of the file; the first system is shown by default.
     """
 
     version: str

@@ -1,7 +1,6 @@
 """Scale and translation, the transforms that place voxels: composition, inverse and their JSON.
 
-A :class:`ScaleTranslation` maps an index to a position, ``scale * index + translation``, one number per
-axis. Everything here is plain float arithmetic on tuples.
+Everything here is plain float arithmetic on tuples.
 """
 
 from __future__ import annotations
@@ -10,40 +9,30 @@ import math
 from collections.abc import Mapping, Sequence
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OptionError, UnsupportedError
-from napari_ome_ngff.metadata.json_checks import Notes, as_list, as_mapping, as_vector, describe
+from napari_ome_ngff.metadata.context import Context
+from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, as_vector, describe
 from napari_ome_ngff.metadata.nouns import Axis, Json, Multiscale, ScaleTranslation
 
 METHODS = ("mean", "mode", "nearest")
 """Ways to make a level from the one above it, as far as placement is concerned."""
 
+ONE_SCALE = (["scale"], ["scale", "translation"])
+"""Types of the transforms in a list as 0.4 and 0.5 ask for them."""
+
+_SYSTEM_KEYS = ("input", "output", "path")
+
+_MOST_STEPS = 100
+
 
 def identity(ndim: int) -> ScaleTranslation:
-    """Return the transform that leaves positions as they are.
-
-    Examples
-    --------
-    >>> identity(2)
-    ScaleTranslation(scale=(1.0, 1.0), translation=(0.0, 0.0))
-    """
+    """Return the transform that leaves positions as they are."""
     return ScaleTranslation(scale=(1.0,) * ndim, translation=(0.0,) * ndim)
 
 
 def compose(first: ScaleTranslation, then: ScaleTranslation) -> ScaleTranslation:
     """Return the transform that applies `first`, and `then` to the result: ``S * (s * i + t) + T``.
 
-    OME-NGFF 0.4, "coordinateTransformations": "The transformations in the list are applied sequentially and
-    in order."
-
-    Raises
-    ------
-    MetadataError
-        If the two have different numbers of axes.
-
-    Examples
-    --------
-    >>> level = ScaleTranslation(scale=(2.0,), translation=(0.5,))
-    >>> compose(level, ScaleTranslation(scale=(10.0,), translation=(3.0,)))
-    ScaleTranslation(scale=(20.0,), translation=(8.0,))
+    0.4, "coordinateTransformations": "The transformations in the list are applied sequentially and in order."
     """
     if len(first.scale) != len(then.scale):
         raise MetadataError(
@@ -59,18 +48,7 @@ def compose(first: ScaleTranslation, then: ScaleTranslation) -> ScaleTranslation
 
 
 def invert(transform: ScaleTranslation) -> ScaleTranslation:
-    """Return the transform that leads back from positions to indices.
-
-    Raises
-    ------
-    MetadataError
-        If a scale is zero: no index could be found again.
-
-    Examples
-    --------
-    >>> invert(ScaleTranslation(scale=(2.0,), translation=(3.0,)))
-    ScaleTranslation(scale=(0.5,), translation=(-1.5,))
-    """
+    """Return the transform from positions back to indices; a scale of zero is refused."""
     if 0.0 in transform.scale:
         raise MetadataError("A scale of zero cannot be inverted.", found=describe(transform.scale))
     return ScaleTranslation(
@@ -80,29 +58,10 @@ def invert(transform: ScaleTranslation) -> ScaleTranslation:
 
 
 def level_translation(translation: float, scale: float, factor: int, method: str) -> float:
-    """Return where voxel 0 of a coarser level lies along one axis.
+    """Return the translation of a coarser level along one axis, from that of the finer level.
 
-    OME-NGFF 0.6, "Coordinate convention": a voxel's centre is its place. A voxel made of `factor` voxels
-    lies in their middle; one that is a copy of the first of them lies where that one lies.
-
-    Parameters
-    ----------
-    translation, scale
-        Of the finer level, in the axis' unit.
-    factor
-        How many voxels of the finer level make one of the coarser.
-    method
-        ``"mean"`` or ``"mode"`` (made of all of them), or ``"nearest"`` (every `factor`-th one is kept).
-
-    Raises
-    ------
-    OptionError
-        If there is no such method.
-
-    Examples
-    --------
-    >>> level_translation(0.0, 1.0, 2, "mean"), level_translation(0.0, 1.0, 2, "nearest")
-    (0.5, 0.0)
+    0.6, "Coordinate convention": a voxel's centre is its position. A voxel made of `factor` voxels (mean,
+    mode) lies in their middle; one that is a copy of the first of them (nearest) lies where that one lies.
     """
     if method not in METHODS:
         raise OptionError(
@@ -112,28 +71,7 @@ def level_translation(translation: float, scale: float, factor: int, method: str
 
 
 def level_transform(multiscale: Multiscale, index: int) -> ScaleTranslation:
-    """Return the transform of one level from indices to positions, the multiscale's own included.
-
-    Parameters
-    ----------
-    multiscale
-        The image.
-    index
-        Which level; 0 is the finest.
-
-    Raises
-    ------
-    OptionError
-        If there is no such level.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.metadata.nouns import Level
-    >>> level = Level(path="0", transform=ScaleTranslation(scale=(2.0,), translation=(0.5,)))
-    >>> whole = ScaleTranslation(scale=(10.0,), translation=(3.0,))
-    >>> level_transform(Multiscale(version="0.5", axes=(), levels=(level,), transform=whole), 0)
-    ScaleTranslation(scale=(20.0,), translation=(8.0,))
-    """
+    """Return the transform of one level from indices to positions, the multiscale's own included."""
     if not 0 <= index < len(multiscale.levels):
         raise OptionError(
             "There is no such level.", found=describe(index), expected=f"0 to {len(multiscale.levels) - 1}"
@@ -143,198 +81,109 @@ def level_transform(multiscale: Multiscale, index: int) -> ScaleTranslation:
     return transform if multiscale.transform is None else compose(transform, multiscale.transform)
 
 
-def decode_scale_translation(transforms: Json, *, ndim: int, where: str) -> ScaleTranslation:
+def decode_scale_translation(transforms: Json, context: Context, *, ndim: int) -> ScaleTranslation:
     """Compose a list of scale, translation and identity transforms, in list order.
 
-    Parameters
-    ----------
-    transforms
-        Value of ``coordinateTransformations``; the order and number of its items are not judged.
-    ndim
-        Number of axes.
-    where
-        Location and JSON path, for errors.
-
-    Raises
-    ------
-    MetadataError
-        If an item is malformed, has a wrong length, or a scale is zero or not finite.
-    UnsupportedError
-        If an item has another type, or keeps its numbers in an array (``path``).
-
-    Examples
-    --------
-    >>> decode_scale_translation(
-    ...     [{"type": "scale", "scale": [2]}, {"type": "translation", "translation": [5]}], ndim=1, where=""
-    ... )
-    ScaleTranslation(scale=(2.0,), translation=(5.0,))
+    Order and number of the items are not judged.
     """
     result = identity(ndim)
-    for index, item in enumerate(as_list(transforms, where=where, what="a list of transforms")):
-        result = compose(result, decode_transform(item, ndim=ndim, where=f"{where}[{index}]"))
+    for index, item in enumerate(as_list(transforms, context, "a list of transforms")):
+        result = compose(result, decode_transform(item, context.below(index), ndim=ndim))
     # Finite numbers may still multiply to infinity or to zero.
-    check_transform(result, ndim=ndim, where=where)
+    check_transform(result, context, ndim=ndim)
     return result
 
 
-def decode_transform(transform: Json, *, ndim: int, where: str) -> ScaleTranslation:
-    """Return one scale, translation or identity transform.
-
-    Raises
-    ------
-    MetadataError
-        If it is malformed, has a wrong length, or a scale is zero or not finite.
-    UnsupportedError
-        If it has another type, or keeps its numbers in an array (``path``).
-
-    Examples
-    --------
-    >>> decode_transform({"type": "translation", "translation": [5]}, ndim=1, where="")
-    ScaleTranslation(scale=(1.0,), translation=(5.0,))
-    """
-    item = as_mapping(transform, where=where, what="a transform")
+def type_of(item: Mapping[str, Json], context: Context) -> str:
+    """Return the type of a transform."""
     kind = item.get("type")
-    if kind == "identity":
-        return identity(ndim)
     if not isinstance(kind, str):
-        raise MetadataError(
+        raise context.error(
             "A coordinate transform does not say its type.",
-            where=where,
             found=describe(item),
             expected="a type, such as 'scale'",
         )
+    return kind
+
+
+def types_of(steps: Sequence[Json]) -> list[Json]:
+    """Return the types of transforms, None for what is no object."""
+    return [step.get("type") if isinstance(step, Mapping) else None for step in steps]
+
+
+def decode_transform(transform: Json, context: Context, *, ndim: int) -> ScaleTranslation:
+    """Return one scale, translation or identity transform."""
+    item = as_mapping(transform, context, "a transform")
+    kind = type_of(item, context)
+    if kind == "identity":
+        return identity(ndim)
     if kind not in ("scale", "translation"):
-        raise UnsupportedError(
+        raise context.error(
             f"Levels that are placed by a transform of type {describe(kind)} cannot be shown.",
-            where=where,
             expected="scale, translation or identity",
+            kind=UnsupportedError,
         )
     if kind not in item and "path" in item:
-        raise UnsupportedError(
+        raise context.error(
             f"A {kind} whose numbers are kept in a Zarr array cannot be read.",
-            where=where,
             expected=f"the numbers in the metadata, under '{kind}'",
+            kind=UnsupportedError,
         )
-    vector = as_vector(item.get(kind), ndim=ndim, where=f"{where}.{kind}", what=kind)
+    vector = as_vector(item.get(kind), context.below(kind), ndim=ndim, what=kind)
     if kind == "translation":
         return ScaleTranslation(scale=(1.0,) * ndim, translation=vector)
     result = ScaleTranslation(scale=vector, translation=(0.0,) * ndim)
-    check_transform(result, ndim=ndim, where=f"{where}.scale")
+    check_transform(result, context.below("scale"), ndim=ndim)
     return result
 
 
-def check_transform(transform: ScaleTranslation, *, ndim: int, where: str) -> None:
-    """Check that a transform places voxels: one finite number per axis, no scale of zero.
-
-    Raises
-    ------
-    MetadataError
-        If it does not.
-
-    Examples
-    --------
-    >>> check_transform(identity(3), ndim=3, where="datasets[0]")
-    """
+def check_transform(transform: ScaleTranslation, context: Context, *, ndim: int) -> None:
+    """Raise unless a transform places voxels: one finite number per axis, no scale of zero."""
     for what, vector in (("scale", transform.scale), ("translation", transform.translation)):
         if len(vector) != ndim:
-            raise MetadataError(
-                f"A {what} must have one number per axis.",
-                where=where,
-                found=describe(vector),
-                expected=f"{ndim} numbers",
+            raise context.error(
+                f"A {what} must have one number per axis.", found=describe(vector), expected=f"{ndim} numbers"
             )
         if not all(math.isfinite(number) for number in vector):
-            raise MetadataError(
-                f"A {what} must be made of finite numbers.", where=where, found=describe(vector)
-            )
+            raise context.error(f"A {what} must be made of finite numbers.", found=describe(vector))
     if 0.0 in transform.scale:
-        raise MetadataError(
-            "A scale must not be zero: all voxels would lie at one place.",
-            where=where,
-            found=describe(transform.scale),
+        raise context.error(
+            "A scale must not be zero: all voxels would lie at one place.", found=describe(transform.scale)
         )
 
 
-def encode_transform(transform: ScaleTranslation, *, ndim: int, where: str) -> list[dict[str, Json]]:
+def encode_transform(transform: ScaleTranslation, context: Context, *, ndim: int) -> list[dict[str, Json]]:
     """Return a transform as JSON: a scale, then a translation.
 
     0.4 and 0.5: "They MUST contain exactly one scale transformation ... If translation is given it MUST be
     listed after scale".
-
-    Raises
-    ------
-    MetadataError
-        If a number is missing or not finite, or a scale is zero.
-
-    Examples
-    --------
-    >>> encode_transform(identity(1), ndim=1, where="")
-    [{'type': 'scale', 'scale': [1.0]}, {'type': 'translation', 'translation': [0.0]}]
     """
     try:
         scale = [float(number) for number in transform.scale]
         translation = [float(number) for number in transform.translation]
     except (TypeError, ValueError, OverflowError) as error:
-        raise MetadataError(
-            "A scale or translation is not made of numbers.", where=where, found=str(error)
-        ) from error
+        raise context.error("A scale or translation is not made of numbers.", found=str(error)) from error
     transform = ScaleTranslation(scale=tuple(scale), translation=tuple(translation))
-    check_transform(transform, ndim=ndim, where=where)
+    check_transform(transform, context, ndim=ndim)
     return [{"type": "scale", "scale": scale}, {"type": "translation", "translation": translation}]
 
 
-_PLAIN = (["scale"], ["scale", "translation"])
+def original_steps(original: Json, transform: ScaleTranslation) -> list[Json] | None:
+    """Return ``coordinateTransformations`` as they were read, if 0.4 and 0.5 may have them.
 
-
-_OF_SYSTEMS = ("input", "output", "path")
-
-
-def spelled_steps(spelled: Json, transform: ScaleTranslation) -> list[Json] | None:
-    """Return transforms as 0.4 and 0.5 have them, or None if they must be spelled anew.
-
-    Parameters
-    ----------
-    spelled
-        ``coordinateTransformations`` as they were read, by whatever version.
-    transform
-        What they have to say.
-
-    Examples
-    --------
-    >>> steps = [{"type": "scale", "scale": [2], "name": "binned"}]
-    >>> spelled_steps(steps, ScaleTranslation(scale=(2.0,), translation=(0.0,)))
-    [{'type': 'scale', 'scale': [2], 'name': 'binned'}]
-    >>> spelled_steps(steps, ScaleTranslation(scale=(3.0,), translation=(0.0,))) is None
-    True
+    None if they must be written anew: in another form, or with other numbers than `transform`.
     """
-    steps = list(spelled) if isinstance(spelled, list | tuple) else []
-    if _kinds(steps) not in _PLAIN or any(key in step for step in steps for key in _OF_SYSTEMS):
+    steps = list(original) if isinstance(original, list | tuple) else []
+    if types_of(steps) not in ONE_SCALE or any(key in step for step in steps for key in _SYSTEM_KEYS):
         return None
-    return steps if _say(steps, transform) else None
+    return steps if _are_equal(steps, transform) else None
 
 
-def spelled_place(
-    spelled: Json, transform: ScaleTranslation, *, path: str, system: str
+def original_transform(
+    original: Json, transform: ScaleTranslation, *, path: str, system: str
 ) -> dict[str, Json] | None:
-    """Return the transform of a level as 0.6 has it, or None if it must be spelled anew.
-
-    Parameters
-    ----------
-    spelled
-        ``coordinateTransformations`` of the dataset as they were read, by whatever version.
-    transform
-        What they have to say.
-    path, system
-        Of the level, and the coordinate system that it is placed in.
-
-    Examples
-    --------
-    >>> item = {"type": "identity", "input": {"path": "0"}, "output": {"name": "lab"}, "name": "none"}
-    >>> still = ScaleTranslation(scale=(1.0,), translation=(0.0,))
-    >>> spelled_place([item], still, path="0", system="lab")["name"]
-    'none'
-    """
-    item = spelled[0] if isinstance(spelled, list | tuple) and len(spelled) == 1 else None
+    """Return the transform of a level to its system as it was read, if 0.6 may have it; else None."""
+    item = original[0] if isinstance(original, list | tuple) and len(original) == 1 else None
     if not isinstance(item, Mapping) or None in item.values():
         return None
     # "in the input object provide path and omit name", "in the output object provide name and omit path"
@@ -344,74 +193,38 @@ def spelled_place(
     if item.get("type") == "sequence":
         steps = item.get("transformations")
         # "A sequence transformation containing one scale and one translation"
-        if not isinstance(steps, list | tuple) or _kinds(steps) != ["scale", "translation"]:
+        if not isinstance(steps, list | tuple) or types_of(steps) != ["scale", "translation"]:
             return None
-        if any(key in step for step in steps for key in _OF_SYSTEMS):
+        if any(key in step for step in steps for key in _SYSTEM_KEYS):
             return None
-    elif _kinds(steps) not in (["scale"], ["identity"]) or "path" in item:
+    elif types_of(steps) not in (["scale"], ["identity"]) or "path" in item:
         return None
-    return dict(item) if _say(steps, transform) else None
+    return dict(item) if _are_equal(steps, transform) else None
 
 
-def _kinds(steps: Sequence[Json]) -> list[Json]:
-    return [step.get("type") if isinstance(step, Mapping) else None for step in steps]
-
-
-def _say(steps: Sequence[Json], transform: ScaleTranslation) -> bool:
+def _are_equal(steps: Sequence[Json], transform: ScaleTranslation) -> bool:
     try:
-        return decode_scale_translation(steps, ndim=len(transform.scale), where="") == transform
+        return decode_scale_translation(steps, Context(), ndim=len(transform.scale)) == transform
     except OmeNgffError:
         return False
 
 
-_MOST_STEPS = 100
-
-
-def usable_steps(
-    transforms: Json, axes: Sequence[Axis], *, parameters: Mapping[str, Json], where: str, notes: Notes
-) -> Json:
-    """Return a list of transforms with numbers from arrays put in, and sizes that nobody knows made 1.
+def usable_steps(transforms: Json, axes: Sequence[Axis], context: Context) -> Json:
+    """Return a list of transforms with numbers from arrays put in, and unknown sizes made 1.
 
     Writers without a time step put 0 or null in its place. Along time or channels that says nothing about
     where a voxel lies; in space it would, and is left to be refused.
-
-    Parameters
-    ----------
-    transforms
-        Value of ``coordinateTransformations``.
-    axes
-        Of the image.
-    parameters
-        Path to content of the arrays that transforms keep their numbers in.
-    where
-        Location and JSON path of `transforms`.
-    notes
-        Where to note what breaks a rule.
-
-    Raises
-    ------
-    MetadataError
-        If there are more than anyone needs to say where something lies.
-
-    Examples
-    --------
-    >>> axes = [Axis(name="t", type="time"), Axis(name="x", type="space")]
-    >>> usable_steps([{"type": "scale", "scale": [0, 2]}], axes, parameters={}, where="", notes=Notes(""))
-    [{'type': 'scale', 'scale': [1.0, 2]}]
     """
     if not isinstance(transforms, list | tuple):
         return transforms
     if len(transforms) > _MOST_STEPS:
-        raise MetadataError(
-            "There are too many transforms in a row.", where=where, found=describe(transforms)
-        )
-    steps = []
-    for index, item in enumerate(transforms):
-        if isinstance(item, Mapping):
-            item = _with_numbers(item, parameters)
-            item = _with_known_scale(item, axes, where=f"{where}[{index}]", notes=notes)
-        steps.append(item)
-    return steps
+        raise context.error("There are too many transforms in a row.", found=describe(transforms))
+    return [
+        _with_known_scale(_with_numbers(item, context.parameters), axes, context.below(index))
+        if isinstance(item, Mapping)
+        else item
+        for index, item in enumerate(transforms)
+    ]
 
 
 def _with_numbers(item: Mapping[str, Json], parameters: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -422,17 +235,15 @@ def _with_numbers(item: Mapping[str, Json], parameters: Mapping[str, Json]) -> M
     return item
 
 
-def _with_known_scale(
-    item: Mapping[str, Json], axes: Sequence[Axis], *, where: str, notes: Notes
-) -> Mapping[str, Json]:
+def _with_known_scale(item: Mapping[str, Json], axes: Sequence[Axis], context: Context) -> Mapping[str, Json]:
     numbers = item.get("scale") if item.get("type") == "scale" else None
     if not isinstance(numbers, list | tuple) or len(numbers) != len(axes):
         return item
     unknown = [i for i, axis in enumerate(axes) if axis.type != "space" and _is_unknown(numbers[i])]
     if not unknown:
         return item
-    notes.add(
-        f"{where}.scale", f"{describe(numbers)} tells nothing about {axes[unknown[0]].name}, 1 is taken"
+    context.below("scale").note(
+        f"{describe(numbers)} tells nothing about {axes[unknown[0]].name}, 1 is taken"
     )
     return {**item, "scale": [1.0 if i in unknown else number for i, number in enumerate(numbers)]}
 

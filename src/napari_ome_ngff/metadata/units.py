@@ -32,16 +32,13 @@ _PREFIXES = MappingProxyType(
     }
 )
 
-
 SPACE_UNITS = frozenset(
     {f"{prefix}meter" for prefix in _PREFIXES} | {"angstrom", "foot", "inch", "mile", "parsec", "yard"}
 )
 """Units that OME-NGFF lists for axes of type "space"."""
 
-
 TIME_UNITS = frozenset({f"{prefix}second" for prefix in _PREFIXES} | {"day", "hour", "minute"})
 """Units that OME-NGFF lists for axes of type "time"."""
-
 
 # Case matters here: "Mm" is a megameter and "mm" a millimeter.
 _SYMBOLS = MappingProxyType(
@@ -51,7 +48,6 @@ _SYMBOLS = MappingProxyType(
     | {"A": "angstrom", "\u00c5": "angstrom", "\u212b": "angstrom", "ft": "foot", "in": "inch"}
     | {"mi": "mile", "pc": "parsec", "yd": "yard", "d": "day", "h": "hour", "hr": "hour", "min": "minute"}
 )
-
 
 # Words are compared without regard to case.
 _WORDS = MappingProxyType(
@@ -64,21 +60,17 @@ _WORDS = MappingProxyType(
     | {"secs": "second", "hrs": "hour", "mins": "minute"}
 )
 
-
 _NO_UNIT = frozenset(
     {"", "pixel", "pixels", "px", "voxel", "voxels", "dimensionless", "unitless", "none", "null"}
     # OME-XML's word for positions that were not calibrated, and words that say nothing.
     | {"reference frame", "unknown", "undefined", "n/a"}
 )
 
-
 # MICRO SIGN and GREEK SMALL LETTER MU look the same and both occur; ImageJ writes the escape as text, and the
 # last two are what UTF-8 looks like to those who take it for Latin-1.
 _MICRO = ("\\u00b5", "\\u00B5", "\u00c2\u00b5", "\u00ce\u00bc", "\u00b5", "\u03bc")
 
-
 _LONGEST = 100
-
 
 _TYPE_OF_NAME = MappingProxyType(
     {
@@ -97,19 +89,8 @@ _TYPE_OF_NAME = MappingProxyType(
 def canonical_unit(unit: str | None) -> str | None:
     """Return the UDUNITS name of a unit that may be abbreviated, in the plural or oddly spelled.
 
-    Parameters
-    ----------
-    unit
-        For example ``"um"``, ``"microns"``, ``"Seconds"``, ``"pixel"`` or None.
+    None for "no unit" (``""``, ``"pixel"``, ``"dimensionless"``, ...); an unknown unit as it is.
 
-    Returns
-    -------
-    str or None
-        The name that OME-NGFF lists; None for "no unit" (``""``, ``"pixel"``, ``"dimensionless"``, ...);
-        an unknown unit as it is.
-
-    Examples
-    --------
     >>> [canonical_unit(unit) for unit in ("um", "microns", "Seconds", "px", "furlong", None)]
     ['micrometer', 'micrometer', 'second', None, 'furlong', None]
     """
@@ -126,44 +107,15 @@ def canonical_unit(unit: str | None) -> str | None:
 
 
 def is_udunits(unit: str, type: str) -> bool:
-    """Return whether OME-NGFF lists `unit` for axes of this type.
+    """Return whether OME-NGFF lists `unit`, a full name, for axes of this type.
 
-    Parameters
-    ----------
-    unit
-        A full name such as ``"micrometer"``; see :func:`canonical_unit`.
-    type
-        Type of the axis. For other types than ``"space"`` and ``"time"`` the specification has no list of
-        its own: both lists count.
-
-    Examples
-    --------
-    >>> is_udunits("micrometer", "space"), is_udunits("micrometer", "time"), is_udunits("um", "space")
-    (True, False, False)
+    The specification has lists for ``"space"`` and ``"time"`` alone: for other types both count.
     """
     return (type != "time" and unit in SPACE_UNITS) or (type != "space" and unit in TIME_UNITS)
 
 
 def axis_type(name: str, unit: str | None) -> str | None:
-    """Return the type of an axis that does not say it: from its unit, else from a usual name.
-
-    Parameters
-    ----------
-    name
-        Name of the axis.
-    unit
-        Its unit in any spelling, or None.
-
-    Returns
-    -------
-    str or None
-        ``"space"``, ``"time"``, ``"channel"``, or None if neither tells.
-
-    Examples
-    --------
-    >>> axis_type("frames", "ms"), axis_type("c", None), axis_type("angle", None)
-    ('time', 'channel', None)
-    """
+    """Return the type of an axis that does not say it: from its unit, else from a usual name, else None."""
     canonical = canonical_unit(unit)
     if canonical in SPACE_UNITS:
         return "space"

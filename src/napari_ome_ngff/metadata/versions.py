@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from napari_ome_ngff.errors import (
@@ -19,144 +19,130 @@ from napari_ome_ngff.errors import (
     OptionError,
     UnsupportedError,
 )
-from napari_ome_ngff.metadata.group_kind import COLLECTIONS, collection, container_of
-from napari_ome_ngff.metadata.image import v04, v05, v06
-from napari_ome_ngff.metadata.json_checks import as_mapping, as_path, describe, root
+from napari_ome_ngff.metadata.context import NO_PARAMETERS, Context
+from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER, collection, container_of
+from napari_ome_ngff.metadata.image import v04, v06
+from napari_ome_ngff.metadata.image.datasets import LEGACY, decode_entries
+from napari_ome_ngff.metadata.image.label_images import decode_label_image, encode_label_image
+from napari_ome_ngff.metadata.image.omero import decode_omero, encode_omero
+from napari_ome_ngff.metadata.json_checks import as_mapping, as_path, describe, plain_json
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
 
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """What there is to know about one version of OME-NGFF.
-
-    Parameters
-    ----------
-    name
-        As it is written in metadata: ``"0.4"``, ``"0.5"`` or ``"0.6"``.
-    zarr_format
-        2 or 3: the only format of Zarr that this version allows.
-    container
-        Attribute that holds everything of ours, or "" where our keys are at the top level.
-    affines
-        Whether an image may be placed by more than scale and translation.
-    decode
-        From a group's attributes to the images in it.
-    encode
-        From an image to the attributes of its group.
-    """
+    """One version of OME-NGFF that is read and written."""
 
     name: str
     zarr_format: int
+    """The only format of Zarr that it allows."""
     container: str
+    """Attribute that holds everything of ours and the version, or "" where our keys are at the top level."""
     affines: bool
-    decode: Callable[..., tuple[Multiscale, ...]]
-    encode: Callable[[Multiscale], dict[str, Json]]
+    """Whether an image may be placed by more than scale and translation."""
+    decode_entry: Callable[[Mapping[str, Json], Context, str], Multiscale]
+    """From an entry of ``multiscales`` and the version to the image in it."""
+    encode_entry: Callable[[Multiscale, Context], dict[str, Json]]
+    """From an image to its entry of ``multiscales``, without a version."""
+
+    def attributes(self, content: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the attributes of a group with our content in its place."""
+        # 0.5: "The OME-Zarr Metadata MUST contain the version". ome-zarr-models refuses a whole image if it
+        # is missing in a labels group.
+        return {self.container: {"version": self.name, **content}} if self.container else dict(content)
 
 
 VERSIONS: Mapping[str, Version] = MappingProxyType(
     {
         "0.4": Version(
-            name="0.4", zarr_format=2, container="", affines=False, decode=v04.decode, encode=v04.encode
+            name="0.4",
+            zarr_format=2,
+            container="",
+            affines=False,
+            decode_entry=v04.decode_entry,
+            encode_entry=v04.encode_entry,
         ),
+        # The entries of 0.4, moved into the attribute "ome" that carries the one version.
         "0.5": Version(
-            name="0.5", zarr_format=3, container="ome", affines=False, decode=v05.decode, encode=v05.encode
+            name="0.5",
+            zarr_format=3,
+            container=CONTAINER,
+            affines=False,
+            decode_entry=v04.decode_entry,
+            encode_entry=v04.encode_entry,
         ),
         "0.6": Version(
-            name="0.6", zarr_format=3, container="ome", affines=True, decode=v06.decode, encode=v06.encode
+            name="0.6",
+            zarr_format=3,
+            container=CONTAINER,
+            affines=True,
+            decode_entry=v06.decode_entry,
+            encode_entry=v06.encode_entry,
         ),
     }
 )
 """The versions that are read and written, by name."""
-
-
-_NO_PARAMETERS: Mapping[str, Json] = MappingProxyType({})
-
-
-_LEGACY = ("0.1", "0.2", "0.3")
-
 
 _PREVIEW = "0.9"
 """What comes after 0.6: axes in any order and number (RFC-3), otherwise as in 0.6."""
 
 
 def decode(
-    attributes: Mapping[str, Json], *, where: str, parameters: Mapping[str, Json] = _NO_PARAMETERS
+    attributes: Mapping[str, Json], *, where: str, parameters: Mapping[str, Json] = NO_PARAMETERS
 ) -> tuple[Multiscale, ...]:
-    """Return the images that a group's attributes describe, whatever their version.
+    """Return the images that a group's attributes describe, whatever their version: one per entry.
 
-    Parameters
-    ----------
-    attributes
-        Attributes of a Zarr group of either format.
-    where
-        Path or URL of the group, for errors and warnings.
-    parameters
-        Path to content of the arrays that transforms keep their numbers in, as far as they are known.
-
-    Returns
-    -------
-    tuple of Multiscale
-        One per entry of ``multiscales``, in order. Each has at least two axes and one level, and perhaps
-        levels that are still to be placed by their sizes (`unplaced`).
-
-    Warns
-    -----
-    OmeNgffWarning
-        If the metadata break rules but say where the voxels lie, or name an unknown version.
-
-    Raises
-    ------
-    NotOmeNgffError
-        If there is nothing of OME-NGFF.
-    MetadataError
-        If it is not clear where the voxels lie.
-    UnsupportedError
-        If it is no image, or an image of a kind that cannot be shown.
-
-    Examples
-    --------
-    >>> axes = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
-    >>> place = [{"type": "scale", "scale": [0.5, 0.5]}]
-    >>> entry = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": place}]}
-    >>> decode({"multiscales": [entry]}, where="a.zarr")[0].version
-    '0.4'
+    Each has at least two axes and one level, and perhaps levels that are still to be placed by their sizes
+    (`unplaced`). Unknown keys are kept, not copied. Warns once if the metadata break rules but say where the
+    voxels lie; raises if that is not clear, or if this is no image. `where` is the path or URL of the group,
+    `parameters` what :class:`Context` says.
     """
-    found = container_of(as_mapping(attributes, where=where, what="the attributes of a group"))
+    context = Context(location=where, parameters=parameters)
+    found = container_of(as_mapping(attributes, context, "the attributes of a group"))
     if found is None:
-        raise _nothing_there(attributes, where)
-    container, own = found
-    if own.get("multiscales") is None and (kind := collection(own, container)):
-        raise UnsupportedError(COLLECTIONS[kind][1], where=where, found=f"the attribute {kind!r}")
-    name = _detect(own, container, where=where)
-    home = "" if name in _LEGACY else VERSIONS[name].container
-    if home != container:
+        raise _no_image(attributes, context)
+    container, holder = found
+    if holder.get("multiscales") is None and (kind := collection(holder, container)):
+        raise context.error(COLLECTIONS[kind][1], found=f"the attribute {kind!r}", kind=UnsupportedError)
+    name = _detect(holder, container, where)
+    version = VERSIONS["0.4" if name in LEGACY else name]
+    if version.container != container:
         _warn(f"OME-NGFF {name} metadata are not where they should be.", where)
-    if name in _LEGACY:
-        return v04.decode_legacy(own, version=name, where=where, container=container)
-    return VERSIONS[name].decode({"ome": own} if home else own, where=where, parameters=parameters)
+    inside = context.below(container)
+    # A group says once for all its images how they are shown.
+    channels, omero_extra = decode_omero(holder.get("omero"), inside.below("omero"))
+    label_image = decode_label_image(holder.get("image-label"), inside.below("image-label"))
+
+    def decode_entry(entry: Mapping[str, Json], at: Context) -> Multiscale:
+        image = version.decode_entry(entry, at, name)
+        return replace(image, channels=channels, omero_extra=omero_extra, label_image=label_image)
+
+    images = decode_entries(holder, decode_entry, inside)
+    context.warn()
+    return images
 
 
-def _nothing_there(attributes: Mapping[str, Json], where: str) -> OmeNgffError:
-    if any(isinstance(own, Mapping) and "image-label" in own for own in (attributes, attributes.get("ome"))):
+def _no_image(attributes: Mapping[str, Json], context: Context) -> OmeNgffError:
+    holders = (attributes, attributes.get(CONTAINER))
+    if any(isinstance(holder, Mapping) and "image-label" in holder for holder in holders):
         # 0.4: "image-label groups MUST also contain multiscales metadata"
-        return MetadataError("This label image does not say where its arrays are.", where=where)
-    return NotOmeNgffError(
+        return context.error("This label image does not say where its arrays are.")
+    return context.error(
         "This group holds no OME-NGFF image.",
-        where=where,
         found=describe(attributes),
         hint="Open a group whose attributes have 'multiscales'.",
+        kind=NotOmeNgffError,
     )
 
 
-def _detect(own: Mapping[str, Json], container: str, *, where: str) -> str:
+def _detect(holder: Mapping[str, Json], container: str, where: str) -> str:
     """Return the version to read as: the one that the metadata name, unless their form is another's."""
-    images = own.get("multiscales")
+    images = holder.get("multiscales")
     first = images[0] if isinstance(images, list | tuple) and images else None
     entry = first if isinstance(first, Mapping) else {}
-    tag = own.get("version") if container else entry.get("version")
-    if tag is None:
-        tag = entry.get("version") if container else own.get("version")
-    form = _looks_like(entry, container)
+    tags = [holder.get("version"), entry.get("version")]
+    tag = next((tag for tag in (tags if container else tags[::-1]) if tag is not None), None)
+    form = _version_by_form(entry, container)
     if tag is None:
         if container:
             # 0.5: "The OME-Zarr Metadata MUST contain the version"; 0.4 only has a SHOULD.
@@ -166,7 +152,7 @@ def _detect(own: Mapping[str, Json], container: str, *, where: str) -> str:
     if name == _PREVIEW:
         _warn(f"OME-NGFF {tag[:20]} is a preview that may still change; read as {form}.", where)
         return form
-    if name not in VERSIONS and name not in _LEGACY:
+    if name not in VERSIONS and name not in LEGACY:
         _warn(f"{describe(tag)} is no known version of OME-NGFF; read as {form}.", where)
         return form
     # 0.6 has coordinate systems in place of axes, which is what tells it from all others.
@@ -181,13 +167,11 @@ def _release(tag: Json) -> str:
 
     For example ``"0.4-dev-spatialdata"``, ``"0.5.2"``, ``"0.6.dev1"`` and ``"0.6rc0"``.
     """
-    found = re.match(r"v?(\d{1,3}\.\d{1,3})(?!\d)", tag.strip()) if isinstance(tag, str) else None
-    if found is None:
-        return ""
-    return found[1]
+    match = re.match(r"v?(\d{1,3}\.\d{1,3})(?!\d)", tag.strip()) if isinstance(tag, str) else None
+    return "" if match is None else match[1]
 
 
-def _looks_like(entry: Mapping[str, Json], container: str) -> str:
+def _version_by_form(entry: Mapping[str, Json], container: str) -> str:
     """Return the version whose form an entry of ``multiscales`` has."""
     if "coordinateSystems" in entry:
         return "0.6"
@@ -206,55 +190,24 @@ def _warn(summary: str, where: str) -> None:
 
 
 def check_version(version: str) -> Version:
-    """Return what there is to know about a version that is to be written.
-
-    Raises
-    ------
-    OptionError
-        If it is not one that is written.
-
-    Examples
-    --------
-    >>> check_version("0.5").zarr_format
-    3
-    """
-    found = next((known for known in VERSIONS.values() if known.name == version), None)
-    if found is None:
+    """Return what a version that is to be written needs; an unknown one is refused."""
+    # Not by the table alone: what is no text may not be hashable.
+    known = next((known for known in VERSIONS.values() if known.name == version), None)
+    if known is None:
         raise OptionError(
             "There is no such OME-NGFF version to write.",
             found=describe(version),
             expected=", ".join(repr(name) for name in VERSIONS),
         )
-    return found
+    return known
 
 
 def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
-    """Return the complete attributes of an image group in a version.
+    """Return the complete attributes of an image group in a version: plain JSON, ``multiscales`` and display.
 
-    Parameters
-    ----------
-    multiscale
-        The image, read from or made for any version.
-    version
-        ``"0.4"``, ``"0.5"`` or ``"0.6"``.
-
-    Raises
-    ------
-    MetadataError
-        If the specification forbids something; the message names the rule.
-    UnsupportedError
-        If the image is rotated or sheared, and the version older than 0.6.
-    OptionError
-        If there is no such version.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.metadata.nouns import Axis, Level
-    >>> from napari_ome_ngff.metadata.transforms import identity
-    >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
-    >>> image = Multiscale(version="0.4", axes=axes, levels=(Level(path="0", transform=identity(2)),))
-    >>> encode(image, "0.5")["ome"]["version"]
-    '0.5'
+    Refused, with the rule, if the specification forbids something, a level is not placed yet, or the image is
+    rotated or sheared and the version older than 0.6. Before 0.6, coordinate systems besides the one that the
+    levels are placed in are left out.
     """
     known = check_version(version)
     if multiscale.unplaced:
@@ -262,43 +215,28 @@ def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
             "It is not known where all levels of the image lie.",
             where="multiscales[0].datasets",
             found=describe(multiscale.unplaced),
-            hint="Place them by their sizes: metadata.shapes.placed_by_shapes.",
+            hint="Place them by their sizes: metadata.image.datasets.placed_by_shapes.",
         )
-    return known.encode(multiscale)
+    context = Context().below(known.container)
+    # Before 0.5 each part carries the version.
+    tag = {} if known.container else {"version": known.name}
+    entry = known.encode_entry(multiscale, context.below("multiscales", 0))
+    content: dict[str, Json] = {"multiscales": [tag | entry]}
+    if omero := encode_omero(multiscale, context.below("omero")):
+        content["omero"] = tag | omero
+    if multiscale.label_image is not None:
+        label = encode_label_image(multiscale.label_image, context.below("image-label"))
+        content["image-label"] = tag | label
+    return dict(plain_json(known.attributes(content), Context(path=known.container or "multiscales")))
 
 
 def encode_labels(names: Iterable[str], version: str) -> dict[str, Json]:
-    """Return the complete attributes of a ``labels`` group.
-
-    Parameters
-    ----------
-    names
-        Paths of the label images relative to the group.
-    version
-        ``"0.4"``, ``"0.5"`` or ``"0.6"``.
-
-    Raises
-    ------
-    MetadataError
-        If there is no name, one occurs twice, or one leads out of the group.
-    OptionError
-        If there is no such version.
-
-    Examples
-    --------
-    >>> encode_labels(["cells"], "0.5")
-    {'ome': {'version': '0.5', 'labels': ['cells']}}
-    """
-    found = check_version(version)
-    place = f"{root('', found.container)}labels"
-    paths = [as_path(name, where=place, what="label image") for name in names]
+    """Return the complete attributes of a ``labels`` group that lists label images by their paths."""
+    known = check_version(version)
+    context = Context().below(known.container, "labels")
+    paths = [as_path(name, context, "label image") for name in names]
     if not paths or len(set(paths)) < len(paths):
-        raise MetadataError(
-            "A labels group must list at least one label image, and each only once.",
-            where=place,
-            found=describe(paths),
+        raise context.error(
+            "A labels group must list at least one label image, and each only once.", found=describe(paths)
         )
-    if not found.container:
-        return {"labels": paths}
-    # ome-zarr-models refuses a whole image if the version is missing here.
-    return {found.container: {"version": found.name, "labels": paths}}
+    return known.attributes({"labels": paths})

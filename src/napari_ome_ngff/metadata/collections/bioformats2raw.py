@@ -1,4 +1,4 @@
-"""Several images in one group: what is written about it (``bioformats2raw.layout``). Alike in all versions.
+"""Several images in one group (``bioformats2raw.layout``), in all versions: ``series`` and OME-XML.
 
 OME-NGFF has no other way to say which images a group holds, up to and including 0.6.
 """
@@ -8,26 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
-from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES, _entries, _holder, _path
-from napari_ome_ngff.metadata.json_checks import Notes, as_path, describe, root
+from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES, entry_path, list_entries
+from napari_ome_ngff.metadata.context import Context
+from napari_ome_ngff.metadata.group_kind import holder_of
+from napari_ome_ngff.metadata.json_checks import as_path, describe
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import check_version
 
-if TYPE_CHECKING:
-    pass
-
 OME_XML = "METADATA.ome.xml"
 """Name of the document in the group ``OME``."""
 
-
 NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-
 
 _TYPES = {
     "bool": "bit",
@@ -41,19 +36,19 @@ _TYPES = {
     "float64": "double",
 }
 
-
 _UNITS = {"angstrom": "Å", "nanometer": "nm", "micrometer": "µm", "millimeter": "mm", "meter": "m"}
-
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+_LAYOUT = 3
+"""0.4, "bioformats2raw.layout": the only value that is in use."""
 
 _ORDERS = ("XYZCT", "XYZTC", "XYCTZ", "XYCZT", "XYTCZ", "XYTZC")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pixels:
-    """One image of a collection: its path, what is said of it, and what its finest level is like."""
+    """One image of a collection, with shape and data type of its finest level."""
 
     path: str
     multiscale: Multiscale
@@ -62,33 +57,10 @@ class Pixels:
 
 
 def encode_ome_xml(images: Sequence[Pixels]) -> bytes | None:
-    """Return an OME-XML document that describes images, in their order.
+    """Return an OME-XML document that describes images, in their order; None if it cannot describe one.
 
-    Parameters
-    ----------
-    images
-        The images of a collection.
-
-    Returns
-    -------
-    bytes or None
-        None if OME-XML cannot describe one of them: it knows no 64-bit integers and no axes besides x, y, z,
-        channel and time, and to leave one out would be to name the others wrongly.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.metadata.nouns import Axis, Level
-    >>> from napari_ome_ngff.metadata.transforms import identity
-    >>> axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
-    >>> noun = Multiscale(
-    ...     version="0.5", axes=axes, levels=(Level(path="0", transform=identity(2)),), name="cells"
-    ... )
-    >>> b'<Image ID="Image:0" Name="cells">' in encode_ome_xml(
-    ...     [Pixels(path="0", multiscale=noun, shape=(4, 6), dtype="uint8")]
-    ... )
-    True
-    >>> encode_ome_xml([Pixels(path="0", multiscale=noun, shape=(4, 6), dtype="int64")]) is None
-    True
+    OME-XML knows no 64-bit integers and no axes besides x, y, z, channel and time, and to leave one image out
+    would be to name the others wrongly.
     """
     described = [_image(index, image) for index, image in enumerate(images)]
     if None in described:
@@ -115,133 +87,68 @@ def _image(index: int, image: Pixels) -> str | None:
             attributes |= {f"PhysicalSize{letter}Unit": _UNITS[axis.unit]}
     channels = list(image.multiscale.channels)
     lines = [
-        f'<Image ID="Image:{image.path}"{_named(image.multiscale.name)}>',
-        f"<Pixels{_said(attributes)}>",
+        f'<Image ID="Image:{image.path}"{_name_attribute(image.multiscale.name)}>',
+        f"<Pixels{_xml_attributes(attributes)}>",
     ]
     for i in range(sizes.get("C", 1)):
         label = channels[i].label if i < len(channels) else None
-        lines.append(f'<Channel ID="Channel:{index}:{i}" SamplesPerPixel="1"{_named(label)}/>')
+        lines.append(f'<Channel ID="Channel:{index}:{i}" SamplesPerPixel="1"{_name_attribute(label)}/>')
     return "\n".join([*lines, "<MetadataOnly/>", "</Pixels>", "</Image>"])
 
 
 def _letters(multiscale: Multiscale) -> str | None:
     """One of XYZCT for each axis, or None if an axis is none of them."""
-    known = {"channel": "C", "time": "T"}
-    letters = [known.get(axis.type or "", axis.name.upper()) for axis in multiscale.axes]
-    found = "".join(letters)
-    usable = set(letters) <= set("XYZCT") and len(found) == len(set(found)) == len(letters)
-    return found if usable and {"X", "Y"} <= set(letters) else None
+    by_type = {"channel": "C", "time": "T"}
+    letters = [by_type.get(axis.type or "", axis.name.upper()) for axis in multiscale.axes]
+    usable = {"X", "Y"} <= set(letters) <= set("XYZCT") and len(set(letters)) == len(letters)
+    return "".join(letters) if usable else None
 
 
-def _named(name: str | None) -> str:
-    return _said({"Name": name}) if name else ""
+def _name_attribute(name: str | None) -> str:
+    return _xml_attributes({"Name": name}) if name else ""
 
 
-def _said(attributes: dict[str, str]) -> str:
+def _xml_attributes(attributes: dict[str, str]) -> str:
     return "".join(f" {key}={quoteattr(_NO_XML.sub('?', value))}" for key, value in attributes.items())
 
 
 def decode_series(attributes: Mapping[str, Json], *, where: str) -> tuple[str, ...]:
-    """Return the paths of the images that an ``OME`` group lists, relative to the group above it.
+    """Return the paths of the images that an ``OME`` group lists, relative to the group above it, each once.
 
     0.4, "bioformats2raw.layout": '"series" MUST be a list of string objects, each of which is a path to an
-    image group'.
-
-    Parameters
-    ----------
-    attributes
-        Attributes of the ``OME`` group.
-    where
-        Path or URL of it, for warnings.
-
-    Returns
-    -------
-    tuple of str
-        Each path once, in order; empty if nothing usable is listed.
-
-    Examples
-    --------
-    >>> decode_series({"series": ["0", "1"]}, where="")
-    ('0', '1')
+    image group'. Warns about what is not; nothing usable is no error.
     """
-    notes = Notes(where)
-    container, own = _holder(attributes, "series")
-    paths: dict[str, None] = {}
-    for spot, item in _entries(own, "series", where=root(where, container).rstrip(" ."), notes=notes):
-        path = _path(item, where=spot, what="image", notes=notes)
-        if path is not None:
-            paths[path] = None
-    notes.warn()
-    return tuple(paths)
-
-
-LAYOUT = 3
-"""0.4, "bioformats2raw.layout": the only value that is in use."""
+    container, holder = holder_of(attributes, "series")
+    context = Context(location=where).below(container)
+    paths = (entry_path(item, "image", at) for at, item in list_entries(holder, "series", context))
+    listed = tuple(dict.fromkeys(path for path in paths if path is not None))
+    context.warn()
+    return listed
 
 
 def encode_series(paths: Iterable[str], version: str) -> dict[str, dict[str, Json]]:
-    """Return the complete attributes of the groups that say which images there are.
+    """Return by path the complete attributes of the groups that say which images there are.
 
-    Parameters
-    ----------
-    paths
-        Of the images, relative to the group that holds them.
-    version
-        ``"0.4"``, ``"0.5"`` or ``"0.6"``.
-
-    Returns
-    -------
-    dict
-        Path of a group to its attributes: ``""`` for the one that holds the images, and ``"OME"``.
-
-    Raises
-    ------
-    MetadataError
-        If there is no path, one occurs twice, or one leads out of the group.
-    OptionError
-        If there is no such version.
-
-    Examples
-    --------
-    >>> encode_series(["0", "1"], "0.4")
-    {'': {'bioformats2raw.layout': 3}, 'OME': {'series': ['0', '1']}}
+    ``""`` is the group that holds the images, with these paths in it; the other one is ``"OME"``.
     """
-    found = check_version(version)
-    listed = [as_path(path, where="series", what="image") for path in paths]
+    known = check_version(version)
+    context = Context(path="series")
+    listed = [as_path(path, context, "image") for path in paths]
     if not listed or len(set(listed)) < len(listed):
-        raise MetadataError(
-            "A collection must list at least one image, and each only once.",
-            where="series",
-            found=describe(listed),
+        raise context.error(
+            "A collection must list at least one image, and each only once.", found=describe(listed)
         )
-    own: dict[str, dict[str, Json]] = {"": {"bioformats2raw.layout": LAYOUT}, "OME": {"series": listed}}
-    if not found.container:
-        return own
-    return {path: {found.container: {"version": found.name, **content}} for path, content in own.items()}
+    return {
+        "": known.attributes({"bioformats2raw.layout": _LAYOUT}),
+        "OME": known.attributes({"series": listed}),
+    }
 
 
 def names_in(xml: bytes) -> list[str | None]:
-    """Return the names of the images that an OME-XML document describes, in order.
+    """Return the names of the images that an OME-XML document describes, in order; None for one without.
 
-    Parameters
-    ----------
-    xml
-        The document. Nothing of it is kept in memory, and no entity is expanded.
-
-    Returns
-    -------
-    list of str or None
-        One per image; None for one without a name.
-
-    Raises
-    ------
-    xml.parsers.expat.ExpatError
-        If it is no XML, or declares entities.
-
-    Examples
-    --------
-    >>> names_in(b'<OME xmlns="x"><Image ID="Image:0" Name="a.czi"/><Image ID="Image:1"/></OME>')
-    ['a.czi', None]
+    Nothing else of the document is kept in memory. Raises :class:`xml.parsers.expat.ExpatError` if it is no
+    XML, or declares entities.
     """
     names: list[str | None] = []
     depth = 0

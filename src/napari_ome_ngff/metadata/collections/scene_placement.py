@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 
-from napari_ome_ngff.errors import MetadataError, OmeNgffError, OptionError
+from napari_ome_ngff.errors import MetadataError, OmeNgffError
+from napari_ome_ngff.metadata.context import NO_PARAMETERS, Context
 from napari_ome_ngff.metadata.json_checks import describe
 from napari_ome_ngff.metadata.nouns import CoordinateSystem, Json, Link, Multiscale, Scene, SystemRef, View
 from napari_ome_ngff.metadata.systems.graph import Edge, Way, ways_to
 from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
-from napari_ome_ngff.metadata.systems.view import own_edges, systems_of
+from napari_ome_ngff.metadata.systems.view import image_edges, no_such_system, systems_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,24 +30,13 @@ class SceneGraph:
 def scene_systems(scene: Scene, members: Mapping[str, Multiscale]) -> dict[str, SystemRef]:
     """Return the coordinate systems that a scene can be shown in, by the name to choose them by.
 
-    Parameters
-    ----------
-    scene
-        The scene: its own systems come first, by their names.
-    members
-        Path of each image to the image: its systems are called ``"path/name"``.
-
-    Examples
-    --------
-    >>> image = Multiscale(version="0.6", axes=(), levels=(), system="physical")
-    >>> list(scene_systems(Scene(version="0.6"), {"tile_0": image}))
-    ['tile_0/physical']
+    Its own come first; those of an image are called ``"path/name"``. `members` has the images by path.
     """
-    found = {system.name: SystemRef(name=system.name) for system in scene.systems}
+    systems = {system.name: SystemRef(name=system.name) for system in scene.systems}
     for path, member in members.items():
         for name in systems_of(member) or (member.system or "",):
-            found.setdefault(f"{path}/{name}" if name else path, SystemRef(name=name, path=path))
-    return found
+            systems.setdefault(f"{path}/{name}" if name else path, SystemRef(name=name, path=path))
+    return systems
 
 
 def place_members(
@@ -55,50 +44,22 @@ def place_members(
     members: Mapping[str, Multiscale],
     system: str | None,
     *,
-    parameters: Mapping[str, Json],
-    where: str,
+    parameters: Mapping[str, Json] = NO_PARAMETERS,
+    where: str = "",
 ) -> tuple[dict[str, View], tuple[str, ...]]:
-    """Return how each image of a scene lies in one coordinate system.
+    """Return by path how the images of a scene lie in one coordinate system, and what was not followed.
 
-    Parameters
-    ----------
-    scene
-        The scene.
-    members
-        Path of each image that is there to the image.
-    system
-        One of :func:`scene_systems`; the path of an image for its intrinsic system. None for the first system
-        of the scene or, if it has none that an image can be placed in, the intrinsic system of the first
-        image that most others can be placed in.
-    parameters
-        Path of an array that a transform keeps its numbers in to its values, relative to the scene.
-    where
-        Location of the scene.
-
-    Returns
-    -------
-    dict of View
-        By path; an image that no transform leads from to the system is missing.
-    tuple of str
-        What could not be read or followed, and which images are missing.
-
-    Raises
-    ------
-    OptionError
-        If there is no such system; the error names those that there are.
-
-    Examples
-    --------
-    >>> image = Multiscale(version="0.6", axes=(), levels=(), system="physical")
-    >>> place_members(Scene(version="0.6"), {"a": image}, "b", parameters={}, where="")
-    Traceback (most recent call last):
-    napari_ome_ngff.errors.OptionError: The scene has no coordinate system 'b'...
+    An image that no transform leads from to the system is missing, and named. `system` is one of
+    :func:`scene_systems`, or the path of an image for its intrinsic system. None stands for the first system
+    of the scene or, if it has none that an image can be placed in, for the intrinsic system of the first
+    image that most others can be placed in. `parameters` are relative to the scene.
     """
-    graph = scene_graph(scene, members, parameters=parameters, where=where)
+    context = Context(location=where, parameters=parameters)
+    graph = scene_graph(scene, members, context)
     if system is None:
         target, ways = _default(scene, members, graph)
     else:
-        target = find_system(system, scene, members, where=where)
+        target = find_system(system, scene, members, context)
         ways = ways_to(target, graph.edges, ndim=len(graph.systems[target].axes))
     views: dict[str, View] = {}
     problems = list(graph.problems)
@@ -108,13 +69,13 @@ def place_members(
             views[path] = View(system=graph.systems[target], affine=way.affine, problems=way.problems)
         else:
             problems.append(
-                f"Image {path!r} cannot be placed in {_said(target)}: no transform leads there. "
+                f"Image {path!r} cannot be placed in {_quoted(target)}: no transform leads there. "
                 "It is shown in its own place."
             )
     return views, tuple(dict.fromkeys(problems))
 
 
-def _said(ref: SystemRef) -> str:
+def _quoted(ref: SystemRef) -> str:
     return describe(f"{ref.path}/{ref.name}" if ref.path and ref.name else ref.path or ref.name)
 
 
@@ -122,28 +83,24 @@ def _intrinsic(path: str, member: Multiscale) -> SystemRef:
     return SystemRef(name=member.system or "", path=path)
 
 
-def find_system(name: str, scene: Scene, members: Mapping[str, Multiscale], *, where: str) -> SystemRef:
+def find_system(name: str, scene: Scene, members: Mapping[str, Multiscale], context: Context) -> SystemRef:
     """Return the system of a scene that has a name: its own, that of an image, or the only one called so."""
-    known = scene_systems(scene, members)
-    if name in known:
-        return known[name]
+    systems = scene_systems(scene, members)
+    if name in systems:
+        return systems[name]
     if name in members:
         return _intrinsic(name, members[name])
     # A name that only one image uses is clear enough.
-    alike = [ref for ref in known.values() if ref.name == name]
-    if len(alike) == 1:
-        return alike[0]
-    raise OptionError(
-        f"The scene has no coordinate system {describe(name)}.",
-        where=where,
-        expected=", ".join(map(describe, islice(known, 20))) or "none: it has no named coordinate systems",
-    )
+    namesakes = [ref for ref in systems.values() if ref.name == name]
+    if len(namesakes) == 1:
+        return namesakes[0]
+    raise no_such_system("scene", name, systems, context)
 
 
 def _default(
     scene: Scene, members: Mapping[str, Multiscale], graph: SceneGraph
 ) -> tuple[SystemRef, dict[SystemRef, Way]]:
-    """Return the system to show a scene in, and the ways there.
+    """Return the system to show a scene in, and the ways to it.
 
     "RECOMMENDED that the scene's first entry under the coordinateSystems field is used as the default"
     """
@@ -167,27 +124,26 @@ def _default(
     return best[1], best[2]
 
 
-def scene_graph(
-    scene: Scene, members: Mapping[str, Multiscale], *, parameters: Mapping[str, Json], where: str
-) -> SceneGraph:
+def scene_graph(scene: Scene, members: Mapping[str, Multiscale], context: Context) -> SceneGraph:
     """Return the graph of a scene and of the images that are there."""
     systems = {SystemRef(name=system.name): system for system in scene.systems}
     edges: list[Edge] = []
     problems: dict[str, None] = {}
-    below = _by_member(parameters, members)
+    parameters = _by_member(context.parameters, members)
     for path, member in members.items():
         intrinsic = CoordinateSystem(name=member.system or "", axes=member.axes)
         named = systems_of(member) or {intrinsic.name: intrinsic}
         systems |= {SystemRef(name=name, path=path): system for name, system in named.items()}
-        place = f"{where}/{path}" if where else path
-        for edge in own_edges(member, path=path, parameters=below.get(path, {}), where=place):
+        location = f"{context.location}/{path}" if context.location else path
+        inside = Context(location, parameters=parameters.get(path, {}))
+        for edge in image_edges(member, inside, path=path):
             if isinstance(edge, Edge):
                 edges.append(edge)
             else:
                 problems[edge] = None
     for link in scene.links:
         try:
-            edges.append(_edge(link, members, systems, parameters, problems))
+            edges.append(_edge(link, members, systems, context.parameters, problems))
         except OmeNgffError as error:
             problems[f"{error.summary.removesuffix('.')}; not followed ({link.where})."] = None
     return SceneGraph(systems=systems, edges=tuple(edges), problems=tuple(problems))
@@ -197,14 +153,14 @@ def _by_member(
     parameters: Mapping[str, Json], members: Mapping[str, Multiscale]
 ) -> dict[str, dict[str, Json]]:
     """Return for each image the parameters below it, relative to it."""
-    found: dict[str, dict[str, Json]] = {}
+    below: dict[str, dict[str, Json]] = {}
     for key, value in parameters.items():
         parts = key.split("/")
         for cut in range(1, len(parts)):
             path = "/".join(parts[:cut])
             if path in members:
-                found.setdefault(path, {})["/".join(parts[cut:])] = value
-    return found
+                below.setdefault(path, {})["/".join(parts[cut:])] = value
+    return below
 
 
 def _edge(
@@ -220,10 +176,9 @@ def _edge(
     # it is taken to have as many axes.
     inputs = axes[0] or axes[1]
     if inputs is None:
-        raise MetadataError(f"Nothing is known of {_said(ends[0])} and {_said(ends[1])}.")
-    way = decode_two_way(
-        link.transform, inputs=inputs, outputs=axes[1], parameters=parameters, where=link.where
-    )
+        raise MetadataError(f"Nothing is known of {_quoted(ends[0])} and {_quoted(ends[1])}.")
+    context = Context(path=link.where, parameters=parameters)
+    way = decode_two_way(link.transform, context, inputs=inputs, outputs=axes[1])
     return Edge(input=ends[0], output=ends[1], way=way)
 
 
@@ -240,13 +195,13 @@ def _resolved(
     member = members.get(ref.path)
     if member is None:
         if not ref.path:
-            problems[f"{_said(ref)} is no coordinate system of the scene ({where})."] = None
+            problems[f"{_quoted(ref)} is no coordinate system of the scene ({where})."] = None
         return ref
-    own = _intrinsic(ref.path, member)
+    intrinsic = _intrinsic(ref.path, member)
     if not ref.name or member.system is None:
-        return own
+        return intrinsic
     if len(systems_of(member)) == 1:
-        problems[f"{_said(ref)} is not there, {_said(own)} is taken instead ({where})."] = None
-        return own
-    problems[f"{_said(ref)} is no coordinate system of that image ({where})."] = None
+        problems[f"{_quoted(ref)} is not there, {_quoted(intrinsic)} is taken instead ({where})."] = None
+        return intrinsic
+    problems[f"{_quoted(ref)} is no coordinate system of that image ({where})."] = None
     return ref

@@ -34,61 +34,39 @@ class Way:
 
 
 def ways_to(target: SystemRef, edges: Iterable[Edge], *, ndim: int) -> dict[SystemRef, Way]:
-    """Return the ways from all systems to one of them: with the fewest problems, then the fewest steps.
+    """Return the ways from all systems to one with `ndim` axes: the fewest problems, then the fewest steps.
 
-    Parameters
-    ----------
-    target
-        Where to get.
-    edges
-        The transforms; of those between the same systems the first counts.
-    ndim
-        Number of axes of `target`.
-
-    Returns
-    -------
-    dict
-        Each system that leads to `target`, which is among them, and how.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
-    >>> move = {"type": "translation", "translation": [5]}
-    >>> way = decode_two_way(move, inputs="x", outputs="x", parameters={}, where="")
-    >>> lab, stage = SystemRef(name="lab"), SystemRef(name="stage")
-    >>> edges = [Edge(input=lab, output=stage, way=way)]
-    >>> ways_to(lab, edges, ndim=1)[stage].affine.translation
-    (-5.0,)
+    The target is among them. Of transforms between the same two systems the first counts.
     """
     into = _steps(edges)
-    found: dict[SystemRef, Way] = {}
+    ways: dict[SystemRef, Way] = {}
     order = count()
     heap = [(0, 0, next(order), target, Way(affine=identity_affine(ndim)))]
     while heap:
         _, steps, _, here, way = heapq.heappop(heap)
-        if here in found:
+        if here in ways:
             continue
-        found[here] = way
-        for there, affine, problems in into.get(here, ()):
-            if there in found or len(affine.matrix) != len(way.affine.matrix[0]):
+        ways[here] = way
+        for source, affine, problems in into.get(here, ()):
+            if source in ways or len(affine.matrix) != len(way.affine.matrix[0]):
                 continue
             longer = compose_affine(affine, way.affine)
             if is_finite(longer):
                 all_problems = tuple(dict.fromkeys((*problems, *way.problems)))
                 further = Way(affine=longer, problems=all_problems)
-                heapq.heappush(heap, (len(all_problems), steps + 1, next(order), there, further))
-    return found
+                heapq.heappush(heap, (len(all_problems), steps + 1, next(order), source, further))
+    return ways
 
 
 def _steps(edges: Iterable[Edge]) -> dict[SystemRef, list[tuple[SystemRef, Affine, tuple[str, ...]]]]:
-    """Return for each system where one can come from, with the affine that leads here."""
+    """Return for each system which systems lead to it in one step, and by which affine."""
     into: dict[SystemRef, list[tuple[SystemRef, Affine, tuple[str, ...]]]] = {}
     backward = []
     for edge in edges:
         into.setdefault(edge.output, []).append((edge.input, edge.way.forward, edge.way.problems))
         if edge.way.backward is not None:
             backward.append((edge.input, edge.output, edge.way.backward, edge.way.problems))
-    # After all that are said forward: a transform that is given is better than an inverted one.
-    for here, there, affine, problems in backward:
-        into.setdefault(here, []).append((there, affine, problems))
+    # After all forward ones: a transform that is given is better than an inverted one.
+    for here, source, affine, problems in backward:
+        into.setdefault(here, []).append((source, affine, problems))
     return into

@@ -7,100 +7,60 @@ transforms are in :mod:`~napari_ome_ngff.metadata.systems.read_transform`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.affine import affine_of, identity_affine, invert_affine
 from napari_ome_ngff.metadata.axes import MOST_AXES
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.json_checks import as_integer, as_list, as_mapping, as_path, as_vector, describe
 from napari_ome_ngff.metadata.nouns import Affine, Json, ScaleTranslation
+from napari_ome_ngff.metadata.transforms import type_of
 
 _FIELDS = {"displacements": "displacement field", "coordinates": "coordinate field"}
-
 
 _WITH_NUMBERS = ("scale", "translation", "affine", "rotation")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoWay:
-    """What a transform does.
-
-    Parameters
-    ----------
-    forward
-        From the input system to the output system.
-    backward
-        From the output system to the input system, or None if there is no way back.
-    problems
-        What of it could not be read as an affine and is left out, one sentence each.
-    """
+    """A transform as affines, from the input system to the output system and back."""
 
     forward: Affine
     backward: Affine | None
+    """None if it cannot be inverted."""
     problems: tuple[str, ...] = ()
+    """What of it could not be read as an affine and is left out, one sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A transform that is to be read.
-
-    Parameters
-    ----------
-    item
-        The JSON.
-    inputs
-        Names of the axes that it is applied to.
-    outputs
-        Names of the axes of the result, or empty where they are not known.
-    parameters
-        Path of an array that a transform keeps its numbers in to its values, as nested lists.
-    where
-        Location and JSON path.
-    """
+    """A transform that is to be read, and the names of the axes of its two systems."""
 
     item: Json
     inputs: tuple[str, ...]
     outputs: tuple[str, ...] = ()
-    parameters: Mapping[str, Json] = field(default_factory=dict)
-    where: str = ""
+    """Empty where they are not known."""
+    context: Context
 
 
 def decode_simple(task: Task) -> TwoWay | None:
-    """Return what a transform does that is not made of other transforms, or None if it is of no such type.
-
-    Raises
-    ------
-    MetadataError
-        If it is malformed, does not fit the number of axes, or its numbers are missing or not finite.
-
-    Examples
-    --------
-    >>> task = Task(item={"type": "mapAxis", "mapAxis": [1, 0]}, inputs=("y", "x"))
-    >>> decode_simple(task).forward.matrix
-    ((0.0, 1.0), (1.0, 0.0))
-    """
-    item = as_mapping(task.item, where=task.where, what="a transform")
-    kind, ndim = item.get("type"), len(task.inputs)
-    if not isinstance(kind, str):
-        raise MetadataError(
-            "A coordinate transform does not say its type.",
-            where=task.where,
-            found=describe(item),
-            expected="a type, such as 'scale'",
-        )
+    """Return a transform that is not made of other transforms, or None if it is of no such type."""
+    item = as_mapping(task.item, task.context, "a transform")
+    kind, ndim = type_of(item, task.context), len(task.inputs)
     if kind == "identity":
         return two_way(identity_affine(ndim))
     if kind in _FIELDS:
         return TwoWay(
             forward=identity_affine(ndim),
             backward=identity_affine(ndim),
-            problems=(f"A {_FIELDS[kind]} is not applied ({task.where}).",),
+            problems=(f"A {_FIELDS[kind]} is not applied ({task.context.where}).",),
         )
     if kind in ("scale", "translation"):
-        vector = as_vector(_numbers(task, kind), ndim=ndim, where=f"{task.where}.{kind}", what=kind)
-        still, zeros = (1.0,) * ndim, (0.0,) * ndim
-        scale, shift = (vector, zeros) if kind == "scale" else (still, vector)
+        vector = as_vector(_numbers(task, kind), task.context.below(kind), ndim=ndim, what=kind)
+        ones, zeros = (1.0,) * ndim, (0.0,) * ndim
+        scale, shift = (vector, zeros) if kind == "scale" else (ones, vector)
         return two_way(affine_of(ScaleTranslation(scale=scale, translation=shift)))
     if kind == "affine":
         rows = _matrix(task, kind, columns=ndim + 1)
@@ -110,8 +70,8 @@ def decode_simple(task: Task) -> TwoWay | None:
     if kind == "rotation":
         rows = _matrix(task, kind, columns=ndim)
         if len(rows) != ndim:
-            raise MetadataError(
-                "A rotation must have as many rows as columns.", where=task.where, found=f"{len(rows)} rows"
+            raise task.context.error(
+                "A rotation must have as many rows as columns.", found=f"{len(rows)} rows"
             )
         return two_way(Affine(matrix=rows, translation=(0.0,) * ndim))
     if kind == "mapAxis":
@@ -120,13 +80,7 @@ def decode_simple(task: Task) -> TwoWay | None:
 
 
 def two_way(forward: Affine, problems: tuple[str, ...] = ()) -> TwoWay:
-    """Return an affine with its inverse, if there is one.
-
-    Examples
-    --------
-    >>> two_way(Affine(matrix=((2.0,),), translation=(0.0,))).backward
-    Affine(matrix=((0.5,),), translation=(0.0,))
-    """
+    """Return an affine with its inverse, if there is one."""
     try:
         backward = invert_affine(forward)
     except MetadataError:
@@ -135,111 +89,91 @@ def two_way(forward: Affine, problems: tuple[str, ...] = ()) -> TwoWay:
 
 
 def _numbers(task: Task, key: str) -> Json:
-    """Return what a transform says in place, or in the array that it names."""
+    """Return the numbers of a transform, in place or from the array that it names."""
     if task.item.get(key) is not None or task.item.get("path") is None:
         return task.item.get(key)
-    path = as_path(task.item["path"], where=f"{task.where}.path")
-    if path not in task.parameters:
-        raise MetadataError(
+    at = task.context.below("path")
+    path = as_path(task.item["path"], at)
+    if path not in at.parameters:
+        raise at.error(
             f"The array that holds the numbers of a transform of type {key!r} cannot be read.",
-            where=f"{task.where}.path",
             found=describe(path),
         )
-    return task.parameters[path]
+    return at.parameters[path]
 
 
 def _matrix(task: Task, key: str, *, columns: int) -> tuple[tuple[float, ...], ...]:
-    where = f"{task.where}.{key}"
-    rows = as_list(_numbers(task, key), where=where, what="a list of rows")
+    at = task.context.below(key)
+    rows = as_list(_numbers(task, key), at, "a list of rows")
     # "the outer array MUST be length M and the inner arrays MUST be length N+1"
     if not 1 <= len(rows) <= MOST_AXES:
-        raise MetadataError("A matrix must have one row per axis.", where=where, found=f"{len(rows)} rows")
+        raise at.error("A matrix must have one row per axis.", found=f"{len(rows)} rows")
     return tuple(
-        as_vector(row, ndim=columns, where=f"{where}[{index}]", what="row of a matrix")
+        as_vector(row, at.below(index), ndim=columns, what="row of a matrix")
         for index, row in enumerate(rows)
     )
 
 
-def _choose(chosen: Sequence[int | None], *, inputs: int) -> Affine:
+def _selection(chosen: Sequence[int | None], *, inputs: int) -> Affine:
     """Return the affine of which each result is one of the inputs, or zero for None."""
-    rows = (tuple(float(own == column) for column in range(inputs)) for own in chosen)
+    rows = (tuple(float(index == column) for column in range(inputs)) for index in chosen)
     return Affine(matrix=tuple(rows), translation=(0.0,) * len(chosen))
 
 
-def axis_indices(value: Json, names: Sequence[str], *, count: int, where: str) -> list[int]:
-    """Return different axes of `count`, said by index, or by name as in drafts.
-
-    Raises
-    ------
-    MetadataError
-        If one is not there, or said twice.
-
-    Examples
-    --------
-    >>> axis_indices(["x", 0], "yx", count=2, where="inputAxes")
-    [1, 0]
-    """
-    found = []
-    for place, item in enumerate(as_list(value, where=where, what="a list of axes")):
+def axis_indices(value: Json, names: Sequence[str], context: Context, *, count: int) -> list[int]:
+    """Return different axes of `count`, given by index, or by name as in drafts."""
+    indices: list[int] = []
+    for position, item in enumerate(as_list(value, context, "a list of axes")):
         index = names.index(item) if isinstance(item, str) and item in names else as_integer(item)
-        if index is None or not 0 <= index < count or index in found:
-            raise MetadataError(
+        if index is None or not 0 <= index < count or index in indices:
+            raise context.below(position).error(
                 "A transform names an axis that is not there, or names it twice.",
-                where=f"{where}[{place}]",
                 found=describe(item),
                 expected=f"different numbers from 0 to {count - 1}",
             )
-        found.append(index)
-    return found
+        indices.append(index)
+    return indices
 
 
 def _map_axis(task: Task, item: Mapping[str, Json]) -> TwoWay:
-    value, where, ndim = item.get("mapAxis"), f"{task.where}.mapAxis", len(task.inputs)
+    value, at, ndim = item.get("mapAxis"), task.context.below("mapAxis"), len(task.inputs)
     if isinstance(value, Mapping):
         # Drafts: the name of each axis of the output to that of the input.
         value = [value.get(name) for name in task.outputs]
     # "The value at position i in the array indicates which input axis becomes the i-th output axis."
-    order = axis_indices(value, task.inputs, count=ndim, where=where)
+    order = axis_indices(value, task.inputs, at, count=ndim)
     # "The length of the array MUST equal the number of dimensions ... Each index MUST appear exactly once"
     if len(order) != ndim:
-        raise MetadataError(
+        raise at.error(
             "A transform of type 'mapAxis' must name each axis.",
-            where=where,
             found=describe(order),
             expected=f"{ndim} numbers",
         )
-    return two_way(_choose(order, inputs=ndim))
+    return two_way(_selection(order, inputs=ndim))
 
 
 def _project_axis(task: Task, item: Mapping[str, Json]) -> TwoWay:
     ndim, key = len(task.inputs), "createdOutputs"
-    dropped = axis_indices(
-        item.get("droppedInputs") or [], task.inputs, count=ndim, where=f"{task.where}.droppedInputs"
-    )
-    created = as_list(item.get(key) or [], where=f"{task.where}.{key}", what="a list of axes")
+    at = task.context.below("droppedInputs")
+    dropped = axis_indices(item.get("droppedInputs") or [], task.inputs, at, count=ndim)
+    at = task.context.below(key)
+    created = as_list(item.get(key) or [], at, "a list of axes")
     count = ndim - len(dropped) + len(created)
     if not 1 <= count <= MOST_AXES:
-        raise MetadataError("A transform must lead to some axes.", where=task.where, found=f"{count} axes")
-    new = axis_indices(created, task.outputs, count=count, where=f"{task.where}.{key}")
+        raise task.context.error("A transform must lead to some axes.", found=f"{count} axes")
+    new = axis_indices(created, task.outputs, at, count=count)
     kept = iter(column for column in range(ndim) if column not in dropped)
     chosen = [None if row in new else next(kept) for row in range(count)]
     back = [chosen.index(column) for column in range(ndim) if column in chosen]
     # "not invertible in general if a dimension is dropped"
     return TwoWay(
-        forward=_choose(chosen, inputs=ndim),
-        backward=None if dropped else _choose(back, inputs=count),
+        forward=_selection(chosen, inputs=ndim),
+        backward=None if dropped else _selection(back, inputs=count),
     )
 
 
 def parts_of(transforms: Iterable[Json]) -> Iterator[Mapping[str, Json]]:
-    """Yield transforms and all transforms in them, without judging any.
-
-    Examples
-    --------
-    >>> inner = {"type": "scale", "path": "numbers"}
-    >>> [part["type"] for part in parts_of([{"type": "bijection", "forward": inner}])]
-    ['bijection', 'scale']
-    """
+    """Yield transforms and all transforms in them, without judging any."""
     stack = list(transforms)[::-1]
     while stack:
         item = stack.pop()
@@ -255,17 +189,12 @@ def number_paths(transforms: Iterable[Json]) -> Iterator[str]:
     """Yield the paths of arrays in which transforms, or transforms in them, keep their numbers.
 
     Fields are left out: they are not applied, and may be as large as an image.
-
-    Examples
-    --------
-    >>> list(number_paths([{"type": "affine", "path": "m"}, {"type": "displacements", "path": "field"}]))
-    ['m']
     """
     # Not more than anyone needs: the file may have a million.
     for part in islice(parts_of(transforms), 10_000):
         kind, path = part.get("type"), part.get("path")
         if kind in _WITH_NUMBERS and path is not None and part.get(str(kind)) is None:
             try:
-                yield as_path(path, where="")
+                yield as_path(path, Context())
             except MetadataError:
                 continue  # named when the transform is read

@@ -12,7 +12,9 @@ from itertools import islice
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OptionError, UnsupportedError
 from napari_ome_ngff.metadata.affine import compose_affine
 from napari_ome_ngff.metadata.axes import decode_axes
-from napari_ome_ngff.metadata.json_checks import Notes, describe, root
+from napari_ome_ngff.metadata.context import NO_PARAMETERS, Context
+from napari_ome_ngff.metadata.group_kind import CONTAINER
+from napari_ome_ngff.metadata.json_checks import describe, items_of
 from napari_ome_ngff.metadata.nouns import Affine, CoordinateSystem, Json, Multiscale, SystemRef, View
 from napari_ome_ngff.metadata.systems.graph import Edge, ways_to
 from napari_ome_ngff.metadata.systems.read_simple import number_paths
@@ -21,102 +23,61 @@ from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
 SHOWN_KEY = "napari-ome-ngff"
 """Key of an entry of ``multiscales`` that says in which of its systems the image is to be shown.
 
-0.6: the intrinsic system "should be used for viewing and processing unless a use case dictates otherwise". A
-layer that was turned on the screen is such a case, and the specification has no word for it.
+A layer that was rotated on the screen is a use case that dictates otherwise, and the specification has no
+word for it.
 """
+
+_TRANSFORMS = "coordinateTransformations"
+
+_MOST_ITEMS = 4096
+"""Not more than anyone needs: the file may have a million."""
 
 
 def parameter_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
-    """Return the paths of the arrays that the transforms of a group keep their numbers in.
+    """Return the paths of the arrays that the transforms of an image or a scene keep their numbers in.
 
-    Displacement and coordinate fields are not among them: they are not applied.
-
-    Parameters
-    ----------
-    attributes
-        Attributes of the group of an image or a scene, of any version.
-
-    Returns
-    -------
-    tuple of str
-        Relative to the group, each once; transforms that are malformed are passed over.
-
-    Examples
-    --------
-    >>> scene = {"coordinateTransformations": [{"type": "affine", "path": "coordinateTransformations/a"}]}
-    >>> parameter_paths({"ome": {"version": "0.6", "scene": scene}})
-    ('coordinateTransformations/a',)
+    Relative to the group, each once; malformed transforms, and fields, which are not applied, are left out.
     """
-    found: dict[str, None] = {}
-    for own in (attributes.get("ome"), attributes):
-        holder = own if isinstance(own, Mapping) else {}
-        entries = [holder.get("scene"), *_items(holder.get("multiscales"))]
-        for entry in entries:
-            places = [entry, *_items(entry.get("datasets"))] if isinstance(entry, Mapping) else []
-            for place in places:
-                key = "coordinateTransformations"
-                transforms = place.get(key) if isinstance(place, Mapping) else None
-                found.update(dict.fromkeys(number_paths(_items(transforms))))
-    return tuple(found)
-
-
-def _items(value: Json) -> list[Json]:
-    # Not more than anyone needs: the file may have a million.
-    return list(value[:4096]) if isinstance(value, list | tuple) else []
+    paths: dict[str, None] = {}
+    for holder in (attributes.get(CONTAINER), attributes):
+        if not isinstance(holder, Mapping):
+            continue
+        for entry in (holder.get("scene"), *items_of(holder.get("multiscales"), _MOST_ITEMS)):
+            datasets = items_of(entry.get("datasets"), _MOST_ITEMS) if isinstance(entry, Mapping) else ()
+            for part in (entry, *datasets):
+                transforms = part.get(_TRANSFORMS) if isinstance(part, Mapping) else None
+                paths.update(dict.fromkeys(number_paths(items_of(transforms, _MOST_ITEMS))))
+    return tuple(paths)
 
 
 def systems_of(multiscale: Multiscale) -> dict[str, CoordinateSystem]:
-    """Return the coordinate systems of an image by name, the intrinsic one first.
+    """Return the coordinate systems of an image by name, the intrinsic one first; none before 0.6.
 
-    Parameters
-    ----------
-    multiscale
-        The image. Before 0.6 there are none; systems without axes that can be read are left out.
-
-    Examples
-    --------
-    >>> systems_of(Multiscale(version="0.5", axes=(), levels=()))
-    {}
+    Systems without axes that can be read are left out.
     """
     if multiscale.system is None:
         return {}
-    found = {multiscale.system: CoordinateSystem(name=multiscale.system, axes=multiscale.axes)}
-    for item in _items(multiscale.extra.get("coordinateSystems")):
+    systems = {multiscale.system: CoordinateSystem(name=multiscale.system, axes=multiscale.axes)}
+    for item in items_of(multiscale.extra.get("coordinateSystems"), _MOST_ITEMS):
         name = item.get("name") if isinstance(item, Mapping) else None
-        if not isinstance(name, str) or name in found:
+        if not isinstance(name, str) or name in systems:
             continue
         try:
-            axes = decode_axes(item.get("axes"), where="", notes=Notes(""))
+            axes = decode_axes(item.get("axes"), Context())
         except MetadataError:
             continue
-        found[name] = CoordinateSystem(name=name, axes=axes)
-    return found
+        systems[name] = CoordinateSystem(name=name, axes=axes)
+    return systems
 
 
-def own_edges(
-    multiscale: Multiscale, *, path: str = "", parameters: Mapping[str, Json], where: str
-) -> Iterator[Edge | str]:
+def image_edges(multiscale: Multiscale, context: Context, *, path: str = "") -> Iterator[Edge | str]:
     """Yield the transforms between the systems of one image, or a sentence for one that cannot be read.
 
-    Parameters
-    ----------
-    multiscale
-        The image.
-    path
-        Path that the result names the image by.
-    parameters
-        Path of an array, relative to the image, to its values as nested lists.
-    where
-        Location of the image.
-
-    Examples
-    --------
-    >>> list(own_edges(Multiscale(version="0.5", axes=(), levels=()), parameters={}, where=""))
-    []
+    `path` is what the result names the image by, `context` that of the image.
     """
     systems = systems_of(multiscale)
-    for index, item in enumerate(_items(multiscale.extra.get("coordinateTransformations"))):
-        place = f"{root(where)}coordinateTransformations[{index}]"
+    for index, item in enumerate(items_of(multiscale.extra.get(_TRANSFORMS), _MOST_ITEMS)):
+        at = context.below(_TRANSFORMS, index)
         ends = [item.get(key) if isinstance(item, Mapping) else None for key in ("input", "output")]
         # What leads to a label image says how that one lies, not this one.
         if any(isinstance(end, Mapping) and end.get("path") is not None for end in ends):
@@ -124,160 +85,84 @@ def own_edges(
         names = [end.get("name") if isinstance(end, Mapping) else None for end in ends]
         start, end = (systems.get(name) if isinstance(name, str) else None for name in names)
         if start is None or end is None:
-            yield f"A transform names a coordinate system that is not there ({place})."
+            yield f"A transform names a coordinate system that is not there ({at.where})."
             continue
+        axes = [[axis.name for axis in system.axes] for system in (start, end)]
         try:
-            way = decode_two_way(
-                item,
-                inputs=[axis.name for axis in start.axes],
-                outputs=[axis.name for axis in end.axes],
-                parameters=parameters,
-                where=place,
-            )
+            way = decode_two_way(item, at, inputs=axes[0], outputs=axes[1])
         except OmeNgffError as error:
-            yield f"{error.summary.removesuffix('.')} ({place})."
+            yield f"{error.summary.removesuffix('.')} ({at.where})."
             continue
-        yield Edge(
-            input=SystemRef(name=start.name, path=path),
-            output=SystemRef(name=end.name, path=path),
-            way=way,
-        )
+        refs = [SystemRef(name=system.name, path=path) for system in (start, end)]
+        yield Edge(input=refs[0], output=refs[1], way=way)
 
 
 def system_names(multiscale: Multiscale) -> tuple[str, ...]:
-    """Return the names of the coordinate systems that an image can be asked for in, the intrinsic one first.
-
-    Parameters
-    ----------
-    multiscale
-        The image; before 0.6 there are none.
-
-    Examples
-    --------
-    >>> system_names(Multiscale(version="0.6", axes=(), levels=(), system="physical"))
-    ('physical',)
-    """
+    """Return the names of the coordinate systems that an image can be shown in, the intrinsic one first."""
     return tuple(systems_of(multiscale))
 
 
 def shown_system(multiscale: Multiscale) -> str | None:
-    """Return the name of the system that whoever wrote an image wants it to be shown in.
-
-    Returns
-    -------
-    str or None
-        None for the intrinsic one.
-
-    Examples
-    --------
-    >>> shown_system(Multiscale(version="0.6", axes=(), levels=(), system="physical")) is None
-    True
-    """
-    said = multiscale.extra.get(SHOWN_KEY)
-    name = said.get("shown") if isinstance(said, Mapping) else None
-    known = isinstance(name, str) and name != multiscale.system and name in systems_of(multiscale)
-    return name if known else None
+    """Return the name of the system that an image is to be shown in by its file; None: the intrinsic one."""
+    entry = multiscale.extra.get(SHOWN_KEY)
+    name = entry.get("shown") if isinstance(entry, Mapping) else None
+    usable = isinstance(name, str) and name != multiscale.system and name in systems_of(multiscale)
+    return name if usable else None
 
 
 def view(
-    multiscale: Multiscale, system: str | None, *, parameters: Mapping[str, Json], where: str
+    multiscale: Multiscale,
+    system: str | None,
+    *,
+    parameters: Mapping[str, Json] = NO_PARAMETERS,
+    where: str = "",
 ) -> View | None:
-    """Return how an image lies in one of its coordinate systems.
+    """Return how an image lies in one of its coordinate systems; None for the intrinsic one.
 
-    The transforms of the multiscale are followed forward and back, over other systems if need be.
-
-    Parameters
-    ----------
-    multiscale
-        The image.
-    system
-        Name of the coordinate system; None for the one that the file says it is to be shown in, which is
-        usually the intrinsic one.
-    parameters
-        Path of an array that a transform keeps its numbers in to its values, as nested lists.
-    where
-        Location of the image.
-
-    Returns
-    -------
-    View or None
-        None for the intrinsic system, in which the levels are placed anyway.
-
-    Warns
-    -----
-    OmeNgffWarning
-        If no transform that can be applied leads to the system that the file says.
-
-    Raises
-    ------
-    OptionError
-        If the image has no such system; the error names those that there are.
-    UnsupportedError
-        If no transform that can be applied leads there.
-
-    Examples
-    --------
-    >>> from napari_ome_ngff.metadata.nouns import Axis
-    >>> move = {"type": "translation", "translation": [5]}
-    >>> ends = {"input": {"name": "lab"}, "output": {"name": "stage"}}
-    >>> kept = {"coordinateSystems": [{"name": "stage", "axes": [{"name": "x", "type": "space"}]}],
-    ...     "coordinateTransformations": [move | ends]}
-    >>> image = Multiscale(version="0.6", axes=(Axis(name="x"),), levels=(), system="lab", extra=kept)
-    >>> view(image, "stage", parameters={}, where="").affine
-    Affine(matrix=((1.0,),), translation=(5.0,))
+    The transforms of the multiscale are followed forward and back, over other systems if need be. None for
+    `system` stands for the one that the file wants the image to be shown in, usually the intrinsic one: a
+    warning if no transform leads there, which is an error for a system that was asked for.
     """
+    context = Context(location=where, parameters=parameters)
     asked = system is not None
     system = system if asked else shown_system(multiscale)
     if system is None or system == multiscale.system:
         return None
     systems = systems_of(multiscale)
     if system not in systems:
-        raise OptionError(
-            f"The image has no coordinate system {describe(system)}.",
-            where=where,
-            expected=", ".join(map(describe, islice(systems, 20)))
-            or "none: it has no named coordinate systems",
-        )
-    found = list(own_edges(multiscale, parameters=parameters, where=where))
-    edges = [edge for edge in found if isinstance(edge, Edge)]
-    target = SystemRef(name=system)
-    ways = ways_to(target, edges, ndim=len(systems[system].axes))
+        raise no_such_system("image", system, systems, context)
+    results = list(image_edges(multiscale, context))
+    edges = [result for result in results if isinstance(result, Edge)]
+    ways = ways_to(SystemRef(name=system), edges, ndim=len(systems[system].axes))
     way = ways.get(SystemRef(name=multiscale.system or ""))
     if way is None and not asked:
-        notes = Notes(where)
-        notes.add(SHOWN_KEY, f"no transform leads to {describe(system)}; shown in its own system")
-        notes.warn()
+        context.below(SHOWN_KEY).note(f"no transform leads to {describe(system)}; shown in its own system")
+        context.warn()
         return None
     if way is None:
-        raise UnsupportedError(
+        raise context.error(
             f"The image cannot be placed in its coordinate system {describe(system)}.",
-            where=where,
-            found=" ".join(problem for problem in found if isinstance(problem, str)),
+            found=" ".join(problem for problem in results if isinstance(problem, str)),
             expected=f"transforms that lead there from {describe(multiscale.system)}",
             hint="Open it without naming a coordinate system.",
+            kind=UnsupportedError,
         )
     return View(system=systems[system], affine=way.affine, problems=way.problems)
 
 
+def no_such_system(kind: str, name: str, systems: Mapping[str, object], context: Context) -> OmeNgffError:
+    """Return the error for a system that an image or a scene does not have; it names those that there are."""
+    return context.error(
+        f"The {kind} has no coordinate system {describe(name)}.",
+        expected=", ".join(map(describe, islice(systems, 20))) or "none: it has no named coordinate systems",
+        kind=OptionError,
+    )
+
+
 def shown_affine(multiscale: Multiscale, shown: View | None) -> Affine | None:
-    """Return everything that is to be applied to an image after its levels' scale and translation.
+    """Return what is applied to an image after its levels' scale and translation, in the system `shown`.
 
-    Parameters
-    ----------
-    multiscale
-        The image; drafts of 0.6 place levels by an affine, see `Multiscale.affine`.
-    shown
-        The coordinate system it is shown in, or None for its intrinsic one.
-
-    Returns
-    -------
-    Affine or None
-        From the axes of the image to those of the system, or None if there is nothing more.
-
-    Examples
-    --------
-    >>> shown_affine(Multiscale(version="0.5", axes=(), levels=()), None) is None
-    True
+    From the axes of the image to those of the system (None for the intrinsic one); None if there is nothing.
     """
     if multiscale.affine is None or shown is None:
         return multiscale.affine if shown is None else shown.affine

@@ -50,7 +50,7 @@ def describe(
         axes=_axes(model.axes, base),
         levels=levels,
         transform=split,
-        spelled=base.spelled if base else None,
+        original=base.original if base else None,
         affine=affine,
         system=base.system if base else None,
         name=plan.name,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import OptionError, UnsupportedError
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
-from napari_ome_ngff.metadata.systems.rotated import is_turned
+from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
 from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
@@ -174,7 +174,7 @@ def _prepare_one(
 
 def _check_turned(multiscale: Multiscale, name: str, version: str) -> None:
     """Refuse what only 0.6 can say, where another version was chosen."""
-    if not check_version(version).affines and is_turned(multiscale):
+    if not check_version(version).affines and needs_affine(multiscale):
         raise UnsupportedError(
             f"{name!r} is rotated, sheared or otherwise transformed: choose OME-NGFF version 0.6.",
             found=f"version {version}, which knows scale and translation only",
