@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.writing.plan.model import model_multiscale_group
     from napari_ome_ngff.writing.plan.options import StorageOptions
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-    from napari_ome_ngff.writing.save import Progress
+    from napari_ome_ngff.writing.save import Progress, Writing
     from napari_ome_ngff.writing.write import plan_hierarchy, write_hierarchy, write_multiscale_group
 
 _HOME = {
@@ -88,7 +88,10 @@ _HOME = {
         "MultiscaleSource",
         "WritePlan",
     ),
-    "writing.save": ("Progress",),
+    "writing.save": (
+        "Progress",
+        "Writing",
+    ),
     "writing.write": (
         "plan_hierarchy",
         "write_hierarchy",
@@ -124,6 +127,7 @@ __all__ = [
     "UnsupportedError",
     "Window",
     "WritePlan",
+    "Writing",
     "ZarrArrayWrapper",
     "create_multiscale_group",
     "model_multiscale_group",

@@ -88,4 +88,4 @@ class CancelledError(OmeNgffError):
 
 
 class OmeNgffWarning(UserWarning):
-    """The file breaks a rule, and the best possible reading of it was taken."""
+    """A file breaks a rule and the best possible reading was taken, or a save was never begun."""

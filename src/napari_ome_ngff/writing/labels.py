@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -34,7 +34,7 @@ from napari_ome_ngff.writing.plan.options import (
 )
 from napari_ome_ngff.writing.plan.prepare import Prepared, plan_of, prepare
 from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.save import Progress, Save, run_save
+from napari_ome_ngff.writing.save import Save, Writing
 
 if TYPE_CHECKING:
     import zarr
@@ -55,7 +55,7 @@ def write_labels(
     overwrite: bool = False,
     verify: bool = False,
     options: StorageOptions | None = None,
-) -> Generator[Progress, None, None]:
+) -> Writing:
     """Write label images onto an OME-NGFF image that is there, in the image's version.
 
     They become ``labels/<name>`` and are registered beside those that are there. The group ``labels`` is made
@@ -76,8 +76,8 @@ def write_labels(
 
     Returns
     -------
-    generator of Progress
-        The arguments are checked at once; writing begins with the first ``next``.
+    Writing
+        As for :func:`napari_ome_ngff.write_multiscale_group`.
 
     Raises
     ------
@@ -95,10 +95,8 @@ def write_labels(
     >>> from napari_ome_ngff import write_multiscale_group
     >>> pixels = xarray.DataArray(numpy.ones((64, 64), "uint8"), dims=("y", "x"))
     >>> folder = tempfile.mkdtemp() + "/a.ome.zarr"
-    >>> for _ in write_multiscale_group(store=folder, image=pixels):
-    ...     pass
-    >>> for _ in write_labels(store=folder, labels={"cells": MultiscaleSource(image=pixels)}):
-    ...     pass
+    >>> _ = write_multiscale_group(store=folder, image=pixels).run()
+    >>> _ = write_labels(store=folder, labels={"cells": MultiscaleSource(image=pixels)}).run()
     >>> zarr.open_group(folder, mode="r")["labels"].attrs["ome"]["labels"]
     ['cells']
     """
@@ -126,7 +124,7 @@ def write_labels(
             hint="Choose another name, or overwrite=True to replace it.",
         )
     known = decode_labels(old.attrs.asdict()) if old is not None else ()
-    return run_save(
+    return Writing(
         Save(
             store=image.store,
             path=inside,
@@ -173,8 +171,7 @@ def plan_labels(
     >>> from napari_ome_ngff import write_multiscale_group
     >>> pixels = xarray.DataArray(numpy.ones((64, 64), "uint8"), dims=("y", "x"))
     >>> folder = tempfile.mkdtemp() + "/a.ome.zarr"
-    >>> for _ in write_multiscale_group(store=folder, image=pixels, ngff_version="0.4"):
-    ...     pass
+    >>> _ = write_multiscale_group(store=folder, image=pixels, ngff_version="0.4").run()
     >>> plan_labels(store=folder, labels={"cells": MultiscaleSource(image=pixels)}).version
     '0.4'
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from os import PathLike
@@ -31,7 +31,7 @@ from napari_ome_ngff.writing.plan.options import (
 )
 from napari_ome_ngff.writing.plan.prepare import plan_of, prepare
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.save import Progress, Save, run_save
+from napari_ome_ngff.writing.save import Save, Writing
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -62,12 +62,12 @@ def write_multiscale_group(
     label_image: LabelImage | None = None,
     labels: Mapping[str, MultiscaleSource] | None = None,
     options: StorageOptions | None = None,
-) -> Generator[Progress, None, None]:
+) -> Writing:
     """Write an image with all its levels, and its label images: metadata and pixels.
 
     The source is read once, in blocks; every level is written as its blocks complete. Nothing is visible at
-    the target before everything is there, and nothing is left behind after an error or when the generator is
-    closed early (in a local folder; elsewhere the metadata come last, see
+    the target before everything is there, and nothing is left behind after an error or when it is ended
+    early (in a local folder; elsewhere the metadata come last, see
     :func:`napari_ome_ngff.writing.commit.staging.staged`).
 
     Parameters
@@ -124,9 +124,9 @@ def write_multiscale_group(
 
     Returns
     -------
-    generator of Progress
-        The arguments are checked at once; writing begins with the first ``next``, and takes place only while
-        the generator is asked for more.
+    Writing
+        To be looped over, or run: ``write_multiscale_group(...).run(progress=True)``. The arguments are
+        checked at once, and nothing is written before.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def write_hierarchy(
     overwrite: bool = False,
     verify: bool = False,
     options: StorageOptions | None = None,
-) -> Generator[Progress, None, None]:
+) -> Writing:
     """Write an image and label images, or several images, each described by a :class:`MultiscaleSource`.
 
     Parameters
@@ -272,7 +272,7 @@ def write_hierarchy(
 
     Returns
     -------
-    generator of Progress
+    Writing
         As for :func:`write_multiscale_group`.
 
     Raises
@@ -286,8 +286,7 @@ def write_hierarchy(
     >>> image = xarray.DataArray(numpy.ones((64, 64), "uint8"), dims=("y", "x"))
     >>> store = zarr.storage.MemoryStore()
     >>> sources = {"": MultiscaleSource(image=image), "labels/all": MultiscaleSource(image=image)}
-    >>> for _ in write_hierarchy(store=store, sources=sources):
-    ...     pass
+    >>> _ = write_hierarchy(store=store, sources=sources).run()
     >>> zarr.open_group(store, mode="r")["labels"].attrs["ome"]["labels"]
     ['all']
     """
@@ -323,4 +322,4 @@ def write_hierarchy(
         obsolete=() if old is None else replaced_members(prepared, old, setup.version),
         verify=verify,
     )
-    return run_save(save)
+    return Writing(save)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,7 @@ from napari_ome_ngff.plugin.save.form import target_path
 if TYPE_CHECKING:
     from napari_ome_ngff.writing.plan.options import Chunks, Shards
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-    from napari_ome_ngff.writing.save import Progress
+    from napari_ome_ngff.writing.save import Writing
 
 Action = Literal["new", "replace", "labels"]
 """Write where nothing is, replace what is there, or add label images to the image that is there."""
@@ -266,7 +266,7 @@ def write_destination(
     compressor: object = "auto",
     overwrite: bool = False,
     verify: bool = False,
-) -> Generator[Progress, None, None]:
+) -> Writing:
     """Write into one store, all or nothing.
 
     Parameters
@@ -280,8 +280,8 @@ def write_destination(
 
     Returns
     -------
-    generator of Progress
-        The place is checked before this returns, and nothing is written before the first ``next``.
+    Writing
+        The place is checked before this returns.
 
     Raises
     ------

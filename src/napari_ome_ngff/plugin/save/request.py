@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.plugin.origin import LayerData
     from napari_ome_ngff.plugin.save.destinations import Destination
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-    from napari_ome_ngff.writing.save import Progress
+    from napari_ome_ngff.writing.save import Progress, Writing
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of progress: each one paints the window, which takes time from the save."""
@@ -197,8 +197,8 @@ def _check_free(place: Destination, request: Request) -> None:
         )
 
 
-def save(request: Request, place: Destination) -> Generator[Progress, None, None]:
-    """Write what goes to one place, and yield progress; closed early, it leaves nothing.
+def save(request: Request, place: Destination) -> Writing:
+    """Make the save of what goes to one place: it yields progress, and closed early it leaves nothing.
 
     Raises
     ------
@@ -282,10 +282,10 @@ def _write(
 ) -> Generator[Progress, None, Outcome]:
     outcome = Outcome()
     try:
-        saves = [save(request, place) for place in places]  # whatever can be refused is refused here
-        for number, (place, steps) in enumerate(zip(places, saves, strict=True), start=1):
-            which = f"{number} of {len(places)}: " if len(places) > 1 else ""
-            with closing(steps):
+        with ExitStack() as stack:  # whatever can be refused is refused here, before the first is begun
+            saves = [stack.enter_context(closing(save(request, place))) for place in places]
+            for number, (place, steps) in enumerate(zip(places, saves, strict=True), start=1):
+                which = f"{number} of {len(places)}: " if len(places) > 1 else ""
                 shown = 0.0
                 for progress in steps:
                     # With the last step everything is in its place: then it is too late to cancel.
@@ -294,9 +294,9 @@ def _write(
                     if time.monotonic() - shown >= REPORT_EVERY:
                         yield replace(progress, message=which + progress.message)
                         shown = time.monotonic()
-            size = outcome.size + sum(map(size_of, place.folders))
-            paths, folders = (*outcome.paths, place.path), (*outcome.folders, *place.folders)
-            outcome = replace(outcome, paths=paths, folders=folders, size=size)
+                size = outcome.size + sum(map(size_of, place.folders))
+                paths, folders = (*outcome.paths, place.path), (*outcome.folders, *place.folders)
+                outcome = replace(outcome, paths=paths, folders=folders, size=size)
     except OmeNgffError as error:
         return replace(outcome, error=error)
     except Exception as error:  # noqa: BLE001 - a defect: the user is told, it is not lost in a thread
