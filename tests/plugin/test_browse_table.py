@@ -5,7 +5,6 @@ On layers with the metadata that the reader gives them, without any file.
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,7 @@ def add_plate(viewer: Any, rows: int = 2, columns: int = 3, fields: int = 1, **k
         plane[tile.y : tile.y + SIDE, tile.x : tile.x + SIDE] = 100 + number
     origin = {
         "kind": "plate",
-        "tiles": tuple(map(astuple, tiles)),
+        "tiles": tiles,
         "image": "/data/plate.zarr",
         "range": (0, 65535),
     }
@@ -266,7 +265,7 @@ def test_nothing_of_ours_keeps_a_viewer(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def texts(widget: BrowseWidget) -> list[tuple[str, ...]]:
-    shown = widget.shown
+    shown = widget.filtered
     return [
         tuple(str(shown.index(row, column).data()) for column in range(3)) for row in range(shown.rowCount())
     ]
@@ -305,7 +304,7 @@ def test_the_line_above_finds_wells_and_fields(browse: Any, text: str, count: in
     add_plate(viewer, 2, 11, fields=2)
     widget = browse(viewer)
     widget.search.setText(text)
-    assert widget.shown.rowCount() == count
+    assert widget.filtered.rowCount() == count
 
 
 def test_it_follows_the_layers(browse: Any) -> None:
@@ -334,7 +333,7 @@ def test_a_large_plate_is_listed_at_once(browse: Any) -> None:
     add_plate(viewer, 16, 24, fields=4)
     start = time.process_time()
     widget = browse(viewer)
-    assert widget.shown.rowCount() == 16 * 24 * 4
+    assert widget.filtered.rowCount() == 16 * 24 * 4
     widget.search.setText("P/24 3")
     assert texts(widget) == [("P/24", "3", "10 × 10")]
     hover(viewer, 1, 1)
@@ -343,7 +342,7 @@ def test_a_large_plate_is_listed_at_once(browse: Any) -> None:
 
 def row_of(widget: BrowseWidget, name: str) -> QModelIndex:
     names = [row[0] for row in texts(widget)]
-    return widget.shown.index(names.index(name), 0)
+    return widget.filtered.index(names.index(name), 0)
 
 
 def test_choosing_a_field_moves_the_camera_there(browse: Any) -> None:
@@ -421,7 +420,7 @@ def test_it_lists_the_images_of_a_collection_and_shows_one_of_them(browse: Any) 
     widget = browse(viewer)
     assert [row[0] for row in texts(widget)] == ["0", "1", "2"]
     assert widget.table.isColumnHidden(1)
-    assert widget.shown.headerData(0, Qt.Orientation.Horizontal) == "Image"
+    assert widget.filtered.headerData(0, Qt.Orientation.Horizontal) == "Image"
     widget.table.doubleClicked.emit(row_of(widget, "2"))
     assert [layer.visible for layer in series] == [False, False, True]
     assert other.visible

@@ -35,6 +35,11 @@ def an_image(data: Any, dims: str, **more: Any) -> Image:
     return Image(location="", multiscale=noun, arrays={"0": xarray.DataArray(data, dims=list(dims))}, **more)
 
 
+def limits_of(image: Image, **options: int) -> Any:
+    """The limits of each channel of one image."""
+    return estimate_limits(image, **options)[""]
+
+
 class CountingStore(zarr.storage.LocalStore):
     """A folder that knows which chunks were asked for, and how many at the same time."""
 
@@ -61,7 +66,7 @@ def test_chunks_count_as_a_whole(tmp_path: Path) -> None:
     data, store = on_disk(tmp_path / "a", (3, 20, 256, 256), (1, 1, 64, 64))
     assert read_as_one(data) == (1, 1, 64, 64)
     nbytes = 3 * 3 * 4 * 64 * 64 * 2  # four chunks of three planes of three channels
-    limits = estimate_limits(an_image(data, "czyx"), nbytes=nbytes)
+    limits = limits_of(an_image(data, "czyx"), nbytes=nbytes)
     assert all(limit is not None for limit in limits)
     assert len(store.keys) == 3 * 3 * 4
     assert {key.split("/")[2] for key in store.keys} == {"3", "9", "15"}  # depths; 9 is shown first
@@ -70,7 +75,7 @@ def test_chunks_count_as_a_whole(tmp_path: Path) -> None:
 
 def test_one_chunk_of_each_channel_is_read_however_large_it_is(tmp_path: Path) -> None:
     data, store = on_disk(tmp_path / "a", (2, 4, 64, 64), (1, 4, 64, 64))
-    assert None not in estimate_limits(an_image(data, "czyx"), nbytes=1)
+    assert None not in limits_of(an_image(data, "czyx"), nbytes=1)
     assert len(store.keys) == 2
 
 
@@ -141,7 +146,7 @@ def test_of_a_plate_some_fields_are_read_and_nothing_between(wells: int) -> None
             return values[key]
 
     data = dask.array.from_array(Spy(), chunks=-1, name=False, meta=np.empty((0, 0), "uint16"))
-    ((low, high),) = estimate_limits(an_image(data, "yx", tiles=tiles))
+    ((low, high),) = limits_of(an_image(data, "yx", tiles=tiles))
     assert 100 <= low < high <= 199
     assert min(wells, 3) <= len(read) <= TILES_AT_MOST if wells != 2 else len(read) == 2
     assert all(key[1].start >= 10 for key in read)
@@ -157,16 +162,16 @@ def test_fields_are_found_in_coarser_levels() -> None:
         arrays={"0": fine.arrays["0"], "1": coarse},
         tiles=tiles,
     )
-    ((low, _),) = estimate_limits(image)
+    ((low, _),) = limits_of(image)
     assert low >= 100
 
 
 def test_what_the_file_says_is_not_looked_for() -> None:
     known = (Channel(window=Window(start=1, end=2)),)
     image = make_image("yx", channels=known)
-    assert estimate_limits(image) == (None,)
+    assert limits_of(image) == (None,)
     # of several descriptions without a channel axis nobody knows which one it is
-    assert estimate_limits(make_image("yx", channels=(*known, Channel()))) != (None,)
+    assert limits_of(make_image("yx", channels=(*known, Channel()))) != (None,)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +179,7 @@ def test_what_the_file_says_is_not_looked_for() -> None:
 )
 def test_every_type_has_contrast(dtype: str) -> None:
     values = (np.arange(64) % 50).reshape(8, 8).astype(dtype)
-    (limits,) = estimate_limits(an_image(values, "yx"))
+    (limits,) = limits_of(an_image(values, "yx"))
     assert (limits is None) == (dtype == "?")
     if limits is not None:
         assert 0 <= limits[0] < limits[1] <= 49
@@ -187,7 +192,7 @@ def test_every_type_has_contrast(dtype: str) -> None:
     )
 )
 def test_limits_are_finite_and_differ(values: np.ndarray) -> None:
-    (limits,) = estimate_limits(an_image(values, "yx"))
+    (limits,) = limits_of(an_image(values, "yx"))
     if limits is not None:
         assert np.isfinite(limits).all()
         assert np.float32(limits[0]) < np.float32(limits[1])

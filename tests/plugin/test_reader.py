@@ -27,11 +27,11 @@ from napari_ome_ngff.metadata.nouns import Axis, Channel, Multiscale, Window
 from napari_ome_ngff.plugin import reader
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.notify import FailureNotes
-from napari_ome_ngff.plugin.open.contrast import estimate_limits
 from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.reader import get_reader, read_layers
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.pixels.failed_chunks import Failure
+from tests.plugin.test_contrast import limits_of
 
 NAME = "napari-ome-ngff"
 
@@ -291,7 +291,7 @@ def image_of(values: Any, dims: str = "yx", **multiscale: Any) -> Image:
 def test_contrast_leaves_out_outliers_and_what_is_not_finite() -> None:
     values = np.random.default_rng(0).normal(100, 10, (200, 200)).astype("float32")
     values[0, :3] = 1e9, np.nan, np.inf
-    ((low, high),) = estimate_limits(image_of(values))
+    ((low, high),) = limits_of(image_of(values))
     assert 60 < low < 80
     assert 120 < high < 140
 
@@ -299,12 +299,12 @@ def test_contrast_leaves_out_outliers_and_what_is_not_finite() -> None:
 def test_contrast_of_a_few_bright_spots_still_shows_them() -> None:
     values = np.zeros((200, 200), "uint16")
     values[5, 5] = 700
-    assert estimate_limits(image_of(values)) == ((0.0, 700.0),)
+    assert limits_of(image_of(values)) == ((0.0, 700.0),)
 
 
 @pytest.mark.parametrize("values", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.zeros((0, 4))])
 def test_nothing_is_said_of_an_image_without_contrast(values: np.ndarray) -> None:
-    assert estimate_limits(image_of(values)) == (None,)
+    assert limits_of(image_of(values)) == (None,)
 
 
 def test_only_channels_without_a_window_are_read() -> None:
@@ -315,7 +315,7 @@ def test_only_channels_without_a_window_are_read() -> None:
     values = dask.array.from_array(np.arange(32.0).reshape(2, 4, 4), chunks=(1, 4, 4))
     values = dask.array.map_blocks(refuse, values, dtype=float, meta=np.empty((0, 0, 0)))
     channels = (Channel(window=Window(start=1, end=2)), Channel())
-    first, second = estimate_limits(image_of(values, "cyx", channels=channels))
+    first, second = limits_of(image_of(values, "cyx", channels=channels))
     assert first is None
     assert second is not None
     assert 16 <= second[0] < second[1] <= 31
@@ -337,7 +337,7 @@ def test_a_large_image_is_looked_at_in_its_middle_only(shape: tuple[int, ...]) -
             return np.arange(np.prod(sizes), dtype="uint16").reshape(sizes)
 
     values = dask.array.from_array(Spy(), chunks=-1, name=False, meta=np.empty((0,) * len(shape), "uint16"))
-    (limits,) = estimate_limits(image_of(values, "tczyx"[-len(shape) :].replace("c", "q")), nbytes=2**20)
+    (limits,) = limits_of(image_of(values, "tczyx"[-len(shape) :].replace("c", "q")), nbytes=2**20)
     assert limits is not None
     assert 2**18 < sum(read) <= 2**20
 
@@ -347,7 +347,7 @@ def test_an_unreadable_level_does_not_keep_the_image_from_opening(caplog: pytest
         raise OSError("broken chunk")
 
     values = dask.array.map_blocks(fail, dask.array.zeros((4, 4)), dtype=float, meta=np.empty((0, 0)))
-    assert estimate_limits(image_of(values)) == (None,)
+    assert limits_of(image_of(values)) == (None,)
     assert "broken chunk" in caplog.text
 
 

@@ -22,7 +22,7 @@ from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.open.contrast import estimate_limits
 from napari_ome_ngff.plugin.open.to_layers import to_layers
 from napari_ome_ngff.plugin.reader import get_reader, read_layers
-from napari_ome_ngff.reading.opened import Collection, Image
+from napari_ome_ngff.reading.opened import Collection, Image, images_of
 from tests.cases.build import image
 from tests.cases.judge import compare, levels_of
 from tests.cases.nouns import GROUPS, Case, Opened
@@ -135,9 +135,7 @@ def _open(case: Case, path: Any) -> Opened:
 
 
 def _limits(opened: Image | Collection) -> Any:
-    if isinstance(opened, Image):
-        return estimate_limits(opened)
-    return {name: estimate_limits(one) for name, one in opened.images.items()}
+    return {name: estimate_limits(one)[""] for name, one in images_of(opened).items()}
 
 
 def _refused(case: Case, error: OmeNgffError) -> None:

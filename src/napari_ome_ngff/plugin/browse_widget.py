@@ -59,10 +59,10 @@ class EntryTable(QAbstractTableModel):
         super().__init__(parent)
         self.entries: tuple[Entry, ...] = ()
 
-    def fill(self, found: tuple[Entry, ...]) -> None:
+    def fill(self, entries: tuple[Entry, ...]) -> None:
         """Show other entries."""
         self.beginResetModel()
-        self.entries = found
+        self.entries = entries
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -102,7 +102,7 @@ class FilteredTable(QSortFilterProxyModel):
         self._words: tuple[str, ...] = ()
         self.setSourceModel(table)
 
-    def look_for(self, text: str) -> None:
+    def set_words(self, text: str) -> None:
         """Show only entries with these words in their name, field or both ("B/3 0")."""
         self._words = tuple(text.lower().split())
         self.invalidate()
@@ -135,9 +135,9 @@ class BrowseWidget(QWidget):
         self.search.setPlaceholderText("Find, such as B/3")
         self.search.setClearButtonEnabled(True)
         self.model = EntryTable(self)
-        self.shown = FilteredTable(self.model, self)
+        self.filtered = FilteredTable(self.model, self)
         self.table = QTableView()
-        self.table.setModel(self.shown)
+        self.table.setModel(self.filtered)
         self.open_button = QPushButton("Show this alone")
         self.all_button = QPushButton("Show all")
         layout = QVBoxLayout(self)
@@ -166,7 +166,7 @@ class BrowseWidget(QWidget):
         self.setMinimumWidth(260)
 
     def _connect(self) -> None:
-        self.search.textChanged.connect(self.shown.look_for)
+        self.search.textChanged.connect(self.filtered.set_words)
         rows = self.table.selectionModel()
         assert rows is not None
         rows.currentRowChanged.connect(self._on_row)
@@ -183,15 +183,15 @@ class BrowseWidget(QWidget):
         """List what the selected layer belongs to, or the topmost layer that belongs to something."""
         layers = list(self._viewer.layers)
         layer = catalogued(layers, self._viewer.layers.selection.active)
-        found = () if layer is None else entries(layers, layer)
+        rows = () if layer is None else entries(layers, layer)
         self._layer = layer
-        if found != self.model.entries:
-            self.model.fill(found)
-            self.shown.sort(0 if found and found[0].tile else -1, Qt.SortOrder.AscendingOrder)
-            self.table.setColumnHidden(1, bool(found) and found[0].tile is None)
-        self.heading.setText(_NOTHING if layer is None else _heading(layer, found))
-        self.open_button.setEnabled(bool(found))
-        self.all_button.setEnabled(bool(found))
+        if rows != self.model.entries:
+            self.model.fill(rows)
+            self.filtered.sort(0 if rows and rows[0].tile else -1, Qt.SortOrder.AscendingOrder)
+            self.table.setColumnHidden(1, bool(rows) and rows[0].tile is None)
+        self.heading.setText(_NOTHING if layer is None else _heading(layer, rows))
+        self.open_button.setEnabled(bool(rows))
+        self.all_button.setEnabled(bool(rows))
 
     def current(self) -> Entry | None:
         """Return the entry of the current row."""
@@ -202,21 +202,21 @@ class BrowseWidget(QWidget):
         if entry is None or self._layer is None:
             return
         layers = self._viewer.layers
-        own = layers_of(layers, entry.location)
-        before = [layer for layer in self._members() if layer not in own]
-        if not own:
+        alone = layers_of(layers, entry.location)
+        others = [layer for layer in self._members() if layer not in alone]
+        if not alone:
             try:
-                own = list(self._viewer.open(entry.location, plugin=PLUGIN))
+                alone = list(self._viewer.open(entry.location, plugin=PLUGIN))
             except OmeNgffError as error:
                 notify.warn(str(error))
                 return
             if entry.tile is not None:
-                for layer in own:
+                for layer in alone:
                     # Beside the plate's "DNA" napari calls it "DNA [1]".
                     layer.name = f"{title(entry.tile)} {_NUMBER.sub('', layer.name)}"
         # Alone: a field has its own place, which is not that in the plate, and images of a series lie on top
         # of each other.
-        self._show(own, instead_of=before)
+        self._show(alone, instead_of=others)
 
     def show_all(self) -> None:
         """Show the whole plate or scene again; of a collection, all images on top of each other."""
@@ -262,14 +262,14 @@ class BrowseWidget(QWidget):
     def _entry(self, index: QModelIndex) -> Entry | None:
         if not index.isValid():
             return None
-        return self.model.entries[self.shown.mapToSource(index).row()]
+        return self.model.entries[self.filtered.mapToSource(index).row()]
 
 
-def _heading(layer: Layer, found: tuple[Entry, ...]) -> str:
+def _heading(layer: Layer, rows: tuple[Entry, ...]) -> str:
     if not tiles_of(layer):
-        return f"{len(found)} images. A double click shows one alone."
-    wells = len({entry.name for entry in found})
+        return f"{len(rows)} images. A double click shows one alone."
+    wells = len({entry.name for entry in rows})
     return (
-        f"<b>{layer.name}</b>: {wells} wells, {len(found)} fields. "
+        f"<b>{layer.name}</b>: {wells} wells, {len(rows)} fields. "
         "A click goes to a field, a double click shows it alone."
     )

@@ -74,8 +74,8 @@ def channel_colormap(channel: Channel, index: int, count: int) -> str:
     """Return napari's name for the colours of a channel: the colormap that it was saved with, or a ramp."""
     name = channel.extra.get(COLORMAP_KEY)
     # A program that does not know the key may have given the channel another colour since.
-    known = COLORMAPS.get(name) if isinstance(name, str) else None
-    return str(name) if known and known == channel.color else colormap_for(channel.color, index, count)
+    saved = COLORMAPS.get(name) if isinstance(name, str) else None
+    return str(name) if saved and saved == channel.color else colormap_for(channel.color, index, count)
 
 
 def color_of(colormap: object) -> str | None:
@@ -96,13 +96,8 @@ def color_of(colormap: object) -> str | None:
 
 def colormap_name(colormap: object) -> str | None:
     """Return the name of a colormap of napari that is more than a ramp to a colour, else None."""
-    if isinstance(colormap, tuple) and len(colormap) == 2:  # (name, colormap), which napari accepts
-        colormap = colormap[1]
-    name = colormap if isinstance(colormap, str) else None
-    if isinstance(colormap, Mapping):
-        name = colormap.get("name")
-    elif name is None:
-        name = getattr(colormap, "name", None)
+    colormap = _unwrapped(colormap)
+    name = colormap if isinstance(colormap, str) else _part(colormap, "name")
     return name if isinstance(name, str) and COLORMAPS.get(name, "") == color_of(colormap) else None
 
 
@@ -111,17 +106,24 @@ def is_ramp(colormap: object) -> bool:
     colors = [color[:3] for color in _colors(colormap)]
     if len(colors) < 2:
         return not isinstance(colormap, str) or colormap not in COLORMAPS
-    given = colormap.get("controls") if isinstance(colormap, Mapping) else getattr(colormap, "controls", None)
-    steps = np.linspace(0, 1, len(colors)) if given is None or len(given) != len(colors) else given
+    controls = _part(colormap, "controls")
+    steps = np.linspace(0, 1, len(colors)) if controls is None or len(controls) != len(colors) else controls
     return bool(np.allclose(colors, np.outer(steps, colors[-1]), rtol=0, atol=_RAMP))
 
 
 def _colors(colormap: object) -> list[Any]:
     """Colours of a colormap as numbers from 0 to 1; none of one that is only named."""
-    if isinstance(colormap, tuple) and len(colormap) == 2:
-        colormap = colormap[1]
-    found = colormap.get("colors") if isinstance(colormap, Mapping) else getattr(colormap, "colors", None)
-    return [] if found is None else [[float(part) for part in color] for color in found]
+    colors = _part(_unwrapped(colormap), "colors")
+    return [] if colors is None else [[float(part) for part in color] for color in colors]
+
+
+def _unwrapped(colormap: object) -> object:
+    """Return the colormap of ``(name, colormap)``, which napari accepts."""
+    return colormap[1] if isinstance(colormap, tuple) and len(colormap) == 2 else colormap
+
+
+def _part(colormap: object, name: str) -> Any:
+    return colormap.get(name) if isinstance(colormap, Mapping) else getattr(colormap, name, None)
 
 
 def _hexadecimal(color: Sequence[float]) -> str:
@@ -172,26 +174,26 @@ def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) ->
     return min(ends[0], low), max(ends[1], high)
 
 
-def window_of(limits: object, dtype: np.dtype[Any], known: Window | None) -> Window:
+def window_of(limits: object, dtype: np.dtype[Any], previous: Window | None) -> Window:
     """Return the window of a layer's contrast limits; whatever cannot be used becomes the type's range.
 
-    ``min`` and ``max`` of the `known` window, which the file had, are kept as far as they enclose the limits.
+    ``min`` and ``max`` of the `previous` window, that of the file, stay as far as they enclose the limits.
     """
     low, high = dtype_limits(dtype)
     pair = [float(x) for x in limits if x is not None] if isinstance(limits, Sequence | np.ndarray) else []
     start, end = pair if len(pair) == 2 and all(map(math.isfinite, pair)) else (low, high)
-    if known is not None and known.min is not None and known.max is not None:
-        low, high = known.min, known.max
+    if previous is not None and previous.min is not None and previous.max is not None:
+        low, high = previous.min, previous.max
     elif dtype.kind not in "iu":
         low, high = start, end
-    extra = {} if known is None else known.extra
+    extra = {} if previous is None else previous.extra
     return Window(start=start, end=end, min=min(low, start), max=max(high, end), extra=extra)
 
 
 def is_rgb(channels: Sequence[Channel], count: int) -> bool:
     """Return whether these are the components of an RGB layer that we saved, all of them and in order."""
-    found = tuple(channel.extra.get(RGB_KEY) for channel in channels)
-    return count in (3, 4) and found == RGB_COMPONENTS[:count]
+    components = tuple(channel.extra.get(RGB_KEY) for channel in channels)
+    return count in (3, 4) and components == RGB_COMPONENTS[:count]
 
 
 def rgb_channels(count: int, dtype: np.dtype[Any]) -> tuple[Channel, ...]:
@@ -243,16 +245,16 @@ def direct_colors(
     return table
 
 
-def colors_of(colormap: object, known: Mapping[int, Color]) -> dict[int, Color]:
+def colors_of(colormap: object, previous: Mapping[int, Color]) -> dict[int, Color]:
     """Return the colour of each label that has one in a ``DirectLabelColormap`` or mapping.
 
-    Other colormaps hold none: the `known` colours of the file are kept, since napari cannot show all.
+    Other colormaps hold none: the `previous` colours of the file are kept, since napari cannot show all.
     """
     table = colormap if isinstance(colormap, Mapping) else getattr(colormap, "color_dict", None)
     if not isinstance(table, Mapping):
-        return dict(known)
+        return dict(previous)
     colors = {int(label): _bytes(color) for label, color in table.items() if label is not None}
-    if 0 not in known and colors.get(0, (0, 0, 0, 0))[3] == 0:
+    if 0 not in previous and colors.get(0, (0, 0, 0, 0))[3] == 0:
         colors.pop(0, None)  # the clear background is napari's, not the file's
     return colors
 
@@ -312,9 +314,9 @@ def _rows(features: Any) -> tuple[dict[int, dict[str, Json]], int]:
         value = _json(label)
         if not isinstance(value, int | float) or value != int(value):
             continue  # a row that belongs to no label
-        known = {name: _json(column[i]) for name, column in columns.items()}
+        row = {name: _json(column[i]) for name, column in columns.items()}
         # "Each label-value SHOULD be unique" (0.4 and later, "labels metadata"): the last row counts.
-        rows[int(value)] = {"label-value": int(value)} | {k: v for k, v in known.items() if v is not None}
+        rows[int(value)] = {"label-value": int(value)} | {k: v for k, v in row.items() if v is not None}
     return rows, len(labels) - len(rows)
 
 

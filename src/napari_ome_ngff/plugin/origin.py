@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.reading.opened import Tile
 
 METADATA_KEY = "ome_ngff"
 """Key of ``layer.metadata`` under which the origin is kept."""
@@ -56,7 +59,7 @@ class Origin(TypedDict):
         Given if the layer is not where `dims`, `units` and `multiscale` say: the arguments that place it, as
         it was opened (``"opened"``) and as it lies in the image's own system (``"file"``).
     tiles
-        For a mosaic, its fields: the values of each `Tile`, in the order of its fields.
+        The fields of a mosaic.
     range
         Ends of the contrast slider; None for labels and RGB.
     look
@@ -81,7 +84,7 @@ class Origin(TypedDict):
     inserted: tuple[str, ...]
     system: str | None
     placing: Mapping[str, Mapping[str, Any]] | None
-    tiles: tuple[tuple[Any, ...], ...]
+    tiles: tuple[Tile, ...]
     range: tuple[float, float] | None
     look: Mapping[str, Any]
 
@@ -105,10 +108,10 @@ def own_name(name: str, origin: Origin | None) -> str:
 
     napari calls the second layer of one name ``"DAPI [1]"``: in its file it is ``"DAPI"`` all the same.
     """
-    found = re.fullmatch(r"(.+) \[\d+\]", name)
-    if origin is None or found is None:
+    numbered = re.fullmatch(r"(.+) \[\d+\]", name)
+    if origin is None or numbered is None:
         return name
     channels, index, label = origin["multiscale"].channels, origin["channel"] or 0, origin["label"]
-    known = {origin["multiscale"].name, label, f"{label} channel {index}", origin["look"].get("name")}
-    known |= {channels[index].label} if index < len(channels) else set()
-    return found[1] if found[1] in known else name
+    in_file = {origin["multiscale"].name, label, f"{label} channel {index}", origin["look"].get("name")}
+    in_file |= {channels[index].label} if index < len(channels) else set()
+    return numbered[1] if numbered[1] in in_file else name

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
-from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.metadata.collections.bioformats2raw import decode_series, names_in
 from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES
 from napari_ome_ngff.metadata.group_kind import container_of, foreign_attributes, kind_of
-from napari_ome_ngff.metadata.image.datasets import listed_paths
-from napari_ome_ngff.metadata.image.label_images import decode_labels
-from napari_ome_ngff.metadata.systems.view import parameter_paths
-from napari_ome_ngff.reading.image import open_image
-from napari_ome_ngff.reading.omissions import LeftOut, told_once
+from napari_ome_ngff.reading.image import open_image, prefetch_images
+from napari_ome_ngff.reading.omissions import LeftOut, warned_once
 from napari_ome_ngff.reading.opened import Collection, Image
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.documents.parents import parents
@@ -55,9 +51,9 @@ def open_collection(hierarchy: Hierarchy, *, coordinate_system: str | None = Non
         attributes = hierarchy.attributes() or {}
     left = LeftOut(hierarchy.location)
     images: dict[str, Image] = {}
-    with told_once(hierarchy.location):
+    with warned_once(hierarchy.location):
         wanted = _several(attributes) if kind_of(attributes) == "image" else _listed(hierarchy)
-        _prefetch(hierarchy, {path for path, _, _ in wanted})
+        prefetch_images(hierarchy, {path for path, _, _ in wanted})
         for path, index, title in wanted:
             image = _opened(hierarchy, path, index, coordinate_system, left)
             if image is not None:
@@ -136,38 +132,6 @@ def _exists(hierarchy: Hierarchy, path: str) -> bool:
         return hierarchy.attributes(path) is not None
     except OmeNgffError:  # damaged, which is reported when it is opened
         return True
-
-
-def _prefetch(hierarchy: Hierarchy, paths: Iterable[str]) -> None:
-    """Fetch all documents that opening the images will need, in three round trips."""
-    paths = tuple(paths)
-    hierarchy.fetch([*paths, *(join(path, "labels") for path in paths)], groups=True)
-    images = {path: _attributes(hierarchy, path) for path in paths}
-    labels = [
-        join(path, "labels", name)
-        for path in paths
-        for name in _quietly_listed(_attributes(hierarchy, join(path, "labels")))
-    ]
-    hierarchy.fetch([*_needed(images), *labels])
-    hierarchy.fetch(_needed({path: _attributes(hierarchy, path) for path in labels}))
-
-
-def _attributes(hierarchy: Hierarchy, path: str) -> Mapping[str, Any]:
-    try:
-        return hierarchy.attributes(path) or {}
-    except OmeNgffError:
-        return {}
-
-
-def _quietly_listed(attributes: Mapping[str, Any]) -> tuple[str, ...]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OmeNgffWarning)  # opening the image will tell
-        return decode_labels(attributes)
-
-
-def _needed(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for path, attributes in groups.items():
-        yield from (join(path, each) for each in (*listed_paths(attributes), *parameter_paths(attributes)))
 
 
 def _opened(

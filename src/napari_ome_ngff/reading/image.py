@@ -7,7 +7,7 @@ what is still unknown of those. So the number of round trips does not depend on 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
 from napari_ome_ngff.metadata.image.datasets import groups_above, listed_paths
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.nouns import Multiscale, View
-from napari_ome_ngff.metadata.systems.view import system_names, view
+from napari_ome_ngff.metadata.systems.view import parameter_paths, system_names, view
 from napari_ome_ngff.reading.multiscale_group import open_multiscale_group
 from napari_ome_ngff.reading.opened import Image
+from napari_ome_ngff.storage.places.location import join
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
@@ -67,6 +68,37 @@ def open_image(
         view=placed,
         group=group,
     )
+
+
+def prefetch_images(hierarchy: Hierarchy, paths: Iterable[str], also: Iterable[str] = ()) -> None:
+    """Fetch all documents that opening several images will need, in three round trips.
+
+    `also` are further paths for the first of them. What is damaged is reported when it is opened.
+    """
+    paths = tuple(paths)
+    hierarchy.fetch([*paths, *(join(path, "labels") for path in paths), *also], groups=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)
+        labels = [
+            join(path, "labels", name)
+            for path in paths
+            for name in decode_labels(_undamaged_attributes(hierarchy, join(path, "labels")))
+        ]
+    hierarchy.fetch([*_needed_arrays(hierarchy, paths), *labels])
+    hierarchy.fetch(_needed_arrays(hierarchy, labels))
+
+
+def _needed_arrays(hierarchy: Hierarchy, paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        attributes = _undamaged_attributes(hierarchy, path)
+        yield from (join(path, each) for each in (*listed_paths(attributes), *parameter_paths(attributes)))
+
+
+def _undamaged_attributes(hierarchy: Hierarchy, path: str) -> Mapping[str, Any]:
+    try:
+        return hierarchy.attributes(path) or {}
+    except OmeNgffError:
+        return {}
 
 
 def _foreign_attributes(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -49,13 +49,13 @@ class LeftOut:
 
 
 @contextmanager
-def told_once(location: str) -> Iterator[None]:
+def warned_once(location: str) -> Iterator[None]:
     """Turn the warnings of many things in one group into one: they usually have the same faults."""
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    ours = [item for item in heard if issubclass(item.category, OmeNgffWarning)]
-    for item in heard:
+    ours = [item for item in caught if issubclass(item.category, OmeNgffWarning)]
+    for item in caught:
         if not issubclass(item.category, OmeNgffWarning):
             warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
     if ours:

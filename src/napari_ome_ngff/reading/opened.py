@@ -135,6 +135,11 @@ class Collection:
     plate: Plate | None = None
 
 
+def images_of(opened: Image | Collection) -> Mapping[str, Image]:
+    """Return the images of what was opened, by name; one that was opened by itself is called ""."""
+    return {"": opened} if isinstance(opened, Image) else opened.images
+
+
 def with_levels(
     opened: Image | Collection, read: Callable[[MultiscaleGroup], Mapping[str, DataArray]]
 ) -> Image | Collection:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.metadata.collections.scene_placement import place_members
 from napari_ome_ngff.metadata.collections.scenes import decode_scene, member_paths
 from napari_ome_ngff.metadata.group_kind import foreign_attributes
-from napari_ome_ngff.metadata.image.datasets import listed_paths
 from napari_ome_ngff.metadata.nouns import Multiscale, View
 from napari_ome_ngff.metadata.systems.view import parameter_paths
-from napari_ome_ngff.reading.image import open_image
+from napari_ome_ngff.reading.image import open_image, prefetch_images
 from napari_ome_ngff.reading.multiscale_group import read_parameters
 from napari_ome_ngff.reading.opened import Collection, Image
 
@@ -73,59 +72,19 @@ def open_scene(hierarchy: Hierarchy, *, coordinate_system: str | None = None) ->
 
 
 def _open_members(hierarchy: Hierarchy, paths: Iterable[str], numbers: Iterable[str]) -> dict[str, Image]:
-    """Open images by path; one that is not there or cannot be opened is left out with a warning."""
+    """Open images by path; one that is missing or cannot be opened is left out with a warning."""
     paths = tuple(paths)
-    hierarchy.fetch([*paths, *(f"{path}/labels" for path in paths), *numbers])
-    groups: dict[str, Mapping[str, Any]] = {}
+    prefetch_images(hierarchy, paths, numbers)
+    images: dict[str, Image] = {}
     for path in paths:
         try:
-            attributes = hierarchy.attributes(path)
-        except OmeNgffError as error:
-            _warn_of([f"Image {path!r} is left out: {error.summary}"], hierarchy.location)
-            continue
-        if attributes is None:
-            _warn_of([f"Image {path!r} is named in the scene but not there."], hierarchy.location)
-        else:
-            groups[path] = attributes
-    _fetch_below(hierarchy, groups)
-    images: dict[str, Image] = {}
-    for path in groups:
-        try:
-            images[path] = open_image(hierarchy.below(path))
+            if hierarchy.attributes(path) is None:
+                _warn_of([f"Image {path!r} is named in the scene but not there."], hierarchy.location)
+            else:
+                images[path] = open_image(hierarchy.below(path))
         except OmeNgffError as error:
             _warn_of([f"Image {path!r} is left out: {error.summary}"], hierarchy.location)
     return images
-
-
-def _fetch_below(hierarchy: Hierarchy, groups: Mapping[str, Mapping[str, Any]]) -> None:
-    """Fetch the levels and label images of all images together: two round trips instead of some per image."""
-    labels = [f"{path}/labels" for path in groups]
-    labels = [f"{path}/{name}" for path in labels for name in _listed_labels(hierarchy, path)]
-    hierarchy.fetch(
-        [
-            *(f"{path}/{below}" for path, each in groups.items() for below in listed_paths(each)),
-            *(f"{path}/{below}" for path, each in groups.items() for below in parameter_paths(each)),
-            *labels,
-        ]
-    )
-    hierarchy.fetch(
-        f"{path}/{level}" for path in labels for level in listed_paths(_attributes(hierarchy, path))
-    )
-
-
-def _listed_labels(hierarchy: Hierarchy, path: str) -> list[str]:
-    attributes = _attributes(hierarchy, path)
-    container = attributes.get("ome")
-    listed = (container if isinstance(container, Mapping) else attributes).get("labels")
-    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
-
-
-def _attributes(hierarchy: Hierarchy, path: str) -> Mapping[str, Any]:
-    """Return the attributes of a group ahead of opening it; damage is reported when it is opened."""
-    try:
-        return hierarchy.attributes(path) or {}
-    except OmeNgffError:
-        return {}
 
 
 def _placed(image: Image, view: View | None) -> Image:

@@ -54,9 +54,9 @@ def looks_like_ome_ngff(path: str) -> bool:
 
 def _is_likely(url: SplitResult) -> bool:
     name = url.path.rstrip("/").rpartition("/")[2]
-    known = ".zarr" in url.path or name in DOCUMENTS or name.endswith(".ozx")
+    named_so = ".zarr" in url.path or name in DOCUMENTS or name.endswith(".ozx")
     # Nobody else reads buckets; and an address without a suffix is no PNG.
-    return known or url.scheme in ("s3", "gs", "az") or (bool(name) and "." not in name)
+    return named_so or url.scheme in ("s3", "gs", "az") or (bool(name) and "." not in name)
 
 
 def _lists_documents(archive: Path) -> bool:

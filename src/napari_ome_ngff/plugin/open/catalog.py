@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import lru_cache
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -39,11 +38,8 @@ def tiles_of(layer: Layer) -> tuple[Tile, ...]:
 
     Users and other plugins can write anything into a layer's metadata: what is not ours counts as nothing.
     """
-    tiles = _origin(layer).get("tiles", ())
-    try:
-        return _as_tiles(tiles)
-    except (TypeError, ValueError):
-        return ()
+    tiles = _origin(layer).get("tiles")
+    return tiles if isinstance(tiles, tuple) and all(isinstance(tile, Tile) for tile in tiles) else ()
 
 
 def tile_at(tiles: Iterable[Tile], y: float, x: float) -> Tile | None:
@@ -82,9 +78,14 @@ def world_box(layer: Layer, tile: Tile) -> tuple[tuple[float, ...], tuple[float,
     return tuple(map(min, along)), tuple(map(max, along))
 
 
+def active_first(layers: Sequence[Layer], active: Layer | None) -> list[Layer]:
+    """Return the active layer, then all from the topmost down."""
+    return [*([] if active is None else [active]), *reversed(layers)]
+
+
 def catalogued(layers: Sequence[Layer], active: Layer | None) -> Layer | None:
     """Return the layer whose plate or collection is meant: the active one, else the topmost that has one."""
-    for layer in (*([] if active is None else [active]), *reversed(layers)):
+    for layer in active_first(layers, active):
         if tiles_of(layer) or kind_of(layer) in TOGETHER:
             return layer
     return None
@@ -128,12 +129,6 @@ def image_of(layer: Layer) -> str:
 def layers_of(layers: Sequence[Layer], image: str) -> list[Layer]:
     """Return the layers of one image."""
     return [layer for layer in layers if image_of(layer) == image]
-
-
-@lru_cache(maxsize=32)  # the cursor asks at every move, and a plate may have thousands of fields
-def _as_tiles(values: tuple[tuple[Any, ...], ...]) -> tuple[Tile, ...]:
-    names = [field.name for field in fields(Tile)]
-    return tuple(Tile(**dict(zip(names, value, strict=True))) for value in values)
 
 
 def _image_entry(location: str, members: Sequence[Layer]) -> Entry:

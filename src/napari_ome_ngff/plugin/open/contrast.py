@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from napari_ome_ngff.plugin.colors import Limits, is_rgb, usable_limits, window_limits
 from napari_ome_ngff.plugin.layout import layout
-from napari_ome_ngff.reading.opened import Collection, Image
+from napari_ome_ngff.reading.opened import Collection, Image, images_of
 
 READ_AT_MOST = 16 * 2**20
 """Bytes that are looked at for all channels of all images together."""
@@ -43,58 +43,43 @@ _READERS = 16
 _log = logging.getLogger(__name__)
 
 
-ImageLimits = tuple[Limits | None, ...]
-
-
 Box = tuple[slice, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Look:
-    """What is to be read for one channel: arrays, not read yet."""
+class _Sample:
+    """What is to be read of one channel: arrays, not read yet."""
 
     image: str
     channel: int
     parts: tuple[Any, ...]
 
 
-@overload
-def estimate_limits(opened: Image, *, nbytes: int = ...) -> ImageLimits: ...
-
-
-@overload
-def estimate_limits(opened: Collection, *, nbytes: int = ...) -> dict[str, ImageLimits]: ...
-
-
 def estimate_limits(
     opened: Image | Collection, *, nbytes: int = READ_AT_MOST
-) -> ImageLimits | dict[str, ImageLimits]:
-    """Read a part of the coarsest level, and return contrast limits for the channels that have none.
+) -> dict[str, tuple[Limits | None, ...]]:
+    """Read a part of the coarsest levels, and return contrast limits for the channels that have none.
 
     All that is read, for whatever number of channels and images, is asked for at once: of a stack the plane
     that napari shows first and two more, of a plate some of the fields. `nbytes` is how much at most, in
-    whole chunks, but one chunk for each channel; what does not fit is left out around the middle. Limits are
-    None where the file has them, or nothing could be read; for a collection they come by name of the image.
+    whole chunks, but one chunk for each channel; what does not fit is left out around the middle. Limits come
+    by name of the image; they are None where the file has them, or nothing could be read.
     """
-    images = {"": opened} if isinstance(opened, Image) else dict(opened.images)
+    images = images_of(opened)
     wanted = {name: _wanted(image) for name, image in images.items()}
-    read = [name for name, channels in wanted.items() if any(channels)][:IMAGES_AT_MOST]
-    count = sum(sum(wanted[name]) for name in read)
-    looks = [
-        look for name in read for look in _looks(name, images[name], wanted[name], nbytes // max(1, count))
-    ]
-    found = dict(zip([(look.image, look.channel) for look in looks], _read(looks), strict=True))
+    sampled = [name for name, channels in wanted.items() if any(channels)][:IMAGES_AT_MOST]
+    room = nbytes // max(1, sum(sum(wanted[name]) for name in sampled))
+    samples = [sample for name in sampled for sample in _samples(name, images[name], wanted[name], room)]
+    estimates = dict(zip([(each.image, each.channel) for each in samples], _read(samples), strict=True))
     limits = {
-        name: tuple(found.get((name, i)) if use else None for i, use in enumerate(channels))
+        name: tuple(estimates.get((name, i)) if use else None for i, use in enumerate(channels))
         for name, channels in wanted.items()
     }
-    if isinstance(opened, Image):
-        return limits[""]
-    alike = {_kind(images[name]): limits[name] for name in reversed(read)}
-    for name in set(images) - set(read):
-        known = alike.get(_kind(images[name]), ())
-        if len(known) == len(wanted[name]):
-            limits[name] = tuple(k if use else None for k, use in zip(known, wanted[name], strict=True))
+    similar = {_kind(images[name]): limits[name] for name in reversed(sampled)}
+    for name in set(images) - set(sampled):
+        others = similar.get(_kind(images[name]), ())
+        if len(others) == len(wanted[name]):
+            limits[name] = tuple(k if use else None for k, use in zip(others, wanted[name], strict=True))
     return limits
 
 
@@ -123,7 +108,7 @@ def _kind(image: Image) -> tuple[object, ...]:
     return str(dtype), tuple(channel.label for channel in channels)
 
 
-def _looks(name: str, image: Image, wanted: Sequence[bool], nbytes: int) -> Iterator[_Look]:
+def _samples(name: str, image: Image, wanted: Sequence[bool], nbytes: int) -> Iterator[_Sample]:
     multiscale = image.multiscale
     assert multiscale is not None
     data = _coarsest(image)
@@ -147,7 +132,7 @@ def _looks(name: str, image: Image, wanted: Sequence[bool], nbytes: int) -> Iter
                 box[channel_axis] = slice(channel, channel + 1)
             box[plane[0]], box[plane[1]] = _window(region, [unit[i] for i in plane], room)
             parts.append(data[tuple(box)])
-        yield _Look(image=name, channel=channel, parts=tuple(parts))
+        yield _Sample(image=name, channel=channel, parts=tuple(parts))
 
 
 def _regions(image: Image, plane: Sequence[int], shape: Sequence[int]) -> list[list[range]]:
@@ -156,7 +141,7 @@ def _regions(image: Image, plane: Sequence[int], shape: Sequence[int]) -> list[l
     finest = max(image.arrays.values(), key=lambda array: array.size).shape
     factors = [finest[i] / shape[i] for i in plane]
     step = max(1, math.ceil(len(image.tiles) / TILES_AT_MOST))
-    found = []
+    regions = []
     for tile in image.tiles[step // 2 :: step]:
         sides = ((tile.y, tile.height), (tile.x, tile.width))
         region = [
@@ -164,8 +149,8 @@ def _regions(image: Image, plane: Sequence[int], shape: Sequence[int]) -> list[l
             for (start, size), f, all_ in zip(sides, factors, whole, strict=True)
         ]
         if all(region):
-            found.append(region)
-    return found or [whole]
+            regions.append(region)
+    return regions or [whole]
 
 
 def _window(region: Sequence[range], unit: Sequence[int], room: int) -> list[slice]:
@@ -192,14 +177,14 @@ def read_as_one(data: Any) -> tuple[int, ...]:
     return tuple(max(1, min(size, n)) for size, n in zip(kept, data.shape, strict=True))
 
 
-def _read(looks: Sequence[_Look]) -> list[Limits | None]:
+def _read(samples: Sequence[_Sample]) -> list[Limits | None]:
     """Read all parts, as many at once as there are readers, and find limits for each channel."""
-    jobs = [part for look in looks for part in look.parts]
+    jobs = [part for sample in samples for part in sample.parts]
     if not jobs:
         return []
     with ThreadPoolExecutor(max_workers=min(_READERS, len(jobs)), thread_name_prefix="contrast") as pool:
         values = iter(list(pool.map(_values, jobs)))
-    return [_limits([next(values) for _ in look.parts]) for look in looks]
+    return [_limits([next(values) for _ in sample.parts]) for sample in samples]
 
 
 def _values(part: Any) -> Any:
@@ -220,6 +205,6 @@ def _limits(values: Sequence[Any]) -> Limits | None:
         if flat.size == 0:
             return None
         for low, high in (np.percentile(flat, _PERCENTILES), (flat.min(), flat.max())):
-            if (found := usable_limits(low, high)) is not None:
-                return found
+            if (limits := usable_limits(low, high)) is not None:
+                return limits
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -196,7 +196,7 @@ def origin(image: Image, placed: PlacedLevels, ref: ImageRef) -> Origin:
         ),
         system=None if image.view is None else image.view.system.name,
         placing=_placing(placed, multiscale),
-        tiles=tuple(astuple(tile) for tile in image.tiles),
+        tiles=image.tiles,
         range=None,
         look={},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from napari_ome_ngff.errors import UnsupportedError
@@ -62,52 +63,44 @@ def image_layers(
     for index in range(count):
         channel = None if axis is None else index
         data, added = layer_data(placed, levels, channel)
-        look = _image_look(multiscale, index, count, name, is_channel=axis is not None)
-        contrast, slider = _contrast(
-            multiscale.channels, limits, index, levels[0].dtype, is_channel=axis is not None
-        )
-        look |= {"contrast_limits": contrast, "rgb": False}
-        own = {**remembered, "channel": channel, "added": added, "range": slider}
-        layers.append(layer(data, meta | look, "image", own))  # type: ignore[arg-type]
+        dtype = levels[0].dtype
+        look, slider = _image_look(multiscale, index, count, name, limits, dtype, is_channel=axis is not None)
+        memory = {**remembered, "channel": channel, "added": added, "range": slider}
+        layers.append(layer(data, meta | look, "image", memory))  # type: ignore[arg-type]
     return layers, placed
 
 
 def _image_look(
-    multiscale: Multiscale, index: int, count: int, name: str, *, is_channel: bool
-) -> dict[str, Any]:
-    channels = multiscale.channels[:count]
-    if not is_channel and len(multiscale.channels) != 1:
-        return {"visible": True, "colormap": "gray", "name": name}  # nobody knows which of them it is
-    channel = channels[index] if index < len(channels) else Channel()
-    label = (channel.label or "").strip()
-    active = [i for i, other in enumerate(channels) if other.active] + list(range(len(channels), count))
-    look: dict[str, Any] = {
-        "name": label or (name if count == 1 else f"{name} channel {index}"),
-        "colormap": channel_colormap(channel, index, count),
-        # A file in which no channel is active would open as nothing at all.
-        "visible": not is_channel or index in active or not active,
-    }
-    if is_greyscale(multiscale.omero_extra):
-        # OMERO's greyscale model shows one channel at a time.
-        look |= {"colormap": "gray", "visible": index == (active or [0])[0]}
-    return look | ({"blending": "additive"} if count > 1 else {})
-
-
-def _contrast(
-    channels: Sequence[Channel],
-    limits: Sequence[Limits | None],
+    multiscale: Multiscale,
     index: int,
+    count: int,
+    name: str,
+    limits: Sequence[Limits | None],
     dtype: np.dtype[Any],
     *,
     is_channel: bool,
-) -> tuple[Limits, Limits]:
-    """Return contrast limits of a channel, and the ends of its slider."""
-    if not is_channel and len(channels) != 1:
-        channels = ()
-    window = channels[index].window if index < len(channels) else None
+) -> tuple[dict[str, Any], Limits]:
+    """Return how a channel is shown, and the ends of its contrast slider."""
+    # Several descriptions without a channel axis: nobody knows which of them it is.
+    is_described = is_channel or len(multiscale.channels) == 1
+    channels = multiscale.channels[:count] if is_described else ()
+    channel = channels[index] if index < len(channels) else Channel()
     estimate = limits[index] if index < len(limits) else None
-    contrast = window_limits(window) or estimate or dtype_limits(dtype)
-    return contrast, slider_range(window, contrast, dtype)
+    contrast = window_limits(channel.window) or estimate or dtype_limits(dtype)
+    look = {"name": name, "colormap": "gray", "visible": True, "contrast_limits": contrast, "rgb": False}
+    if is_described:
+        active = [i for i, other in enumerate(channels) if other.active] + list(range(len(channels), count))
+        look["name"] = (channel.label or "").strip() or (name if count == 1 else f"{name} channel {index}")
+        if is_greyscale(multiscale.omero_extra):
+            # OMERO's greyscale model shows one channel at a time.
+            look["visible"] = index == (active or [0])[0]
+        else:
+            look["colormap"] = channel_colormap(channel, index, count)
+            # A file in which no channel is active would open as nothing at all.
+            look["visible"] = not is_channel or index in active or not active
+    if count > 1:
+        look["blending"] = "additive"
+    return look, slider_range(channel.window, contrast, dtype)
 
 
 def _viewable(data: Any, name: str, *, first: bool) -> Any:
@@ -142,8 +135,8 @@ def label_layers(
     for index in range(1 if axis is None else min(level.shape[axis] for level in placed.levels)):
         channel = None if axis is None else index
         data, added = layer_data(placed, placed.levels, channel)
-        own = {**remembered, "channel": channel, "added": added}
-        layers.append(layer(data, meta | {"name": title}, "labels", own))  # type: ignore[arg-type]
+        memory = {**remembered, "channel": channel, "added": added}
+        layers.append(layer(data, meta | {"name": title}, "labels", memory))  # type: ignore[arg-type]
     if len(layers) > 1:
         for index, (_, arguments, _) in enumerate(layers):
             arguments["name"] = f"{title} channel {index}"
@@ -186,10 +179,6 @@ def _label_look(multiscale: Multiscale, name: str, dtype: np.dtype[Any]) -> dict
     return look
 
 
-ImageLimits = Sequence[Limits | None]
-"""Contrast limits of the channels of an image; None or missing where the file has them, or nobody knows."""
-
-
 MANY_LAYERS = 100
 """Layers after which further images of a collection are not shown: napari needs about 0.1 s to add each."""
 
@@ -198,23 +187,22 @@ def to_layers(
     opened: Image | Collection,
     name: str = "image",
     *,
-    limits: ImageLimits | Mapping[str, ImageLimits] = (),
+    limits: Mapping[str, Sequence[Limits | None]] = MappingProxyType({}),
 ) -> list[LayerData]:
     """Translate what was opened into layers, bottom first: one for each channel, one for each label image.
 
-    `name` is for an image that has none, `limits` for channels of which the file says none (of a collection
-    by name of the image). Of several images each layer's name starts with that of its image. All of a scene
-    are visible; of those that lie on top of each other, such as the acquisitions of a plate, the first is.
+    `name` is for an image that has none, `limits` by name of the image for channels of which the file says
+    none. Of several images each layer's name starts with that of its image. All of a scene are visible; of
+    those that lie on top of each other, such as the acquisitions of a plate, the first is.
     """
     if isinstance(opened, Image):
-        image_limits = () if isinstance(limits, Mapping) else limits
         title = _given_name(opened.multiscale) or name
-        return list(_layers(opened, title, ImageRef(key=opened.location), image_limits))
-    return _collection_layers(opened, name, limits if isinstance(limits, Mapping) else {})
+        return list(_layers(opened, title, ImageRef(key=opened.location), limits.get("", ())))
+    return _collection_layers(opened, name, limits)
 
 
 def _collection_layers(
-    collection: Collection, name: str, limits: Mapping[str, ImageLimits]
+    collection: Collection, name: str, limits: Mapping[str, Sequence[Limits | None]]
 ) -> list[LayerData]:
     layers: list[LayerData] = []
     several = len(collection.images) > 1
@@ -242,7 +230,7 @@ def _collection_layers(
     return layers
 
 
-def _layers(image: Image, title: str, ref: ImageRef, limits: ImageLimits) -> Iterator[LayerData]:
+def _layers(image: Image, title: str, ref: ImageRef, limits: Sequence[Limits | None]) -> Iterator[LayerData]:
     """Yield the layers of an image, those of its label images on top."""
     over = None
     if image.multiscale is not None and _is_label(image):

@@ -14,11 +14,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.plugin.open.catalog import tile_under, title
+from napari_ome_ngff.plugin.open.catalog import active_first, tile_under, title
 from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+    from napari_ome_ngff.reading.opened import Tile
 
 CLICKED_KEY = "ome_ngff_clicked"
 """Key of ``layer.metadata`` under which the well and field of the last click are kept."""
@@ -75,10 +77,10 @@ def widen_range(event: Any) -> None:
 def name_field(event: Any) -> None:
     """Add the well and field under the cursor to what napari says of that place."""
     viewer = event.source
-    found = _under_cursor(viewer)
-    if found is None or not viewer.mouse_over_canvas:
+    tile = _tile_at(viewer, viewer.cursor.position)
+    if tile is None or not viewer.mouse_over_canvas:
         return
-    name = title(found[1])
+    name = title(tile[1])
     status = viewer.status
     text = status if isinstance(status, str) else status["coordinates"]
     if text.endswith(name):  # this very function has just added it
@@ -93,19 +95,13 @@ def remember_click(viewer: Any, event: Any) -> Iterator[None]:
     yield
     if event.type == "mouse_move":  # a drag: the picture is moved
         return
-    found = tile_under(_topmost_first(viewer), position) if len(viewer.dims.displayed) == 2 else None
-    if found is not None:
-        layer, tile = found
+    if (clicked := _tile_at(viewer, position)) is not None:
+        layer, tile = clicked
         place = {"well": tile.well, "field": tile.field, "location": tile.location}
         layer.metadata[CLICKED_KEY] = place
 
 
-def _under_cursor(viewer: Any) -> Any:
+def _tile_at(viewer: Any, position: Sequence[float]) -> tuple[Any, Tile] | None:
     if len(viewer.dims.displayed) != 2:  # in 3D the cursor is a line through the volume
         return None
-    return tile_under(_topmost_first(viewer), viewer.cursor.position)
-
-
-def _topmost_first(viewer: Any) -> list[Any]:
-    active = viewer.layers.selection.active
-    return [*([] if active is None else [active]), *reversed(viewer.layers)]
+    return tile_under(active_first(viewer.layers, viewer.layers.selection.active), position)

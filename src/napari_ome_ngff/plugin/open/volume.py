@@ -77,7 +77,7 @@ def misfits(
 
     The `tolerance` is in voxels of the level.
     """
-    found = []
+    misplaced = []
     whole = _edges(shapes[0], transforms[0])
     for index in range(1, len(shapes)):
         steps = transforms[index].scale
@@ -85,9 +85,9 @@ def misfits(
             whole, _edges(shapes[index], transforms[index]), steps, strict=True
         ):
             if max(abs(start - low), abs(end - high)) > tolerance * abs(step):
-                found.append(index)
+                misplaced.append(index)
                 break
-    return found
+    return misplaced
 
 
 def _edges(shape: Sequence[int], transform: ScaleTranslation) -> list[tuple[float, float]]:

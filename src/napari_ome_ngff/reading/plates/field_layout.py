@@ -68,8 +68,8 @@ def arrange(sites: Sequence[Site], *, multiple: tuple[int, int] = (1, 1)) -> Arr
     most = max((len(members) for members in wells.values()), default=1)
     slots: dict[int, Slot] = {}
     for members in wells.values():
-        found = by_position([sites[i] for i in members]) or in_rows(len(members), like=most)
-        slots.update(zip(members, found, strict=True))
+        of_well = by_position([sites[i] for i in members]) or in_rows(len(members), like=most)
+        slots.update(zip(members, of_well, strict=True))
     shape, cell, pitch = [], [], []
     for axis, sizes, lines in (
         (0, [site.height for site in sites], [site.row for site in sites]),
@@ -138,8 +138,8 @@ def factor(fine: int, coarse: int) -> Fraction | None:
     if fine < 1 or coarse < 1:
         return None
     if coarse > fine:
-        found = factor(coarse, fine)
-        return None if found is None else 1 / found
+        inverse = factor(coarse, fine)
+        return None if inverse is None else 1 / inverse
     for parts in range(1, _FINEST_PARTS + 1):
         simple = Fraction(round(fine * parts / coarse), parts)
         if abs(coarse - fine / simple) < 1:
@@ -165,7 +165,7 @@ def next_factor(
 
 def multiple_of(factors: Iterable[Fraction]) -> int:
     """Return what a length must be a multiple of, so that every factor divides it."""
-    return math.lcm(1, *(found.numerator for found in factors))
+    return math.lcm(1, *(ratio.numerator for ratio in factors))
 
 
 def up(length: int, multiple: int) -> int:

@@ -18,7 +18,7 @@ from napari_ome_ngff.metadata.image.datasets import placed_by_shapes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.nouns import Field, Json, Multiscale, PlateWell
 from napari_ome_ngff.metadata.versions import decode
-from napari_ome_ngff.reading.omissions import LeftOut, told_once
+from napari_ome_ngff.reading.omissions import LeftOut, warned_once
 from napari_ome_ngff.storage.places.location import join
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ MAX_FIELDS = 100_000
 """Fields of a plate that are opened; each costs two documents."""
 
 
-_MOST_KNOWN = 5  # metadata that are compared with those of the next field
+_MAX_RECENT = 5  # metadata that are compared with those of the next field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def find_fields(
     of each name in it. `field_count` is how many fields a well may have that does not list them.
     """
     left = LeftOut(hierarchy.location)
-    with told_once(hierarchy.location):
+    with warned_once(hierarchy.location):
         spots = list(_spots(hierarchy, wells, field_count, left))
         if len(spots) > MAX_FIELDS:
             left.add("fields are left out, there are too many", *(spot.path for spot in spots[MAX_FIELDS:]))
@@ -71,7 +71,7 @@ def find_fields(
         names = {path: _label_names(hierarchy, path) for path in asked}
         union = tuple(dict.fromkeys(name for some in names.values() for name in some))
         hierarchy.fetch([*_level_paths(images), *_label_paths(images, names, union)])
-        fields = list(_alike(_shaped(hierarchy, images, left), left))
+        fields = list(_with_same_axes(_shaped(hierarchy, images, left), left))
         if union:
             fields = [replace(item, labels=_labels(hierarchy, item, left)) for item in fields]
             hierarchy.fetch(_first_label_levels(fields))
@@ -127,8 +127,8 @@ def _guessed(hierarchy: Hierarchy, path: str, field_count: int | None) -> tuple[
     if names is None:
         names = tuple(str(index) for index in range(min(field_count or 1, 100)))
     hierarchy.fetch((join(path, name) for name in names), groups=True)
-    there = [name for name in names if kind_of(hierarchy.attributes(join(path, name)) or {}) == "image"]
-    return tuple(Field(path=name) for name in sorted(there, key=lambda name: (len(name), name)))
+    images = [name for name in names if kind_of(hierarchy.attributes(join(path, name)) or {}) == "image"]
+    return tuple(Field(path=name) for name in sorted(images, key=lambda name: (len(name), name)))
 
 
 def _decoded(
@@ -151,26 +151,26 @@ class _Decoder:
     """Decodes the first image of a group; the same metadata, but for names, only once."""
 
     def __init__(self) -> None:
-        self._known: list[tuple[object, Multiscale]] = []
+        self._recent: list[tuple[object, Multiscale]] = []
 
     def __call__(self, attributes: Mapping[str, Json], *, where: str) -> Multiscale:
         key = _nameless(attributes)
-        for known, found in self._known:
-            if known == key:
-                return found
-        found = decode(attributes, where=where)[0]
-        self._known = [(key, found), *self._known[:_MOST_KNOWN]]
-        return found
+        for recent_key, multiscale in self._recent:
+            if recent_key == key:
+                return multiscale
+        multiscale = decode(attributes, where=where)[0]
+        self._recent = [(key, multiscale), *self._recent[:_MAX_RECENT]]
+        return multiscale
 
 
 def _nameless(attributes: Mapping[str, Json]) -> object:
     """Return metadata without the names of images, which often are those of the fields."""
-    own = attributes.get("ome", attributes)
-    images = own.get("multiscales") if isinstance(own, Mapping) else None
+    container = attributes.get("ome", attributes)
+    images = container.get("multiscales") if isinstance(container, Mapping) else None
     if not isinstance(images, list) or not all(isinstance(image, Mapping) for image in images):
         return attributes
     bare = [{key: value for key, value in image.items() if key != "name"} for image in images]
-    return own is attributes, {**own, "multiscales": bare}
+    return container is attributes, {**container, "multiscales": bare}
 
 
 def _level_paths(images: Iterable[tuple[_Spot, Multiscale]]) -> Iterator[str]:
@@ -202,16 +202,16 @@ def _shaped(
             )
 
 
-def _alike(fields: Iterable[FieldImage], left: LeftOut) -> Iterator[FieldImage]:
+def _with_same_axes(fields: Iterable[FieldImage], left: LeftOut) -> Iterator[FieldImage]:
     """Yield the fields that have the axes of the first one."""
     expected: tuple[str, ...] | None = None
     for item in fields:
-        found = axes_of(item.multiscale, item.shape)
-        expected = expected or found
-        if found == expected:
+        axes = axes_of(item.multiscale, item.shape)
+        expected = expected or axes
+        if axes == expected:
             yield item
         else:
-            reason = f"fields are left out: their axes are {', '.join(found)}, not {', '.join(expected)}"
+            reason = f"fields are left out: their axes are {', '.join(axes)}, not {', '.join(expected)}"
             left.add(reason, item.path)
 
 
@@ -238,7 +238,7 @@ def _label_paths(
 
 def _labels(hierarchy: Hierarchy, item: FieldImage, left: LeftOut) -> dict[str, Multiscale]:
     """Return the label images of a field."""
-    found: dict[str, Multiscale] = {}
+    labels: dict[str, Multiscale] = {}
     for name in _label_names(hierarchy, item.path):
         path = join(item.path, "labels", name)
         try:
@@ -246,10 +246,10 @@ def _labels(hierarchy: Hierarchy, item: FieldImage, left: LeftOut) -> dict[str, 
             if attributes is None:
                 left.add("label images are listed but not there", path)
             else:
-                found[name] = decode(attributes, where=join(hierarchy.location, path))[0]
+                labels[name] = decode(attributes, where=join(hierarchy.location, path))[0]
         except OmeNgffError as error:
             left.failed("label images", path, error)
-    return found
+    return labels
 
 
 def _first_label_levels(fields: Iterable[FieldImage]) -> Iterator[str]:

@@ -78,9 +78,9 @@ class Board:
     def cut(self, rows: Pick, columns: Pick) -> list[int]:
         """Return which patches lie between the first and the last line and column of a request."""
         low_y, high_y, low_x, high_x = self._bounds.T
-        found = (low_y <= np.max(rows)) & (high_y > np.min(rows))
-        found &= (low_x <= np.max(columns)) & (high_x > np.min(columns))
-        return [int(index) for index in np.flatnonzero(found)]
+        cut = (low_y <= np.max(rows)) & (high_y > np.min(rows))
+        cut &= (low_x <= np.max(columns)) & (high_x > np.min(columns))
+        return [int(index) for index in np.flatnonzero(cut)]
 
     def sources(self, indices: Sequence[int]) -> list[Source | None]:
         """Return the sources of patches, None for missing ones; documents come in one round trip."""
@@ -94,31 +94,31 @@ class Board:
 
     def intervals(self, index: int, shape: Sequence[int]) -> list[tuple[int, int]]:
         """Return where a patch begins in the mosaic, and how much of its array is shown, along each axis."""
-        patch, found = self.patches[index], [(0, n) for n in shape]
+        patch, intervals = self.patches[index], [(0, n) for n in shape]
         for axis, start, room in zip(
             self.plane, (patch.y, patch.x), (patch.height, patch.width), strict=True
         ):
-            found[axis] = start, min(shape[axis], room)
-        return found
+            intervals[axis] = start, min(shape[axis], room)
+        return intervals
 
     def _open(self, patch: Patch) -> Source | None:
         where = f"{self.hierarchy.location.rstrip('/')}/{patch.path}"
         try:
             array = self.hierarchy.array(patch.path)
         except OmeNgffError as error:
-            self._tell("A field could not be read", where, f"{error.summary} {error.found}")
+            self._report("A field could not be read", where, f"{error.summary} {error.found}")
             return None
         if array is None or array.ndim != self._ndim:
             found = "no array" if array is None else f"{array.ndim} dimensions instead of {self._ndim}"
-            self._tell("A field could not be read", where, found)
+            self._report("A field could not be read", where, found)
             return None
         y, x = self.plane
         if array.shape[y] > patch.height or array.shape[x] > patch.width:
             found = f"shape {array.shape}, but there is room for {patch.height} x {patch.width}"
-            self._tell("A field is cut: its array is larger than it should be", where, found)
+            self._report("A field is cut: its array is larger than it should be", where, found)
         return self._make(array)
 
-    def _tell(self, summary: str, where: str, found: str) -> None:
+    def _report(self, summary: str, where: str, found: str) -> None:
         name = "/".join(where.split("/")[-4:])
         error = StorageError(f"{summary}: {name}.", where=where, found=found)
         _log.warning("%s", error)
@@ -246,13 +246,13 @@ class MosaicSource:
     def _paste(self, picks: Sequence[Pick], values: np.ndarray[Any, Any]) -> None:
         """Read what is asked for of each array into its place."""
         board, (y, x) = self._board, self._board.plane
-        known: dict[tuple[int, int, int], tuple[Any, Any] | None] = {}
+        parts: dict[tuple[int, int, int], tuple[Any, Any] | None] = {}
 
         def part(axis: int, start: int, length: int) -> tuple[Any, Any] | None:
             key = (axis, start, length)  # the patches of a row share their lines
-            if key not in known:
-                known[key] = within(picks[axis], start, start + length)
-            return known[key]
+            if key not in parts:
+                parts[key] = within(picks[axis], start, start + length)
+            return parts[key]
 
         # Between the first and the last line that are asked for a step may pass over a whole patch.
         places = [(index, board.patches[index]) for index in board.cut(picks[y], picks[x])]
@@ -260,8 +260,8 @@ class MosaicSource:
         jobs: list[tuple[Source, tuple[Any, ...], tuple[Any, ...]]] = []
         for index, source in zip(cut, board.sources(cut), strict=True):
             intervals = [] if source is None else board.intervals(index, source.shape)
-            found = [part(axis, *interval) for axis, interval in enumerate(intervals)]
-            ends = [ends for ends in found if ends is not None]
+            each = [part(axis, *interval) for axis, interval in enumerate(intervals)]
+            ends = [both for both in each if both is not None]
             if source is not None and len(ends) == len(picks):
                 jobs.append((source, tuple(out for out, _ in ends), tuple(inside for _, inside in ends)))
         fancy = any(isinstance(pick, np.ndarray) for pick in picks)
@@ -291,5 +291,5 @@ def _cast(values: Any, dtype: np.dtype[Any]) -> Any:
     if dtype.kind not in "iu" or np.can_cast(values.dtype, dtype):
         return values
     limits = np.iinfo(dtype)
-    own = np.iinfo(values.dtype) if values.dtype.kind in "iu" else limits
-    return np.clip(np.nan_to_num(values), max(limits.min, own.min), min(limits.max, own.max))
+    source = np.iinfo(values.dtype) if values.dtype.kind in "iu" else limits
+    return np.clip(np.nan_to_num(values), max(limits.min, source.min), min(limits.max, source.max))
