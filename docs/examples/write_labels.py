@@ -22,7 +22,7 @@ def main(target: str) -> None:
     objects = xr.where(picture > 130, 1, 0).astype("uint8")
     objects = objects + (picture > 190).astype("uint8")  # 1: bright, 2: very bright
 
-    for _ in write_multiscale_group(
+    write_multiscale_group(
         store=target,
         image=picture,
         labels={
@@ -32,8 +32,7 @@ def main(target: str) -> None:
                 label_image=LabelImage(colors={1: (255, 160, 0, 255), 2: (0, 160, 255, 255)}),
             )
         },
-    ):
-        pass
+    ).run()
 
     labels = next(iter(open_ome_ngff(target).labels["bright"].arrays.values()))
     values, counts = np.unique(labels.values, return_counts=True)
