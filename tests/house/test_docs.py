@@ -80,6 +80,36 @@ def test_an_example_says_what_it_made(name: str, workplace: Path) -> None:
         assert napari_ome_ngff.open_ome_ngff(target).arrays
 
 
+def imported_from_the_package(code: str) -> set[str]:
+    """Full names that code imports from the package."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith(f"{napari_ome_ngff.__name__}.")}
+
+
+def test_pages_and_examples_import_public_names_alone() -> None:
+    """A reader who copies them relies on nothing that may move."""
+    public = {f"{napari_ome_ngff.__name__}.{name}" for name in napari_ome_ngff.__all__}
+    codes = {name: "".join(code for _, code in python_blocks(text)) for name, text in PAGES.items()}
+    scripts = [*EXAMPLES.values(), *(DOCS / "images").glob("*.py")]
+    codes |= {path.name: path.read_text(encoding="utf-8") for path in scripts}
+    assert {
+        n: inner for n, code in codes.items() if (inner := imported_from_the_package(code) - public)
+    } == {}
+
+
+def test_pages_that_show_both_defaults_of_the_version_say_so() -> None:
+    """``create_`` and ``model_`` keep the default of their reference, and ``write_`` has another one."""
+    for name, page in PAGES.items():
+        if name.startswith(("docs/how-to", "docs/reference")) and "create_multiscale_group" in page:
+            assert re.search(r'default version[^.]*"0\.4"', page.replace("\n", " ")), name
+            assert '"0.5"' in page, name
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     here = (ROOT / page).parent
