@@ -24,8 +24,7 @@ def setup(cfg):
     from napari_ome_ngff.writing.engine import encode
 
     if cfg.variant in ("zarr", "zarrs"):
-        original = encode.unit_writer
-        save.unit_writer = lambda array, **options: original(array, shared_memory=False, direct=False)
+        save.unit_writer = lambda array, **options: encode.UnitWriter(array=array)
     if cfg.variant == "zarrs":
         import zarr
         import zarrs  # noqa: F401

@@ -41,15 +41,8 @@ def counting_writes() -> Iterator[Counter]:
 
 def job_for(work: Pass, cut: Cut, **options: Any) -> PassJob:
     """A job that stores nothing."""
-    return PassJob(
-        writers=(None,) * len(work.shapes),  # type: ignore[arg-type]
-        shapes=work.shapes,
-        blocks=cut.blocks,
-        factors=work.factors,
-        method="nearest",
-        where="",
-        **options,
-    )
+    writers: Any = (None,) * len(work.shapes)
+    return PassJob(work=work, cut=cut, writers=writers, method="nearest", where="", **options)
 
 
 class _NoScratch(Scratch):
@@ -96,7 +89,7 @@ def run_late(work: Pass, cut: Cut, *, seed: int) -> tuple[int, int]:
     Returns how many voxels of all levels were written, and how many at most lay in blocks that waited.
     """
     executor, most = _Late(seed), 0
-    engine = Engine(job_for(work, cut, scratch=_NoScratch()), executor, cut.tasks + 1)
+    engine = Engine(job_for(work, cut, scratch=_NoScratch()), executor)
     large = cut.box != cut.blocks[0] and work.shared_memory
     with (
         counting_writes() as counter,

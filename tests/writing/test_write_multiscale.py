@@ -31,7 +31,7 @@ from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.reading.open import open_ome_ngff
 from napari_ome_ngff.writing import blocks
 from napari_ome_ngff.writing.blocks import count_boxes
-from napari_ome_ngff.writing.engine.encode import unit_writer, write_units
+from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer, write_units
 from napari_ome_ngff.writing.engine.reduce import reduce_block
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.save import Progress
@@ -705,7 +705,8 @@ def test_the_short_way_writes_what_zarr_writes(tmp_path: Path, codec: str, dtype
             options=StorageOptions(version="0.4" if layout == "v2" else "0.5", compressor=CODECS[codec]),
         )
         store = LocalStore(tmp_path / str(direct))
-        writer = unit_writer(spec.to_zarr(store, "a"), direct=direct)
+        array = spec.to_zarr(store, "a")
+        writer = unit_writer(array) if direct else UnitWriter(array=array)
         assert (writer.plain is not None) == direct
         unit = (8, 16, 16)
         for start in itertools.product(*(range(0, n, u) for n, u in zip(data.shape, unit, strict=True))):

@@ -259,14 +259,13 @@ def _write_multiscale(
             yield from copy_level(_copy_job(stored, each[i], place, options), cut, executor)
             continue
         job = PassJob(
+            work=work,
+            cut=cut,
             writers=tuple(each[i : i + len(work.shapes)]),
-            shapes=work.shapes,
-            blocks=cut.blocks,
-            factors=work.factors,
             method=plan.method or "nearest",
             where=place,
         )
-        yield from run_pass(work, cut, job, source.variable, executor)
+        yield from run_pass(job, source.variable, executor)
 
 
 def _copy_job(source: zarr.Array[Any], writer: UnitWriter, where: str, options: SaveOptions) -> CopyJob:
@@ -290,5 +289,4 @@ def _packed(part: Staged) -> Iterator[None]:
 
 def _close(writers: Iterable[UnitWriter]) -> None:
     for writer in writers:
-        if writer.plain is not None and writer.plain.shards is not None:
-            writer.plain.shards.close()
+        writer.close()

@@ -75,10 +75,9 @@ def give_back_freed_memory() -> None:
 class PassJob:
     """What every task of one pass needs to know; small, and sent to other processes with each task."""
 
-    writers: tuple[UnitWriter, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    blocks: tuple[tuple[int, ...], ...]
-    factors: tuple[tuple[int, ...], ...]
+    work: Pass
+    cut: Cut
+    writers: tuple[UnitWriter, ...]  # of each level
     method: str
     where: str  # path or URL of the image, for errors
     scratch: Scratch = field(default_factory=Scratch)
@@ -99,11 +98,11 @@ def cascade(job: PassJob, level: int, region: Box, data: Any) -> tuple[Done, Lev
     """
     with failing("Reading the image failed", job.where):
         values = load(data)
-    done = Done(count_boxes(shape_of(region), job.blocks[0]) if level == 0 else 0, 0)
+    done = Done(count_boxes(shape_of(region), job.cut.blocks[0]) if level == 0 else 0, 0)
     while True:
         copy, coarse = job.scratch.room_for(values), None
-        if level + 1 < len(job.shapes):
-            factors = job.factors[level + 1]
+        if level + 1 < len(job.work.shapes):
+            factors = job.work.factors[level + 1]
             coarse = reduce_block(values, factors, job.method, copy=copy)
         elif copy is not None:
             copy[...] = values
@@ -119,7 +118,7 @@ def cascade(job: PassJob, level: int, region: Box, data: Any) -> tuple[Done, Lev
         )
         if values.size == 0:
             return done, None
-        if not _is_whole(region, job.blocks[level], job.shapes[level]):
+        if not _is_whole(region, job.cut.blocks[level], job.work.shapes[level]):
             return done, LevelPart(level, region, values)
 
 
@@ -133,10 +132,9 @@ def _is_whole(region: Box, block: Iterable[int], shape: Iterable[int]) -> bool:
 class Engine:
     """Runs the tasks of one pass on an executor, a bounded number at a time, and keeps the open blocks."""
 
-    def __init__(self, job: PassJob, executor: Executor, at_once: int) -> None:
+    def __init__(self, job: PassJob, executor: Executor) -> None:
         self.job = job
         self.executor = executor
-        self.at_once = at_once
         self.pending: set[Future[Any]] = set()
         self.ready: deque[LevelPart] = deque()
         self.open: dict[tuple[int, ...], tuple[NDArray[Any], list[int]]] = {}
@@ -169,7 +167,7 @@ class Engine:
 
     def _fill(self, queue: Iterator[LevelPart]) -> bool:
         """Submit tasks up to the limit, coarse blocks first: they hold memory. False when all is done."""
-        while len(self.pending) < self.at_once:
+        while len(self.pending) <= self.job.cut.tasks:  # one waits, so that nobody idles
             call = self.ready.popleft() if self.ready else next(queue, None)
             if call is None:
                 break
@@ -183,7 +181,7 @@ class Engine:
     def _paste(self, piece: LevelPart) -> None:
         """Put voxels into their blocks; a block that is complete becomes a task."""
         level, region, data = piece
-        steps, shape = self.job.blocks[level], self.job.shapes[level]
+        steps, shape = self.job.cut.blocks[level], self.job.work.shapes[level]
         for index, common in cells(region, steps):
             block = tuple(
                 slice(i * step, min((i + 1) * step, n))
@@ -202,13 +200,14 @@ class Engine:
                 self.ready.append(LevelPart(level, block, values))
 
 
-def run_pass(work: Pass, cut: Cut, job: PassJob, source: Any, executor: Executor) -> Iterator[Done]:
+def run_pass(job: PassJob, source: Any, executor: Executor) -> Iterator[Done]:
     """Read a source, an xarray ``Variable``, box by box and write all levels that are made of it.
 
-    Yields once per finished task. One task more than run at once is kept waiting, so that nobody idles.
+    Yields once per finished task.
     """
+    work, cut = job.work, job.cut
     keep_freed_memory(max(math.prod(block) for block in cut.blocks) * work.itemsize + 2**16)
-    engine = Engine(job, executor, cut.tasks + 1)
+    engine = Engine(job, executor)
     large = cut.box != cut.blocks[0]
     try:
         if work.source_chunks is None or not large or not work.shared_memory:

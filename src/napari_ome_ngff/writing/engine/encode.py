@@ -90,7 +90,7 @@ class ShardAppender:
         return _OpenShard(index=index, missing=math.prod(in_array))
 
     def close(self) -> None:
-        """Close the files of shards that were not completed, after an error."""
+        """Close the files of shards that are still open."""
         with self._lock:
             for shard in self._open.values():
                 if shard.descriptor is not None:
@@ -143,6 +143,11 @@ class UnitWriter:
     array: zarr.Array[Any]
     plain: PlainChunks | None = None
 
+    def close(self) -> None:
+        """Close the files of shards that were not completed, after an error."""
+        if self.plain is not None and self.plain.shards is not None:
+            self.plain.shards.close()
+
     def __reduce__(self) -> tuple[object, ...]:
         """Refuse to be sent to another process by a store that would be a copy there."""
         store = self.array.store
@@ -159,13 +164,9 @@ def _rebuild(array: zarr.Array[Any], plain: PlainChunks | None) -> UnitWriter:
     return UnitWriter(array=array, plain=plain)
 
 
-def unit_writer(array: zarr.Array[Any], *, shared_memory: bool = True, direct: bool = True) -> UnitWriter:
-    """Find the way to write an empty array.
-
-    `shared_memory` says that all writers are threads of this process, so that they can share an open shard;
-    `direct` that files may be written without zarr-python.
-    """
-    return UnitWriter(array=array, plain=_plain_chunks(array, shared_memory) if direct else None)
+def unit_writer(array: zarr.Array[Any], *, shared_memory: bool = True) -> UnitWriter:
+    """Find the way to write an empty array; only threads, which share memory, can share an open shard."""
+    return UnitWriter(array=array, plain=_plain_chunks(array, shared_memory))
 
 
 def _plain_chunks(array: zarr.Array[Any], shared_memory: bool) -> PlainChunks | None:
