@@ -27,7 +27,7 @@ from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.from_layers import file_version, from_layers
 from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
-from napari_ome_ngff.writing.engine.copy_levels import with_copies
+from napari_ome_ngff.writing.plan.copied_levels import with_copies
 from napari_ome_ngff.writing.plan.group_documents import array_specs, group_documents
 from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import prepare

@@ -15,7 +15,7 @@ from napari_ome_ngff.metadata.versions import VERSIONS, decode
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target, outermost
 from napari_ome_ngff.writing.commit.staging import open_existing
-from napari_ome_ngff.writing.engine.copy_levels import with_copies
+from napari_ome_ngff.writing.plan.copied_levels import with_copies
 from napari_ome_ngff.writing.plan.group_documents import (
     array_specs,
     join_paths,

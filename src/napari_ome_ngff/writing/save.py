@@ -15,10 +15,11 @@ from napari_ome_ngff.errors import CancelledError, OmeNgffWarning, StorageError
 from napari_ome_ngff.storage.places.location import store_location
 from napari_ome_ngff.writing.commit.staging import Staged, staged
 from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
-from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, requests, verify_copy
+from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, verify_copy
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
 from napari_ome_ngff.writing.engine.executors import Done, failing
 from napari_ome_ngff.writing.engine.verify import verify_pass
+from napari_ome_ngff.writing.plan.copied_levels import requests
 from napari_ome_ngff.writing.plan.group_documents import join_paths
 from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared

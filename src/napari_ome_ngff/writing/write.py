@@ -12,7 +12,7 @@ from napari_ome_ngff.metadata.nouns import Channel, LabelImage
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing
-from napari_ome_ngff.writing.engine.copy_levels import with_copies
+from napari_ome_ngff.writing.plan.copied_levels import with_copies
 from napari_ome_ngff.writing.plan.existing import several_replace_nothing
 from napari_ome_ngff.writing.plan.group_documents import (
     array_specs,

@@ -7,79 +7,30 @@ linked: a program that writes into the original later must not write into the co
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_ome_ngff.errors import StorageError
-from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.places.location import location_of
-from napari_ome_ngff.writing.blocks import clipped, count_boxes
+from napari_ome_ngff.writing.blocks import count_boxes
 from napari_ome_ngff.writing.engine.encode import UnitWriter
 from napari_ome_ngff.writing.engine.executors import Done, failing, run_in_order
-from napari_ome_ngff.writing.plan.array_spec import is_stored_alike, spec_like
+from napari_ome_ngff.writing.plan.array_spec import is_stored_alike
+from napari_ome_ngff.writing.plan.copied_levels import object_bytes
 from napari_ome_ngff.writing.plan.group_documents import join_paths
-from napari_ome_ngff.writing.plan.options import SaveOptions
-from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.tasks import Cut
 from napari_ome_ngff.writing.refusals import differs
-from napari_ome_ngff.writing.stored_objects import Pair, copy_objects, local_folder, same_objects
+from napari_ome_ngff.writing.stored_objects import Pair, copy_objects, same_objects
 
 if TYPE_CHECKING:
     import zarr
 
 _BATCH_BYTES = 2**24  # of voxels, in the objects of one task
 _BATCH = 64  # objects of one task, at most
-_REQUESTS = 16  # under way at once, of one task
-
-
-def with_copies(
-    prepared: tuple[Prepared, ...], specs: Mapping[str, Any], options: SaveOptions
-) -> tuple[tuple[Prepared, ...], dict[str, Any]]:
-    """Plan to copy the levels that are stored already as they are to be stored; returns both with the copies.
-
-    Where options leave open how (`keep_layout`), a level that is a whole Zarr array of the right format
-    stays stored as it is. `specs` has the pydantic-zarr model of every array by its path in the hierarchy.
-    """
-    planned, changed = [], dict(specs)
-    for one in prepared:
-        plan = one.plan
-        levels, cuts = list(plan.levels), list(plan.cuts)
-        for i, (level, array) in enumerate(zip(levels, one.stored, strict=False)):
-            # A level that others are made of has to be read in any case.
-            if array is None or len(plan.passes) != len(levels):
-                continue
-            key = join_paths(plan.path, level.path)
-            right = array.metadata.zarr_format == check_version(options.version).zarr_format
-            # Where there have to be shards, in a single file, those that are there will do.
-            if options.keep_layout and right and (options.shards is None or array.shards is not None):
-                changed[key] = spec_like(array, plan.dims)
-            if is_stored_alike(changed[key], array):
-                levels[i] = replace(level, chunks=array.chunks, shards=array.shards, copied=True)
-                cuts[i] = _cut(array, options)
-        copied = replace(plan, levels=tuple(levels), cuts=tuple(cuts))
-        planned.append(replace(one, plan=copied))
-    return tuple(planned), changed
-
-
-def _cut(array: zarr.Array[Any], options: SaveOptions) -> Cut:
-    unit = array.shards or array.chunks
-    local = options.local and local_folder(array.store) is not None
-    memory = 0 if local else options.workers * requests(array, options) * _object_bytes(array)
-    block = clipped(unit, array.shape)
-    return Cut(blocks=(block,), box=block, tasks=options.workers, memory=memory, reading=0, decodes=0.0)
-
-
-def requests(array: zarr.Array[Any], options: SaveOptions) -> int:
-    """How many stored objects one task may hold at once, where they have to pass through memory."""
-    return max(1, min(_REQUESTS, options.memory_limit // (options.workers * _object_bytes(array))))
-
-
-def _object_bytes(array: zarr.Array[Any]) -> int:
-    return math.prod(array.shards or array.chunks) * int(array.dtype.itemsize)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +100,7 @@ def _check_unchanged(source: zarr.Array[Any]) -> None:
 def _run(task: Callable[..., Done], job: CopyJob, cut: Cut, executor: Executor) -> Iterator[Done]:
     """Run a task over all objects of a level, in batches."""
     total = count_boxes(job.source.shape, cut.blocks[0])
-    step = max(1, min(_BATCH, _BATCH_BYTES // max(1, _object_bytes(job.source))))
+    step = max(1, min(_BATCH, _BATCH_BYTES // max(1, object_bytes(job.source))))
     calls = ((job, start, min(start + step, total)) for start in range(0, total, step))
     return run_in_order(task, calls, executor, cut.tasks, job.where)
 
