@@ -151,7 +151,9 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def read(item: Any, inputs: str = "yx", outputs: str | None = "yx", **parameters: Any) -> TwoWay:
-    return decode_two_way(item, Context(path="here", parameters=parameters), inputs=inputs, outputs=outputs)
+    return decode_two_way(
+        item, Context.of(parameters=parameters).below("here"), inputs=inputs, outputs=outputs
+    )
 
 
 TURN = {"type": "rotation", "rotation": [[0, -1], [1, 0]]}

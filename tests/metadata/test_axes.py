@@ -24,7 +24,7 @@ SPACE = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
 
 
 def read(axes: Any) -> tuple[tuple[Axis, ...], list[str]]:
-    context = Context(path="axes")
+    context = Context(keys=("axes",))
     return decode_axes(axes, context), list(context.notes)
 
 
@@ -60,7 +60,7 @@ def test_unknown_keys_of_an_axis_are_kept() -> None:
     axes, notes = read([{**SPACE[0], "discrete": False, "orientation": {"value": "left-to-right"}}, SPACE[1]])
     assert axes[0].extra == {"discrete": False, "orientation": {"value": "left-to-right"}}
     assert not notes
-    written = encode_axes(axes, Context(path="axes"))
+    written = encode_axes(axes, Context(keys=("axes",)))
     assert written[0] == {**SPACE[0], "discrete": False, "orientation": {"value": "left-to-right"}}
 
 
@@ -159,7 +159,7 @@ def test_axes_that_break_a_rule_are_noted_when_read_and_refused_when_written(
     assert rule in axes_problem(types)
     axes = tuple(Axis(name=f"axis{index}", type=kind) for index, kind in enumerate(types))
     with pytest.raises(MetadataError, match=rule):
-        encode_axes(axes, Context(path="axes"))
+        encode_axes(axes, Context(keys=("axes",)))
     if types:
         _, notes = read([{"name": axis.name, "type": axis.type} for axis in axes])
         assert rule in notes[0]
@@ -169,7 +169,8 @@ def test_axes_that_break_a_rule_are_noted_when_read_and_refused_when_written(
 def test_an_unknown_unit_is_not_written_and_its_axis_named(unit: str) -> None:
     with pytest.raises(MetadataError) as caught:
         encode_axes(
-            [Axis(name="y", type="space"), Axis(name="depth", type="space", unit=unit)], Context(path="axes")
+            [Axis(name="y", type="space"), Axis(name="depth", type="space", unit=unit)],
+            Context(keys=("axes",)),
         )
     assert "'depth'" in caught.value.summary
     assert caught.value.where == "axes[1].unit"
@@ -178,7 +179,7 @@ def test_an_unknown_unit_is_not_written_and_its_axis_named(unit: str) -> None:
 def test_a_unit_of_another_kind_of_axis_is_written() -> None:
     """The lists of the specification are those of space and time."""
     axes = [Axis(name="f", type="frequency", unit="hertz"), Axis(name="y", type="space", unit="um")]
-    written = encode_axes([*axes, Axis(name="x", type="space", unit="px")], Context(path="axes"))
+    written = encode_axes([*axes, Axis(name="x", type="space", unit="px")], Context(keys=("axes",)))
     assert written == [
         {"name": "f", "type": "frequency", "unit": "hertz"},
         {"name": "y", "type": "space", "unit": "micrometer"},
@@ -188,7 +189,7 @@ def test_a_unit_of_another_kind_of_axis_is_written() -> None:
 
 def test_an_axis_without_type_is_written_as_custom() -> None:
     axes = [Axis(name="angle"), *(Axis(name=name, type="space") for name in "zyx")]
-    assert encode_axes(axes, Context(path="axes"))[0] == {"name": "angle", "type": "custom"}
+    assert encode_axes(axes, Context(keys=("axes",)))[0] == {"name": "angle", "type": "custom"}
 
 
 @pytest.mark.parametrize(
@@ -196,27 +197,29 @@ def test_an_axis_without_type_is_written_as_custom() -> None:
 )
 def test_names_and_types_are_texts_of_their_own(axis: Axis) -> None:
     with pytest.raises(MetadataError):
-        encode_axes([Axis(name="y", type="space"), axis, Axis(name="z", type="space")], Context(path="axes"))
+        encode_axes(
+            [Axis(name="y", type="space"), axis, Axis(name="z", type="space")], Context(keys=("axes",))
+        )
 
 
 @pytest.mark.parametrize("paths", [[], ["0", "0"], ["../0"], [0]])
 def test_each_level_has_a_path_of_its_own(paths: Any) -> None:
     with pytest.raises(MetadataError):
-        check_levels([Level(path=path, transform=identity(2)) for path in paths], Context(path="datasets"))
+        check_levels([Level(path=path, transform=identity(2)) for path in paths], Context(keys=("datasets",)))
 
 
 def test_texts_that_are_none_are_ignored_when_read_and_refused_when_written() -> None:
-    context = Context(path="m")
+    context = Context(keys=("m",))
     found = decode_description({"name": 3, "type": [], "metadata": "text"}, context)
     assert found == {"name": None, "method": None, "metadata": None}
     assert [line.partition(":")[0] for line in context.notes] == ["m.name", "m.type", "m.metadata"]
     for odd in ({"name": 3}, {"method": 3}, {"metadata": []}):
         with pytest.raises(MetadataError):
-            encode_description(Multiscale(version="0.5", axes=(), levels=(), **odd), Context(path="m"))
+            encode_description(Multiscale(version="0.5", axes=(), levels=(), **odd), Context(keys=("m",)))
 
 
 def test_null_counts_as_missing() -> None:
-    context = Context(path="m")
+    context = Context(keys=("m",))
     decode_description({"name": None, "type": None, "metadata": None}, context)
     assert not context.notes
 

@@ -22,7 +22,7 @@ from napari_ome_ngff.metadata.transforms import identity, usable_steps
 
 def test_a_number_as_path_is_read_as_text() -> None:
     """Fractal has written integers."""
-    context = Context(path="path")
+    context = Context(keys=("path",))
     assert decode_path(0, context) == "0"
     assert list(context.notes) == ["path: the number 0, read as text"]
 
@@ -30,7 +30,7 @@ def test_a_number_as_path_is_read_as_text() -> None:
 @pytest.mark.parametrize("path", [None, -1, True, 1.0, [], "../0", "/0", 10**400])
 def test_no_other_path_is_guessed(path: Any) -> None:
     with pytest.raises(MetadataError):
-        decode_path(path, Context(path="path"))
+        decode_path(path, Context(keys=("path",)))
 
 
 def scale(dataset: Mapping[str, Any], path: str, at: Context) -> ScaleTranslation | None:
@@ -42,7 +42,7 @@ def scale(dataset: Mapping[str, Any], path: str, at: Context) -> ScaleTranslatio
 
 
 def read(*datasets: Any, placed: bool = True) -> tuple[tuple[Level, ...], tuple[str, ...], list[str]]:
-    context = Context(path="m")
+    context = Context(keys=("m",))
     levels, unplaced = decode_levels({"datasets": list(datasets)}, scale, context, ndim=1, placed=placed)
     return levels, unplaced, list(context.notes)
 
@@ -60,7 +60,7 @@ def read(*datasets: Any, placed: bool = True) -> tuple[tuple[Level, ...], tuple[
 )
 def test_what_is_wrong_is_named_where_no_level_can_be_read(entry: Any, where: str) -> None:
     with pytest.raises(MetadataError) as caught:
-        decode_levels(entry, scale, Context(path="m"), ndim=1)
+        decode_levels(entry, scale, Context(keys=("m",)), ndim=1)
     assert caught.value.where == where
 
 
@@ -144,7 +144,7 @@ TX = (Axis(name="t", type="time"), Axis(name="x", type="space"))
 
 
 def steps(*items: Any, parameters: Mapping[str, Any] | None = None) -> tuple[Any, list[str]]:
-    context = Context(parameters=parameters or {})
+    context = Context.of(parameters=parameters or {})
     return usable_steps(list(items), TX, context), list(context.notes)
 
 

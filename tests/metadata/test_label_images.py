@@ -15,7 +15,7 @@ from tests.metadata_tools import json_values
 
 
 def label(item: Any) -> tuple[LabelImage | None, list[str]]:
-    context = Context(path="image-label")
+    context = Context(keys=("image-label",))
     return decode_label_image(item, context), list(context.notes)
 
 
@@ -131,7 +131,7 @@ def test_an_empty_list_is_noted_and_never_written(key: str) -> None:
 )
 def test_label_metadata_that_break_a_rule_are_not_written(odd: LabelImage) -> None:
     with pytest.raises(MetadataError):
-        encode_label_image(odd, Context(path="image-label"))
+        encode_label_image(odd, Context(keys=("image-label",)))
 
 
 def test_values_with_a_colour_are_among_those_with_properties() -> None:

@@ -18,7 +18,7 @@ WINDOW = {"start": 0, "end": 1500, "min": 0, "max": 65535}
 
 
 def channel(item: Any) -> tuple[Channel, list[str]]:
-    context = Context(path="omero")
+    context = Context(keys=("omero",))
     (found,), _ = decode_omero({"channels": [item]}, context)
     return found, list(context.notes)
 
@@ -119,7 +119,7 @@ def test_the_model_of_colours_is_known(extra: Any, grey: bool) -> None:
 
 
 def test_more_channels_than_anyone_looks_at_are_left_out() -> None:
-    context = Context(path="omero")
+    context = Context(keys=("omero",))
     channels, _ = decode_omero({"channels": [{}] * 20_000}, context)
     assert len(channels) == 10_000
 
@@ -141,14 +141,14 @@ COMPLETE = Channel(color="00FF00", window=Window(start=0, end=9, min=0, max=255)
 
 
 def test_channels_are_written_with_all_that_must_be_there() -> None:
-    written = encode_omero(image(COMPLETE), Context(path="omero"))
+    written = encode_omero(image(COMPLETE), Context(keys=("omero",)))
     shown = {"color": "00FF00", "active": True, "window": {"start": 0, "end": 9, "min": 0, "max": 255}}
     assert written == {"channels": [shown]}
 
 
 def test_without_channels_there_is_no_omero() -> None:
     bare = replace(image(), omero_extra={"id": 1})
-    assert encode_omero(bare, Context(path="omero")) == {}
+    assert encode_omero(bare, Context(keys=("omero",))) == {}
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ def test_without_channels_there_is_no_omero() -> None:
 )
 def test_an_incomplete_channel_is_not_written(odd: Channel, where: str) -> None:
     with pytest.raises(MetadataError) as caught:
-        encode_omero(image(COMPLETE, odd), Context(path="omero"))
+        encode_omero(image(COMPLETE, odd), Context(keys=("omero",)))
     assert caught.value.where == where
 
 
 def test_several_channels_need_an_axis() -> None:
-    encode_omero(image(COMPLETE, dims="yx"), Context(path="omero"))
+    encode_omero(image(COMPLETE, dims="yx"), Context(keys=("omero",)))
     with pytest.raises(MetadataError, match="no channel axis"):
-        encode_omero(image(COMPLETE, COMPLETE, dims="tyx"), Context(path="omero"))
+        encode_omero(image(COMPLETE, COMPLETE, dims="tyx"), Context(keys=("omero",)))

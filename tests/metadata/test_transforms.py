@@ -151,20 +151,20 @@ def test_a_list_is_composed_in_its_order(items: list[Any], expected: ScaleTransl
 )
 def test_what_places_nothing_is_refused_and_its_place_named(items: Any, where: str) -> None:
     with pytest.raises(MetadataError) as caught:
-        decode_scale_translation(items, Context(path="here"), ndim=2)
+        decode_scale_translation(items, Context(keys=("here",)), ndim=2)
     assert caught.value.where == where
 
 
 @pytest.mark.parametrize("kind", ["affine", "rotation", "mapAxis", "displacements", "bijection", "warp"])
 def test_other_types_are_named(kind: str) -> None:
     with pytest.raises(UnsupportedError, match=kind):
-        decode_scale_translation([{"type": kind}], Context(path="here"), ndim=2)
+        decode_scale_translation([{"type": kind}], Context(keys=("here",)), ndim=2)
 
 
 @pytest.mark.parametrize("kind", ["scale", "translation"])
 def test_numbers_in_an_array_are_not_read(kind: str) -> None:
     with pytest.raises(UnsupportedError, match="Zarr array"):
-        decode_scale_translation([{"type": kind, "path": "numbers"}], Context(path="here"), ndim=2)
+        decode_scale_translation([{"type": kind, "path": "numbers"}], Context(keys=("here",)), ndim=2)
 
 
 @given(planar)
@@ -195,7 +195,7 @@ def test_numbers_of_numpy_are_written_as_plain_numbers() -> None:
 )
 def test_what_places_nothing_is_not_written(transform: ScaleTranslation) -> None:
     with pytest.raises(MetadataError):
-        encode_transform(transform, Context(path="here"), ndim=2)
+        encode_transform(transform, Context(keys=("here",)), ndim=2)
 
 
 def test_a_transform_is_checked_for_its_number_of_axes() -> None:

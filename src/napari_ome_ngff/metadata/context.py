@@ -16,25 +16,52 @@ _MOST_NOTES = 8
 
 
 @dataclass
-class _Notes:
-    """The first few notes on one document, and how many there were."""
+class _Document:
+    """What all contexts in one document share; of the notes the first few, and how many there were."""
 
-    lines: list[str] = field(default_factory=list)
+    location: str = ""
+    parameters: Mapping[str, Json] = NO_PARAMETERS
+    notes: list[str] = field(default_factory=list)
     count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a value stands: `location` is the group's path or URL, `path` the JSON path in its attributes.
+    """Where a value stands in the attributes of a group: the names and indices that lead to it."""
 
-    All contexts below one share its notes. `parameters` maps the path of an array that transforms keep their
-    numbers in to its values, as nested lists.
-    """
+    document: _Document = field(default_factory=_Document)
+    keys: tuple[str | int, ...] = ()
+    """Joined only when somebody asks for the path: most values are as they should be."""
 
-    location: str = ""
-    path: str = ""
-    parameters: Mapping[str, Json] = NO_PARAMETERS
-    _notes: _Notes = field(default_factory=_Notes, repr=False, compare=False)
+    @classmethod
+    def of(cls, location: str = "", parameters: Mapping[str, Json] = NO_PARAMETERS) -> Context:
+        """Return the context of all attributes of a group, by its path or URL.
+
+        `parameters` maps the path of an array that transforms keep their numbers in to its values, as nested
+        lists.
+        """
+        return cls(_Document(location, parameters))
+
+    @property
+    def location(self) -> str:
+        """Path or URL of the group, or "" if it is not known."""
+        return self.document.location
+
+    @property
+    def parameters(self) -> Mapping[str, Json]:
+        """Path of an array that transforms keep their numbers in to its values, as nested lists."""
+        return self.document.parameters
+
+    @property
+    def path(self) -> str:
+        """The JSON path: ``"ome.multiscales[0].axes"``."""
+        path = ""
+        for key in self.keys:
+            if isinstance(key, int):
+                path += f"[{key}]"
+            elif key:
+                path += f".{key}" if path else key
+        return path
 
     @property
     def where(self) -> str:
@@ -44,31 +71,25 @@ class Context:
     @property
     def notes(self) -> tuple[str, ...]:
         """The first notes on the document, each with its JSON path."""
-        return tuple(self._notes.lines)
+        return tuple(self.document.notes)
 
     def below(self, *keys: str | int) -> Context:
         """Return the context of a value inside: names and indices. "" adds nothing (no container)."""
-        path = self.path
-        for key in keys:
-            if isinstance(key, int):
-                path += f"[{key}]"
-            elif key:
-                path += f".{key}" if path else key
-        return Context(self.location, path, self.parameters, self._notes)
+        return Context(self.document, self.keys + keys)
 
     def note(self, text: str) -> None:
         """Note what is wrong here and how it was read; only the first few notes are kept."""
-        self._notes.count += 1
-        if len(self._notes.lines) < _MOST_NOTES:
-            self._notes.lines.append(f"{self.path}: {text}")
+        self.document.count += 1
+        if len(self.document.notes) < _MOST_NOTES:
+            self.document.notes.append(f"{self.path}: {text}")
 
     def warn(self) -> None:
         """Warn once about everything that was noted, if there is anything."""
-        if not self._notes.count:
+        if not self.document.count:
             return
-        lines = [f"- {line}" for line in self._notes.lines]
-        if self._notes.count > len(lines):
-            lines.append(f"- and {self._notes.count - len(lines)} more")
+        lines = [f"- {line}" for line in self.notes]
+        if self.document.count > len(lines):
+            lines.append(f"- and {self.document.count - len(lines)} more")
         group = f" of {self.location}" if self.location else ""
         summary = f"The OME-NGFF metadata{group} break rules; they were read as well as possible."
         warnings.warn("\n".join([summary, *lines]), OmeNgffWarning, stacklevel=2)

@@ -129,11 +129,12 @@ def decode_transform(transform: Json, context: Context, *, ndim: int) -> ScaleTr
             expected=f"the numbers in the metadata, under '{kind}'",
             kind=UnsupportedError,
         )
-    vector = as_vector(item.get(kind), context.below(kind), ndim=ndim, what=kind)
+    at = context.below(kind)
+    vector = as_vector(item.get(kind), at, ndim=ndim, what=kind)
     if kind == "translation":
         return ScaleTranslation(scale=(1.0,) * ndim, translation=vector)
     result = ScaleTranslation(scale=vector, translation=(0.0,) * ndim)
-    check_transform(result, context.below("scale"), ndim=ndim)
+    check_transform(result, at, ndim=ndim)
     return result
 
 
@@ -220,7 +221,7 @@ def usable_steps(transforms: Json, axes: Sequence[Axis], context: Context) -> Js
     if len(transforms) > _MOST_STEPS:
         raise context.error("There are too many transforms in a row.", found=describe(transforms))
     return [
-        _with_known_scale(_with_numbers(item, context.parameters), axes, context.below(index))
+        _with_known_scale(_with_numbers(item, context.parameters), axes, context, index)
         if isinstance(item, Mapping)
         else item
         for index, item in enumerate(transforms)
@@ -235,14 +236,16 @@ def _with_numbers(item: Mapping[str, Json], parameters: Mapping[str, Json]) -> M
     return item
 
 
-def _with_known_scale(item: Mapping[str, Json], axes: Sequence[Axis], context: Context) -> Mapping[str, Json]:
+def _with_known_scale(
+    item: Mapping[str, Json], axes: Sequence[Axis], context: Context, index: int
+) -> Mapping[str, Json]:
     numbers = item.get("scale") if item.get("type") == "scale" else None
     if not isinstance(numbers, list | tuple) or len(numbers) != len(axes):
         return item
     unknown = [i for i, axis in enumerate(axes) if axis.type != "space" and _is_unknown(numbers[i])]
     if not unknown:
         return item
-    context.below("scale").note(
+    context.below(index, "scale").note(
         f"{describe(numbers)} tells nothing about {axes[unknown[0]].name}, 1 is taken"
     )
     return {**item, "scale": [1.0 if i in unknown else number for i, number in enumerate(numbers)]}

@@ -97,7 +97,7 @@ def decode(
     voxels lie; raises if that is not clear, or if this is no image. `where` is the path or URL of the group,
     `parameters` what :class:`Context` says.
     """
-    context = Context(location=where, parameters=parameters)
+    context = Context.of(where, parameters)
     found = container_of(as_mapping(attributes, context, "the attributes of a group"))
     if found is None:
         raise _no_image(attributes, context)
@@ -227,7 +227,7 @@ def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
     if multiscale.label_image is not None:
         label = encode_label_image(multiscale.label_image, context.below("image-label"))
         content["image-label"] = tag | label
-    return dict(plain_json(known.attributes(content), Context(path=known.container or "multiscales")))
+    return dict(plain_json(known.attributes(content), Context(keys=(known.container or "multiscales",))))
 
 
 def encode_labels(names: Iterable[str], version: str) -> dict[str, Json]:

@@ -119,7 +119,7 @@ def decode_series(attributes: Mapping[str, Json], *, where: str) -> tuple[str, .
     image group'. Warns about what is not; nothing usable is no error.
     """
     container, holder = holder_of(attributes, "series")
-    context = Context(location=where).below(container)
+    context = Context.of(where).below(container)
     paths = (entry_path(item, "image", at) for at, item in list_entries(holder, "series", context))
     listed = tuple(dict.fromkeys(path for path in paths if path is not None))
     context.warn()
@@ -132,7 +132,7 @@ def encode_series(paths: Iterable[str], version: str) -> dict[str, dict[str, Jso
     ``""`` is the group that holds the images, with these paths in it; the other one is ``"OME"``.
     """
     known = check_version(version)
-    context = Context(path="series")
+    context = Context(keys=("series",))
     listed = [as_path(path, context, "image") for path in paths]
     if not listed or len(set(listed)) < len(listed):
         raise context.error(

@@ -46,7 +46,7 @@ def decode_plate(attributes: Mapping[str, Json], *, where: str) -> Plate:
     follow from the wells. A well that cannot be found or placed is left out, with a warning.
     """
     container, holder = holder_of(attributes, "plate")
-    context = Context(location=where).below(container, "plate")
+    context = Context.of(where).below(container, "plate")
     plate = as_mapping(holder.get("plate"), context, "a plate")
     version = _version(container, holder, plate)
     listed = list(_listed(plate, context, version))
@@ -77,7 +77,7 @@ def decode_well(attributes: Mapping[str, Json], *, where: str) -> Well:
     A field that cannot be found is left out, with a warning.
     """
     container, holder = holder_of(attributes, "well")
-    context = Context(location=where).below(container, "well")
+    context = Context.of(where).below(container, "well")
     well = as_mapping(holder.get("well"), context, "a well")
     # "MUST NOT be a duplicate of any other path in the images list"
     fields = tuple(
@@ -132,16 +132,16 @@ def list_entries(
 
 def entry_path(item: Mapping[str, Json], what: str, context: Context) -> str | None:
     """Return the path of an entry, or None if it is none that could be followed."""
-    path, at = item.get("path"), context.below("path")
+    path = item.get("path")
     text = number_as_text(path)
     if text is not path:
-        at.note(f"the number {path}, read as text")
+        context.below("path").note(f"the number {path}, read as text")
     if isinstance(text, str):
         text = text.removeprefix("./")
     try:
         return as_path(text, context, what)
     except MetadataError:
-        at.note(f"{describe(text)} is not the path of something inside, left out")
+        context.below("path").note(f"{describe(text)} is not the path of something inside, left out")
         return None
 
 

@@ -54,7 +54,7 @@ def place_members(
     of the scene or, if it has none that an image can be placed in, for the intrinsic system of the first
     image that most others can be placed in. `parameters` are relative to the scene.
     """
-    context = Context(location=where, parameters=parameters)
+    context = Context.of(where, parameters)
     graph = scene_graph(scene, members, context)
     if system is None:
         target, ways = _default(scene, members, graph)
@@ -135,7 +135,7 @@ def scene_graph(scene: Scene, members: Mapping[str, Multiscale], context: Contex
         named = systems_of(member) or {intrinsic.name: intrinsic}
         systems |= {SystemRef(name=name, path=path): system for name, system in named.items()}
         location = f"{context.location}/{path}" if context.location else path
-        inside = Context(location, parameters=parameters.get(path, {}))
+        inside = Context.of(location, parameters.get(path, {}))
         for edge in image_edges(member, inside, path=path):
             if isinstance(edge, Edge):
                 edges.append(edge)
@@ -177,7 +177,7 @@ def _edge(
     inputs = axes[0] or axes[1]
     if inputs is None:
         raise MetadataError(f"Nothing is known of {_quoted(ends[0])} and {_quoted(ends[1])}.")
-    context = Context(path=link.where, parameters=parameters)
+    context = Context.of(parameters=parameters).below(link.where)
     way = decode_two_way(link.transform, context, inputs=inputs, outputs=axes[1])
     return Edge(input=ends[0], output=ends[1], way=way)
 

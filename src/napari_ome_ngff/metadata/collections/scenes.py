@@ -29,7 +29,7 @@ def decode_scene(attributes: Mapping[str, Json], *, where: str) -> Scene:
     A reference of a draft, a text, is the name of a system of the scene or the path of an image. Warns once
     if some cannot be read, raises if none can.
     """
-    root = Context(location=where)
+    root = Context.of(where)
     own = as_mapping(attributes.get(CONTAINER), root.below(CONTAINER), "an object with OME metadata")
     context = root.below(CONTAINER, "scene")
     scene = as_mapping(own.get("scene"), context, "a scene")
@@ -58,7 +58,7 @@ def decode_scene(attributes: Mapping[str, Json], *, where: str) -> Scene:
 def _note_left_out(error: MetadataError, context: Context) -> None:
     """Note, at the place that an error names in the same document, that what is there is left out."""
     path = error.where.removeprefix(f"{context.location}: ")
-    replace(context, path=path).note(f"{error.summary} Left out.")
+    replace(context, keys=(path,)).note(f"{error.summary} Left out.")
 
 
 def _decode_systems(systems: Json, context: Context) -> Iterator[CoordinateSystem]:
@@ -69,7 +69,7 @@ def _decode_systems(systems: Json, context: Context) -> Iterator[CoordinateSyste
             entry = as_mapping(item, at, "a coordinate system")
             name = as_text(entry.get("name"), at.below("name"), "the name of a coordinate system")
             # Without notes: a system of a scene need not have the axes of an image, such as two of space.
-            axes = decode_axes(entry.get("axes"), Context(at.location, at.below("axes").path))
+            axes = decode_axes(entry.get("axes"), replace(Context.of(at.location), keys=(*at.keys, "axes")))
         except MetadataError as error:
             _note_left_out(error, at)
             continue

@@ -194,7 +194,7 @@ def placed_by_shapes(multiscale: Multiscale, shapes: Mapping[str, tuple[int, ...
         )
         whole = multiscale.transform or identity(len(axes))
         for level in levels:
-            check_transform(compose(level.transform, whole), Context(path=level.path), ndim=len(axes))
+            check_transform(compose(level.transform, whole), Context(keys=(level.path,)), ndim=len(axes))
     return replace(multiscale, axes=axes, levels=levels, unplaced=())
 
 

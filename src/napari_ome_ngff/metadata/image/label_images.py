@@ -43,7 +43,7 @@ def decode_labels(attributes: Mapping[str, Json], *, where: str = "") -> tuple[s
     Warns if something that is listed cannot be a path; nothing usable is no error.
     """
     container, holder = holder_of(attributes, "labels")
-    listed, context = holder.get("labels"), Context(location=where).below(container, "labels")
+    listed, context = holder.get("labels"), Context.of(where).below(container, "labels")
     if listed is not None and not isinstance(listed, list | tuple):
         context.note(f"{describe(listed)}, ignored")
         listed = None

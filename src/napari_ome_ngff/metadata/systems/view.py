@@ -123,7 +123,7 @@ def view(
     `system` stands for the one that the file wants the image to be shown in, usually the intrinsic one: a
     warning if no transform leads there, which is an error for a system that was asked for.
     """
-    context = Context(location=where, parameters=parameters)
+    context = Context.of(where, parameters)
     asked = system is not None
     system = system if asked else shown_system(multiscale)
     if system is None or system == multiscale.system:
