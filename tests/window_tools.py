@@ -111,12 +111,17 @@ def move_mouse(viewer: Any, point: QPoint) -> None:
     pump()
 
 
-def notifications(viewer: Any) -> list[str]:
-    """Texts of the notifications that are on the screen."""
+def notes(viewer: Any) -> list[Any]:
+    """Notifications that are on the screen."""
     from napari._qt.dialogs.qt_notification import NapariQtNotification
 
-    shown = viewer.window._qt_viewer.canvas.native.findChildren(NapariQtNotification)
-    return [note.message.text() for note in shown if note.isVisible()]
+    made = viewer.window._qt_viewer.canvas.native.findChildren(NapariQtNotification)
+    return [note for note in made if note.isVisible()]
+
+
+def notifications(viewer: Any) -> list[str]:
+    """Texts of the notifications that are on the screen."""
+    return [note.message.text() for note in notes(viewer)]
 
 
 def browse(viewer: Any) -> Any:

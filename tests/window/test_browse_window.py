@@ -270,7 +270,7 @@ def test_arguments_of_the_user_win_and_the_range_still_comes_from_the_file(viewe
 
 
 def test_what_is_told_before_the_window_is_shown_appears_with_it(
-    make_napari_viewer: Any, plate: Path
+    no_window: None, make_napari_viewer: Any, plate: Path
 ) -> None:
     viewer = make_napari_viewer(show=False)
     viewer.open(str(plate), plugin=PLUGIN)  # as "napari plate.zarr" does
