@@ -20,8 +20,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,17 @@ NEED_NAPARI = frozenset({"napari", "npe2", "magicgui", "qtpy", "superqt", "pytes
 HAS_NAPARI = all(importlib.util.find_spec(name) for name in ("napari", "qtpy", "pytestqt"))
 LEFT_OUT = pytest.StashKey[list[str]]()
 """Where the names of test modules that were not collected are kept for the summary."""
+
+
+STATE = (
+    "napari_ome_ngff.storage.pixels.chunk_cache:shared_cache.cache_clear",
+    "napari_ome_ngff.storage.pixels.failed_chunks:shared_failures.cache_clear",
+    "napari_ome_ngff.plugin.notify:watch_failures.cache_clear",
+)
+"""What forgets the state of the process, by module: each is called where its module is loaded."""
+
+DEFERRED_DELETE = 52
+"""Qt's number of the events that delete widgets later."""
 
 
 # A busy machine is slow, which is no fault of the code.
@@ -63,8 +75,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """Take what is imported by now out of every later collection of garbage: a tenth of a second each."""
-    if HAS_NAPARI:
-        import_module("napari_ome_ngff.plugin.save.remembered")  # by `_nothing_remembered`, with napari
     gc.collect()
     gc.freeze()
 
@@ -164,14 +174,22 @@ def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered() -> Iterator[None]:
-    """Let no test start with what another one chose for saving: napari's Preferences remember it."""
+def _process_as_new() -> Iterator[None]:
+    """Let no test start with what another one left in the process: caches, failures, choices, messages."""
     yield
-    if HAS_NAPARI:
-        from napari_ome_ngff.plugin.save.form import Form
-        from napari_ome_ngff.plugin.save.remembered import remember
-
-        remember(Form(target=""))
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):  # it would tell the next test of failures of this one
+            thread.cancel()
+    for name in STATE:
+        module, _, function = name.partition(":")
+        if module in sys.modules:
+            attrgetter(function)(sys.modules[module])()
+    if remembered := sys.modules.get("napari_ome_ngff.plugin.save.remembered"):
+        remembered.remember(remembered.Form(target=""))
+    if notifications := sys.modules.get("napari.utils.notifications"):
+        notifications.notification_manager.records.clear()
+    if (widgets := sys.modules.get("qtpy.QtWidgets")) and (app := widgets.QApplication.instance()):
+        app.sendPostedEvents(None, DEFERRED_DELETE)
 
 
 @pytest.fixture(autouse=True)

@@ -81,6 +81,7 @@ def look_different(viewer: Any) -> None:
 
 
 def view_in_3d(viewer: Any) -> None:
+    viewer.window.resize(800, 560)  # without a graphics card, each pixel of a volume takes its time
     viewer.dims.ndisplay = 3
 
 
@@ -148,7 +149,7 @@ def picture(viewer: Any, where: tuple[Any, ...]) -> np.ndarray:
     camera = viewer.scene.camera
     camera.center, camera.zoom, camera.angles = where
     pump(0.1)
-    return np.asarray(viewer.screenshot(canvas_only=True, flash=False, size=(600, 700)))
+    return np.asarray(viewer.screenshot(canvas_only=True, flash=False, size=(300, 350)))
 
 
 def looks_of(viewer: Any) -> list[tuple[Any, ...]]:
