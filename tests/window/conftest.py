@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
-from tests.window_tools import notes, pump
+from tests.window_tools import notes, pump, wait_until
 
 SIZE = (1100, 800)
 
@@ -71,10 +71,15 @@ class SharedWindow:
 
         self._viewer = None
         self._surroundings.close()
-        gc.collect()
-        alive = len(QtViewer._instances)
-        QtViewer._instances.clear()
-        assert alive == 0, "something keeps the window alive"
+        try:
+            wait_until(lambda: _is_gone(QtViewer._instances), seconds=5, why="nothing keeps the window alive")
+        finally:
+            QtViewer._instances.clear()
+
+
+def _is_gone(instances: Any) -> bool:
+    gc.collect()
+    return len(instances) == 0
 
 
 @contextmanager
@@ -111,9 +116,10 @@ def shared_window(qapp: Any) -> Iterator[SharedWindow]:
 
 
 @pytest.fixture
-def viewer(shared_window: SharedWindow, qtbot: Any) -> Iterator[Any]:
+def viewer(shared_window: SharedWindow, qtbot: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """A real napari window, shown, always of the same size, with nothing in it."""
     yield shared_window.viewer()
+    request.node.funcargs.clear()  # a widget that a fixture made would keep the window alive
     shared_window.clean()
 
 
