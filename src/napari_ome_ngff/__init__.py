@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         Window,
     )
     from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
-    from napari_ome_ngff.reading.opened import Collection, Image
+    from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
     from napari_ome_ngff.writing.create import create_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels
@@ -74,6 +74,7 @@ _HOME = {
     "reading.opened": (
         "Collection",
         "Image",
+        "MultiscaleGroup",
     ),
     "storage.pixels.array_wrap": (
         "BaseArrayWrapper",
@@ -114,6 +115,7 @@ __all__ = [
     "Level",
     "MetadataError",
     "Multiscale",
+    "MultiscaleGroup",
     "MultiscaleSource",
     "NotOmeNgffError",
     "OmeNgffError",

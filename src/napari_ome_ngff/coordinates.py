@@ -82,7 +82,8 @@ def check_lengths(path: str, shape: Sequence[int]) -> None:
 
 def grid_of(level: DataArray) -> ScaleTranslation:
     """Return scale and translation of a level exactly as `to_coordinates` put them into its coordinates."""
-    coordinates = [level.coords[dim] for dim in level.dims]
+    variables = level.coords.variables  # coords[dim] would make a DataArray for each
+    coordinates = [variables[dim] for dim in level.dims]
     return ScaleTranslation(
         scale=tuple(coordinate.attrs["scale"] for coordinate in coordinates),
         # Not the difference of two positions: index 0 is the translation to the last bit.

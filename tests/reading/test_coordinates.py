@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray
+from hypothesis import given
+from hypothesis import strategies as st
 
-from napari_ome_ngff.coordinates import CHANNEL_LABEL, from_coordinates, to_coordinates
+from napari_ome_ngff.coordinates import CHANNEL_LABEL, from_coordinates, grid_of, to_coordinates
 from napari_ome_ngff.errors import CoordinateError, MetadataError
 from napari_ome_ngff.metadata.nouns import Axis, Channel, Level, Multiscale, ScaleTranslation
 
@@ -32,6 +34,23 @@ def test_level_transform_comes_first_then_the_multiscale_transform() -> None:
     assert coordinates["x"].values.tolist() == [130.0, 150.0, 170.0]
     assert coordinates["x"].attrs == {"scale": 20.0, "units": "micrometer", "type": "space"}
     assert "units" not in coordinates["y"].attrs
+
+
+numbers = st.floats(-1e12, 1e12, allow_subnormal=False)
+
+
+@given(st.lists(st.tuples(numbers.filter(bool), numbers, st.integers(1, 40)), min_size=1, max_size=5))
+def test_the_grid_of_a_level_is_its_transform_to_the_last_bit(axes: list[tuple[float, float, int]]) -> None:
+    scale, translation, shape = zip(*axes, strict=True)
+    dims = [f"d{i}" for i in range(len(axes))]
+    transform = ScaleTranslation(scale=scale, translation=translation)
+    multiscale = Multiscale(
+        version="0.5",
+        axes=tuple(Axis(name=dim, type="space") for dim in dims),
+        levels=(Level(path="0", transform=transform),),
+    )
+    level = xarray.DataArray(np.zeros(shape), to_coordinates(multiscale, 0, shape), dims)
+    assert grid_of(level) == transform
 
 
 def test_channel_names_lie_along_the_channel_axis_one_per_channel() -> None:

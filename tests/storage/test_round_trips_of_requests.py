@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import zarr
 
-from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff
+from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff, read_multiscale_group
 from napari_ome_ngff.storage.places import requests
 from tests.servers import Web
 
@@ -90,6 +90,25 @@ def test_an_image_is_opened_in_three_round_trips(
         documents = levels * (1 + labels) + labels
         assert len(web.requests) <= 7 + documents * (1 if zarr_format == 3 else 2)
         assert len(set(web.paths)) == len(web.paths)  # nothing is asked for twice
+
+
+@FORMATS
+def test_levels_of_what_is_open_are_read_without_a_request(
+    zarr_format: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_image(tmp_path / "a.zarr", zarr_format, levels=3, channels=2, labels=1)
+    make_plate(tmp_path / "plate.zarr", zarr_format, rows="AB", columns=2, fields=2)
+    with served(tmp_path, monkeypatch) as web:
+        image: Any = open_ome_ngff(f"{web.url}/a.zarr")
+        plate: Any = open_ome_ngff(f"{web.url}/plate.zarr")
+        requested = len(web.requests)
+        for opened in (image, *image.labels.values(), *plate.images.values()):
+            levels = read_multiscale_group(opened.group, array_wrapper=WRAPPER)
+            assert list(levels) == list(opened.arrays)
+            for path, level in levels.items():
+                assert level.chunks is not None
+                assert level.coords.identical(opened.arrays[path].coords)
+        assert len(web.requests) == requested
 
 
 @FORMATS

@@ -53,7 +53,8 @@ class Tile:
 class MultiscaleGroup:
     """A multiscale whose documents are fetched and decoded: all that its levels are made from.
 
-    :func:`napari_ome_ngff.read_multiscale_group` takes it in place of a ``zarr.Group``, without a request.
+    It is the `group` of an `Image`; :func:`napari_ome_ngff.read_multiscale_group` takes it in place of a
+    ``zarr.Group``, without a request.
 
     Parameters
     ----------

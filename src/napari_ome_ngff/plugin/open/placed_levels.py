@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class PlacedLevels:
     transform: LayerTransform
     inserted: tuple[tuple[int, str], ...] = field(default=())
 
-    @property
+    @cached_property
     def file_axes(self) -> tuple[int | None, ...]:
         """Position in the file of each of the layer's dimensions; None for one that the data lack."""
         inserted = [position for position, _ in self.inserted]
