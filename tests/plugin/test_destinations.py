@@ -22,12 +22,13 @@ from napari_ome_ngff.metadata.nouns import Axis
 from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.bundles import Bundle
-from napari_ome_ngff.plugin.save.destinations import There, decide, destinations, look_at, write_destination
+from napari_ome_ngff.plugin.save.destinations import TargetState, decide, destinations, inspect_target
 from napari_ome_ngff.plugin.save.form import SEVERAL, Form
 from napari_ome_ngff.plugin.save.from_layers import from_layers
-from napari_ome_ngff.plugin.save.request import Outcome, preview
+from napari_ome_ngff.plugin.save.request import Outcome, preview, start_writing
 from napari_ome_ngff.plugin.save.request import write as carry_out
 from napari_ome_ngff.plugin.writer import write_layers
+from napari_ome_ngff.writing.plan.options import StorageOptions
 
 VERSIONS = ["0.4", "0.5", "0.6"]
 SHAPE = (3, 1100, 600)
@@ -45,8 +46,7 @@ def labels(name: str = "nuclei", value: int = 7, shape: tuple[int, ...] = SHAPE,
 def write(target: Path, layers: list[LayerData], version: str = "0.5", **options: Any) -> None:
     bundles, _ = from_layers(layers)
     for place in destinations(bundles, str(target), **options):
-        for _ in write_destination(place, version=version):
-            pass
+        start_writing(place, StorageOptions(version=version)).run()
 
 
 def save(target: Path, layers: list[LayerData], **choices: Any) -> Outcome:
@@ -96,34 +96,38 @@ def bundle(*paths: str, **opened: str) -> Bundle:
     return Bundle(name="x", sources={path: MultiscaleSource() for path in paths}, opened=found)
 
 
+NOTHING, OTHER = TargetState(kind="nothing"), TargetState(kind="other")
+IMAGE, WITH_B = TargetState(kind="image"), TargetState(kind="image", labels=("b",))
+
+
 @pytest.mark.parametrize(
-    ("given", "there", "action", "asks"),
+    ("given", "state", "action", "asks"),
     [
-        (bundle(""), There(kind="nothing"), "new", False),
-        (bundle("labels/a"), There(kind="nothing"), "new", False),
-        (bundle("", "labels/a"), There(kind="image"), "replace", True),
-        (bundle(""), There(kind="other"), "replace", True),
-        (bundle("labels/a"), There(kind="other"), "replace", True),
-        (None, There(kind="image"), "replace", True),
-        (bundle("labels/a"), There(kind="image", labels=("b",)), "labels", False),
-        (bundle("labels/a", "labels/b"), There(kind="image", labels=("b",)), "labels", True),
-        (bundle("labels/b", b="/d/x.zarr/labels/b"), There(kind="image", labels=("b",)), "labels", False),
-        (bundle("labels/b", b="/d/y.zarr/labels/b"), There(kind="image", labels=("b",)), "labels", True),
-        (bundle("labels/b", b="/d/x.zarr/labels/a"), There(kind="image", labels=("b",)), "labels", True),
+        (bundle(""), NOTHING, "new", False),
+        (bundle("labels/a"), NOTHING, "new", False),
+        (bundle("", "labels/a"), IMAGE, "replace", True),
+        (bundle(""), OTHER, "replace", True),
+        (bundle("labels/a"), OTHER, "replace", True),
+        (None, IMAGE, "replace", True),
+        (bundle("labels/a"), WITH_B, "labels", False),
+        (bundle("labels/a", "labels/b"), WITH_B, "labels", True),
+        (bundle("labels/b", b="/d/x.zarr/labels/b"), WITH_B, "labels", False),
+        (bundle("labels/b", b="/d/y.zarr/labels/b"), WITH_B, "labels", True),
+        (bundle("labels/b", b="/d/x.zarr/labels/a"), WITH_B, "labels", True),
     ],
 )
 def test_labels_alone_are_added_and_all_else_replaces(
-    given: Bundle | None, there: There, action: str, asks: bool
+    given: Bundle | None, state: TargetState, action: str, asks: bool
 ) -> None:
-    found = decide("/d/x.zarr", {} if given is None else given.sources, given, there)
+    found = decide("/d/x.zarr", {} if given is None else given.sources, given, state)
     assert (found.action, found.asks) == (action, asks)
     assert list(found.sources) == list(given.labels if action == "labels" and given else found.sources)
 
 
 def test_what_will_happen_is_said_in_one_sentence() -> None:
-    found = decide("/d/x.zarr", {}, bundle("labels/a", "labels/b"), There(kind="image", labels=("b",)))
+    found = decide("/d/x.zarr", {}, bundle("labels/a", "labels/b"), TargetState(kind="image", labels=("b",)))
     assert found.note == "Label images of x.zarr: a is added; b is replaced. The image stays as it is."
-    assert decide("/d/x.zarr", {}, bundle(""), There(kind="nothing")).note == ""
+    assert decide("/d/x.zarr", {}, bundle(""), TargetState(kind="nothing")).note == ""
 
 
 def test_what_is_there_is_told_apart(tmp_path: Path) -> None:
@@ -132,12 +136,16 @@ def test_what_is_there_is_told_apart(tmp_path: Path) -> None:
     write(tmp_path / "c.zarr", [image(shape=(8, 8)), image(shape=(9, 9))])
     (tmp_path / "notes.zarr").write_text("mine")
     axes = (Axis(name="y", type="space"), Axis(name="x", type="space"))
-    found = look_at(str(tmp_path / "a.zarr"))
-    assert found == There(kind="image", version="0.4", labels=("nuclei",), axes=axes)
-    assert look_at(str(tmp_path / "c.zarr" / "1")) == There(kind="image", version="0.5", axes=axes)
+    found = inspect_target(str(tmp_path / "a.zarr"))
+    assert found == TargetState(kind="image", labels=("nuclei",), axes=axes)
+    assert inspect_target(str(tmp_path / "c.zarr" / "1")) == TargetState(kind="image", axes=axes)
     for path in ("l.zarr", "c.zarr", "notes.zarr", "a.zarr/labels/nuclei", "a.zarr/labels", "a.zarr/0"):
-        assert look_at(str(tmp_path / path)).kind == "other", path
-    assert look_at("s3://nowhere/a.zarr").kind == look_at(str(tmp_path / "no.zarr")).kind == "nothing"
+        assert inspect_target(str(tmp_path / path)).kind == "other", path
+    assert (
+        inspect_target("s3://nowhere/a.zarr").kind
+        == inspect_target(str(tmp_path / "no.zarr")).kind
+        == "nothing"
+    )
 
 
 # Labels onto an image
@@ -337,7 +345,7 @@ def test_a_collection_is_all_or_nothing_and_replaces_nothing(tmp_path: Path) -> 
     target = tmp_path / "all.zarr"
     bundles, _ = from_layers([image("a"), image("b", (9, 9))])
     (place,) = destinations(bundles, str(target))
-    steps = write_destination(place, version="0.5", chunks=(256, 256))
+    steps = start_writing(place, StorageOptions(chunks=(256, 256)))
     for _ in range(4):
         next(steps)
     assert not target.exists()

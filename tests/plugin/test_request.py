@@ -43,6 +43,7 @@ from napari_ome_ngff.plugin.save.summary import (
     table,
     voxel_size,
 )
+from napari_ome_ngff.writing.plan.options import StorageOptions
 from napari_ome_ngff.writing.save import Progress
 from tests.servers import s3_server
 
@@ -55,13 +56,8 @@ names = st.text(
 def test_the_defaults_are_a_request() -> None:
     request = resolve(HERE)
     assert request.target == os.path.abspath("/data/cells.ome.zarr")
-    assert (request.version, request.image_method, request.label_method) == ("0.5", "mean", "mode")
-    assert (request.levels, request.chunks, request.shards, request.compressor) == (
-        None,
-        "auto",
-        None,
-        "auto",
-    )
+    assert request.storage == StorageOptions()
+    assert (request.levels, request.image_method, request.label_method) == (None, "mean", "mode")
     assert (request.together, request.overwrite, request.verify) == ("collection", False, False)
 
 
@@ -77,7 +73,7 @@ def test_the_defaults_are_a_request() -> None:
 def test_the_version_is_the_file_s_unless_another_was_chosen(
     chosen: str, file: str | None, written: str
 ) -> None:
-    assert resolve(replace(HERE, version=chosen), file).version == written
+    assert resolve(replace(HERE, version=chosen), file).storage.version == written
 
 
 @pytest.mark.parametrize(
@@ -118,7 +114,7 @@ def test_version_0_4_has_no_shards() -> None:
     st.lists(st.integers(1, 9999), min_size=1, max_size=5), st.sampled_from([", ", ",", " ", "x", " × ", ";"])
 )
 def test_chunks_are_read_however_they_are_separated(sizes: list[int], separator: str) -> None:
-    assert resolve(replace(HERE, chunks=separator.join(map(str, sizes)))).chunks == tuple(sizes)
+    assert resolve(replace(HERE, chunks=separator.join(map(str, sizes)))).storage.chunks == tuple(sizes)
 
 
 @given(st.integers(1, 32))

@@ -384,7 +384,8 @@ def test_every_error_arrives_as_ours(
     layer = (np.zeros((4, 4), "uint8"), {"name": "a"}, "image")
     for raised, words in ((error, "Saving failed: no"), (TargetError("taken"), "taken")):
         monkeypatch.setattr(
-            "napari_ome_ngff.plugin.save.request.save", lambda *_, raised=raised: failing(raised)
+            "napari_ome_ngff.plugin.save.request.start_writing",
+            lambda *_, raised=raised, **__: failing(raised),
         )
         with pytest.raises(OmeNgffError, match=words):
             write_layers(str(tmp_path / "a"), [layer])
@@ -443,14 +444,22 @@ def test_cancelling_too_late_is_no_cancelling(
 ) -> None:
     seen: list[str] = []
 
-    def last_step_slow(*_: object) -> Generator[Progress, None, None]:
-        yield Progress(blocks_done=1, blocks_total=2, bytes_done=1, bytes_total=2)
-        while not seen:
-            time.sleep(0.01)
-        time.sleep(0.1)
-        yield Progress(blocks_done=2, blocks_total=2, bytes_done=2, bytes_total=2)
+    class LateWriting:
+        """Its last step ends after Cancel was pressed: everything is in place then."""
 
-    monkeypatch.setattr("napari_ome_ngff.plugin.save.request.save", last_step_slow)
+        def __iter__(self) -> Iterator[Progress]:
+            yield Progress(blocks_done=1, blocks_total=2, bytes_done=1, bytes_total=2)
+            while not seen:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            yield Progress(blocks_done=2, blocks_total=2, bytes_done=2, bytes_total=2)
+
+        def cancel(self) -> None:
+            """As of a real one: too late."""
+
+        close = cancel
+
+    monkeypatch.setattr("napari_ome_ngff.plugin.save.request.start_writing", lambda *_, **__: LateWriting())
     press_cancel(viewer, seen)
     target = str(tmp_path / "a.ome.zarr")
     assert write_layers(target, [(np.zeros((4, 4), "uint8"), {"name": "a"}, "image")]) == [target]

@@ -530,19 +530,22 @@ def test_label_images_alone_never_take_the_place_of_an_image(
     url: str, held: Callable[[], dict[str, bytes]]
 ) -> None:
     """In napari too, where a server is not asked what is there before writing starts."""
-    from napari_ome_ngff.plugin.save.destinations import destinations, write_destination
+    from napari_ome_ngff.plugin.save.destinations import destinations
     from napari_ome_ngff.plugin.save.from_layers import from_layers
+    from napari_ome_ngff.plugin.save.request import start_writing
+    from napari_ome_ngff.writing.plan.options import StorageOptions
 
     write(url, 1)
     before = held()
     bundles, _ = from_layers([(np.full((8, 32, 64), 7, "int32"), {"name": "cells"}, "labels")])
     (place,) = destinations(bundles, url)
+    options = StorageOptions(version="0.4")
     for overwrite in (False, True):
-        for _ in write_destination(place, version="0.4", overwrite=overwrite):
+        for _ in start_writing(place, options, overwrite=overwrite):
             pass
         assert {key: content for key, content in held().items() if key in before} == before
         opened = open_ome_ngff(url)
         assert (opened.labels["cells"].arrays["0"].values == 7).all()
         assert len(opened.labels["cells"].arrays) == len(opened.arrays)
         with pytest.raises(TargetError, match="has a label image 'cells' already"):
-            write_destination(place, version="0.4")
+            start_writing(place, options)

@@ -6,10 +6,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.storage.places.location import is_url, local_path
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.writing.plan.options import StorageOptions
 
 T = TypeVar("T", str, bool)
 
@@ -148,13 +151,10 @@ class Request:
     """A form that was checked: everything that writing needs to know besides the images themselves."""
 
     target: str
-    version: str
-    levels: int | None
+    storage: StorageOptions
+    levels: int | None  # None: auto
     image_method: str
     label_method: str
-    chunks: Literal["auto"] | tuple[int, ...]
-    shards: Literal["auto"] | None
-    compressor: str
     together: Literal["collection", "separate"]
     verify: bool
     overwrite: bool
@@ -165,6 +165,8 @@ def resolve(form: Form, file_version: str | None = None) -> Request:
 
     Raises OptionError that names the field.
     """
+    from napari_ome_ngff.writing.plan.options import StorageOptions
+
     for name, choice in CHOICES.items():
         value = getattr(form, name)
         # More levels than the widget offers are fine.
@@ -181,13 +183,15 @@ def resolve(form: Form, file_version: str | None = None) -> Request:
         )
     return Request(
         target=target_path(form.target),
-        version=version,
         levels=_levels(form.levels),
         image_method=form.image_method,
         label_method=form.label_method,
-        chunks=_chunks(form.chunks),
-        shards="auto" if form.shards == "auto" else None,
-        compressor=form.compressor,
+        storage=StorageOptions(
+            version=version,
+            chunks=_chunks(form.chunks),
+            shards="auto" if form.shards == "auto" else None,
+            compressor=codec(form.compressor),
+        ),
         together="collection" if form.several == SEVERAL[0] else "separate",
         verify=form.verify,
         overwrite=form.overwrite,

@@ -1,6 +1,6 @@
-"""What a save would do, and doing it, without a window: layers and form -> plan, or progress and outcome.
+"""A save without a window, as the dock widget and the writer make it: form and layers -> plan -> images.
 
-Pure, without Qt and napari: whatever the dock widget and the writer decide is decided here.
+`preview` models what would be written, `write` creates it and fills it. No Qt, no napari.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
+from napari_ome_ngff.errors import CancelledError, OmeNgffError, OptionError, TargetError
 from napari_ome_ngff.metadata.systems.rotated import without_views
 from napari_ome_ngff.metadata.systems.view import shown_system
 from napari_ome_ngff.metadata.versions import check_version
-from napari_ome_ngff.plugin.save.form import Form, Request, codec, resolve
+from napari_ome_ngff.plugin.save.form import Form, Request, resolve
 from napari_ome_ngff.plugin.save.summary import amount
 from napari_ome_ngff.storage.places.location import is_url
 from napari_ome_ngff.writing.plan.existing import several_replace_nothing
@@ -27,139 +27,83 @@ if TYPE_CHECKING:
     from threading import Event
 
     from napari_ome_ngff.plugin.origin import LayerData
+    from napari_ome_ngff.plugin.save.bundles import Bundle
     from napari_ome_ngff.plugin.save.destinations import Destination
+    from napari_ome_ngff.writing.plan.options import StorageOptions
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
     from napari_ome_ngff.writing.save import Progress, Writing
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of progress: each one paints the window, which takes time from the save."""
 
-
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a save would do, or the reason why it cannot.
+    """What a save would do, or the reason why it cannot."""
 
-    Parameters
-    ----------
-    request
-        Given if it can be written.
-    places
-        What would be written, and where. It may be there all the same, if only the target is in the way.
-    plans
-        The plan of each place.
-    problem
-        Why it cannot be written, otherwise.
-    taken
-        Whether the problem is that something would be replaced, which nobody has asked for.
-    notes
-        What the user should know either way, such as layers that cannot be stored.
-    hints
-        What is decided for the user, to be seen before writing: the names of axes.
-    """
-
-    request: Request | None = None
-    places: tuple[Destination, ...] = ()
-    plans: tuple[WritePlan, ...] = ()
+    request: Request | None = None  # given if it can be written
+    places: tuple[Destination, ...] = ()  # also if only the target is in the way
+    plans: tuple[WritePlan, ...] = ()  # of each place
     problem: OmeNgffError | None = None
-    taken: bool = False
-    notes: tuple[str, ...] = ()
-    hints: tuple[str, ...] = ()
+    taken: bool = False  # the problem is that something would be replaced without permission
+    notes: tuple[str, ...] = ()  # what will be lost, for example
+    hints: tuple[str, ...] = ()  # decided for the user, to be seen before writing: the names of axes
 
 
 def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
-    """Plan what a form would write of these layers. Reads no pixel, and looks at a local target only.
+    """Plan what a form would write of these layers, in the order of the layer list.
 
-    Parameters
-    ----------
-    form
-        What was chosen.
-    layers
-        ``(data, attributes, type)`` of each layer, in the order of the layer list.
+    Reads no pixel, and looks at local targets only.
     """
     from napari_ome_ngff.plugin.names import image_name
-    from napari_ome_ngff.plugin.save.destinations import destinations, place_of
+    from napari_ome_ngff.plugin.save.destinations import destinations, typed_target
     from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS, file_version, from_layers
     from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
 
-    found = Preview()
+    result = Preview()
     try:
         if not layers:
             raise OptionError("There is nothing to write yet.", hint="Open an image, or select layers.")
         request = resolve(form, file_version(layers))
-        request = replace(request, target=place_of(form.target))
+        request = replace(request, target=typed_target(form.target))
         bundles, messages = from_layers(layers, name=image_name(request.target))
         hints = unnamed_axes([layer for layer in layers if layer[2] in SAVED_KINDS])
-        found = replace(found, notes=tuple(messages), hints=tuple(hints))
+        result = replace(result, notes=tuple(messages), hints=tuple(hints))
+        bundles = tuple(_with_levels(bundle, request) for bundle in bundles)
         places = destinations(bundles, request.target, request.together)
-        places = tuple(replace(place, sources=with_options(request, place.sources)) for place in places)
-        notes = (*messages, *(place.note for place in places if place.note))
-        plans = tuple(plan_of(request, place) for place in places)
-        notes += tuple(note for pair in zip(places, plans, strict=True) for note in _systems_notes(*pair))
-        notes += tuple(filter(None, map(_space_note, places, plans)))
-        found = replace(found, places=places, plans=plans, notes=notes)
+        plans = tuple(plan(place, request.storage) for place in places)
+        notes = [*messages, *(place.note for place in places if place.note)]
+        for place, planned in zip(places, plans, strict=True):
+            notes += _systems_notes(place, planned)
+        for place, planned in zip(places, plans, strict=True):
+            notes += _space_notes(place, planned)
+        result = replace(result, places=places, plans=plans, notes=tuple(notes))
         for place in places:
             _check_free(place, request)
     except OmeNgffError as error:
-        return replace(found, problem=error, taken=isinstance(error, _TakenError))
-    return replace(found, request=request)
+        return replace(result, problem=error, taken=isinstance(error, _TakenError))
+    return replace(result, request=request)
 
 
-def plan_of(request: Request, place: Destination) -> WritePlan:
-    """Plan what would be written, without reading a pixel or touching the target.
+def plan(place: Destination, options: StorageOptions) -> WritePlan:
+    """Plan what would be written to one place. No pixel is read, and the target may be taken."""
+    from napari_ome_ngff.writing.labels import plan_labels
+    from napari_ome_ngff.writing.write import plan_hierarchy
 
-    Raises
-    ------
-    OmeNgffError
-        If it cannot be written like this; the message says why.
-    """
-    from napari_ome_ngff.plugin.save.destinations import plan_destination
-
-    return plan_destination(
-        place,
-        version=request.version,
-        chunks=request.chunks,
-        shards=request.shards,
-        compressor=codec(request.compressor),
-    )
+    if place.action == "labels":
+        return plan_labels(store=place.path, labels=place.sources, options=options)
+    return plan_hierarchy(store=place.path, sources=place.sources, options=options)
 
 
-def _systems_notes(place: Destination, plan: WritePlan) -> list[str]:
-    """Say which images lie in coordinate systems that the version to be written does not have."""
-    if check_version(plan.version).affines:
-        return []
-    left = {
-        source.name: [name for name in names if name != shown_system(said)]
-        for source in place.sources.values()
-        if (said := source.multiscale) is not None and (names := without_views(said)[1])
-    }
-    return [
-        f"{image!r} is saved in one coordinate system, not in {', '.join(map(repr, names))}: "
-        "only OME-NGFF 0.6 has several."
-        for image, names in left.items()
-        if names
-    ]
+def _with_levels(bundle: Bundle, request: Request) -> Bundle:
+    """The images with the request's methods and levels; existing levels are kept if it leaves them open."""
+    sources = {path: _source_with_levels(source, request) for path, source in bundle.sources.items()}
+    return replace(bundle, sources=sources)
 
 
-def _space_note(place: Destination, plan: WritePlan) -> str:
-    from napari_ome_ngff.writing.plan.disk_space import space_for
-
-    needed, free = space_for(plan, place.path)
-    if free is None or needed <= free:
-        return ""
-    return (
-        f"It may not fit: {amount(free)} are free, {amount(needed)} are needed if nothing can be compressed."
-    )
-
-
-def with_options(request: Request, sources: Mapping[str, MultiscaleSource]) -> dict[str, MultiscaleSource]:
-    """Give the images the request's method and number of levels; levels that exist are kept without one."""
-    return {path: _with_options(request, source) for path, source in sources.items()}
-
-
-def _with_options(request: Request, source: MultiscaleSource) -> MultiscaleSource:
+def _source_with_levels(source: MultiscaleSource, request: Request) -> MultiscaleSource:
     if source.arrays is not None and request.levels is None:
         return source
     finest = source.image if source.arrays is None else next(iter(source.arrays.values()))
@@ -174,8 +118,36 @@ def _with_options(request: Request, source: MultiscaleSource) -> MultiscaleSourc
     )
 
 
+def _systems_notes(place: Destination, planned: WritePlan) -> list[str]:
+    """Say which coordinate systems the version cannot store."""
+    if check_version(planned.version).affines:
+        return []
+    lost = {}
+    for source in place.sources.values():
+        if (multiscale := source.multiscale) is not None:
+            shown = shown_system(multiscale)
+            lost[source.name] = [repr(name) for name in without_views(multiscale)[1] if name != shown]
+    return [
+        f"{image!r} is saved in one coordinate system, not in {', '.join(names)}: "
+        "only OME-NGFF 0.6 has several."
+        for image, names in lost.items()
+        if names
+    ]
+
+
+def _space_notes(place: Destination, planned: WritePlan) -> list[str]:
+    from napari_ome_ngff.writing.plan.disk_space import space_for
+
+    needed, free = space_for(planned, place.path)
+    if free is None or needed <= free:
+        return []
+    return [
+        f"It may not fit: {amount(free)} are free, {amount(needed)} are needed if nothing can be compressed."
+    ]
+
+
 class _TakenError(TargetError):
-    """Something would be replaced that nobody has asked to replace."""
+    """Something would be replaced without permission."""
 
 
 def _check_free(place: Destination, request: Request) -> None:
@@ -197,48 +169,38 @@ def _check_free(place: Destination, request: Request) -> None:
         )
 
 
-def save(request: Request, place: Destination) -> Writing:
-    """Make the save of what goes to one place: it yields progress, and closed early it leaves nothing.
+def start_writing(
+    place: Destination, options: StorageOptions, *, overwrite: bool = False, verify: bool = False
+) -> Writing:
+    """Check one place and return its save, all or nothing; label images get the version of their image.
 
-    Raises
-    ------
-    OmeNgffError
-        If it cannot be written; at once if that is known before.
+    Label images that the layers were opened from are replaced without `overwrite`.
     """
-    from napari_ome_ngff.plugin.save.destinations import write_destination
+    from napari_ome_ngff.plugin.save.destinations import with_remote_state
+    from napari_ome_ngff.writing.labels import write_labels
+    from napari_ome_ngff.writing.write import write_hierarchy
 
-    return write_destination(
-        place,
-        version=request.version,
-        chunks=request.chunks,
-        shards=request.shards,
-        compressor=codec(request.compressor),
-        overwrite=request.overwrite,
-        verify=request.verify,
+    place = with_remote_state(place)
+    if place.action == "labels":
+        return write_labels(
+            store=place.path,
+            labels=place.sources,
+            options=options,
+            overwrite=overwrite or not place.asks,
+            verify=verify,
+        )
+    return write_hierarchy(
+        store=place.path, sources=place.sources, options=options, overwrite=overwrite, verify=verify
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How writing ended.
+    """How a save ended."""
 
-    Parameters
-    ----------
-    paths
-        The stores that were written: all of them, unless there is an error or it was cancelled.
-    folders
-        What is new: the stores, or the label images in them that were added or replaced.
-    size
-        Bytes of them, as far as they are on this computer.
-    error
-        What ended it early.
-    cancelled
-        Whether the user did.
-    """
-
-    paths: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
-    size: int = 0
+    paths: tuple[str, ...] = ()  # of the stores that are complete
+    folders: tuple[str, ...] = ()  # of what is new: the stores, or label images in them
+    size: int = 0  # bytes of them, as far as they are on this computer
     error: OmeNgffError | None = None
     cancelled: bool = False
 
@@ -248,16 +210,9 @@ def write(
 ) -> Generator[Progress, None, Outcome]:
     """Write to all places in turn, and yield progress. Never raises: the outcome says how it ended.
 
-    A worker that runs this must learn of every ending, and superqt's neither finishes nor reports when a
-    generator raises a RuntimeError. Cancelling ends the generator here, in the worker's thread, because
-    taking back what was written takes time that the window must not wait for.
-
-    Parameters
-    ----------
-    request, places
-        Of a :class:`Preview`.
-    cancelled
-        Set from any thread to stop at the next block; of a place that is not complete, nothing is left.
+    Setting `cancelled`, from any thread, ends it at the next block; nothing is left of an incomplete place.
+    It is taken back here, in the worker's thread, because that takes time. Nothing is raised because
+    superqt's worker neither finishes nor reports when a generator raises a RuntimeError.
     """
     with _short_collections():
         return (yield from _write(request, places, cancelled))
@@ -265,7 +220,7 @@ def write(
 
 @contextmanager
 def _short_collections() -> Iterator[None]:
-    """Spare Python's garbage collector all objects that are there already.
+    """Keep the garbage collector off the objects that exist already.
 
     napari has some 300,000. Whenever a save has made enough of its own, the collector would go through all of
     them, and no thread runs meanwhile: the window stood still for 0.15 s.
@@ -282,40 +237,44 @@ def _write(
 ) -> Generator[Progress, None, Outcome]:
     outcome = Outcome()
     try:
-        with ExitStack() as stack:  # whatever can be refused is refused here, before the first is begun
-            saves = [stack.enter_context(closing(save(request, place))) for place in places]
-            for number, (place, steps) in enumerate(zip(places, saves, strict=True), start=1):
+        with ExitStack() as stack:
+            writings = []
+            for place in places:  # what can be refused is refused here, before the first byte
+                writing = start_writing(
+                    place, request.storage, overwrite=request.overwrite, verify=request.verify
+                )
+                writings.append(stack.enter_context(closing(writing)))
+            for number, (place, writing) in enumerate(zip(places, writings, strict=True), start=1):
                 which = f"{number} of {len(places)}: " if len(places) > 1 else ""
-                shown = 0.0
-                for progress in steps:
-                    # With the last step everything is in its place: then it is too late to cancel.
-                    if cancelled.is_set() and progress.blocks_done < progress.blocks_total:
-                        return replace(outcome, cancelled=True)
-                    if time.monotonic() - shown >= REPORT_EVERY:
+                reported = 0.0
+                for progress in writing:
+                    if cancelled.is_set():
+                        writing.cancel()  # the next step raises CancelledError, unless everything is in place
+                    elif time.monotonic() - reported >= REPORT_EVERY:
                         yield replace(progress, message=which + progress.message)
-                        shown = time.monotonic()
-                size = outcome.size + sum(map(size_of, place.folders))
-                paths, folders = (*outcome.paths, place.path), (*outcome.folders, *place.folders)
-                outcome = replace(outcome, paths=paths, folders=folders, size=size)
+                        reported = time.monotonic()
+                outcome = replace(
+                    outcome,
+                    paths=(*outcome.paths, place.path),
+                    folders=(*outcome.folders, *place.folders),
+                    size=outcome.size + sum(map(size_of, place.folders)),
+                )
+    except CancelledError:
+        return replace(outcome, cancelled=True)
     except OmeNgffError as error:
         return replace(outcome, error=error)
     except Exception as error:  # noqa: BLE001 - a defect: the user is told, it is not lost in a thread
         _log.exception("writing %s failed", request.target)
-        found = f"{type(error).__name__}: {error}"
-        failure = OmeNgffError(f"Saving failed: {error}", where=request.target, found=found)
+        failure = OmeNgffError(
+            f"Saving failed: {error}", where=request.target, found=f"{type(error).__name__}: {error}"
+        )
         failure.__cause__ = error
         return replace(outcome, error=failure)
     return outcome
 
 
 def size_of(target: str) -> int:
-    """Bytes of a folder with all that is in it, or of a file; 0 for what is not on this computer.
-
-    Examples
-    --------
-    >>> size_of("s3://bucket/a.zarr")
-    0
-    """
+    """Bytes of a folder with all that is in it, or of a file; 0 for what is not on this computer."""
     if os.path.isfile(target):
         return os.path.getsize(target)
     return sum(
