@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
     from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
-    from napari_ome_ngff.writing.create import create_multiscale_group
+    from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels
-    from napari_ome_ngff.writing.plan.model import model_multiscale_group
     from napari_ome_ngff.writing.plan.options import StorageOptions
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
     from napari_ome_ngff.writing.save import Progress, Writing
@@ -81,8 +80,10 @@ _HOME = {
         "DaskArrayWrapper",
         "ZarrArrayWrapper",
     ),
-    "writing.create": ("create_multiscale_group",),
-    "writing.plan.model": ("model_multiscale_group",),
+    "writing.create": (
+        "create_multiscale_group",
+        "model_multiscale_group",
+    ),
     "writing.labels": ("write_labels",),
     "writing.plan.options": ("StorageOptions",),
     "writing.plan.write_plan": (

@@ -15,6 +15,7 @@ import zarr
 
 from napari_ome_ngff import (
     MultiscaleSource,
+    model_multiscale_group,
     open_ome_ngff,
     read_multiscale_group,
     write_hierarchy,
@@ -27,10 +28,6 @@ from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.from_layers import file_version, from_layers
 from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
-from napari_ome_ngff.writing.plan.copied_levels import with_copies
-from napari_ome_ngff.writing.plan.group_documents import array_specs, group_documents
-from napari_ome_ngff.writing.plan.options import SaveOptions
-from napari_ome_ngff.writing.plan.prepare import prepare
 from tests.whole.test_corpus import IMAGES, metadata
 
 Document = Mapping[str, Any]
@@ -72,17 +69,9 @@ def saved(layers: list[LayerData], name: str = "cells") -> dict[str, Document]:
     (bundle,) = from_layers(layers, name=name)[0]
     version = file_version(layers)
     assert version is not None
-    options = SaveOptions(version=version, keep_layout=True)
-    prepared = prepare(bundle.sources, options)
-    texts = group_documents(prepared, version, None)
-    specs = with_copies(prepared, array_specs(prepared, options), options)[1]
-    found: dict[str, Document] = {path: dict(spec.attributes) for path, spec in specs.items()}
-    for key, text in texts.items():
-        path, _, file = key.rpartition("/")
-        if file in ("zarr.json", ".zattrs"):
-            document = json.loads(text)
-            found[path] = document.get("attributes", {}) if file == "zarr.json" else document
-    return found
+    nodes = model_multiscale_group(sources=bundle.sources, ngff_version=version).to_flat()
+    # As text and back: a tuple is a list.
+    return {path.lstrip("/"): json.loads(json.dumps(dict(node.attributes))) for path, node in nodes.items()}
 
 
 def differences(before: Any, after: Any, at: str = "") -> Iterator[str]:

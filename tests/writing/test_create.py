@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numcodecs
@@ -12,14 +13,19 @@ import zarr
 import zarr.codecs
 
 from napari_ome_ngff import (
+    Channel,
     CoordinateError,
     DaskArrayWrapper,
+    LabelImage,
     MetadataError,
+    MultiscaleSource,
     OptionError,
     TargetError,
     create_multiscale_group,
     model_multiscale_group,
+    plan_hierarchy,
     read_multiscale_group,
+    write_hierarchy,
 )
 from tests.strategies import DTYPES, VERSIONS
 
@@ -143,7 +149,9 @@ def test_chunks_may_be_one_shape_or_one_per_level() -> None:
     each = model_multiscale_group(arrays=arrays, chunks=((2, 2), (4, 1)))
     assert [one.members[p].chunks for p in arrays] == [(5, 8), (4, 4)]
     assert [each.members[p].chunks for p in arrays] == [(2, 2), (4, 1)]
-    for wrong in ((1,), (0, 2), ((2, 2),), "large"):
+    last = model_multiscale_group(arrays=arrays, chunks=(2,))
+    assert [last.members[p].chunks for p in arrays] == [(1, 2), (1, 2)], "as they are written"
+    for wrong in ((1, 2, 2), (0, 2), ((2, 2),), "large"):
         with pytest.raises(OptionError, match="chunks do not fit"):
             model_multiscale_group(arrays=arrays, chunks=wrong)
 
@@ -230,3 +238,80 @@ def test_a_group_that_is_being_read_is_not_emptied(tmp_path: Path, wrapper: obje
     with pytest.raises(TargetError, match="read from the group"):
         create_multiscale_group(store=store, arrays=changed, overwrite=True)
     assert (group["s0"][...] == 9).all()
+
+
+# --- one way from a model to a file
+
+
+def hierarchy() -> dict[str, MultiscaleSource]:
+    image = xarray.DataArray(
+        np.arange(2 * 64 * 64, dtype="uint16").reshape(2, 64, 64),
+        dims=("c", "y", "x"),
+        name="cells",
+        attrs={"mine": 1},
+    )
+    labels = MultiscaleSource(image=image[0].astype("uint8"), label_image=LabelImage())
+    return {
+        "": MultiscaleSource(image=image, levels=3, channels=(Channel(label="a"), Channel(label="b"))),
+        "labels/nuclei": labels,
+        "labels/cells": labels,
+    }
+
+
+def several() -> dict[str, MultiscaleSource]:
+    sources = hierarchy()
+    return {"0": sources[""], "0/labels/cells": sources["labels/cells"], "1": sources[""]}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("sources", [hierarchy(), several()], ids=["one", "several"])
+def test_what_is_modelled_is_what_is_created_and_what_is_written(
+    sources: dict[str, MultiscaleSource], version: str, tmp_path: Path
+) -> None:
+    model = model_multiscale_group(sources=sources, ngff_version=version, chunks=(1, 32, 32))
+    create_multiscale_group(store=tmp_path / "created.zarr", model=model)
+    write_hierarchy(
+        store=tmp_path / "written.zarr", sources=sources, ngff_version=version, chunks=(1, 32, 32)
+    ).run()
+    plan = plan_hierarchy(sources=sources, ngff_version=version, chunks=(1, 32, 32))
+    assert plan.model == model
+    names = {"zarr.json", ".zarray", ".zattrs", ".zgroup"}
+    documents = [
+        {
+            str(path.relative_to(tmp_path / name)): json.loads(path.read_bytes())
+            for path in (tmp_path / name).rglob("*")
+            if path.name in names
+        }
+        for name in ("created.zarr", "written.zarr")
+    ]
+    assert documents[0] == documents[1]
+    assert len(documents[0]) > 8
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_model_is_the_one_that_arrays_make(version: str) -> None:
+    arrays = {"s0": square(8), "s1": square(4)}
+    model = model_multiscale_group(arrays=arrays, ngff_version=version)
+    one, other = zarr.storage.MemoryStore(), zarr.storage.MemoryStore()
+    create_multiscale_group(store=one, model=model)
+    create_multiscale_group(store=other, arrays=arrays, ngff_version=version)
+    assert {k: v.to_bytes() for k, v in one._store_dict.items()} == {
+        k: v.to_bytes() for k, v in other._store_dict.items()
+    }
+
+
+def test_a_model_is_given_without_other_options() -> None:
+    model = model_multiscale_group(arrays={"s0": square()})
+    store = zarr.storage.MemoryStore()
+    for more in ({"arrays": {"s0": square()}}, {"chunks": (4, 4)}, {"ngff_version": "0.5"}):
+        with pytest.raises(OptionError, match="A model already says"):
+            create_multiscale_group(store=store, model=model, **more)
+    for wrong in ({}, {"arrays": {"s0": square()}, "sources": hierarchy()}):
+        with pytest.raises(OptionError, match="Give either arrays"):
+            model_multiscale_group(**wrong)
+
+
+def test_a_chunk_of_any_size_is_modelled() -> None:
+    large = xarray.DataArray(np.broadcast_to(np.uint8(0), (2**15, 2**15)), dims=("y", "x"))
+    model = model_multiscale_group(arrays={"s0": large}, chunks=(2**15, 2**15))
+    assert model.members["s0"].chunks == (2**15, 2**15)

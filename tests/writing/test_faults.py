@@ -170,7 +170,7 @@ def test_a_disk_that_is_too_full_to_pack_the_file(tmp_path: Path) -> None:
 
 MOMENTS: dict[str, tuple[Any, str]] = {
     "the arrays": (save_module, "unit_writer"),
-    "the metadata": (save_module, "_write_documents"),
+    "the metadata": (save_module, "write_documents"),
     "the sync": (staging, "flush"),
     "the members of others": (local_swap, "carry_over"),
     "the rename": (local_swap, "publish"),

@@ -1,42 +1,144 @@
-"""From DataArrays to the metadata and the empty arrays of a multiscale group.
-
-`model_` functions do no IO; `create_multiscale_group` writes metadata and empty arrays, never pixels:
-:func:`napari_ome_ngff.write_multiscale_group` writes both.
-"""
+"""From DataArrays to a model of everything but pixels, and from such a model to empty arrays in a store."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import TargetError
-from napari_ome_ngff.metadata.group_kind import merge_attributes
+from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.location import is_within, location_of
 from napari_ome_ngff.writing.commit.staging import open_existing, staged
-from napari_ome_ngff.writing.plan.existing import check_alone, check_keepable, check_members, level_paths
-from napari_ome_ngff.writing.plan.model import group_spec, model_multiscale_group
-from napari_ome_ngff.writing.plan.options import Chunks, NgffVersion
+from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
+from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
+from napari_ome_ngff.writing.plan.group_documents import group_documents
+from napari_ome_ngff.writing.plan.options import (
+    Chunks,
+    NgffVersion,
+    Shards,
+    StorageOptions,
+    one_noun,
+    save_options,
+)
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.save import plan_save
 from napari_ome_ngff.writing.target import is_archive
 
 if TYPE_CHECKING:
     import zarr
+    from pydantic_zarr.v2 import GroupSpec as GroupSpecV2
+    from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
     from xarray import DataArray
     from zarr.abc.store import Store
+
+
+def model_multiscale_group(
+    *,
+    arrays: Mapping[str, DataArray] | None = None,
+    transform_precision: int | None = None,
+    ngff_version: NgffVersion = "0.4",
+    chunks: Chunks = "auto",
+    compressor: object = "auto",
+    fill_value: object = 0,
+    shards: Shards = None,
+    sources: Mapping[str, MultiscaleSource] | None = None,
+    options: StorageOptions | None = None,
+) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
+    """Model the Zarr group that holds these levels as an OME-NGFF image. No IO.
+
+    Parameters
+    ----------
+    arrays
+        Path of each level in the group (``"s0"``, ``"scale0/image"``) to its array, finest first. Axes
+        follow ``dims``; scales and translations follow the coordinates.
+    transform_precision
+        Decimal places to round scales and translations to; None: as exact as the coordinates are.
+    ngff_version
+        ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3). :func:`write_multiscale_group` writes 0.5
+        unless it is told otherwise.
+    chunks
+        ``"auto"`` (1 to 4 MiB), sizes for the last axes, or one such tuple per level.
+    compressor
+        ``"auto"`` (blosc-zstd), a numcodecs codec or None. For 0.5 and 0.6 Zstd, Blosc and GZip are mapped to
+        their Zarr v3 counterparts. Blosc with zstd whose block is left open (0) gets blocks of 512 KiB.
+    fill_value
+        What chunks that were never written hold.
+    shards
+        None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4.
+    sources
+        In place of `arrays`: what :func:`write_hierarchy` would write, images and label images by their paths
+        in the hierarchy. The levels that it would make are modelled too.
+    options
+        In place of `ngff_version` and the other options that :class:`StorageOptions` holds.
+
+    Returns
+    -------
+    GroupSpec
+        Of ``pydantic_zarr.v2`` or ``pydantic_zarr.v3``. :func:`create_multiscale_group` makes it in a store.
+
+    Raises
+    ------
+    CoordinateError
+        If dims, coordinates or units cannot be said in OME-NGFF: the axis and the index are named.
+    MetadataError
+        If the result would break a rule of the version: the rule is quoted.
+    OptionError
+        If version, chunks, shards, compressor or fill value cannot be.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray
+    >>> image = xarray.DataArray(np.zeros((64, 64), "uint8"), dims=("y", "x"))
+    >>> spec = model_multiscale_group(arrays={"s0": image}, ngff_version="0.5")
+    >>> spec.attributes["ome"]["version"]
+    '0.5'
+    """
+    given = StorageOptions(
+        version=ngff_version,
+        chunks=chunks,
+        shards=shards,
+        compressor=compressor,
+        fill_value=fill_value,
+        transform_precision=transform_precision,
+    )
+    return _model(arrays, sources, one_noun(options, given, version="0.4"))
+
+
+def _model(
+    arrays: Mapping[str, DataArray] | None,
+    sources: Mapping[str, MultiscaleSource] | None,
+    chosen: StorageOptions,
+) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
+    if (arrays is None) == (sources is None):
+        raise OptionError(
+            "Give either arrays, the levels of an image, or sources, what would be written.",
+            found="neither" if arrays is None else "both",
+        )
+    setup = save_options(chosen, "image.ome.zarr", None)
+    if sources is None:
+        # What is filled by others need not fit in the engine's memory, and nothing is copied as it is stored.
+        sources = {"": MultiscaleSource(arrays=arrays)}
+        setup = replace(setup, memory_limit=sys.maxsize, keep_layout=False)
+    return plan_save(sources, setup)[0].model
 
 
 def create_multiscale_group(
     *,
     store: Store | str | PathLike[str],
     path: str = "",
-    arrays: Mapping[str, DataArray],
+    arrays: Mapping[str, DataArray] | None = None,
     transform_precision: int | None = None,
     ngff_version: NgffVersion = "0.4",
     chunks: Chunks = "auto",
     compressor: object = "auto",
     fill_value: object = 0,
     overwrite: bool = False,
+    shards: Shards = None,
+    options: StorageOptions | None = None,
+    model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] | None = None,
 ) -> zarr.Group:
     """Create the group and its empty arrays, ready to be filled. No pixels are written.
 
@@ -46,11 +148,13 @@ def create_multiscale_group(
         A Zarr store, the path of a folder, or an ``s3``, ``gs`` or ``az`` address.
     path
         Path of the group inside the store.
-    arrays, transform_precision, ngff_version, chunks, compressor, fill_value
+    arrays, transform_precision, ngff_version, chunks, compressor, fill_value, shards, options
         As for :func:`model_multiscale_group`.
     overwrite
         Replace an OME-NGFF group that is there already. Attributes and members that are not its levels
         (labels, tables, attributes of others) are kept. Refused while `arrays` lazily read from that group.
+    model
+        In place of `arrays` and all options of storage: what :func:`model_multiscale_group` returned.
 
     Returns
     -------
@@ -77,33 +181,34 @@ def create_multiscale_group(
     """
     import zarr
 
-    spec = model_multiscale_group(
-        arrays=arrays,
-        transform_precision=transform_precision,
-        ngff_version=ngff_version,
+    given = StorageOptions(
+        version=ngff_version,
         chunks=chunks,
+        shards=shards,
         compressor=compressor,
         fill_value=fill_value,
+        transform_precision=transform_precision,
     )
+    chosen = one_noun(options, given, version="0.4")
+    if model is None:
+        model = _model(arrays, None, chosen)
+    elif arrays is not None or chosen != StorageOptions(version="0.4"):
+        raise OptionError("A model already says what the arrays are, and how they are stored.")
     if is_archive(store):
         raise TargetError(
             "An .ozx file cannot be filled afterwards.",
             where=str(store),
             hint="Write it with its pixels (write_multiscale_group), or create a folder.",
         )
-    attributes = dict(spec.attributes)
-    replaced: tuple[str, ...] = ()
     old = open_existing(store, path) if overwrite else None
+    obsolete: tuple[str, ...] = ()
     if old is not None:
-        _refuse_own_source(arrays, old)
-        replaced = level_paths(old)
-        check_keepable(old, replaced, spec.zarr_format)
-        check_alone(old)
-        check_members(old, replaced, list(arrays))
-        attributes = merge_attributes(old.attrs.asdict(), attributes)
-    with staged(store, path, overwrite=overwrite, obsolete=replaced) as part:
-        whole = group_spec(spec.members or {}, {}, zarr_format=spec.zarr_format)
-        whole.to_zarr(part.store, part.path).attrs.put(attributes)  # last: without them it is no image yet
+        _refuse_own_source(arrays or {}, old)
+        obsolete, model = replaced_members(model, old), over_existing(model, old)
+    documents = group_documents(model)
+    with staged(store, path, overwrite=overwrite, obsolete=obsolete) as part:
+        create_arrays(part, model)
+        write_documents(part, documents)
     return zarr.open_group(part.final_store, path=part.final_path, mode="r+")
 
 

@@ -9,19 +9,12 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import OptionError, TargetError
-from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.nouns import LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS, decode
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target, outermost
 from napari_ome_ngff.writing.commit.staging import open_existing
-from napari_ome_ngff.writing.plan.copied_levels import with_copies
-from napari_ome_ngff.writing.plan.group_documents import (
-    array_specs,
-    join_paths,
-    label_documents,
-    replaced_labels,
-)
+from napari_ome_ngff.writing.plan.group_documents import group_at, join_paths
 from napari_ome_ngff.writing.plan.multiscale import source_path
 from napari_ome_ngff.writing.plan.options import (
     MEMORY_LIMIT,
@@ -32,9 +25,9 @@ from napari_ome_ngff.writing.plan.options import (
     one_noun,
     save_options,
 )
-from napari_ome_ngff.writing.plan.prepare import Prepared, plan_of, prepare
+from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.save import Save, Writing
+from napari_ome_ngff.writing.save import Writing, new_save, plan_save
 
 if TYPE_CHECKING:
     import zarr
@@ -111,8 +104,7 @@ def write_labels(
         ),
     )
     image = _image_at(store, path)
-    prepared, setup = _prepare(image, labels, chosen, executor)
-    prepared, specs = with_copies(prepared, array_specs(prepared, setup), setup)
+    setup, plan, prepared = _plan(image, labels, chosen, executor)
     inside = join_paths(image.path, "labels")
     check_target(image.store, inside, overwrite=True)  # finds again what an interrupted save moved aside
     old = image.labels
@@ -123,19 +115,16 @@ def write_labels(
             where=image.location,
             hint="Choose another name, or overwrite=True to replace it.",
         )
-    known = decode_labels(old.attrs.asdict()) if old is not None else ()
     return Writing(
-        Save(
+        new_save(
             store=image.store,
             path=inside,
             options=setup,
-            plan=plan_of(prepared, setup),
+            plan=plan,
             prepared=prepared,
-            specs=specs,
-            documents=label_documents(prepared, image.multiscale.version, old, known),
+            old=old,
             executor=executor,
             overwrite=True,
-            obsolete=replaced_labels(prepared, old, image.multiscale.version),
             verify=verify,
         )
     )
@@ -185,8 +174,7 @@ def plan_labels(
             memory_limit=memory_limit,
         ),
     )
-    prepared, setup = _prepare(_image_at(store, path), labels, chosen, None)
-    return plan_of(with_copies(prepared, array_specs(prepared, setup), setup)[0], setup)
+    return _plan(_image_at(store, path), labels, chosen, None)[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,9 +234,9 @@ def _image_at(store: Store | str | PathLike[str], path: str) -> _Target:
     return _Target(store=root, path=inner, group=group, multiscale=multiscale)
 
 
-def _prepare(
+def _plan(
     image: _Target, labels: Mapping[str, MultiscaleSource], chosen: StorageOptions, executor: Executor | None
-) -> tuple[tuple[Prepared, ...], SaveOptions]:
+) -> tuple[SaveOptions, WritePlan, tuple[Prepared, ...]]:
     """Plan label images in the image's version, with paths relative to its group ``labels``."""
     if not labels:
         raise OptionError("There is no label image to write.", hint="Give at least one.")
@@ -257,11 +245,12 @@ def _prepare(
         f"labels/{name}": replace(source, label_image=_with_source(name, source))
         for name, source in labels.items()
     }
-    prepared = prepare(sources, options, onto=image.shape)
-    rooted = [
+    plan, prepared = plan_save(sources, options, onto=image.shape)
+    rooted = tuple(
         replace(one, plan=replace(one.plan, path=name)) for name, one in zip(labels, prepared, strict=True)
-    ]
-    return tuple(rooted), options
+    )
+    model = group_at(plan.model, "labels")
+    return options, replace(plan, multiscales=tuple(one.plan for one in rooted), model=model), rooted
 
 
 def _with_source(name: str, source: MultiscaleSource) -> LabelImage:

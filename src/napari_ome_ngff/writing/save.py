@@ -14,20 +14,44 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.errors import CancelledError, OmeNgffWarning, StorageError
 from napari_ome_ngff.storage.places.location import store_location
 from napari_ome_ngff.writing.commit.staging import Staged, staged
+from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
 from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
 from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, verify_copy
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
 from napari_ome_ngff.writing.engine.executors import Done, failing
 from napari_ome_ngff.writing.engine.verify import verify_pass
-from napari_ome_ngff.writing.plan.copied_levels import requests
-from napari_ome_ngff.writing.plan.group_documents import join_paths
+from napari_ome_ngff.writing.plan.copied_levels import requests, with_copies
+from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
+from napari_ome_ngff.writing.plan.group_documents import (
+    array_specs,
+    group_documents,
+    hierarchy_model,
+    join_paths,
+    series_document,
+)
 from napari_ome_ngff.writing.plan.options import SaveOptions
-from napari_ome_ngff.writing.plan.prepare import Prepared
-from napari_ome_ngff.writing.plan.write_plan import WritePlan
+from napari_ome_ngff.writing.plan.prepare import Prepared, prepare
+from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
 
 if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
+
+
+def plan_save(
+    sources: Mapping[str, MultiscaleSource], options: SaveOptions, *, onto: ImageShape | None = None
+) -> tuple[WritePlan, tuple[Prepared, ...]]:
+    """Plan and model everything that one save writes; `sources` and `onto` as for `prepare`."""
+    prepared = prepare(sources, options, onto=onto)
+    prepared, arrays = with_copies(prepared, array_specs(prepared, options), options)
+    plan = WritePlan(
+        version=options.version,
+        multiscales=tuple(one.plan for one in prepared),
+        workers=options.workers,
+        memory_limit=options.memory_limit,
+        model=hierarchy_model(prepared, arrays, options.version),
+    )
+    return plan, prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +85,39 @@ class Save:
     options: SaveOptions
     plan: WritePlan
     prepared: tuple[Prepared, ...]
-    specs: Mapping[str, Any]
     documents: Mapping[str, bytes]
     executor: Executor | None
     overwrite: bool
     obsolete: tuple[str, ...]
     verify: bool
+
+
+def new_save(
+    *,
+    store: Store | str | PathLike[str],
+    path: str,
+    options: SaveOptions,
+    plan: WritePlan,
+    prepared: tuple[Prepared, ...],
+    old: zarr.Group | None,
+    executor: Executor | None,
+    overwrite: bool,
+    verify: bool,
+) -> Save:
+    """Check against the group that is replaced, and put together, what is to be written."""
+    model = plan.model if old is None else over_existing(plan.model, old)
+    return Save(
+        store=store,
+        path=path,
+        options=options,
+        plan=plan,
+        prepared=prepared,
+        documents={**series_document(prepared), **group_documents(model)},
+        executor=executor,
+        overwrite=overwrite,
+        obsolete=() if old is None else replaced_members(plan.model, old),
+        verify=verify,
+    )
 
 
 class Writing(Iterator[Progress]):
@@ -191,11 +242,8 @@ def _steps(save: Save) -> Generator[Progress, None, None]:
         )
         with failing("The arrays could not be created", where):
             writers = {
-                path: unit_writer(
-                    spec.to_zarr(part.store, join_paths(part.path, path)),
-                    shared_memory=save.options.shared_memory,
-                )
-                for path, spec in save.specs.items()
+                path: unit_writer(array, shared_memory=save.options.shared_memory)
+                for path, array in create_arrays(part, save.plan.model).items()
             }
         stack.callback(_close, writers.values())
         yield total
@@ -209,7 +257,7 @@ def _steps(save: Save) -> Generator[Progress, None, None]:
                 done = _after(done, step, f"Verifying {prepared.plan.name}")
                 yield done
         with failing("The metadata could not be written", where):
-            _write_documents(part, save.documents)
+            write_documents(part, save.documents)
         for _ in _packed(part):
             yield replace(done, message="Packing")
     yield replace(done, blocks_done=done.blocks_total, message="Written")
@@ -271,16 +319,6 @@ def _write_multiscale(
 
 def _copy_job(source: zarr.Array[Any], writer: UnitWriter, where: str, options: SaveOptions) -> CopyJob:
     return CopyJob(source=source, writer=writer, at_once=requests(source, options), where=where)
-
-
-def _write_documents(part: Staged, documents: Mapping[str, bytes]) -> None:
-    """Documents of groups, one by one: zarr-python would write those of the groups above them as well."""
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
-
-    for key, content in documents.items():
-        buffer = default_buffer_prototype().buffer.from_bytes(content)
-        sync(part.store.set(join_paths(part.path, key), buffer))
 
 
 def _packed(part: Staged) -> Iterator[None]:

@@ -9,17 +9,8 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.metadata.nouns import Channel, LabelImage
-from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing
-from napari_ome_ngff.writing.plan.copied_levels import with_copies
-from napari_ome_ngff.writing.plan.existing import several_replace_nothing
-from napari_ome_ngff.writing.plan.group_documents import (
-    array_specs,
-    group_documents,
-    replaced_members,
-    series_of,
-)
 from napari_ome_ngff.writing.plan.options import (
     MEMORY_LIMIT,
     Chunks,
@@ -29,9 +20,8 @@ from napari_ome_ngff.writing.plan.options import (
     one_noun,
     save_options,
 )
-from napari_ome_ngff.writing.plan.prepare import plan_of, prepare
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.save import Save, Writing
+from napari_ome_ngff.writing.save import Writing, new_save, plan_save
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -236,8 +226,7 @@ def plan_hierarchy(
     )
     setup = save_options(chosen, store, None)
     setup = replace(setup, workers=workers or setup.workers)
-    prepared = prepare(sources, setup)
-    return plan_of(with_copies(prepared, array_specs(prepared, setup), setup)[0], setup)
+    return plan_save(sources, setup)[0]
 
 
 def write_hierarchy(
@@ -303,23 +292,18 @@ def write_hierarchy(
         ),
     )
     setup = save_options(chosen, store, executor)
-    prepared = prepare(sources, setup)
-    prepared, specs = with_copies(prepared, array_specs(prepared, setup), setup)
+    plan, prepared = plan_save(sources, setup)
     check_target(store, path, overwrite=overwrite)
-    old = open_existing(store, path) if overwrite else None
-    if old is not None and series_of(prepared):
-        raise several_replace_nothing(location_of(old))
-    save = Save(
-        store=store,
-        path=path,
-        options=setup,
-        plan=plan_of(prepared, setup),
-        prepared=prepared,
-        specs=specs,
-        documents=group_documents(prepared, setup.version, old),
-        executor=executor,
-        overwrite=overwrite,
-        obsolete=() if old is None else replaced_members(prepared, old, setup.version),
-        verify=verify,
+    return Writing(
+        new_save(
+            store=store,
+            path=path,
+            options=setup,
+            plan=plan,
+            prepared=prepared,
+            old=open_existing(store, path) if overwrite else None,
+            executor=executor,
+            overwrite=overwrite,
+            verify=verify,
+        )
     )
-    return Writing(save)

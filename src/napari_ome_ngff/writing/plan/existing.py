@@ -3,34 +3,83 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, TargetError, UnsupportedError
-from napari_ome_ngff.metadata.group_kind import is_ome_ngff, kind_of
+from napari_ome_ngff.metadata.group_kind import is_ome_ngff, kind_of, merge_attributes
+from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.writing.plan.group_documents import arrays_of, group_spec, groups_of, join_paths
 
 if TYPE_CHECKING:
     import zarr
 
+    from napari_ome_ngff.writing.plan.group_documents import GroupSpec
 
-def level_paths(group: zarr.Group) -> tuple[str, ...]:
-    """Return the paths of the levels of all images that a group describes; empty where it describes none.
 
-    Raises
-    ------
-    TargetError
-        If the group is a plate or another collection: its images are not ours to replace.
+def over_existing(model: GroupSpec, old: zarr.Group) -> GroupSpec:
+    """Add to a model what is kept of the group that it replaces: attributes of others, names of labels."""
+    groups = {
+        path: _merged(_attributes_at(old, path), attributes) for path, attributes in groups_of(model).items()
+    }
+    return group_spec(arrays_of(model), groups, zarr_format=model.zarr_format)
 
-    Examples
-    --------
-    >>> import zarr
-    >>> level_paths(zarr.group(store=zarr.storage.MemoryStore()))
-    ()
+
+def _attributes_at(old: zarr.Group, path: str) -> dict[str, Any]:
+    import zarr
+
+    node = old.get(path) if path else old
+    return node.attrs.asdict() if isinstance(node, zarr.Group) else {}
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+    kind, merged = kind_of(new), merge_attributes(old, new)
+    if kind == "image":
+        return merged
+    if kind != "labels":
+        # A group on the way, or an image that only gets label images: it stays what it is.
+        return {**old, **new, **{key: old[key] for key in ("ome",) if key in old}}
+    names = list(dict.fromkeys([*decode_labels(old), *decode_labels(new)]))  # those there keep their place
+    if "ome" in new:
+        return {**merged, "ome": {**merged["ome"], "labels": names}}
+    return {**merged, "labels": names}
+
+
+def replaced_members(model: GroupSpec, old: zarr.Group) -> tuple[str, ...]:
+    """Paths in the old group that end with it: the arrays of the images that are written again.
+
+    Refused if something else in it could not be kept: it is in the other Zarr format, or where an array goes.
     """
+    import zarr
+
+    kinds = {path: kind_of(attributes) for path, attributes in groups_of(model).items()}
+    if kinds[""] == "bioformats2raw.layout":
+        raise several_replace_nothing(location_of(old))
+    images = [path for path, kind in kinds.items() if kind == "image"]
+    replaced: list[str] = []
+    if "" in images:
+        replaced += _level_paths(old)
+        _check_alone(old)
+    # Label images alone leave the image that they lie on as it is.
+    for path in filter(None, images):
+        node = old.get(path)
+        if isinstance(node, zarr.Group):
+            replaced += [join_paths(path, level) for level in _level_paths(node)]
+    written = {path for image in images for path in (image, image.split("/")[0])}
+    labels = old.get("labels")
+    if isinstance(labels, zarr.Group) and {f"labels/{name}" for name in labels} - written:
+        written.discard("labels")
+    _check_keepable(old, [*replaced, *written], model.zarr_format)
+    _check_members(old, replaced, arrays_of(model))
+    return tuple(replaced)
+
+
+def _level_paths(group: zarr.Group) -> tuple[str, ...]:
+    """Paths of the levels of all images that a group describes; refused if it is a plate, say."""
     try:
-        found = decode(group.attrs.asdict(), where=location_of(group))
+        images = decode(group.attrs.asdict(), where=location_of(group))
     except (NotOmeNgffError, MetadataError):
         # Whatever it is, it is not known to be an image's level, so it is kept.
         return ()
@@ -43,36 +92,14 @@ def level_paths(group: zarr.Group) -> tuple[str, ...]:
             found=error.summary,
             hint="Write to another place.",
         ) from error
-    return tuple(level.path for multiscale in found for level in multiscale.levels)
+    return tuple(level.path for multiscale in images for level in multiscale.levels)
 
 
-def check_keepable(group: zarr.Group, replaced: Collection[str], zarr_format: int) -> None:
-    """Check that what stays of a group can stay in one of another Zarr format.
-
-    0.5, "Implementation": a hierarchy is in one Zarr format, never in two.
-
-    Parameters
-    ----------
-    group
-        The group that would be replaced.
-    replaced
-        Paths in it that end with it.
-    zarr_format
-        Of the group that replaces it.
-
-    Raises
-    ------
-    TargetError
-        If something in it is in the other Zarr format.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> group = zarr.group(store=zarr.storage.MemoryStore(), zarr_format=2)
-    >>> check_keepable(group, [], zarr_format=3)
-    """
+def _check_keepable(group: zarr.Group, replaced: Collection[str], zarr_format: int) -> None:
+    """Refuse to keep members in the other Zarr format than the group that replaces theirs."""
     if group.metadata.zarr_format == zarr_format:
         return
+    # 0.5, "Implementation": a hierarchy is in one Zarr format, never in two.
     strangers = sorted(set(group) - {path.split("/")[0] for path in replaced})
     if strangers:
         raise TargetError(
@@ -83,65 +110,28 @@ def check_keepable(group: zarr.Group, replaced: Collection[str], zarr_format: in
         )
 
 
-def check_members(group: zarr.Group, replaced: Collection[str], written: Collection[str]) -> None:
-    """Check that writing arrays into a group loses none that is not to be replaced.
-
-    Parameters
-    ----------
-    group
-        The group that would be replaced.
-    replaced
-        Paths in it that end with it.
-    written
-        Paths of the new arrays.
-
-    Raises
-    ------
-    TargetError
-        If an array or group of others is where a new array would be, or above it.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> group = zarr.group(store=zarr.storage.MemoryStore())
-    >>> check_members(group, [], ["0"])
-    """
+def _check_members(group: zarr.Group, replaced: Collection[str], written: Collection[str]) -> None:
+    """Refuse to write arrays where, or below where, something lies that is not replaced."""
     import zarr
 
     where = location_of(group)
     for path in written:
         parts = path.split("/")
         for place in ("/".join(parts[:n]) for n in range(1, len(parts) + 1)):
-            found = group.get(place)
-            if found is None or place in replaced:
+            member = group.get(place)
+            if member is None or place in replaced:
                 break
-            if isinstance(found, zarr.Array) or place == path:
+            if isinstance(member, zarr.Array) or place == path:
                 raise TargetError(
                     f"{place!r} is there, and is no level of an image that would be replaced.",
                     where=where,
-                    found="an array" if isinstance(found, zarr.Array) else "a group",
+                    found="an array" if isinstance(member, zarr.Array) else "a group",
                     hint="Write to another place, or under other level names.",
                 )
 
 
-def check_alone(group: zarr.Group) -> None:
-    """Check that a group that an image replaces is an image itself, or at least holds no others.
-
-    Parameters
-    ----------
-    group
-        The group that would be replaced.
-
-    Raises
-    ------
-    TargetError
-        If images other than label images lie in it.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> check_alone(zarr.group(store=zarr.storage.MemoryStore()))
-    """
+def _check_alone(group: zarr.Group) -> None:
+    """Refuse to replace a group by an image if other images than label images lie in it."""
     if kind_of(group.attrs.asdict()) != "image" and (inner := _image_inside(group)):
         raise TargetError(
             "Other images lie in this group, so it is not replaced by one.",
@@ -152,7 +142,7 @@ def check_alone(group: zarr.Group) -> None:
 
 
 def _image_inside(group: zarr.Group, path: str = "", depth: int = 3) -> str:
-    """Path of an image or plate below a group, label images aside; "" for none as far as is looked."""
+    """Path of an image or plate at most so deep below a group, label images aside; "" for none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of things beside the groups that are no Zarr
         children = list(group.groups())
@@ -162,24 +152,13 @@ def _image_inside(group: zarr.Group, path: str = "", depth: int = 3) -> str:
             continue
         if is_ome_ngff(child.attrs.asdict()):
             return place
-        if depth > 1 and (found := _image_inside(child, place, depth - 1)):
-            return found
+        if depth > 1 and (inner := _image_inside(child, place, depth - 1)):
+            return inner
     return ""
 
 
 def several_replace_nothing(where: str) -> TargetError:
-    """Return the error for several images that would be written where there is something.
-
-    Parameters
-    ----------
-    where
-        Path or URL.
-
-    Returns
-    -------
-    TargetError
-        To be raised by the caller.
-    """
+    """Return the error for several images that would be written where there is something."""
     return TargetError(
         "Several images never replace what is there.",
         where=where,

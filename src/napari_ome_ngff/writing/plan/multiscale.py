@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ome_ngff.channels import default_color, default_window
-from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.channels import channels_of, default_color, default_window
+from napari_ome_ngff.coordinates import from_coordinates
+from napari_ome_ngff.errors import MetadataError, OptionError
 from napari_ome_ngff.metadata.nouns import (
     Affine,
     Axis,
@@ -25,7 +27,49 @@ from napari_ome_ngff.metadata.nouns import (
 from napari_ome_ngff.metadata.transforms import compose, invert, level_transform
 from napari_ome_ngff.writing.plan.write_plan import MultiscalePlan, MultiscaleSource, split_path
 
+if TYPE_CHECKING:
+    from xarray import DataArray
+
 _SAME_PLACE = 1e-6  # of a voxel
+
+
+def model_multiscale(
+    arrays: Mapping[str, DataArray],
+    *,
+    version: str = "0.5",
+    name: str | None = None,
+) -> Multiscale:
+    """Describe levels, finest first and by their paths, in the words of OME-NGFF. No pixel is looked at."""
+    axes, transforms = from_coordinates(arrays)
+    _check_levels(arrays)
+    finest = next(iter(arrays.values()))
+    return Multiscale(
+        version=version,
+        axes=axes,
+        levels=tuple(
+            Level(path=path, transform=transform) for path, transform in zip(arrays, transforms, strict=True)
+        ),
+        name=name or (str(finest.name) if finest.name else "image"),
+        channels=channels_of(finest, axes),
+    )
+
+
+def _check_levels(arrays: Mapping[str, DataArray]) -> None:
+    items = list(arrays.items())
+    for (key, array), (next_key, next_array) in pairwise(items):
+        # 0.6, "multiscales": all levels have the same data type; every version: finest first.
+        if array.dtype != next_array.dtype:
+            raise MetadataError(
+                f"Levels {key!r} and {next_key!r} have different data types.",
+                found=f"{array.dtype} and {next_array.dtype}",
+                expected="one data type at every level",
+            )
+        if any(b > a for a, b in zip(array.shape, next_array.shape, strict=True)):
+            raise MetadataError(
+                f"Level {next_key!r} is larger than {key!r}.",
+                found=f"shapes {array.shape} and {next_array.shape}",
+                expected="levels from the finest to the coarsest",
+            )
 
 
 def describe(

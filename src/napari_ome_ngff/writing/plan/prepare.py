@@ -10,20 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import OptionError, UnsupportedError
+from napari_ome_ngff.errors import CoordinateError, OptionError, UnsupportedError
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
 from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
-from napari_ome_ngff.writing.plan.model import model_multiscale
-from napari_ome_ngff.writing.plan.multiscale import describe, is_label_image
+from napari_ome_ngff.writing.plan.multiscale import describe, is_label_image, model_multiscale
 from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
 from napari_ome_ngff.writing.plan.write_plan import (
     ImageShape,
     MultiscalePlan,
     MultiscaleSource,
-    WritePlan,
     split_path,
 )
 from napari_ome_ngff.writing.sources import source_chunks
@@ -99,14 +97,16 @@ def _check_paths(paths: Iterable[str]) -> None:
 
 def _arrays(source: MultiscaleSource) -> tuple[Mapping[str, DataArray], DataArray]:
     """The levels that are given, and the finest of them."""
-    if (source.image is None) == (not source.arrays):
+    if (source.image is None) == (source.arrays is None):
         raise OptionError(
             "Give either an image, whose levels are made, or arrays, the levels themselves.",
             found="both" if source.arrays else "neither",
         )
     base = source.multiscale
     first = base.levels[0].path if base and base.levels else "0"
-    arrays = source.arrays or ({} if source.image is None else {first: source.image})
+    arrays = source.arrays if source.image is None else {first: source.image}
+    if not arrays:
+        raise CoordinateError("There are no arrays to make an image of.")
     return arrays, next(iter(arrays.values()))
 
 
@@ -222,13 +222,3 @@ def _check_label_image(path: str, array: DataArray, method: str) -> None:
         raise OptionError(
             "The mean of labels would be other labels.", where=path, expected='"nearest" or "mode"'
         )
-
-
-def plan_of(prepared: tuple[Prepared, ...], options: SaveOptions) -> WritePlan:
-    """Return the plan of everything that one save writes."""
-    return WritePlan(
-        version=options.version,
-        multiscales=tuple(one.plan for one in prepared),
-        workers=options.workers,
-        memory_limit=options.memory_limit,
-    )

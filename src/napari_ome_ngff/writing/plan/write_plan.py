@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from napari_ome_ngff.writing.plan.options import Factors
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass
 
 if TYPE_CHECKING:
+    from pydantic_zarr.v2 import GroupSpec as GroupSpecV2
+    from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
     from xarray import DataArray
 
 METHODS = ("mean", "nearest", "mode")
@@ -175,12 +177,25 @@ class MultiscalePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class WritePlan:
-    """Everything that one save writes."""
+    """Everything that one save writes.
+
+    Parameters
+    ----------
+    version
+        Of OME-NGFF.
+    multiscales
+        The plan of each image and label image, with its levels.
+    workers, memory_limit
+        How many tasks run at once, and the bytes that their buffers may take together.
+    model
+        The pydantic-zarr ``GroupSpec`` of all groups and arrays: what :func:`model_multiscale_group` returns.
+    """
 
     version: str
     multiscales: tuple[MultiscalePlan, ...]
     workers: int
     memory_limit: int
+    model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] = field(repr=False)
 
     @property
     def memory(self) -> int:
