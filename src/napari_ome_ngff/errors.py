@@ -1,4 +1,4 @@
-"""What can go wrong, said so that a microscopist knows what to do next.
+"""What can go wrong, in words that tell a microscopist what to do next.
 
 Every error that leaves this package is an :class:`OmeNgffError`. It derives from :class:`Exception`
 alone: napari swallows a ``ValueError`` that leaves a writer, and a worker in which a generator raises a
@@ -60,15 +60,15 @@ class NotOmeNgffError(OmeNgffError):
 
 
 class MetadataError(OmeNgffError):
-    """OME-NGFF metadata are there, but break a rule so that they cannot be interpreted or written."""
+    """OME-NGFF metadata break a rule so that they cannot be interpreted or written."""
 
 
 class UnsupportedError(OmeNgffError):
-    """Valid, but nothing that this version of the package can show or write correctly."""
+    """Valid, but this version of the package cannot show or write it correctly."""
 
 
 class CoordinateError(OmeNgffError):
-    """Dims, coordinates or units of a DataArray cannot be said in OME-NGFF."""
+    """OME-NGFF cannot express the dims, coordinates or units of a DataArray."""
 
 
 class OptionError(OmeNgffError):

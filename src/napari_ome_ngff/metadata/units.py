@@ -87,7 +87,7 @@ _TYPE_OF_NAME = MappingProxyType(
 
 
 def canonical_unit(unit: str | None) -> str | None:
-    """Return the UDUNITS name of a unit that may be abbreviated, in the plural or oddly spelled.
+    """Return the UDUNITS name of a unit that may be abbreviated, in the plural or misspelled.
 
     None for "no unit" (``""``, ``"pixel"``, ``"dimensionless"``, ...); an unknown unit as it is.
 

@@ -98,10 +98,10 @@ def decode(
     `parameters` what :class:`Context` says.
     """
     context = Context.of(where, parameters)
-    found = container_of(as_mapping(attributes, context, "the attributes of a group"))
-    if found is None:
+    ours = container_of(as_mapping(attributes, context, "the attributes of a group"))
+    if ours is None:
         raise _no_image(attributes, context)
-    container, holder = found
+    container, holder = ours
     if holder.get("multiscales") is None and (kind := collection(holder, container)):
         raise context.error(COLLECTIONS[kind][1], found=f"the attribute {kind!r}", kind=UnsupportedError)
     name = _detect(holder, container, where)
@@ -192,14 +192,14 @@ def _warn(summary: str, where: str) -> None:
 def check_version(version: str) -> Version:
     """Return what a version that is to be written needs; an unknown one is refused."""
     # Not by the table alone: what is no text may not be hashable.
-    known = next((known for known in VERSIONS.values() if known.name == version), None)
-    if known is None:
+    row = next((row for row in VERSIONS.values() if row.name == version), None)
+    if row is None:
         raise OptionError(
             "There is no such OME-NGFF version to write.",
             found=describe(version),
             expected=", ".join(repr(name) for name in VERSIONS),
         )
-    return known
+    return row
 
 
 def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
@@ -209,7 +209,7 @@ def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
     rotated or sheared and the version older than 0.6. Before 0.6, coordinate systems besides the one that the
     levels are placed in are left out.
     """
-    known = check_version(version)
+    row = check_version(version)
     if multiscale.unplaced:
         raise MetadataError(
             "It is not known where all levels of the image lie.",
@@ -217,26 +217,26 @@ def encode(multiscale: Multiscale, version: str) -> dict[str, Json]:
             found=describe(multiscale.unplaced),
             hint="Place them by their sizes: metadata.image.datasets.placed_by_shapes.",
         )
-    context = Context().below(known.container)
+    context = Context().below(row.container)
     # Before 0.5 each part carries the version.
-    tag = {} if known.container else {"version": known.name}
-    entry = known.encode_entry(multiscale, context.below("multiscales", 0))
+    tag = {} if row.container else {"version": row.name}
+    entry = row.encode_entry(multiscale, context.below("multiscales", 0))
     content: dict[str, Json] = {"multiscales": [tag | entry]}
     if omero := encode_omero(multiscale, context.below("omero")):
         content["omero"] = tag | omero
     if multiscale.label_image is not None:
         label = encode_label_image(multiscale.label_image, context.below("image-label"))
         content["image-label"] = tag | label
-    return dict(plain_json(known.attributes(content), Context(keys=(known.container or "multiscales",))))
+    return dict(plain_json(row.attributes(content), Context(keys=(row.container or "multiscales",))))
 
 
 def encode_labels(names: Iterable[str], version: str) -> dict[str, Json]:
     """Return the complete attributes of a ``labels`` group that lists label images by their paths."""
-    known = check_version(version)
-    context = Context().below(known.container, "labels")
+    row = check_version(version)
+    context = Context().below(row.container, "labels")
     paths = [as_path(name, context, "label image") for name in names]
     if not paths or len(set(paths)) < len(paths):
         raise context.error(
             "A labels group must list at least one label image, and each only once.", found=describe(paths)
         )
-    return known.attributes({"labels": paths})
+    return row.attributes({"labels": paths})

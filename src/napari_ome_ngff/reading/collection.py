@@ -10,7 +10,7 @@ from xml.parsers import expat
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.metadata.collections.bioformats2raw import decode_series, names_in
 from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES
-from napari_ome_ngff.metadata.group_kind import container_of, foreign_attributes, kind_of
+from napari_ome_ngff.metadata.group_kind import container_of, foreign_attributes, holder_of, kind_of
 from napari_ome_ngff.reading.image import open_image, prefetch_images
 from napari_ome_ngff.reading.omissions import LeftOut, warned_once
 from napari_ome_ngff.reading.opened import Collection, Image
@@ -102,8 +102,7 @@ def _listed(hierarchy: Hierarchy) -> list[_Wanted]:
         attributes = hierarchy.attributes("OME") or {}
     except OmeNgffError:  # it only says which images there are, and that can be found out
         attributes = {}
-    container = attributes.get("ome", attributes)
-    if isinstance(container, Mapping) and container.get("series") is not None:
+    if holder_of(attributes, "series")[1].get("series") is not None:
         listed = decode_series(attributes, where=f"{hierarchy.location}/OME")
     paths = listed or _numbered(hierarchy, len(names))
     return [(path, 0, names[i] if i < len(names) else None) for i, path in enumerate(paths)]

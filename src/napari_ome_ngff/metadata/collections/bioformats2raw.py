@@ -131,7 +131,7 @@ def encode_series(paths: Iterable[str], version: str) -> dict[str, dict[str, Jso
 
     ``""`` is the group that holds the images, with these paths in it; the other one is ``"OME"``.
     """
-    known = check_version(version)
+    row = check_version(version)
     context = Context(keys=("series",))
     listed = [as_path(path, context, "image") for path in paths]
     if not listed or len(set(listed)) < len(listed):
@@ -139,8 +139,8 @@ def encode_series(paths: Iterable[str], version: str) -> dict[str, dict[str, Jso
             "A collection must list at least one image, and each only once.", found=describe(listed)
         )
     return {
-        "": known.attributes({"bioformats2raw.layout": _LAYOUT}),
-        "OME": known.attributes({"series": listed}),
+        "": row.attributes({"bioformats2raw.layout": _LAYOUT}),
+        "OME": row.attributes({"series": listed}),
     }
 
 

@@ -104,16 +104,16 @@ def _default(
 
     "RECOMMENDED that the scene's first entry under the coordinateSystems field is used as the default"
     """
-    own = [SystemRef(name=system.name) for system in scene.systems]
+    of_scene = [SystemRef(name=system.name) for system in scene.systems]
     intrinsic = [_intrinsic(path, member) for path, member in members.items()]
     best: tuple[int, SystemRef, dict[SystemRef, Way]] | None = None
     seen: set[SystemRef] = set()
-    for target in (*own, *intrinsic):
+    for target in (*of_scene, *intrinsic):
         if target in seen:
             continue
         ways = ways_to(target, graph.edges, ndim=len(graph.systems[target].axes))
         reached = [ref for ref in intrinsic if ref in ways]
-        if reached and target in own:
+        if reached and target in of_scene:
             return target, ways
         # What leads to one image leads to those beside it: no need to ask each of thousands.
         seen.update(reached)

@@ -30,9 +30,9 @@ def decode_scene(attributes: Mapping[str, Json], *, where: str) -> Scene:
     if some cannot be read, raises if none can.
     """
     root = Context.of(where)
-    own = as_mapping(attributes.get(CONTAINER), root.below(CONTAINER), "an object with OME metadata")
+    holder = as_mapping(attributes.get(CONTAINER), root.below(CONTAINER), "an object with OME metadata")
     context = root.below(CONTAINER, "scene")
-    scene = as_mapping(own.get("scene"), context, "a scene")
+    scene = as_mapping(holder.get("scene"), context, "a scene")
     systems = tuple(_decode_systems(scene.get(_SYSTEMS), context.below(_SYSTEMS)))
     # 'The scene object MUST contain the field coordinateTransformations'
     at = context.below(_TRANSFORMS)
