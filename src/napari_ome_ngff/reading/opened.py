@@ -20,29 +20,21 @@ Kind = Literal["plate", "well", "scene", "collection"]
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One field of a plate or well, and where it lies in the mosaic that all of them make.
-
-    Parameters
-    ----------
-    well
-        Path of the well relative to the plate, such as ``"A/1"``; "" if a well was opened by itself.
-    field
-        Path of the field relative to the well.
-    location
-        Path or URL of the field's image.
-    row, column
-        Position of the well in the plate, from 0.
-    y, x
-        First line and column of the tile in the finest level of the mosaic, in voxels.
-    height, width
-        Size of the tile, in voxels.
-    """
+    """One field of a plate or well, and where it lies in the mosaic that all of them make."""
 
     well: str
+    """Path of the well relative to the plate, such as ``"A/1"``; "" if a well was opened by itself."""
+
     field: str
+    """Path of the field relative to the well."""
+
     location: str
+    """Path or URL of the field's image."""
+
+    # Position of the well in the plate, from 0.
     row: int
     column: int
+    # First line and column, and size, of the tile in the finest level of the mosaic, in voxels.
     y: int
     x: int
     height: int
@@ -55,18 +47,14 @@ class MultiscaleGroup:
 
     It is the `group` of an `Image`; :func:`napari_ome_ngff.read_multiscale_group` takes it in place of a
     ``zarr.Group``, without a request.
-
-    Parameters
-    ----------
-    multiscale
-        What the metadata say, with a place for every level.
-    sources
-        Path of each level to its Zarr array, finest first. For a mosaic, what makes its source, given whether
-        to raise or to fill where a chunk cannot be read.
     """
 
     multiscale: Multiscale
+    """What the metadata say, with a place for every level."""
+
     sources: Mapping[str, zarr.Array[Any] | Callable[[Missing], Source]]
+    """Path of each level to its Zarr array, finest first. For a mosaic, what makes its source, given whether
+    to raise or to fill where a chunk cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,8 +109,8 @@ class Board:
             self._report("A field could not be read", where, f"{error.summary} {error.found}")
             return None
         if array is None or array.ndim != self._ndim:
-            found = "no array" if array is None else f"{array.ndim} dimensions instead of {self._ndim}"
-            self._report("A field could not be read", where, found)
+            actual = "no array" if array is None else f"{array.ndim} dimensions instead of {self._ndim}"
+            self._report("A field could not be read", where, actual)
             return None
         y, x = self.plane
         if array.shape[y] > patch.height or array.shape[x] > patch.width:
