@@ -17,11 +17,13 @@ from tests.house.source import (
     HALLS,
     MODULES,
     PACKAGE,
+    ROOT,
     Module,
     defined_names,
     modules_in_the_picture,
     none_of,
 )
+from tests.house.test_docs import EXAMPLES, PAGES, python_blocks
 
 ORDER = modules_in_the_picture()
 """A total order: a module imports only from modules to its left."""
@@ -156,6 +158,18 @@ def test_a_name_is_imported_from_where_it_is_defined() -> None:
         for name, source, imported in imports_of_ours()
         if imported != f"{PACKAGE}.{source}"
         and imported.removeprefix(f"{PACKAGE}.{source}.") not in names.get(source, set())
+    )
+
+
+def test_pages_and_examples_import_public_names_only() -> None:
+    code = {str(path.relative_to(ROOT)): [path.read_text(encoding="utf-8")] for path in EXAMPLES.values()}
+    code |= {page: [block for _, block in python_blocks(text)] for page, text in PAGES.items()}
+    none_of(
+        f"{place} imports {name}"
+        for place, blocks in code.items()
+        for block in blocks
+        for name in imports(ast.parse(block))
+        if module_of(name)
     )
 
 
