@@ -1,4 +1,4 @@
-"""How channels are named and shown where nobody said so."""
+"""Channels from the coordinates of a DataArray, and defaults for their colours and contrast."""
 
 from __future__ import annotations
 

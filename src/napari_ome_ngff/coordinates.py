@@ -184,7 +184,7 @@ def _coordinate(array: DataArray, dim: str) -> DataArray | None:
 
 
 def _grid(array: DataArray, axis: Axis, key: str) -> tuple[float | None, float | None]:
-    """``(scale, translation)`` of one dim as far as its own coordinate tells; None where it does not."""
+    """``(scale, translation)`` of one dim as far as its own coordinate has them; else None."""
     coordinate = _coordinate(array, axis.name)
     if coordinate is None or coordinate.ndim != 1 or coordinate.size == 0:
         return None, None
@@ -261,7 +261,7 @@ def _complete(
         return finest_scale * factor, finest_start + finest_scale * (factor - 1) / 2
     if scale is None:
         # One voxel: the mean of f voxels lies (f - 1)/2 voxels after the first (0.6, "Axes"); a sample of
-        # them lies at the first, and then only the sizes tell the factor.
+        # them lies at the first, and then only the sizes give the factor.
         offset = (start - finest_start) / finest_scale
         ratio = 2 * offset + 1 if offset > 0 else max(1, finest_size // max(size, 1))
         return finest_scale * ratio, start

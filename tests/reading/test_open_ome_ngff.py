@@ -16,7 +16,7 @@ import zarr
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, StorageError
-from napari_ome_ngff.reading.sniff import looks_like_ome_ngff
+from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.documents.parents import array_at, parents
 from napari_ome_ngff.storage.places.location import group_location, is_within, location_of
@@ -181,7 +181,7 @@ def test_zip_files_of_real_writers(corpus: Path) -> None:
     for name in ("generated/ngff-zarr-0.50/wave_0.5.ozx", "neuroglancer/ome_zarr/simple_0.5.zip"):
         group = open_group(corpus / name)
         assert "ome" in group.attrs
-        assert looks_like_ome_ngff(str(corpus / name))
+        assert is_likely_ome_ngff(str(corpus / name))
         group.store.close()
 
 
@@ -259,21 +259,21 @@ def test_a_folder_is_judged_by_its_attributes_in_a_few_file_operations(
     monkeypatch.setattr(builtins, "open", _counted(open, operations))
     for name in ("v3.zarr", "v2.zarr", "plain.zarr", "plain2.zarr", "array.zarr", "empty", "odd", "no"):
         operations.clear()
-        ours = looks_like_ome_ngff(str(tmp_path / name))
+        ours = is_likely_ome_ngff(str(tmp_path / name))
         assert ours == (name in ("v2.zarr", "v3.zarr")), name
         assert len(operations) <= (4 if ours else 30), (name, operations)
     monkeypatch.undo()
     for path in ("v3.zarr/zarr.json", "v2.zarr/.zattrs", "v2.zarr/.zgroup", "v2.zarr//"):
-        assert looks_like_ome_ngff(f"{tmp_path}/{path}")
+        assert is_likely_ome_ngff(f"{tmp_path}/{path}")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert looks_like_ome_ngff("~/v3.zarr")
-    assert looks_like_ome_ngff((tmp_path / "v3.zarr").as_uri())
+    assert is_likely_ome_ngff("~/v3.zarr")
+    assert is_likely_ome_ngff((tmp_path / "v3.zarr").as_uri())
 
 
 def test_a_damaged_group_is_worth_an_error_message(tmp_path: Path) -> None:
     for number, text in enumerate(("{", "[1]", "[" * 100_000, "\0\1\2")):
         _text(tmp_path / f"{number}.zarr", text)
-        assert looks_like_ome_ngff(str(tmp_path / f"{number}.zarr"))
+        assert is_likely_ome_ngff(str(tmp_path / f"{number}.zarr"))
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -285,11 +285,11 @@ def test_a_level_of_an_image_is_ours_and_a_plain_array_is_not(zarr_format: Any, 
     for path in ("0", "scale1/image", "other"):
         image.create_array(path, shape=(2, 2), dtype="uint8")
         plain.create_array(path, shape=(2, 2), dtype="uint8")
-        assert looks_like_ome_ngff(str(tmp_path / "a.zarr" / path)) == (path != "other")
-        assert not looks_like_ome_ngff(str(tmp_path / "b.zarr" / path))
+        assert is_likely_ome_ngff(str(tmp_path / "a.zarr" / path)) == (path != "other")
+        assert not is_likely_ome_ngff(str(tmp_path / "b.zarr" / path))
     document = "zarr.json" if zarr_format == 3 else ".zarray"
-    assert looks_like_ome_ngff(str(tmp_path / "a.zarr" / "0" / document))
-    assert not looks_like_ome_ngff(str(tmp_path / "a.zarr" / "7"))  # named, but not there
+    assert is_likely_ome_ngff(str(tmp_path / "a.zarr" / "0" / document))
+    assert not is_likely_ome_ngff(str(tmp_path / "a.zarr" / "7"))  # named, but not there
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -310,9 +310,9 @@ def test_what_has_no_attributes_of_ours_is_judged_by_what_is_around_it(
     group("series/OME", {"series": ["0"]})
     ours = ("plate", "plate/A", "plate/A/1", "plate/B", "labels only", "collection", "series", "series/OME")
     for path in ours:
-        assert looks_like_ome_ngff(str(tmp_path / path)), path
+        assert is_likely_ome_ngff(str(tmp_path / path)), path
     for path in ("plate/C", "plate/A/3", "plate/A/1/0"):
-        assert not looks_like_ome_ngff(str(tmp_path / path)), path
+        assert not is_likely_ome_ngff(str(tmp_path / path)), path
 
 
 def test_a_zip_file_is_judged_by_what_it_lists(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_a_zip_file_is_judged_by_what_it_lists(tmp_path: Path) -> None:
             archive.writestr(inside, "{}")
     (tmp_path / "d.zip").write_bytes(b"PK and then nothing")
     (tmp_path / "e.zip").write_bytes(b"something else")
-    assert [looks_like_ome_ngff(f"{tmp_path}/{name}.zip") for name in "abcde"] == [1, 1, 0, 1, 0]
+    assert [is_likely_ome_ngff(f"{tmp_path}/{name}.zip") for name in "abcde"] == [1, 1, 0, 1, 0]
 
 
 def _counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
@@ -348,7 +348,7 @@ def _counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., An
     ],
 )
 def test_urls_are_judged_by_their_shape(url: str, expected: bool) -> None:
-    assert looks_like_ome_ngff(url) is expected
+    assert is_likely_ome_ngff(url) is expected
 
 
 @pytest.mark.parametrize(
@@ -441,7 +441,7 @@ def test_every_image_of_the_corpus_is_found(corpus: Path) -> None:
         attributes = content.get("attributes", {}) if document.name == "zarr.json" else content
         kind = content.get("node_type", "group")
         if kind == "group" and "multiscales" in (attributes.get("ome") or attributes):
-            assert looks_like_ome_ngff(str(document.parent)), document
+            assert is_likely_ome_ngff(str(document.parent)), document
             found += 1
             if document.name == "zarr.json" or (document.parent / ".zgroup").exists():
                 assert open_group(document).attrs.asdict() == attributes

@@ -67,7 +67,7 @@ def display_order(axes: Sequence[Axis]) -> tuple[int, ...]:
 
 
 def shown_units(axes: Sequence[Axis]) -> tuple[str, ...]:
-    """Return a unit that napari understands for each axis: ``"pixel"`` where the file's cannot be said.
+    """Return a unit that napari understands for each axis: ``"pixel"`` where it has none for the file's.
 
     napari refuses to open a layer with a unit that pint cannot parse, so only the names of OME-NGFF pass.
     """

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from napari_ome_ngff.storage.pixels.failed_chunks import Failure
 
 BUNDLE_SECONDS = 0.5
-"""How long to wait for failures of other arrays before the user is told."""
+"""How long to wait for failures of other arrays before the user is notified."""
 
 
 QUIET_SECONDS = 10.0
-"""How long to wait before the user is told again."""
+"""How long to wait before the user is notified again."""
 
 
 AGAIN_SECONDS = 300.0
-"""How long failures of the same image, such as those of its other levels, are not told again."""
+"""How long failures of the same image, such as those of its other levels, are not reported again."""
 
 
 SHOW_MILLISECONDS, SHOW_TRIES = 100, 100
@@ -86,7 +86,7 @@ class FailureNotes:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._waiting: list[Failure] = []
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
         self._quiet_until = 0.0
 
     def __call__(self, failure: Failure) -> None:
@@ -94,19 +94,19 @@ class FailureNotes:
         now = time.monotonic()
         image = group_location(failure.location).rpartition("/")[0]
         with self._lock:
-            self._told = {one: until for one, until in self._told.items() if until > now}
-            if image in self._told:
+            self._reported = {one: until for one, until in self._reported.items() if until > now}
+            if image in self._reported:
                 _log.info("%s", failure.error)
                 return
-            self._told[image] = now + AGAIN_SECONDS
+            self._reported[image] = now + AGAIN_SECONDS
             self._waiting.append(failure)
             first = len(self._waiting) == 1
         if first:
-            timer = threading.Timer(max(self._seconds, self._quiet_until - now), self._tell)
+            timer = threading.Timer(max(self._seconds, self._quiet_until - now), self._notify)
             timer.daemon = True
             timer.start()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with self._lock:
             failures, self._waiting = self._waiting, []
             self._quiet_until = time.monotonic() + QUIET_SECONDS
@@ -138,7 +138,7 @@ def watch_failures() -> None:
 def _once_visible(show: Callable[[str], None], message: str, tries: int = SHOW_TRIES) -> None:
     """Wait for the window if it is still to come: started with a path, napari opens that first.
 
-    What is told to a hidden window is never shown (``NapariQtNotification.show_notification``).
+    A notification in a hidden window is never shown (``NapariQtNotification.show_notification``).
     """
     from napari.viewer import current_viewer
 

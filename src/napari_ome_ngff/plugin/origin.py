@@ -34,7 +34,7 @@ class Origin(TypedDict):
         What all layers of one image have in common, its label images included: path or URL of the image,
         with ``#`` and a name where several images are made from one group.
     prefix
-        What was put before the layer's name to tell it from those of other images; "" for nothing.
+        What was put before the layer's name to distinguish it from those of other images; "" for nothing.
     kind
         ``"image"``, or what the image is a part of: ``"plate"``, ``"well"``, ``"scene"``, ``"collection"``.
     multiscale
@@ -62,8 +62,8 @@ class Origin(TypedDict):
         The fields of a mosaic.
     range
         Ends of the contrast slider; None for labels and RGB.
-    look
-        Arguments of the layer as it was opened, to tell what was changed since: name, colormap,
+    appearance
+        Arguments of the layer as it was opened, to find what was changed since: name, colormap,
         contrast_limits, visible, units, features.
     """
 
@@ -86,7 +86,7 @@ class Origin(TypedDict):
     placing: Mapping[str, Mapping[str, Any]] | None
     tiles: tuple[Tile, ...]
     range: tuple[float, float] | None
-    look: Mapping[str, Any]
+    appearance: Mapping[str, Any]
 
 
 def origin_of(meta: Mapping[str, Any]) -> Origin | None:
@@ -112,6 +112,6 @@ def own_name(name: str, origin: Origin | None) -> str:
     if origin is None or numbered is None:
         return name
     channels, index, label = origin["multiscale"].channels, origin["channel"] or 0, origin["label"]
-    in_file = {origin["multiscale"].name, label, f"{label} channel {index}", origin["look"].get("name")}
+    in_file = {origin["multiscale"].name, label, f"{label} channel {index}", origin["appearance"].get("name")}
     in_file |= {channels[index].label} if index < len(channels) else set()
     return numbered[1] if numbered[1] in in_file else name

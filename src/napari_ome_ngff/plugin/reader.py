@@ -14,7 +14,7 @@ from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.notify import watch_failures
 from napari_ome_ngff.plugin.preferences import follow
-from napari_ome_ngff.reading.sniff import looks_like_ome_ngff
+from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -34,17 +34,17 @@ Path = str | os.PathLike[str]
 def get_reader(path: Path | Sequence[Path]) -> Callable[[Path | Sequence[Path]], list[LayerData]] | None:
     """Return what reads a path or several, or None if there is no OME-NGFF.
 
-    napari asks for every folder that is opened: this looks at a few small files at most, and at no network.
+    napari asks for every folder that is opened: this reads a few small files at most, and uses no network.
     """
     paths = _paths(path)
-    return read_layers if paths and all(map(looks_like_ome_ngff, paths)) else None
+    return read_layers if paths and all(map(is_likely_ome_ngff, paths)) else None
 
 
 def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
     """Open OME-NGFF images, lazily, as napari layers.
 
-    What is wrong with a file, and does not keep it from being shown, is told in one notification. Why one
-    cannot be opened or shown is the first line of an ``OmeNgffError``.
+    All that is wrong with a file which can be shown comes in one notification. Why a file cannot be opened or
+    shown is the first line of an ``OmeNgffError``.
     """
     layers = [layer for one in _paths(path) for layer in _read(one)]
     watch_failures()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
 
 OME_XML = "OME/METADATA.ome.xml"
-"""Where bioformats2raw keeps what the original file said."""
+"""Where bioformats2raw keeps the OME-XML of the original file."""
 
 
 MAX_XML_BYTES = 20_000_000
@@ -100,7 +100,7 @@ def _listed(hierarchy: Hierarchy) -> list[_Wanted]:
     listed: tuple[str, ...] = ()
     try:
         attributes = hierarchy.attributes("OME") or {}
-    except OmeNgffError:  # it only says which images there are, and that can be found out
+    except OmeNgffError:  # it only lists the images, which can be probed instead
         attributes = {}
     if holder_of(attributes, "series")[1].get("series") is not None:
         listed = decode_series(attributes, where=f"{hierarchy.location}/OME")
@@ -114,7 +114,7 @@ def _numbered(hierarchy: Hierarchy, expected: int) -> Sequence[str]:
     if names is not None:
         numbers = sorted((name for name in names if name.isdecimal() and name.isascii()), key=int)
         return (numbers or [name for name in names if name != "OME"])[:MAX_ENTRIES]
-    # Where listing costs requests: as many as the OME-XML says, else ever more until one is not there.
+    # Where listing costs requests: as many as the OME-XML says, else ever more until one is missing.
     batch = range(expected or _FIRST_PROBED)
     paths: list[str] = []
     while True:
@@ -166,5 +166,5 @@ def _names_in_xml(hierarchy: Hierarchy) -> list[str | None]:
     try:
         return names_in(content)
     except expat.ExpatError as error:
-        _log.info("%s/%s says no names: %s", hierarchy.location, OME_XML, error)
+        _log.info("%s/%s has no names: %s", hierarchy.location, OME_XML, error)
         return []

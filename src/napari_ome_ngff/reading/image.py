@@ -162,7 +162,7 @@ def _in_view(image: Image, system: str | None, parent: Multiscale, parent_view: 
     if parent_view is None or image.multiscale is None:
         return image if system is None else replace(image, view=None)
     if system is None and image.view is not None:
-        return image  # it says itself where it is to be shown
+        return image  # its own metadata name the system
     if system in system_names(image.multiscale):
         return replace(image, view=view(image.multiscale, system, parameters={}, where=image.location))
     # 0.6, "image-label": without a transform of its own, a label image lies in its image's system.

@@ -20,7 +20,7 @@ class LeftOut:
         self._first: OmeNgffError | None = None
 
     def add(self, reason: str, *names: str) -> None:
-        """Note what is left out for a reason, which is said of several: "fields are not there"."""
+        """Note what is left out for a reason, worded for several: "fields are not there"."""
         self._names.setdefault(reason, []).extend(names)
 
     def failed(self, what: str, name: str, error: OmeNgffError) -> None:
@@ -34,7 +34,7 @@ class LeftOut:
             warnings.warn(f"{line}\nWhere: {self._location}", OmeNgffWarning, stacklevel=4)
 
     def error(self, summary: str) -> OmeNgffError:
-        """Return the error for when nothing is left: the first that there was, or one that says all."""
+        """Return the error for when nothing is left: the first one noted, or one with all reasons."""
         return self._first or MetadataError(
             summary,
             where=self._location,

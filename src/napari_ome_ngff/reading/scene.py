@@ -29,7 +29,7 @@ def open_scene(hierarchy: Hierarchy, *, coordinate_system: str | None = None) ->
     The system is one of the scene by name, or one of an image by path and name (``"tile_0/physical"``); None
     for the first of the scene or, if it has none, the intrinsic system of an image. Images are called as
     their multiscales are, or by path where that is not unique. One that cannot be placed with the others has
-    no `view`; one that cannot be opened is left out. Both are said in warnings.
+    no `view`; one that cannot be opened is left out. Warnings name both.
     """
     where, attributes = hierarchy.location, hierarchy.attributes() or {}
     paths = member_paths(decoded := decode_scene(attributes, where=where))

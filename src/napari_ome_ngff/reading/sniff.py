@@ -1,4 +1,4 @@
-"""Whether a path looks like OME-NGFF, told from a few small files at most and without a network."""
+"""Whether a path is worth opening as OME-NGFF, from a few small files at most and without a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from napari_ome_ngff.storage.places.location import (
@@ -20,11 +20,8 @@ from napari_ome_ngff.storage.places.location import (
     local_path,
 )
 
-if TYPE_CHECKING:
-    pass
 
-
-def looks_like_ome_ngff(path: str) -> bool:
+def is_likely_ome_ngff(path: str) -> bool:
     """Return whether a place is worth opening, from a few small files and without any network.
 
     A local group is judged by the keys of its attributes and, where it has none of ours, by its ``labels``
@@ -33,7 +30,7 @@ def looks_like_ome_ngff(path: str) -> bool:
     """
     place = local_path(group_location(path))
     if is_url(place):
-        return _is_likely(urlsplit(path))
+        return _is_likely_url(urlsplit(path))
     folder = Path(os.path.abspath(os.path.expanduser(place)))
     if folder.name.lower().endswith(".ozx") and folder.is_file():
         return True  # nobody else reads these: what is no zip file is refused with a reason
@@ -52,7 +49,7 @@ def looks_like_ome_ngff(path: str) -> bool:
     )
 
 
-def _is_likely(url: SplitResult) -> bool:
+def _is_likely_url(url: SplitResult) -> bool:
     name = url.path.rstrip("/").rpartition("/")[2]
     named_so = ".zarr" in url.path or name in DOCUMENTS or name.endswith(".ozx")
     # Nobody else reads buckets; and an address without a suffix is no PNG.
@@ -64,7 +61,7 @@ def _lists_documents(archive: Path) -> bool:
         with zipfile.ZipFile(archive) as opened:
             names = opened.namelist()
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return True  # it is damaged, and that should be said
+        return True  # it is damaged: opening it raises the error
     return any(name.count("/") <= 1 and name.rpartition("/")[2] in DOCUMENTS for name in names)
 
 
@@ -92,7 +89,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):
-        return dict(_DAMAGED)  # opening it says so
+        return dict(_DAMAGED)  # opening it raises the error
     return content if isinstance(content, dict) or content is None else dict(_DAMAGED)
 
 

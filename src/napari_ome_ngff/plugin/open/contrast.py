@@ -17,15 +17,15 @@ from napari_ome_ngff.plugin.layout import layout
 from napari_ome_ngff.reading.opened import Collection, Image, images_of
 
 READ_AT_MOST = 16 * 2**20
-"""Bytes that are looked at for all channels of all images together."""
+"""Bytes that are read for all channels of all images together."""
 
 
 IMAGES_AT_MOST = 8
-"""Images of a collection that are looked at; the others get the contrast of one that is like them."""
+"""Images of a collection that are read; the others get the contrast of one of the same kind."""
 
 
 TILES_AT_MOST = 6
-"""Fields of a plate that are looked at."""
+"""Fields of a plate that are read."""
 
 
 _DEPTHS = (1 / 2, 1 / 6, 5 / 6)  # of a stack: the plane that napari shows first, and two more
@@ -114,7 +114,7 @@ def _samples(name: str, image: Image, wanted: Sequence[bool], nbytes: int) -> It
     data = _coarsest(image)
     arranged = layout(multiscale, data.shape)
     unit = read_as_one(data)
-    if math.prod(unit) * data.dtype.itemsize > nbytes:  # a chunk too large to be looked at as a whole
+    if math.prod(unit) * data.dtype.itemsize > nbytes:  # a chunk too large to be read as a whole
         unit = tuple(min(size, max(1, math.isqrt(nbytes // data.dtype.itemsize))) for size in unit)
     plane, channel_axis = arranged.order[-2:], arranged.channel
     stack = [i for i in arranged.order[:-2] if multiscale.axes[i].type == "space"][-1:]
@@ -136,7 +136,7 @@ def _samples(name: str, image: Image, wanted: Sequence[bool], nbytes: int) -> It
 
 
 def _regions(image: Image, plane: Sequence[int], shape: Sequence[int]) -> list[list[range]]:
-    """Return what to look at, along the two displayed axes: everything, or some fields of a mosaic."""
+    """Return what to read, along the two displayed axes: everything, or some fields of a mosaic."""
     whole = [range(shape[i]) for i in plane]
     finest = max(image.arrays.values(), key=lambda array: array.size).shape
     factors = [finest[i] / shape[i] for i in plane]

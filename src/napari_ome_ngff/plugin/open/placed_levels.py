@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from napari_ome_ngff.reading.opened import Image
 
-_LOOK = ("name", "colormap", "contrast_limits", "visible", "units", "features")
+_APPEARANCE = ("name", "colormap", "contrast_limits", "visible", "units", "features")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +199,7 @@ def origin(image: Image, placed: PlacedLevels, ref: ImageRef) -> Origin:
         placing=_placing(placed, multiscale),
         tiles=image.tiles,
         range=None,
-        look={},
+        appearance={},
     )
 
 
@@ -228,8 +228,8 @@ def _placing(placed: PlacedLevels, multiscale: Multiscale) -> dict[str, Any] | N
 
 def layer(data: Any, meta: dict[str, Any], kind: str, remembered: Origin) -> LayerData:
     """Return a layer tuple with what the layer remembers."""
-    look = {key: meta[key] for key in _LOOK if key in meta}
-    metadata = {METADATA_KEY: {**remembered, "look": look}}
+    appearance = {key: meta[key] for key in _APPEARANCE if key in meta}
+    metadata = {METADATA_KEY: {**remembered, "appearance": appearance}}
     return data, meta | {"multiscale": isinstance(data, list), "metadata": metadata}, kind
 
 

@@ -64,13 +64,15 @@ def image_layers(
         channel = None if axis is None else index
         data, added = layer_data(placed, levels, channel)
         dtype = levels[0].dtype
-        look, slider = _image_look(multiscale, index, count, name, limits, dtype, is_channel=axis is not None)
+        appearance, slider = _image_appearance(
+            multiscale, index, count, name, limits, dtype, is_channel=axis is not None
+        )
         memory = {**remembered, "channel": channel, "added": added, "range": slider}
-        layers.append(layer(data, meta | look, "image", memory))  # type: ignore[arg-type]
+        layers.append(layer(data, meta | appearance, "image", memory))  # type: ignore[arg-type]
     return layers, placed
 
 
-def _image_look(
+def _image_appearance(
     multiscale: Multiscale,
     index: int,
     count: int,
@@ -87,20 +89,28 @@ def _image_look(
     channel = channels[index] if index < len(channels) else Channel()
     estimate = limits[index] if index < len(limits) else None
     contrast = window_limits(channel.window) or estimate or dtype_limits(dtype)
-    look = {"name": name, "colormap": "gray", "visible": True, "contrast_limits": contrast, "rgb": False}
+    appearance = {
+        "name": name,
+        "colormap": "gray",
+        "visible": True,
+        "contrast_limits": contrast,
+        "rgb": False,
+    }
     if is_described:
         active = [i for i, other in enumerate(channels) if other.active] + list(range(len(channels), count))
-        look["name"] = (channel.label or "").strip() or (name if count == 1 else f"{name} channel {index}")
+        appearance["name"] = (channel.label or "").strip() or (
+            name if count == 1 else f"{name} channel {index}"
+        )
         if is_greyscale(multiscale.omero_extra):
             # OMERO's greyscale model shows one channel at a time.
-            look["visible"] = index == (active or [0])[0]
+            appearance["visible"] = index == (active or [0])[0]
         else:
-            look["colormap"] = channel_colormap(channel, index, count)
+            appearance["colormap"] = channel_colormap(channel, index, count)
             # A file in which no channel is active would open as nothing at all.
-            look["visible"] = not is_channel or index in active or not active
+            appearance["visible"] = not is_channel or index in active or not active
     if count > 1:
-        look["blending"] = "additive"
-    return look, slider_range(channel.window, contrast, dtype)
+        appearance["blending"] = "additive"
+    return appearance, slider_range(channel.window, contrast, dtype)
 
 
 def _viewable(data: Any, name: str, *, first: bool) -> Any:
@@ -129,7 +139,7 @@ def label_layers(
     if over is not None:
         placed = _over(placed, over, image, title)
     remembered = origin(image, placed, ref)
-    meta = placed.transform.arguments | _label_look(multiscale, title, dtype)
+    meta = placed.transform.arguments | _label_appearance(multiscale, title, dtype)
     axis = placed.layout.channel
     layers = []
     for index in range(1 if axis is None else min(level.shape[axis] for level in placed.levels)):
@@ -164,19 +174,19 @@ def _label_title(multiscale: Multiscale, name: str, label: str | None) -> str:
     return given if label is not None and safe_name(given) == label else name
 
 
-def _label_look(multiscale: Multiscale, name: str, dtype: np.dtype[Any]) -> dict[str, Any]:
-    look: dict[str, Any] = {"visible": True}
+def _label_appearance(multiscale: Multiscale, name: str, dtype: np.dtype[Any]) -> dict[str, Any]:
+    appearance: dict[str, Any] = {"visible": True}
     if multiscale.label_image is None:
-        return look
+        return appearance
     colors = multiscale.label_image.colors
     has_numba = importlib.util.find_spec("numba") is not None
     if table := direct_colors(colors, dtype, any_label=has_numba):
-        look["colormap"] = table
+        appearance["colormap"] = table
     elif colors:
         warn(f"The colours of label image {name!r} are not shown: for such labels napari needs numba.")
     if features := features_table(multiscale.label_image):
-        look["features"] = features
-    return look
+        appearance["features"] = features
+    return appearance
 
 
 MANY_LAYERS = 100
@@ -225,7 +235,7 @@ def _collection_layers(
                 _prefix(one, title)
             if index and collection.kind != "scene":
                 one[1]["visible"] = False
-                one[1]["metadata"][METADATA_KEY]["look"]["visible"] = False
+                one[1]["metadata"][METADATA_KEY]["appearance"]["visible"] = False
             layers.append(one)
     return layers
 

@@ -1,11 +1,8 @@
 """What napari cannot take from a reader: the range of the contrast slider, and the well under the cursor.
 
-A reader returns tuples and does not learn which viewer they are for. A ``Layer`` instead of a tuple could
-carry the range, but napari ignores the user's own arguments then (``viewer.open(path, colormap="red")``,
-``ViewerModel._add_layers_with_plugins``), and readers are used without napari. No argument of ``add_image``
-sets the range, and nothing calls back from data or metadata. What remains are the events of the viewers that
-are open when the reader runs. The callbacks are plain functions without state of their own: napari connects
-each of them once, however often something is opened, and none keeps a viewer alive.
+A reader returns tuples and does not learn which viewer they are for, and for a ``Layer`` instead of a tuple
+napari ignores the user's own arguments. So the events of all open viewers are used. The callbacks are plain
+functions: napari connects each of them once, and none keeps a viewer alive.
 """
 
 from __future__ import annotations

@@ -1,14 +1,11 @@
 """Levels that napari can draw in 3D: as a rule those of the file, and where they are too large one more.
 
-In 3D napari draws the whole coarsest level. It raises an error if that is longer than a 3D texture can be,
-and it loads a volume of any size into memory. The file's own levels stay as they are; the level that is added
-here exists in napari only, and is not saved.
+In 3D napari draws the whole coarsest level: it raises an error if that is longer than a 3D texture can be,
+and loads a volume of any size. The level that is added here exists in napari only, and is not saved.
 
-Where napari puts a level follows from its shape alone: each is stretched from edge to edge over the finest.
-That is exact for levels whose sizes divide. A level that was cropped (31 voxels for 250, by a factor of 8) is
-shown up to one of its own voxels too wide at its far end. Padding it by a line would make it as much too
-narrow; only a finest level that is padded too would fit, and that one is shown as it is. At full zoom nothing
-is off. `misfits` finds levels that are off by more.
+napari stretches each level from edge to edge over the finest, which is exact for levels whose sizes divide. A
+level that was cropped (31 voxels for 250, by a factor of 8) is shown up to one of its own voxels too wide at
+its far end; at full zoom nothing is off. `misfits` finds levels that are off by more.
 """
 
 from __future__ import annotations

@@ -60,9 +60,9 @@ def _unchanged(image: LayerImage) -> bool:
 
 def _as_opened(image: LayerImage, key: str) -> bool:
     """Whether an attribute of a layer still is as it was opened."""
-    if image.origin is None or key not in image.origin["look"]:
+    if image.origin is None or key not in image.origin["appearance"]:
         return False
-    then, now = image.origin["look"][key], image.name if key == "name" else image.meta.get(key)
+    then, now = image.origin["appearance"][key], image.name if key == "name" else image.meta.get(key)
     if key == "colormap":
         return (color_of(then), colormap_name(then)) == (color_of(now), colormap_name(now))
     if key == "contrast_limits":
@@ -103,7 +103,7 @@ def label_image_of(image: LayerImage, *, on_image: bool) -> LabelImage:
     origin = image.origin
     label_image = (origin["multiscale"].label_image if origin else None) or LabelImage()
     properties: tuple[Mapping[str, Json], ...] = properties_of(features_of(image))
-    if origin is not None and properties == properties_of(origin["look"].get("features")):
+    if origin is not None and properties == properties_of(origin["appearance"].get("features")):
         properties = label_image.properties  # also those that a table cannot hold
     source = _ABOVE if on_image else None
     if source and label_image.source and posixpath.normpath(label_image.source) == posixpath.normpath(source):

@@ -84,7 +84,7 @@ def layer_image(layer: LayerData) -> LayerImage:
     units = _texts(meta.get("units"), ndim, "pixel")
     if origin is not None:
         # Unchanged units are those of the file, which may have none: labels are shown in their image's.
-        then, now = (_texts(each.get("units"), ndim, "pixel") for each in (origin["look"], shown))
+        then, now = (_texts(each.get("units"), ndim, "pixel") for each in (origin["appearance"], shown))
         units = [_AS_IN_FILE if a == b else unit for a, b, unit in zip(then, now, units, strict=True)]
     if inserted:
         levels = [_drop(level, inserted) for level in levels]

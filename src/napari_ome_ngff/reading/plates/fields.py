@@ -56,18 +56,20 @@ def find_fields(
     """
     left = LeftOut(hierarchy.location)
     with warned_once(hierarchy.location):
-        spots = list(_spots(hierarchy, wells, field_count, left))
-        if len(spots) > MAX_FIELDS:
-            left.add("fields are left out, there are too many", *(spot.path for spot in spots[MAX_FIELDS:]))
-        spots = spots[:MAX_FIELDS]
+        listed = list(_listed_fields(hierarchy, wells, field_count, left))
+        if len(listed) > MAX_FIELDS:
+            left.add(
+                "fields are left out, there are too many", *(listing.path for listing in listed[MAX_FIELDS:])
+            )
+        listed = listed[:MAX_FIELDS]
         # On a server only the first field of each well is asked whether there are label images at all.
-        firsts = {spot.well.path: spot.path for spot in reversed(spots)}
+        firsts = {listing.well.path: listing.path for listing in reversed(listed)}
         cheap = hierarchy.children() is not None
-        asked = [spot.path for spot in spots] if cheap else list(firsts.values())
+        asked = [listing.path for listing in listed] if cheap else list(firsts.values())
         hierarchy.fetch(
-            [*(spot.path for spot in spots), *(join(path, "labels") for path in asked)], groups=True
+            [*(listing.path for listing in listed), *(join(path, "labels") for path in asked)], groups=True
         )
-        images = list(_decoded(hierarchy, spots, left))
+        images = list(_decoded(hierarchy, listed, left))
         names = {path: _label_names(hierarchy, path) for path in asked}
         union = tuple(dict.fromkeys(name for some in names.values() for name in some))
         hierarchy.fetch([*_level_paths(images), *_label_paths(images, names, union)])
@@ -89,7 +91,7 @@ def axes_of(multiscale: Multiscale, shape: Sequence[int]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Spot:
+class _ListedField:
     """Where a field should be."""
 
     well: PlateWell
@@ -97,9 +99,9 @@ class _Spot:
     path: str
 
 
-def _spots(
+def _listed_fields(
     hierarchy: Hierarchy, wells: Sequence[PlateWell], field_count: int | None, left: LeftOut
-) -> Iterator[_Spot]:
+) -> Iterator[_ListedField]:
     """Yield every field that a well names."""
     hierarchy.fetch((well.path for well in wells), groups=True)
     for well in wells:
@@ -118,7 +120,7 @@ def _spots(
             left.failed("wells", name, error)
             continue
         for item in fields:
-            yield _Spot(well=well, field=item, path=join(well.path, item.path))
+            yield _ListedField(well=well, field=item, path=join(well.path, item.path))
 
 
 def _guessed(hierarchy: Hierarchy, path: str, field_count: int | None) -> tuple[Field, ...]:
@@ -132,19 +134,19 @@ def _guessed(hierarchy: Hierarchy, path: str, field_count: int | None) -> tuple[
 
 
 def _decoded(
-    hierarchy: Hierarchy, spots: Iterable[_Spot], left: LeftOut
-) -> Iterator[tuple[_Spot, Multiscale]]:
+    hierarchy: Hierarchy, listed: Iterable[_ListedField], left: LeftOut
+) -> Iterator[tuple[_ListedField, Multiscale]]:
     """Yield the (first) image that each field's group describes."""
     decode_one = _Decoder()
-    for spot in spots:
+    for listing in listed:
         try:
-            attributes = hierarchy.attributes(spot.path)
+            attributes = hierarchy.attributes(listing.path)
             if attributes is None:
-                left.add("fields are listed but not there", spot.path)
+                left.add("fields are listed but not there", listing.path)
             else:
-                yield spot, decode_one(attributes, where=join(hierarchy.location, spot.path))
+                yield listing, decode_one(attributes, where=join(hierarchy.location, listing.path))
         except OmeNgffError as error:
-            left.failed("fields", spot.path, error)
+            left.failed("fields", listing.path, error)
 
 
 class _Decoder:
@@ -173,32 +175,32 @@ def _nameless(attributes: Mapping[str, Json]) -> object:
     return container is attributes, {**container, "multiscales": bare}
 
 
-def _level_paths(images: Iterable[tuple[_Spot, Multiscale]]) -> Iterator[str]:
+def _level_paths(images: Iterable[tuple[_ListedField, Multiscale]]) -> Iterator[str]:
     """Yield the finest level of each field, and all of those that others are judged by."""
     seen: set[int | None] = set()
-    for spot, multiscale in images:
-        levels = multiscale.levels[:1] if spot.field.acquisition in seen else multiscale.levels
-        seen.add(spot.field.acquisition)
-        yield from (join(spot.path, level.path) for level in levels)
+    for listing, multiscale in images:
+        levels = multiscale.levels[:1] if listing.field.acquisition in seen else multiscale.levels
+        seen.add(listing.field.acquisition)
+        yield from (join(listing.path, level.path) for level in levels)
 
 
 def _shaped(
-    hierarchy: Hierarchy, images: Iterable[tuple[_Spot, Multiscale]], left: LeftOut
+    hierarchy: Hierarchy, images: Iterable[tuple[_ListedField, Multiscale]], left: LeftOut
 ) -> Iterator[FieldImage]:
     """Yield the fields of which the finest level is there."""
-    for spot, multiscale in images:
+    for listing, multiscale in images:
         try:
-            shape = hierarchy.shape(join(spot.path, multiscale.levels[0].path))
+            shape = hierarchy.shape(join(listing.path, multiscale.levels[0].path))
         except OmeNgffError as error:
-            left.failed("fields", spot.path, error)
+            left.failed("fields", listing.path, error)
             continue
         if shape is None:
-            left.add("fields are left out: their finest level is not there", spot.path)
+            left.add("fields are left out: their finest level is not there", listing.path)
         elif len(axes_of(multiscale, shape)) != len(shape) or len(shape) < 2 or 0 in shape:
-            left.add("fields are left out: their arrays do not fit their axes", spot.path)
+            left.add("fields are left out: their arrays do not fit their axes", listing.path)
         else:
             yield FieldImage(
-                well=spot.well, field=spot.field, path=spot.path, multiscale=multiscale, shape=shape
+                well=listing.well, field=listing.field, path=listing.path, multiscale=multiscale, shape=shape
             )
 
 
@@ -225,15 +227,15 @@ def _label_names(hierarchy: Hierarchy, path: str) -> tuple[str, ...]:
 
 
 def _label_paths(
-    images: Iterable[tuple[_Spot, Multiscale]],
+    images: Iterable[tuple[_ListedField, Multiscale]],
     names: Mapping[str, tuple[str, ...]],
     union: tuple[str, ...],
 ) -> Iterator[str]:
     """Yield the groups of the label images of each field; of all names where it was not asked for them."""
-    for spot, _ in images if union else ():
-        if spot.path not in names:
-            yield join(spot.path, "labels")
-        yield from (join(spot.path, "labels", name) for name in names.get(spot.path, union))
+    for listing, _ in images if union else ():
+        if listing.path not in names:
+            yield join(listing.path, "labels")
+        yield from (join(listing.path, "labels", name) for name in names.get(listing.path, union))
 
 
 def _labels(hierarchy: Hierarchy, item: FieldImage, left: LeftOut) -> dict[str, Multiscale]:

@@ -1,4 +1,4 @@
-"""Many arrays side by side as one, read where it is looked at: the fields of wells, one mosaic per level."""
+"""Many arrays side by side as one lazy source: the fields of wells, one mosaic per level."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Board:
     """Arrays side by side, not overlapping, each opened when it is first needed.
 
     One that is missing or does not fit is reported in `shared_failures`, once. `plane` are the positions of y
-    and x among the axes; `make` makes the source of one array and can be pickled; `identity` tells the board
-    from all others.
+    and x among the axes; `make` makes the source of one array and can be pickled; `identity` is unique to
+    the board.
     """
 
     def __init__(
