@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 STATE = (
+    "napari_ome_ngff.storage.pixels.process_state:reset",
     "napari_ome_ngff.storage.pixels.chunk_cache:shared_cache.cache_clear",
     "napari_ome_ngff.storage.pixels.failed_chunks:shared_failures.cache_clear",
     "napari_ome_ngff.plugin.notify:watch_failures.cache_clear",
@@ -183,7 +185,8 @@ def _process_as_new() -> Iterator[None]:
     for name in STATE:
         module, _, function = name.partition(":")
         if module in sys.modules:
-            attrgetter(function)(sys.modules[module])()
+            with suppress(AttributeError):  # the state moves into one module, which may have it already
+                attrgetter(function)(sys.modules[module])()
     if remembered := sys.modules.get("napari_ome_ngff.plugin.save.remembered"):
         remembered.remember(remembered.Form(target=""))
     if notifications := sys.modules.get("napari.utils.notifications"):
