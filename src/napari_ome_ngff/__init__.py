@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
     from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels
+    from napari_ome_ngff.writing.pending import Writing
     from napari_ome_ngff.writing.plan.options import StorageOptions
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-    from napari_ome_ngff.writing.save import Progress, Writing
+    from napari_ome_ngff.writing.save import Progress
     from napari_ome_ngff.writing.write import plan_hierarchy, write_hierarchy, write_multiscale_group
 
 _HOME = {
@@ -90,10 +91,8 @@ _HOME = {
         "MultiscaleSource",
         "WritePlan",
     ),
-    "writing.save": (
-        "Progress",
-        "Writing",
-    ),
+    "writing.pending": ("Writing",),
+    "writing.save": ("Progress",),
     "writing.write": (
         "plan_hierarchy",
         "write_hierarchy",

@@ -309,7 +309,7 @@ def test_blocks_boxes_and_cells_of_simple_levels() -> None:
 
 
 def test_small_chunks_are_joined_into_blocks_that_are_worth_a_task() -> None:
-    block = plan((256, 256, 256), chunks=(32, 32, 32), dtype="u1").block
+    block = plan((256, 256, 256), chunks=(32, 32, 32), dtype="u1").cuts[0].blocks[0]
     assert MEBIBYTE <= math.prod(block) <= 2 * MEBIBYTE
 
 
@@ -352,7 +352,7 @@ def test_where_memory_is_short_planes_are_read_more_than_once_and_the_plan_says_
 
 def test_an_image_in_memory_is_read_block_by_block() -> None:
     image = plan((64, 2048, 2048), workers=2)
-    assert image.cuts[0].box == image.block
+    assert image.cuts[0].box == image.cuts[0].blocks[0]
     assert image.memory < 64 * MEBIBYTE
 
 

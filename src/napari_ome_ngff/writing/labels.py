@@ -14,6 +14,7 @@ from napari_ome_ngff.metadata.versions import VERSIONS, decode
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target, outermost
 from napari_ome_ngff.writing.commit.staging import open_existing
+from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.group_documents import group_at, join_paths
 from napari_ome_ngff.writing.plan.multiscale import source_path
 from napari_ome_ngff.writing.plan.options import (
@@ -27,7 +28,7 @@ from napari_ome_ngff.writing.plan.options import (
 )
 from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.save import Writing, new_save, plan_save
+from napari_ome_ngff.writing.save import new_save, plan_save
 
 if TYPE_CHECKING:
     import zarr

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,8 +9,6 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import CancelledError, OmeNgffWarning, StorageError
-from napari_ome_ngff.storage.places.location import store_location
 from napari_ome_ngff.writing.commit.staging import Staged, staged
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
 from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
@@ -120,114 +116,7 @@ def new_save(
     )
 
 
-class Writing(Iterator[Progress]):
-    """A save that was checked and is still to be done: loop over it, or :meth:`run` it.
-
-    It yields :class:`Progress`, and writes only while it is asked for more. Of one that ends early, by an
-    error, :meth:`cancel` or :meth:`close`, nothing is left. One that is thrown away before it was begun
-    warns: nothing has been written then.
-
-    Examples
-    --------
-    >>> import numpy, xarray, zarr
-    >>> from napari_ome_ngff import write_multiscale_group
-    >>> image = xarray.DataArray(numpy.ones((1024, 1024), "uint8"), dims=("y", "x"))
-    >>> writing = write_multiscale_group(store=zarr.storage.MemoryStore(), image=image)
-    >>> writing.run().message
-    'Written'
-    """
-
-    def __init__(self, save: Save) -> None:
-        self._begun = False
-        self._last: Progress | None = None
-        self._steps = _steps(save)
-        self._step = threading.Lock()  # held while a step is taken
-        self._cancelled = threading.Event()
-        place = save.store if isinstance(save.store, str | PathLike) else store_location(save.store)
-        self._where = join_paths(str(place), save.path)
-
-    def __next__(self) -> Progress:
-        with self._step:
-            self._begun = True
-            if not self._cancelled.is_set() or self._is_complete:
-                progress = self._last = next(self._steps)
-                if not self._cancelled.is_set() or self._is_complete:
-                    return progress
-            self._steps.close()
-            raise CancelledError("Saving was cancelled. Nothing was left behind.", where=self._where)
-
-    def run(self, *, progress: bool = False) -> Progress:
-        """Write to the end.
-
-        Parameters
-        ----------
-        progress
-            Show a bar, on standard error or below the cell of a notebook.
-
-        Returns
-        -------
-        Progress
-            The last step.
-
-        Raises
-        ------
-        StorageError
-            If reading the source or writing fails; also if it has ended early before.
-        CancelledError
-            If it was cancelled.
-        """
-        for _ in _with_bar(self) if progress else self:
-            pass
-        if self._last is None or not self._is_complete:
-            raise StorageError(
-                "This save ended before it was complete.", where=self._where, hint="Start another one."
-            )
-        return self._last
-
-    def cancel(self) -> None:
-        """Stop at the next step, and leave nothing; from any thread. Too late if everything is written."""
-        self._begun = True
-        self._cancelled.set()
-        if self._step.acquire(blocking=False):  # else the thread that takes the step ends it
-            try:
-                self._steps.close()
-            finally:
-                self._step.release()
-
-    def close(self) -> None:
-        """Stop, and leave nothing of what is not complete. Nothing is yielded any more."""
-        self._begun = True
-        with self._step:
-            self._steps.close()
-
-    @property
-    def _is_complete(self) -> bool:
-        return self._last is not None and self._last.blocks_done == self._last.blocks_total
-
-    def __del__(self) -> None:
-        if not getattr(self, "_begun", True):
-            summary = f"Nothing was written to {self._where}."
-            hint = "Call run() of what the function returned, or loop over it."
-            warnings.warn(f"{summary}\nWhat to do: {hint}", OmeNgffWarning, stacklevel=2)
-
-    def __repr__(self) -> str:
-        if self._last is None:
-            return f"<Writing to {self._where}: nothing yet; loop over it, or run() it>"
-        return f"<Writing to {self._where}: {self._last.blocks_done} of {self._last.blocks_total} blocks>"
-
-
-def _with_bar(steps: Iterable[Progress]) -> Iterator[Progress]:
-    from tqdm import tqdm  # as text: its widget warns in notebooks without ipywidgets
-
-    with tqdm(unit=" blocks") as bar:
-        for step in steps:
-            bar.total = step.blocks_total
-            bar.set_description_str(step.message, refresh=False)
-            bar.update(step.blocks_done - bar.n)
-            yield step
-
-
-def _steps(save: Save) -> Generator[Progress, None, None]:
+def run_save(save: Save) -> Generator[Progress, None, None]:
     """Write what was prepared: nothing before the first ``next``; closed early, it leaves nothing."""
     blocks = save.plan.n_tasks * (2 if save.verify else 1) + 1
     total = Progress(blocks_done=0, blocks_total=blocks, bytes_done=0, bytes_total=save.plan.nbytes)

@@ -16,27 +16,13 @@ if TYPE_CHECKING:
 
 
 def is_in_memory(array: DataArray) -> bool:
-    """Whether the voxels are a numpy array (a memory map too), so that a part of them costs nothing.
-
-    Examples
-    --------
-    >>> import xarray
-    >>> is_in_memory(xarray.DataArray(np.zeros(3)))
-    True
-    """
+    """Whether the voxels are a numpy array (a memory map too), so that a part of them costs nothing."""
     # `Variable.data` would read all of a lazy array that is none of dask's, only to tell its type.
     return isinstance(array.variable._data, np.ndarray)
 
 
 def source_chunks(array: DataArray) -> tuple[int, ...] | None:
-    """What a lazy source decodes at once; one voxel where it cannot tell. None if it is in memory.
-
-    Examples
-    --------
-    >>> import dask.array, xarray
-    >>> source_chunks(xarray.DataArray(dask.array.zeros((10, 10), chunks=(5, 10))))
-    (5, 10)
-    """
+    """What a lazy source decodes at once; one voxel where it cannot tell. None if it is in memory."""
     if is_in_memory(array):
         return None
     if array.chunks is not None:
@@ -58,16 +44,7 @@ def source_chunks(array: DataArray) -> tuple[int, ...] | None:
 
 
 def load(data: Any) -> NDArray[Any]:
-    """The voxels of a part of a source, in memory.
-
-    Dask is computed in the calling thread alone: the engine's own tasks run at the same time.
-
-    Examples
-    --------
-    >>> import xarray
-    >>> load(xarray.Variable("x", [1, 2])).tolist()
-    [1, 2]
-    """
+    """The voxels of a part of a source, in memory; dask is computed in this thread, beside the other tasks."""
     if isinstance(data, np.ndarray):
         return data
     if getattr(data, "chunks", None) is not None:
@@ -79,30 +56,10 @@ def load(data: Any) -> NDArray[Any]:
 
 
 class Tiles:
-    """Blocks of one box, each in one piece of memory, to be filled from any direction.
+    """Blocks of one box, each contiguous in `memory`, to be filled from any direction.
 
     A source decodes planes, say, and the engine encodes blocks: what is read is put where it will be encoded
-    from, so that it is copied only once.
-
-    Parameters
-    ----------
-    memory
-        Bytes for all blocks.
-    dtype
-        Of the voxels.
-    box, blocks
-        The box, and the blocks that it is cut into, of a regular grid.
-    steps
-        Of this grid.
-
-    Examples
-    --------
-    >>> box = (slice(0, 2), slice(0, 4))
-    >>> halves = [(slice(0, 2), slice(0, 2)), (slice(0, 2), slice(2, 4))]
-    >>> tiles = Tiles(np.empty(8, np.uint8), np.dtype("u1"), box, halves, (2, 2))
-    >>> tiles[0:2, 0:4] = np.arange(8).reshape(2, 4)
-    >>> [values.tolist() for _, values in tiles.blocks]
-    [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    from, so that it is copied only once. `steps` are those of the regular grid that the blocks belong to.
     """
 
     def __init__(
@@ -151,16 +108,9 @@ def load_into(tiles: Tiles, region: Box, data: Any) -> None:
 
 
 def part_of(source: Any, box: Box, *, remote: bool) -> Any:
-    """A part of a source, for a task.
+    """A part of a source, an xarray ``Variable``, for a task.
 
-    Parameters
-    ----------
-    source
-        An xarray ``Variable``.
-    box
-        Which part.
-    remote
-        Whether it is sent to another process: then of a dask graph only what this part needs is kept.
+    If it is sent to another process (`remote`), of a dask graph only what this part needs is kept.
     """
     part = source[box]
     if isinstance(part._data, np.ndarray):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from napari_ome_ngff.metadata.nouns import Channel, LabelImage
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing
+from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.options import (
     MEMORY_LIMIT,
     Chunks,
@@ -21,7 +22,7 @@ from napari_ome_ngff.writing.plan.options import (
     save_options,
 )
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.save import Writing, new_save, plan_save
+from napari_ome_ngff.writing.save import new_save, plan_save
 
 if TYPE_CHECKING:
     from xarray import DataArray

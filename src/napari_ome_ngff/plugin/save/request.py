@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from napari_ome_ngff.plugin.origin import LayerData
     from napari_ome_ngff.plugin.save.bundles import Bundle
     from napari_ome_ngff.plugin.save.destinations import Destination
+    from napari_ome_ngff.writing.pending import Writing
     from napari_ome_ngff.writing.plan.options import StorageOptions
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-    from napari_ome_ngff.writing.save import Progress, Writing
+    from napari_ome_ngff.writing.save import Progress
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of progress: each one paints the window, which takes time from the save."""

@@ -153,7 +153,7 @@ def array_spec(
     fill = _fill_json(options.fill_value, kind)
     compressor = choose_compressor(options.compressor, labels=labels)
     if options.zarr_format == 3:
-        return _array_v3(shape, kind, chunks, shards, codec_v3(compressor, kind.itemsize), fill, dims)
+        return _array_v3(shape, kind, chunks, shards, _codec_v3(compressor, kind.itemsize), fill, dims)
     from pydantic_zarr.v2 import ArraySpec
 
     return ArraySpec(
@@ -242,7 +242,7 @@ def _codec_v2(compressor: object) -> dict[str, Any] | None:
     return config
 
 
-def codec_v3(compressor: object, itemsize: int) -> dict[str, Any] | None:
+def _codec_v3(compressor: object, itemsize: int) -> dict[str, Any] | None:
     """Return the Zarr v3 metadata of a compressor; refused if Zarr v3 has none that every reader knows."""
     if compressor is None:
         return None

@@ -138,7 +138,7 @@ def save_options(
         values["shards"] = "auto"
     return SaveOptions(
         **values,
-        workers=_workers(executor) or max(at_least, processors()),
+        workers=_workers(executor) or max(at_least, _processors()),
         shared_memory=is_threads,
         append_shards=is_threads and is_local and can_append(),
         local=is_local,
@@ -154,6 +154,6 @@ def _workers(executor: Executor | None) -> int | None:
     return getattr(executor, "_max_workers", None)
 
 
-def processors() -> int:
+def _processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -28,18 +28,9 @@ PARTS_PER_TASK = 4
 class Pass:
     """One pass over one source: a level that is read, and the levels that are made of it, finest first.
 
-    Parameters
-    ----------
-    shapes, units, factors
-        Of each level; a unit is what is encoded and stored at once, the factor that from the level above.
-    itemsize
-        Bytes per voxel.
-    source_chunks
-        What the source decodes at once, or None if it is in memory.
-    whole_shards
-        Whether units are shards that are put together in memory.
-    shared_memory
-        Whether tasks run in threads, so that all of them can encode parts of what was read at once.
+    A unit is what is encoded and stored at once, a factor that from the level above. `whole_shards` says that
+    units are shards that are put together in memory, `shared_memory` that tasks run in threads, so that all
+    of them can encode parts of what was read at once.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -61,23 +52,12 @@ class Pass:
 class Cut:
     """How a pass is cut into tasks, and the memory that this takes.
 
-    Parameters
-    ----------
-    blocks
-        Block of each level, finest first: whole write units, encoded and reduced by one task.
-    box
-        What is read from the source at once: whole blocks of the first level. Larger than a block only for a
-        lazy source whose own chunks are.
-    tasks
-        How many tasks run at once.
-    memory
-        Bytes that the engine's buffers take at most.
-    reading
-        Bytes that reading a lazy source takes on top, about and at most: the box, and in every task that
-        reads its part of it and a chunk of the source, encoded and decoded. What the source itself keeps (a
-        cache, a graph) is not known here. 0 for a source in memory.
-    decodes
-        How often a chunk of a lazy source is decoded, on average.
+    `blocks` are whole write units of each level, finest first, encoded and reduced by one task. `box` is what
+    is read from the source at once: whole blocks of the first level, larger than one only for a lazy source
+    whose own chunks are. `reading` are the bytes that reading a lazy source takes on top of the engine's
+    buffers (`memory`), about and at most: the box, and in every task that reads its part of it and a chunk of
+    the source, encoded and decoded; what the source itself keeps is not known here. `decodes` says how often
+    a chunk of a lazy source is decoded on average.
     """
 
     blocks: tuple[tuple[int, ...], ...]
@@ -93,26 +73,11 @@ def cut_pass(work: Pass, *, workers: int, memory_limit: int) -> Cut:
 
     The buffers of the engine are within the limit, and so is what is read at once of a lazy source.
     Where not even one task with one block fits, that is what is returned: compare :attr:`Cut.memory`.
-
-    Examples
-    --------
-    Planes of 8 MiB that go into chunks of 16 planes are read 16 at once, each of them one time only.
-
-    >>> work = Pass(
-    ...     shapes=((64, 2048, 2048),),
-    ...     units=((16, 256, 256),),
-    ...     factors=((1, 1, 1),),
-    ...     itemsize=2,
-    ...     source_chunks=(1, 2048, 2048),
-    ... )
-    >>> cut = cut_pass(work, workers=2, memory_limit=2**28)
-    >>> cut.box, cut.decodes, cut.memory // 2**20
-    ((16, 2048, 2048), 1.0, 12)
     """
     blocks = nested_blocks(work.shapes, work.units, work.factors, work.itemsize)
     for tasks in range(max(1, workers), 0, -1):
         box = _largest_box(work, blocks, tasks, memory_limit)
-        memory = memory_of(work, blocks, box, tasks)
+        memory = _memory_of(work, blocks, box, tasks)
         if memory <= memory_limit:
             break
     chunks = work.source_chunks
@@ -147,16 +112,16 @@ def _largest_box(
     # Threads share one box, which is theirs to read; processes have one each, among the engine's buffers.
     room = memory_limit
     if not work.shared_memory:
-        room -= memory_of(work, blocks, blocks[0], tasks)
+        room -= _memory_of(work, blocks, blocks[0], tasks)
     while work.source_chunks is not None and room > math.prod(blocks[0]) * work.itemsize:
         box = read_box(work.shapes[0], blocks[0], work.source_chunks, work.itemsize, room)
-        if memory_of(work, blocks, box, tasks) <= memory_limit:
+        if _memory_of(work, blocks, box, tasks) <= memory_limit:
             return box
         room = room * 3 // 4  # a larger box also keeps more blocks of coarser levels waiting
     return blocks[0]
 
 
-def memory_of(work: Pass, blocks: tuple[tuple[int, ...], ...], box: tuple[int, ...], tasks: int) -> int:
+def _memory_of(work: Pass, blocks: tuple[tuple[int, ...], ...], box: tuple[int, ...], tasks: int) -> int:
     """Bytes of all buffers of the engine at their worst, besides a box that threads read.
 
     A running task holds its block, what it makes of it, and a write unit as it is and encoded. A block of a

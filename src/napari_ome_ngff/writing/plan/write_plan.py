@@ -137,11 +137,6 @@ class MultiscalePlan:
     cuts: tuple[Cut, ...]
 
     @property
-    def block(self) -> tuple[int, ...]:
-        """The box of level 0 that one task encodes and reduces."""
-        return self.cuts[0].blocks[0]
-
-    @property
     def memory(self) -> int:
         """Bytes that the engine's buffers take at most; what reading a lazy source takes comes on top."""
         return max(cut.memory for cut in self.cuts)
