@@ -102,7 +102,7 @@ def _channel_labels(multiscale: Multiscale, shape: Sequence[int]) -> tuple[int, 
 
 
 def from_coordinates(
-    arrays: Mapping[str, DataArray], *, transform_precision: int | None = None
+    arrays: Mapping[str, DataArray],
 ) -> tuple[tuple[Axis, ...], tuple[ScaleTranslation, ...]]:
     """Return axes and level transforms that say in OME-NGFF what the arrays' coordinates say in xarray.
 
@@ -116,8 +116,6 @@ def from_coordinates(
     - Descending coordinates give a negative scale.
     - A channel dim whose coordinate holds names (strings) has scale 1 and translation 0.
     - Durations (``timedelta64``) become seconds.
-
-    `transform_precision` are decimal places to round to; None: as exact as the coordinates are.
     """
     if not arrays:
         raise CoordinateError("There is no array to describe.", hint="Give at least one level.")
@@ -142,7 +140,8 @@ def from_coordinates(
             _complete(_grid(array, axis, key), reference, finest.sizes[axis.name], array.sizes[axis.name])
             for axis, reference in zip(axes, finest_grid, strict=True)
         ]
-        transforms.append(_rounded(grid, axes, transform_precision))
+        scale, translation = zip(*grid, strict=True)
+        transforms.append(ScaleTranslation(scale=scale, translation=translation))
     return axes, tuple(transforms)
 
 
@@ -275,19 +274,3 @@ def _tidy(value: float, tolerance: float) -> float:
         if abs(candidate - value) <= _TIDY_TOLERANCE * tolerance:
             return candidate
     return value
-
-
-def _rounded(
-    grid: Sequence[tuple[float, float]], axes: Sequence[Axis], precision: int | None
-) -> ScaleTranslation:
-    if precision is not None:
-        grid = [(round(scale, precision), round(start, precision)) for scale, start in grid]
-        for axis, (scale, _) in zip(axes, grid, strict=True):
-            if scale == 0:
-                raise CoordinateError(
-                    f"transform_precision={precision} rounds the scale of axis {axis.name!r} to 0.",
-                    hint="Give more decimal places, or none.",
-                )
-    return ScaleTranslation(
-        scale=tuple(scale for scale, _ in grid), translation=tuple(start for _, start in grid)
-    )

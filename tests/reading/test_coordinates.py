@@ -167,13 +167,6 @@ def test_float32_coordinates_are_regular_enough() -> None:
     assert transform_of(array)[0].scale[0] == pytest.approx(0.325, rel=1e-4)
 
 
-def test_transform_precision_rounds() -> None:
-    array = image((4, 2), ("y", "x"), y=np.arange(4) / 3)
-    assert from_coordinates({"s0": array}, transform_precision=2)[1][0].scale[0] == 0.33
-    with pytest.raises(CoordinateError, match="transform_precision=0 rounds the scale of axis 'y' to 0"):
-        from_coordinates({"s0": array}, transform_precision=0)
-
-
 def refused(message: str, *arrays: xarray.DataArray) -> None:
     with pytest.raises(CoordinateError, match=message):
         transform_of(*arrays)

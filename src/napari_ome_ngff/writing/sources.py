@@ -44,7 +44,7 @@ def source_chunks(array: DataArray) -> tuple[int, ...] | None:
 
 
 def load(data: Any) -> NDArray[Any]:
-    """The voxels of a part of a source, in memory; dask is computed in this thread, beside the other tasks."""
+    """The voxels of a part of a source, in memory; dask computes in this thread, beside the other tasks."""
     if isinstance(data, np.ndarray):
         return data
     if getattr(data, "chunks", None) is not None:

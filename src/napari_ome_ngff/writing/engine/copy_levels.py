@@ -19,7 +19,7 @@ from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.blocks import count_boxes
 from napari_ome_ngff.writing.engine.encode import UnitWriter
 from napari_ome_ngff.writing.engine.executors import Done, failing, run_in_order
-from napari_ome_ngff.writing.plan.array_spec import is_stored_alike
+from napari_ome_ngff.writing.plan.array_spec import has_same_storage
 from napari_ome_ngff.writing.plan.copied_levels import object_bytes
 from napari_ome_ngff.writing.plan.group_documents import join_paths
 from napari_ome_ngff.writing.plan.tasks import Cut
@@ -88,7 +88,7 @@ def _check_unchanged(source: zarr.Array[Any]) -> None:
 
     form: Any = source.metadata.zarr_format
     now = zarr.open_array(source.store, path=source.path, mode="r", zarr_format=form)
-    if not is_stored_alike(now, source):
+    if not has_same_storage(now, source):
         raise StorageError(
             "The image was written again since it was opened.",
             where=location_of(source),

@@ -47,7 +47,7 @@ def attributes_like(array: zarr.Array[Any], dims: Sequence[str]) -> dict[str, An
     return attributes
 
 
-def is_stored_alike(one: object, other: object) -> bool:
+def has_same_storage(one: object, other: object) -> bool:
     """Whether two arrays, or pydantic-zarr models of arrays, store the same values as the same bytes."""
     return _storage(one) == _storage(other)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.writing.blocks import clipped
-from napari_ome_ngff.writing.plan.array_spec import is_stored_alike, spec_like
+from napari_ome_ngff.writing.plan.array_spec import has_same_storage, spec_like
 from napari_ome_ngff.writing.plan.group_documents import join_paths
 from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared
@@ -43,7 +43,7 @@ def with_copies(
             # Where there have to be shards, in a single file, those that are there will do.
             if options.keep_layout and same_format and (options.shards is None or array.shards is not None):
                 changed[key] = spec_like(array, plan.dims)
-            if is_stored_alike(changed[key], array):
+            if has_same_storage(changed[key], array):
                 levels[i] = replace(level, chunks=array.chunks, shards=array.shards, copied=True)
                 cuts[i] = _cut(array, options)
         copied = replace(plan, levels=tuple(levels), cuts=tuple(cuts))

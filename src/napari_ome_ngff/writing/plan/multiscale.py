@@ -148,7 +148,9 @@ def _placed(
             for i, level in enumerate(levels)
         )
     if precision is not None:
-        levels = tuple(replace(level, transform=_rounded(level.transform, precision)) for level in levels)
+        levels = tuple(
+            replace(level, transform=_rounded(level.transform, plan.dims, precision)) for level in levels
+        )
     return levels, split
 
 
@@ -161,11 +163,13 @@ def _is_same(one: ScaleTranslation, other: ScaleTranslation) -> bool:
     return bool((differences <= tolerance).all())
 
 
-def _rounded(transform: ScaleTranslation, precision: int) -> ScaleTranslation:
-    if any(round(scale, precision) == 0 for scale in transform.scale):
-        raise OptionError(
-            f"transform_precision={precision} rounds a scale to 0.", hint="Give more decimal places, or none."
-        )
+def _rounded(transform: ScaleTranslation, dims: Sequence[str], precision: int) -> ScaleTranslation:
+    for dim, scale in zip(dims, transform.scale, strict=True):
+        if round(scale, precision) == 0:
+            raise OptionError(
+                f"transform_precision={precision} rounds the scale of axis {dim!r} to 0.",
+                hint="Give more decimal places, or none.",
+            )
     return ScaleTranslation(
         scale=tuple(round(scale, precision) for scale in transform.scale),
         translation=tuple(round(start, precision) for start in transform.translation),

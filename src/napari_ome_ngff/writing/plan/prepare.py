@@ -161,7 +161,7 @@ def _prepare_one(
             options=options,
         )
     multiscale = describe(source, model, plan, options.transform_precision)
-    _check_turned(multiscale, (base.name if base else None) or name, options.version)
+    _check_affine(multiscale, (base.name if base else None) or name, options.version)
     return Prepared(
         plan=plan,
         multiscale=multiscale,
@@ -172,7 +172,7 @@ def _prepare_one(
     )
 
 
-def _check_turned(multiscale: Multiscale, name: str, version: str) -> None:
+def _check_affine(multiscale: Multiscale, name: str, version: str) -> None:
     """Refuse what only 0.6 can say, where another version was chosen."""
     if not check_version(version).affines and needs_affine(multiscale):
         raise UnsupportedError(
