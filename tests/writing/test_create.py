@@ -179,7 +179,7 @@ def test_fill_values_are_of_the_dtype() -> None:
 def test_transform_precision_rounds() -> None:
     image = square(4).assign_coords(y=np.arange(4) / 3)
     model = model_multiscale_group(arrays={"s0": image}, transform_precision=2)
-    (transform,) = model.attributes["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    transform, *_ = model.attributes["multiscales"][0]["datasets"][0]["coordinateTransformations"]
     assert transform["scale"] == [0.33, 1.0]
     with pytest.raises(OptionError, match="transform_precision=0 rounds the scale of axis 'y' to 0"):
         model_multiscale_group(arrays={"s0": image}, transform_precision=0)

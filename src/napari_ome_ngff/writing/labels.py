@@ -134,30 +134,14 @@ def write_labels(
 def plan_labels(
     *,
     store: Store | str | PathLike[str],
-    path: str = "",
     labels: Mapping[str, MultiscaleSource],
-    chunks: Chunks = "auto",
-    shards: Shards = None,
-    compressor: object = "auto",
-    memory_limit: int = MEMORY_LIMIT,
-    transform_precision: int | None = None,
     options: StorageOptions | None = None,
 ) -> WritePlan:
     """Plan what :func:`write_labels` would write with threads. Only the image's metadata are read.
 
     Label images of the same names are no error here.
     """
-    chosen = one_noun(
-        options,
-        StorageOptions(
-            chunks=chunks,
-            shards=shards,
-            compressor=compressor,
-            transform_precision=transform_precision,
-            memory_limit=memory_limit,
-        ),
-    )
-    return _plan(_image_at(store, path), labels, chosen, None)[1]
+    return _plan(_image_at(store, ""), labels, options or StorageOptions(), None)[1]
 
 
 @dataclass(frozen=True, kw_only=True)
