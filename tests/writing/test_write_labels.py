@@ -84,6 +84,17 @@ def test_others_stay_registered_and_as_they_are(version: str, tmp_path: Path) ->
     assert (target / "labels" / "old" / "notes.txt").read_text() == "kept"
 
 
+def test_the_group_of_labels_keeps_its_attributes(tmp_path: Path) -> None:
+    target = tmp_path / "a.ome.zarr"
+    run(write_multiscale_group(store=target, image=pixels(), labels={"cells": source(0)}))
+    zarr.open_group(target, path="labels").attrs["by"] = "me"
+    before = zarr.open_group(target, path="labels", mode="r").attrs.asdict()
+    came_with = source(1, groups={"..": {"by": "somebody else"}})
+    run(write_labels(store=target, labels={"nuclei": came_with}))
+    after = zarr.open_group(target, path="labels", mode="r").attrs.asdict()
+    assert after == {**before, "ome": {"version": "0.5", "labels": ["cells", "nuclei"]}}
+
+
 def test_into_a_store_in_memory() -> None:
     store = MemoryStore()
     run(write_multiscale_group(store=store, path="well/0", image=pixels(), labels={"old": source(1)}))

@@ -209,7 +209,12 @@ def _plan(
         raise OptionError("There is no label image to write.", hint="Give at least one.")
     options = save_options(replace(chosen, version=image.multiscale.version), image.store, executor)
     sources = {
-        f"labels/{name}": replace(source, label_image=_with_source(name, source))
+        f"labels/{name}": replace(
+            source,
+            label_image=_with_source(name, source),
+            # Attributes of the group that a label image came from do not replace those of this one.
+            groups={inner: attributes for inner, attributes in source.groups.items() if inner != ".."},
+        )
         for name, source in labels.items()
     }
     plan, prepared = plan_save(sources, options, onto=image.shape)
