@@ -52,10 +52,22 @@ def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> 
             expected="one axis per dimension of the array",
         )
     check_lengths(multiscale.levels[index].path, shape)
-    transform = level_transform(multiscale, index)
+    coordinates = axis_coordinates(multiscale.axes, level_transform(multiscale, index), shape)
+    labels = _channel_labels(multiscale, shape)
+    if labels is not None:
+        coordinates[CHANNEL_LABEL] = Variable((multiscale.axes[labels[0]].name,), labels[1])
+    return coordinates
+
+
+def axis_coordinates(
+    axes: Sequence[Axis], transform: ScaleTranslation, shape: Sequence[int]
+) -> dict[Hashable, Variable]:
+    """Return the positions of voxel centres along each axis, with its unit, type and scale as attributes."""
+    from xarray import Variable
+
     coordinates: dict[Hashable, Variable] = {}
     for axis, size, scale, translation in zip(
-        multiscale.axes, shape, transform.scale, transform.translation, strict=True
+        axes, shape, transform.scale, transform.translation, strict=True
     ):
         values = translation + scale * np.arange(size, dtype=np.float64)
         attrs: dict[str, object] = {"scale": scale}
@@ -64,9 +76,6 @@ def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> 
         if axis.type is not None:
             attrs["type"] = axis.type
         coordinates[axis.name] = Variable((axis.name,), values, attrs)
-    labels = _channel_labels(multiscale, shape)
-    if labels is not None:
-        coordinates[CHANNEL_LABEL] = Variable((multiscale.axes[labels[0]].name,), labels[1])
     return coordinates
 
 

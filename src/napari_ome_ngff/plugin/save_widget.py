@@ -1,7 +1,7 @@
 """The dock widget: choose layers and options, see the plan, save, and open the result.
 
-State flows one way: fields -> `Form` -> `Preview` -> what is shown, and `Request` -> worker -> progress. What
-the widget decides is decided in :mod:`napari_ome_ngff.plugin.save.request`; here it is only shown.
+State flows one way: fields -> `Form` -> `preview` models -> table; `write` creates and fills in a worker ->
+progress. Decisions are made in :mod:`napari_ome_ngff.plugin.save.request`; here they are only shown.
 """
 
 from __future__ import annotations
@@ -40,13 +40,7 @@ _PLANNED_BY = ("name", "data", "scale", "translate", "units", "axis_labels")
 
 
 class CreateWidget(Container[Any]):
-    """Write layers as an OME-NGFF image with several resolutions.
-
-    Parameters
-    ----------
-    napari_viewer
-        The viewer whose layers are written. napari finds this parameter by its name.
-    """
+    """Write layers as a multiscale OME-NGFF image. napari finds `napari_viewer` by its name."""
 
     def __init__(self, napari_viewer: Viewer) -> None:
         self._viewer = napari_viewer

@@ -34,18 +34,19 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     from napari_ome_ngff.plugin.save.remembered import recall
 
     form = recall(Form(target=path))
-    asked = alive(lambda: _preview(form, layer_data))
-    if asked.taken:
-        asked = _preview(_ask_to_replace(form, asked), layer_data)
-    if asked.request is None:
-        raise asked.problem or OmeNgffError("Nothing was saved.")
+    planned = alive(lambda: _preview(form, layer_data))  # holds the model of what will be written
+    if planned.taken:
+        planned = _preview(_ask_to_replace(form, planned), layer_data)
+    if planned.request is None:
+        raise planned.problem or OmeNgffError("Nothing was saved.")
     from napari_ome_ngff.plugin.save.request import write
 
     cancelled, begun = Event(), time.monotonic()
-    name = short(os.path.basename(asked.request.target))
-    outcome = run_steps(write(asked.request, asked.places, cancelled), cancelled, f"Saving {name}")
-    if asked.notes and outcome.paths:
-        notify.warn("\n".join(asked.notes))
+    name = short(os.path.basename(planned.request.target))
+    # Creates what was modelled beside the target, fills it, and gives it its name.
+    outcome = run_steps(write(planned.request, planned.places, cancelled), cancelled, f"Saving {name}")
+    if planned.notes and outcome.paths:
+        notify.warn("\n".join(planned.notes))
     if outcome.paths:
         notify.inform(saved(outcome.paths, outcome.size, time.monotonic() - begun))
         _refresh_stale_layers(outcome.folders)
@@ -62,11 +63,11 @@ def _preview(form: Form, layer_data: Sequence[LayerData]) -> Preview:
     return preview(form, layer_data)
 
 
-def _ask_to_replace(form: Form, asked: Preview) -> Form:
+def _ask_to_replace(form: Form, planned: Preview) -> Form:
     """Ask for permission to replace what is there; TargetError without a user, CancelledError if refused."""
     from napari_ome_ngff.plugin.save.progress import can_ask, confirm
 
-    problem = asked.problem or OmeNgffError("Nothing was saved.")
+    problem = planned.problem or OmeNgffError("Nothing was saved.")
     if not can_ask():
         raise problem
     question = f"{problem.summary} Replace it?"

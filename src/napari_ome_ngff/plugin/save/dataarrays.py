@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ome_ngff.coordinates import axis_coordinates
 from napari_ome_ngff.metadata.nouns import Axis, ScaleTranslation
 
 if TYPE_CHECKING:
@@ -20,14 +21,7 @@ def to_dataarray(data: Any, axes: Sequence[Axis], position: ScaleTranslation) ->
     from xarray import DataArray, Variable
 
     dims = tuple(axis.name for axis in axes)
-    coords = {}
-    for axis, size, scale, start in zip(axes, data.shape, position.scale, position.translation, strict=True):
-        attrs: dict[str, Any] = {"scale": scale}
-        if axis.unit is not None:
-            attrs["units"] = axis.unit
-        if axis.type is not None:
-            attrs["type"] = axis.type
-        coords[axis.name] = Variable((axis.name,), start + scale * np.arange(size, dtype=np.float64), attrs)
+    coords = axis_coordinates(axes, position, data.shape)
     if isinstance(data, DataArray):
         plain = data.drop_vars(list(data.coords)).rename(dict(zip(data.dims, dims, strict=True)))
         return plain.assign_coords(coords)

@@ -1,6 +1,9 @@
-"""A save without a window, as the dock widget and the writer make it: form and layers -> plan -> images.
+"""A save without a window: what the dock widget and the writer both do. No Qt, no napari.
 
-`preview` models what would be written, `write` creates it and fills it. No Qt, no napari.
+`preview`: form and layers -> model -> what is shown. The plans hold the model, the one that
+:func:`napari_ome_ngff.model_multiscale_group` returns for the same sources. `write`: the empty arrays of that
+model are created as by :func:`napari_ome_ngff.create_multiscale_group`, beside the target; they are filled;
+then the image gets its name.
 """
 
 from __future__ import annotations
@@ -89,7 +92,7 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
 
 
 def plan(place: Destination, options: StorageOptions) -> WritePlan:
-    """Plan what would be written to one place. No pixel is read, and the target may be taken."""
+    """Model and plan what would be written to one place. No pixel is read; the target may be taken."""
     from napari_ome_ngff.writing.labels import plan_labels
     from napari_ome_ngff.writing.write import plan_hierarchy
 
@@ -173,7 +176,7 @@ def _check_free(place: Destination, request: Request) -> None:
 def start_writing(
     place: Destination, options: StorageOptions, *, overwrite: bool = False, verify: bool = False
 ) -> Writing:
-    """Check one place and return its save, all or nothing; label images get the version of their image.
+    """Check one place, and return its save: create, fill, publish. Label images get their image's version.
 
     Label images that the layers were opened from are replaced without `overwrite`.
     """
