@@ -22,8 +22,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +38,6 @@ HAS_NAPARI = all(importlib.util.find_spec(name) for name in ("napari", "qtpy", "
 LEFT_OUT = pytest.StashKey[list[str]]()
 """Where the names of test modules that were not collected are kept for the summary."""
 
-
-STATE = (
-    "napari_ome_ngff.storage.pixels.process_state:reset",
-    "napari_ome_ngff.storage.pixels.chunk_cache:shared_cache.cache_clear",
-    "napari_ome_ngff.storage.pixels.failed_chunks:shared_failures.cache_clear",
-    "napari_ome_ngff.plugin.notify:watch_failures.cache_clear",
-)
-"""What forgets the state of the process, by module: each is called where its module is loaded."""
 
 DEFERRED_DELETE = 52
 """Qt's number of the events that delete widgets later."""
@@ -182,11 +172,8 @@ def _process_as_new() -> Iterator[None]:
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):  # it would tell the next test of failures of this one
             thread.cancel()
-    for name in STATE:
-        module, _, function = name.partition(":")
-        if module in sys.modules:
-            with suppress(AttributeError):  # the state moves into one module, which may have it already
-                attrgetter(function)(sys.modules[module])()
+    if process_state := sys.modules.get("napari_ome_ngff.storage.pixels.process_state"):
+        process_state.reset()
     if remembered := sys.modules.get("napari_ome_ngff.plugin.save.remembered"):
         remembered.remember(remembered.Form(target=""))
     if notifications := sys.modules.get("napari.utils.notifications"):

@@ -25,9 +25,9 @@ from napari_ome_ngff.storage.pixels.array_wrap import (
     ZarrArrayWrapper,
     resolve_wrapper,
 )
-from napari_ome_ngff.storage.pixels.chunk_cache import shared_cache
 from napari_ome_ngff.storage.pixels.dask_array import plan_blocks
 from napari_ome_ngff.storage.pixels.indexing import compose
+from napari_ome_ngff.storage.pixels.process_state import shared_cache
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.places.location import location_of

@@ -17,7 +17,7 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 from napari_ome_ngff import DaskArrayWrapper
 from napari_ome_ngff.errors import OptionError, StorageError
-from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache, shared_cache
+from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.failed_chunks import (
     FIRST_WAIT,
     LONGEST_WAIT,
@@ -25,8 +25,8 @@ from napari_ome_ngff.storage.pixels.failed_chunks import (
     MAX_CHUNKS,
     Failure,
     Failures,
-    shared_failures,
 )
+from napari_ome_ngff.storage.pixels.process_state import shared_cache, shared_failures
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from tests.storage.test_source import VALUES, make
 

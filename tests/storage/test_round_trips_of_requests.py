@@ -71,7 +71,7 @@ def served(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
     However many are ready are sent at once; that no more than 128 are under way is another law.
     """
-    monkeypatch.setattr(requests, "_MAX_REQUESTS", 10_000)
+    monkeypatch.setattr(requests, "_MAX_DOCUMENTS", 10_000)
     with Web(folder, gate=0.15) as web:
         yield web
 

@@ -19,7 +19,7 @@ from zarr.storage import LocalStore
 
 from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff
 from napari_ome_ngff.plugin.save.from_layers import from_layers
-from napari_ome_ngff.storage.pixels.chunk_cache import shared_cache
+from napari_ome_ngff.storage.pixels.process_state import shared_cache
 from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
 from napari_ome_ngff.writing.engine import cascade
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource

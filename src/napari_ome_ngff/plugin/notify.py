@@ -18,7 +18,7 @@ from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.storage.places.location import group_location
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.storage.pixels.failed_chunks import Failure
+    from napari_ome_ngff.storage.pixels.failed_chunks import Failure, Failures
 
 BUNDLE_SECONDS = 0.5
 """How long to wait for failures of other arrays before the user is notified."""
@@ -127,12 +127,16 @@ def failure_text(failures: list[Failure]) -> str:
     return text
 
 
-@functools.cache
 def watch_failures() -> None:
     """Tell the user from now on of chunks that could not be read. Calling it again does nothing."""
-    from napari_ome_ngff.storage.pixels.failed_chunks import shared_failures
+    from napari_ome_ngff.storage.pixels.process_state import shared_failures
 
-    shared_failures().subscribe(FailureNotes())
+    _watch(shared_failures())
+
+
+@functools.lru_cache(maxsize=1)
+def _watch(failures: Failures) -> None:
+    failures.subscribe(FailureNotes())
 
 
 def _once_visible(show: Callable[[str], None], message: str, tries: int = SHOW_TRIES) -> None:

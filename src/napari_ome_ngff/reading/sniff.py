@@ -6,18 +6,22 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from napari_ome_ngff.storage.places.location import (
-    _DAMAGED,
-    _MAX_LEVEL_DEPTH,
-    _OURS,
-    DOCUMENTS,
-    group_location,
-    is_url,
-    is_zip,
-    local_path,
+from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, says_array
+
+_MAX_LEVEL_DEPTH = 3  # folders in a level's path, such as "scale0/image"
+
+
+_DAMAGED = MappingProxyType({"damaged": True})
+
+
+# Keys of OME-NGFF metadata. They only tell, without importing anything, that a folder is worth opening.
+_OURS = frozenset(
+    {"ome", "multiscales", "plate", "well", "labels", "bioformats2raw.layout", "scene", "series"}
 )
 
 
@@ -69,7 +73,8 @@ def _read_node(folder: Path) -> tuple[str, dict[str, Any]]:
     """Return "group", "array", "damaged" or "" for a folder, and its OME-NGFF attributes in one layer."""
     document = _read_json(folder / "zarr.json")
     if document is not None:
-        kind, attributes = str(document.get("node_type", "group")), document.get("attributes")
+        kind, attributes = "array" if says_array(document) else "group", document.get("attributes")
+        kind = "damaged" if document == _DAMAGED else kind
     elif (folder / ".zarray").is_file():
         return "array", {}
     else:

@@ -8,7 +8,8 @@ import stat
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.storage.places.keys import for_each
+from napari_ome_ngff.storage.places.requests import for_each
+from napari_ome_ngff.storage.places.store_kind import local_folder
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -41,13 +42,6 @@ def same_objects(source: Store, target: Store, pairs: Sequence[Pair], *, at_once
     if folders is None:
         return for_each(pairs, lambda pair: _is_same_key(source, target, pair), at_once=at_once)
     return [_is_same_file(one, other) for one, other in _paths(pairs, *folders)]
-
-
-def local_folder(store: object) -> str | None:
-    """Return the folder that a store is, or None if it is anything else."""
-    from zarr.storage import LocalStore
-
-    return str(store.root) if type(store) is LocalStore else None  # a derived class may read in its own way
 
 
 def _local_folders(source: Store, target: Store) -> tuple[str, str] | None:

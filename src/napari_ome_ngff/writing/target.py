@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.places.location import group_location, is_url, local_path, store_location
+from napari_ome_ngff.storage.places.store_kind import store_kind
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -38,7 +39,7 @@ def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
     if isinstance(store, str | os.PathLike):
         text = local_path(os.fspath(store))
         return None if is_url(text) else Path(os.path.realpath(Path(text).expanduser()))
-    if type(store).__name__ == "LocalStore":
+    if store_kind(store) == "folder":
         if store.read_only:
             raise StorageError("The store is read-only.", where=store_location(store))
         return Path(os.path.realpath(store_location(store)))
@@ -63,10 +64,11 @@ def as_store(store: Any) -> Store:
         from napari_ome_ngff.storage.places.upload_store import upload_store
 
         return upload_store(group_location(os.fspath(store)), dict(os.environ))
-    if type(store).__name__ == "ObjectStore":
+    if store_kind(store) == "object":
         from napari_ome_ngff.storage.places.upload_store import UploadStore
 
-        return UploadStore(store.store, read_only=store.read_only)
+        if not isinstance(store, UploadStore):
+            return UploadStore(store.store, read_only=store.read_only)
     result: Store = store
     return result
 

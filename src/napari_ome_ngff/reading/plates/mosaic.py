@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError
-from napari_ome_ngff.storage.pixels.failed_chunks import shared_failures
-from napari_ome_ngff.storage.pixels.indexing import Axis, Pick, compose, whole
+from napari_ome_ngff.storage.pixels.indexing import IndexedSource, Pick, whole
+from napari_ome_ngff.storage.pixels.process_state import shared_failures
 from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ MAX_THREADS = 4
 """The same where arrays are local."""
 
 
-class MosaicSource:
+class MosaicSource(IndexedSource):
     """Arrays side by side, read as one: a `Source` for lazy arrays. Where there is no array, values are 0.
 
     `shape` is that of the whole, such as ``(c, y, x)``; `plane` are the positions of y and x; `unit` is what
@@ -175,27 +175,12 @@ class MosaicSource:
         self._board = Board(hierarchy, tuple(patches), ndim=len(shape), plane=plane, make=make)
         self._dtype = np.dtype(dtype)
         self._unit = tuple(max(1, n) for n in unit)
-        self._view: tuple[Axis, ...] = whole(shape)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the part that is taken."""
-        return tuple(len(axis) for axis in self._view if isinstance(axis, range))
+        self._view = whole(shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
         return self._dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes that are left."""
-        return len(self.shape)
-
-    @property
-    def axes(self) -> tuple[Axis, ...]:
-        """What is taken along each axis of the whole."""
-        return self._view
 
     @property
     def unit(self) -> tuple[int, ...]:
@@ -208,34 +193,6 @@ class MosaicSource:
         root = self._board.hierarchy.location.rstrip("/")
         return frozenset(f"{root}/{patch.path}" for patch in self._board.patches)
 
-    def view(self, index: object) -> MosaicSource:
-        """Take a part by integers, slices and an ellipsis, without reading anything."""
-        taken = compose(self._view, index)
-        if any(isinstance(axis, np.ndarray) for axis in taken):
-            raise IndexError("a view is taken with integers and slices only")
-        part = object.__new__(MosaicSource)
-        part.__dict__.update(self.__dict__)
-        part._view = tuple(axis for axis in taken if not isinstance(axis, np.ndarray))
-        return part
-
-    def __getitem__(self, index: object) -> Any:
-        """Read a part: only the arrays that it cuts, at once. Lists and masks are allowed."""
-        taken = compose(self._view, index)
-        picks = [range(axis, axis + 1) if isinstance(axis, int) else axis for axis in taken]
-        shape = tuple(len(axis) for axis in taken if not isinstance(axis, int))
-        values = np.zeros([len(pick) for pick in picks], self.dtype)
-        if values.size:
-            self._paste(picks, values)
-        values = values.reshape(shape)
-        return values if shape or index == () or index is Ellipsis else values[()]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        values = np.asarray(self[...])
-        return values if dtype is None else values.astype(dtype, copy=False)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
     def __repr__(self) -> str:
         count = len(self._board.patches)
         return f"<MosaicSource of {count} arrays in {self._board.hierarchy.location} shape={self.shape}>"
@@ -243,8 +200,9 @@ class MosaicSource:
     def __dask_tokenize__(self) -> tuple[object, ...]:
         return (self._board.identity, str(self._view))
 
-    def _paste(self, picks: Sequence[Pick], values: np.ndarray[Any, Any]) -> None:
-        """Read what is asked for of each array into its place."""
+    def _read(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
+        """Read what is asked for of each array that it cuts into its place, at once."""
+        values = np.zeros([len(pick) for pick in picks], self.dtype)
         board, (y, x) = self._board, self._board.plane
         parts: dict[tuple[int, int, int], tuple[Any, Any] | None] = {}
 
@@ -275,9 +233,10 @@ class MosaicSource:
         if len(jobs) < 2:
             for job in jobs:
                 run(job)
-            return
+            return values
         with ThreadPoolExecutor(min(workers, len(jobs))) as pool:
             list(pool.map(run, jobs))
+        return values
 
 
 def _positions(part: Any) -> Any:

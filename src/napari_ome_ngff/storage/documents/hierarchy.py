@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.storage.documents import json_documents
 from napari_ome_ngff.storage.places.location import join, store_location
-from napari_ome_ngff.storage.places.requests import fetch, is_cheap
+from napari_ome_ngff.storage.places.node_documents import GROUP_DOCUMENTS
+from napari_ome_ngff.storage.places.requests import fetch
+from napari_ome_ngff.storage.places.store_kind import is_cheap
 from napari_ome_ngff.storage.places.stores import folders, nothing_found, stores_of
 
 if TYPE_CHECKING:
@@ -17,38 +19,14 @@ if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
 
-_ROOT = ("zarr.json", ".zgroup", ".zattrs")
-
-
-_AHEAD = ("zarr.json", ".zattrs")
+_AHEAD = ("zarr.json", ".zattrs")  # asked for before the Zarr format is known
 
 
 class Table:
-    """What the documents of a store hold, by key.
+    """The documents of a store, by key: a JSON object, None where there is nothing, or the error that came.
 
-    Parameters
-    ----------
-    store
-        Where they are.
-
-    Attributes
-    ----------
-    store : Store
-        The same.
-    zarr_format : int
-        2 or 3: which documents are asked for.
-    documents : dict
-        Key to the document, to None where there is nothing, or to the error that came instead.
-    arrays : dict
-        Identity of an array's document to an array that was made from it.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> table = Table(zarr.group(store=zarr.storage.MemoryStore(), attributes={"a": 1}).store)
-    >>> table.find_root("", ["labels"])
-    >>> table.documents["zarr.json"]["attributes"], table.documents["labels/zarr.json"]
-    ({'a': 1}, None)
+    `zarr_format` (2 or 3) is that of the documents that are asked for; `arrays` has, by the identity of an
+    array's document, an array that was made from it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -58,35 +36,23 @@ class Table:
         self.arrays: dict[int, zarr.Array[Any]] = {}
 
     def fetch(self, keys: Iterable[str]) -> None:
-        """Fetch, in one round trip, those documents that are not known yet.
-
-        Parameters
-        ----------
-        keys
-            Complete keys.
-        """
+        """Fetch, in one round trip, those documents that are not in the table yet."""
         root = store_location(self.store).rstrip("/")
-        known: dict[bytes, json_documents.Document | OmeNgffError] = {}
+        parsed: dict[bytes, json_documents.Document | OmeNgffError] = {}
         for key, content in fetch(self.store, [key for key in keys if key not in self.documents]).items():
-            found: json_documents.Document | OmeNgffError | None
+            document: json_documents.Document | OmeNgffError | None
             if not isinstance(content, bytes):
-                found = content
-            elif content in known:  # the fields of a plate are mostly described in the same words
-                found = known[content]
-            else:
-                found = known[content] = _parsed(content, f"{root}/{key}")
-            self.documents[key] = found
-            if key.endswith("zarr.json") and isinstance(found, dict):
-                self._take_consolidated(key.rpartition("/")[0], found.get("consolidated_metadata"))
+                document = content
+            else:  # the fields of a plate are mostly described in the same words
+                if content not in parsed:
+                    parsed[content] = _parsed(content, f"{root}/{key}")
+                document = parsed[content]
+            self.documents[key] = document
+            if key.endswith("zarr.json") and isinstance(document, dict):
+                self._take_consolidated(key.rpartition("/")[0], document.get("consolidated_metadata"))
 
     def take_group(self, group: zarr.Group) -> None:
-        """Take what a group object knows already.
-
-        Parameters
-        ----------
-        group
-            A group in the same store.
-        """
+        """Take what a group of the same store knows already."""
         self.zarr_format = group.metadata.zarr_format
         attributes, metadata = group.attrs.asdict(), group.metadata.to_dict()
         if self.zarr_format == 3:
@@ -102,37 +68,24 @@ class Table:
             self.documents[join(group.path, ".zarray")] = None
 
     def find_root(self, path: str, ahead: Iterable[str]) -> None:
-        """Fetch the first documents, in both Zarr formats, and find out which one it is.
+        """Fetch the first documents of a group, in both Zarr formats, and find out which one it is.
 
-        Parameters
-        ----------
-        path
-            Complete path of the group.
-        ahead
-            Complete paths of groups that are asked for in the same round trip.
-
-        Raises
-        ------
-        NotOmeNgffError
-            If there is no group.
-        MetadataError
-            If its document is damaged.
-        StorageError
-            If it cannot be read.
+        The documents of the groups `ahead` are asked for in the same round trip. NotOmeNgffError if there is
+        no group.
         """
         where = "/".join(part for part in (store_location(self.store).rstrip("/"), path) if part)
-        keys = [join(path, name) for name in _ROOT]
+        keys = [join(path, name) for name in GROUP_DOCUMENTS]
         self.fetch([*keys, *(join(folder, name) for folder in ahead for name in _AHEAD)])
-        new, old, attributes = (self.documents[key] for key in keys)
+        new, attributes, old = (self.documents[key] for key in keys)
         if isinstance(new, dict):
             if json_documents.is_array(new, where=where):
-                raise is_array(where)
+                raise array_not_group(where)
             return
-        errors = [found for found in (new, old, attributes) if isinstance(found, OmeNgffError)]
+        errors = [one for one in (new, old, attributes) if isinstance(one, OmeNgffError)]
         if not isinstance(old, dict) and not errors:
             self.fetch([join(path, ".zarray")])
             if isinstance(self.documents[join(path, ".zarray")], dict):
-                raise is_array(where)
+                raise array_not_group(where)
         # A damaged zarr.json beside sound documents of Zarr v2 is left aside.
         if isinstance(old, dict) or (isinstance(attributes, dict) and not errors):
             self.zarr_format = 2
@@ -151,19 +104,8 @@ class Table:
                 self.documents.setdefault(key, document)
 
 
-def is_array(where: str) -> NotOmeNgffError:
-    """Return the error for an array in the place of a group.
-
-    Parameters
-    ----------
-    where
-        Path or URL of it.
-
-    Returns
-    -------
-    NotOmeNgffError
-        To be raised by the caller.
-    """
+def array_not_group(where: str) -> NotOmeNgffError:
+    """The error for an array in the place of a group."""
     return NotOmeNgffError(
         "This is a Zarr array, not a group.",
         where=where,
@@ -172,18 +114,7 @@ def is_array(where: str) -> NotOmeNgffError:
 
 
 def no_group(where: str) -> NotOmeNgffError:
-    """Return the error for a place without a group.
-
-    Parameters
-    ----------
-    where
-        Path or URL of it.
-
-    Returns
-    -------
-    NotOmeNgffError
-        To be raised by the caller.
-    """
+    """The error for a place without a group."""
     return NotOmeNgffError(
         "There is no Zarr group at this place.",
         where=where,
@@ -200,31 +131,11 @@ def _parsed(content: bytes, where: str) -> json_documents.Document | OmeNgffErro
 
 
 class Hierarchy:
-    """A Zarr hierarchy known by its metadata documents.
+    """A Zarr group and what is below it, known by metadata documents that are fetched together, each once.
 
-    Documents are fetched together, each at most once, and arrays are built from them without further
-    requests. Paths are relative to the group that was opened; one that leads out of it is refused with a
-    :class:`~napari_ome_ngff.errors.MetadataError`. What changes in the store later is not seen.
-
-    Parameters
-    ----------
-    table
-        The documents, shared with hierarchies of groups below.
-    path
-        Path of the group in the store.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> store = zarr.storage.MemoryStore()
-    >>> _ = zarr.create_array(store, name="labels/cells/0", shape=(4, 6), dtype="uint8")
-    >>> hierarchy = open_hierarchy(store)
-    >>> hierarchy.shape("labels/cells/0")
-    (4, 6)
-    >>> hierarchy.below("labels").attributes("cells"), hierarchy.attributes("labels/nuclei")
-    ({}, None)
-    >>> hierarchy.children("labels")
-    ('cells',)
+    Arrays are built from them without further requests. Paths are relative to the group; one that leads out
+    of it is refused with a MetadataError. What changes in the store later is not seen. All methods raise
+    MetadataError for a damaged document, and StorageError for one that is out of reach.
     """
 
     def __init__(self, table: Table, path: str) -> None:
@@ -248,14 +159,10 @@ class Hierarchy:
         return self._where(self.path)
 
     def fetch(self, paths: Iterable[str], *, groups: bool = False) -> None:
-        """Fetch the documents of several groups and arrays in one round trip; nothing that is known.
+        """Fetch the documents of several groups and arrays in one round trip, but none that is known.
 
-        Parameters
-        ----------
-        paths
-            Relative to the group. One that leads out of it is passed over here and refused when it is used.
-        groups
-            Whether all of them are groups: in Zarr v2 these need half as many requests.
+        A path that leads out of the group is passed over here and refused when it is used. With `groups`, all
+        are groups: in Zarr v2 these need half as many requests.
         """
         wanted = []
         for path in paths:
@@ -266,25 +173,9 @@ class Hierarchy:
         self._table.fetch(join(path, name) for path in wanted for name in self._names(groups=groups))
 
     def attributes(self, path: str = "") -> dict[str, Any] | None:
-        """Return the attributes of a group.
+        """The attributes of a group, not to be changed; None if there is nothing, an array, or no metadata.
 
-        Parameters
-        ----------
-        path
-            Of the group.
-
-        Returns
-        -------
-        dict or None
-            Not to be changed. None if there is no group: nothing, an array, or a folder without metadata. (A
-            Zarr v2 group below the root that has no attributes is not looked for on a server.)
-
-        Raises
-        ------
-        MetadataError
-            If its document is damaged.
-        StorageError
-            If it is out of reach.
+        A Zarr v2 group below the root that has no attributes is not looked for on a server.
         """
         full = self._full(path)
         where = self._where(full)
@@ -299,25 +190,7 @@ class Hierarchy:
         return {} if attributes is None and self._known(full, ".zgroup") else attributes
 
     def array(self, path: str) -> zarr.Array[Any] | None:
-        """Return an array.
-
-        Parameters
-        ----------
-        path
-            Of the array.
-
-        Returns
-        -------
-        zarr.Array or None
-            Read-only. None if there is no array.
-
-        Raises
-        ------
-        MetadataError
-            If its document is damaged, or no array can be as it says.
-        StorageError
-            If it is out of reach.
-        """
+        """An array, read-only; None if there is none."""
         full = self._full(path)
         document = self._array_document(full)
         if document is None:
@@ -328,53 +201,22 @@ class Hierarchy:
         else:
             attributes = self._known(full, ".zattrs") or {}
         # Equal documents of one round trip are one object: hundreds of fields differ in their place alone.
-        known = self._table.arrays.get(id(document)) if not attributes else None
-        array = json_documents.build_array(self.store, full, document, attributes, where=where, alike=known)
+        twin = self._table.arrays.get(id(document)) if not attributes else None
+        array = json_documents.build_array(self.store, full, document, attributes, where=where, twin=twin)
         if not attributes:
             self._table.arrays[id(document)] = array
         return array
 
     def shape(self, path: str) -> tuple[int, ...] | None:
-        """Return the shape of an array, without building it.
-
-        Parameters
-        ----------
-        path
-            Of the array.
-
-        Returns
-        -------
-        tuple of int or None
-            None if there is no array.
-
-        Raises
-        ------
-        MetadataError, StorageError
-            As for `array`.
-        """
+        """The shape of an array, without building it; None if there is none."""
         full = self._full(path)
         document = self._array_document(full)
         return None if document is None else json_documents.shape_of(document, where=self._where(full))
 
     def group(self, path: str = "") -> zarr.Group:
-        """Return a group as Zarr's own object.
+        """A group as Zarr's object, read-only unless the hierarchy was made from a group.
 
-        Parameters
-        ----------
-        path
-            Of the group.
-
-        Returns
-        -------
-        zarr.Group
-            Read-only, unless the hierarchy was made from a group.
-
-        Raises
-        ------
-        NotOmeNgffError
-            If there is no group.
-        MetadataError, StorageError
-            As for `attributes`.
+        NotOmeNgffError if there is none.
         """
         attributes = self.attributes(path)
         full = self._full(path)
@@ -386,33 +228,11 @@ class Hierarchy:
         )
 
     def children(self, path: str = "") -> tuple[str, ...] | None:
-        """Return the names of the folders below a group, where that costs no request.
-
-        Parameters
-        ----------
-        path
-            Of the group.
-
-        Returns
-        -------
-        tuple of str or None
-            In alphabetical order; None where listing takes requests, or may be impossible.
-        """
+        """Names of the folders below a group, sorted; None where listing takes requests."""
         return folders(self.store, self._full(path))
 
     def below(self, path: str) -> Hierarchy:
-        """Return the same documents as seen from a group below.
-
-        Parameters
-        ----------
-        path
-            Of the group.
-
-        Returns
-        -------
-        Hierarchy
-            What one of them fetches the other one knows.
-        """
+        """The same documents as seen from a group below: what one of them fetches the other one knows."""
         return Hierarchy(self._table, self._full(path))
 
     def __repr__(self) -> str:
@@ -438,17 +258,17 @@ class Hierarchy:
         return document if is_array else None
 
     def _get(self, full: str, name: str) -> json_documents.Document | None:
-        """Return a document, fetched now if it must be, with those that belong to it."""
+        """A document, fetched now if it must be, with those that belong to it."""
         if join(full, name) not in self._table.documents:
             self._table.fetch(join(full, each) for each in self._names(groups=False))
-        found = self._table.documents.get(join(full, name))
-        if isinstance(found, OmeNgffError):
-            raise found
-        return found
+        document = self._table.documents.get(join(full, name))
+        if isinstance(document, OmeNgffError):
+            raise document
+        return document
 
     def _known(self, full: str, name: str) -> json_documents.Document | None:
-        found = self._table.documents.get(join(full, name))
-        return found if isinstance(found, dict) else None
+        document = self._table.documents.get(join(full, name))
+        return document if isinstance(document, dict) else None
 
 
 def open_hierarchy(
@@ -456,34 +276,8 @@ def open_hierarchy(
 ) -> Hierarchy:
     """Open a group by its metadata documents, in one round trip.
 
-    Parameters
-    ----------
-    location
-        A folder, a ``.zip`` or ``.ozx`` file (also with one folder inside), an ``http``, ``https``, ``s3``,
-        ``gs`` or ``az`` address, a Zarr store, or a group.
-    ahead
-        Paths of groups that are likely to be needed: asked for in the same round trip.
-
-    Returns
-    -------
-    Hierarchy
-        Read-only, unless a group was given.
-
-    Raises
-    ------
-    StorageError
-        If there is nothing, or it cannot be reached or read.
-    NotOmeNgffError
-        If there is something, but not a Zarr group.
-    MetadataError
-        If the group's own document is damaged.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> group = zarr.group(store=zarr.storage.MemoryStore(), attributes={"ome": {"version": "0.5"}})
-    >>> open_hierarchy(group).attributes()
-    {'ome': {'version': '0.5'}}
+    A location is whatever `stores_of` takes; the groups `ahead` are asked for in the same round trip.
+    StorageError if there is nothing, NotOmeNgffError if there is something, but no group.
     """
     import zarr
 

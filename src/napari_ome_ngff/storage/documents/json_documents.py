@@ -1,4 +1,4 @@
-"""What a Zarr metadata document says: JSON checked before anything is built from it."""
+"""Zarr metadata documents: their JSON is checked before arrays and groups are built from it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import MetadataError
+from napari_ome_ngff.storage.places.node_documents import says_array
 
 if TYPE_CHECKING:
     import zarr
@@ -27,30 +28,7 @@ _MAX_VALUES = 10**17  # per array: more than any storage holds, and far from whe
 
 
 def normalised(path: str, *, where: str) -> str:
-    """Return a path inside a hierarchy without empty parts.
-
-    Parameters
-    ----------
-    path
-        Relative to a group; anyone may have written it.
-    where
-        Location of the group.
-
-    Returns
-    -------
-    str
-        Parts joined by single slashes; "" for the group itself.
-
-    Raises
-    ------
-    MetadataError
-        If the path is absolute or leads upwards: nothing outside the hierarchy is read.
-
-    Examples
-    --------
-    >>> normalised("./labels//cells/", where="")
-    'labels/cells'
-    """
+    """A path inside the hierarchy of a group without empty parts; MetadataError if it leads out of it."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     outside = path.startswith(("/", "\\")) or os.path.isabs(path) or os.path.splitdrive(path)[0]
     if outside or ".." in re.split(r"[/\\]", path):
@@ -65,30 +43,7 @@ def normalised(path: str, *, where: str) -> str:
 
 
 def parse(content: bytes, *, where: str) -> Document:
-    """Return what a metadata document holds.
-
-    Parameters
-    ----------
-    content
-        Bytes of the document.
-    where
-        Path or URL of the document.
-
-    Returns
-    -------
-    dict
-        Its JSON object.
-
-    Raises
-    ------
-    MetadataError
-        If the bytes are no JSON object: cut off, not text, nested too deeply.
-
-    Examples
-    --------
-    >>> parse(b'{"zarr_format": 2}', where="")
-    {'zarr_format': 2}
-    """
+    """The JSON object of a document; MetadataError if it is none: cut off, not text, nested too deeply."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:  # of UTF-8 and of JSON; thousands of brackets
@@ -99,20 +54,7 @@ def parse(content: bytes, *, where: str) -> Document:
 
 
 def damaged(where: str, found: str) -> MetadataError:
-    """Return the error for a document that cannot be understood.
-
-    Parameters
-    ----------
-    where
-        Path or URL of the document, or of the group or array that it describes.
-    found
-        What is wrong with it.
-
-    Returns
-    -------
-    MetadataError
-        To be raised by the caller.
-    """
+    """The error for a document that cannot be understood."""
     return MetadataError(
         "The Zarr metadata are damaged.",
         where=where,
@@ -122,83 +64,24 @@ def damaged(where: str, found: str) -> MetadataError:
 
 
 def attributes_of(document: Document, *, where: str) -> Document:
-    """Return the attributes in a ``zarr.json``.
-
-    Parameters
-    ----------
-    document
-        A parsed ``zarr.json``.
-    where
-        Path or URL of it.
-
-    Returns
-    -------
-    dict
-        Empty if there are none.
-
-    Raises
-    ------
-    MetadataError
-        If they are no JSON object.
-    """
-    found = document.get("attributes")
-    if found is not None and not isinstance(found, dict):
-        raise damaged(where, f"attributes: a JSON {type(found).__name__}")
-    return found or {}
+    """The attributes in a ``zarr.json``; MetadataError if they are no JSON object."""
+    attributes = document.get("attributes")
+    if attributes is not None and not isinstance(attributes, dict):
+        raise damaged(where, f"attributes: a JSON {type(attributes).__name__}")
+    return attributes or {}
 
 
 def is_array(document: Document, *, where: str) -> bool:
-    """Tell whether a ``zarr.json`` describes an array rather than a group.
-
-    Parameters
-    ----------
-    document
-        A parsed ``zarr.json``.
-    where
-        Path or URL of it.
-
-    Returns
-    -------
-    bool
-        False for a group. Without a ``node_type`` whatever has a shape is an array.
-
-    Raises
-    ------
-    MetadataError
-        If it is neither, or of another Zarr format than 3.
-    """
-    kind = document.get("node_type", "array" if "shape" in document else "group")
+    """Whether a ``zarr.json`` describes an array; MetadataError if neither that nor a group of Zarr v3."""
+    kind = document.get("node_type", "group")
     version = document.get("zarr_format", 3)
     if kind not in ("array", "group") or version != 3 or isinstance(version, bool):
         raise damaged(where, f"zarr_format: {version!r}, node_type: {kind!r}")
-    return bool(kind == "array")
+    return says_array(document)
 
 
 def shape_of(document: Document, *, where: str) -> tuple[int, ...]:
-    """Return the shape that an array's document says, if an array can have it.
-
-    Parameters
-    ----------
-    document
-        A parsed ``zarr.json`` or ``.zarray`` of an array.
-    where
-        Path or URL of it.
-
-    Returns
-    -------
-    tuple of int
-        One length per dimension.
-
-    Raises
-    ------
-    MetadataError
-        If it is no list of lengths, or larger than any array can be.
-
-    Examples
-    --------
-    >>> shape_of({"shape": [4, 6]}, where="")
-    (4, 6)
-    """
+    """The shape in an array's document; MetadataError unless an array can have it."""
     shape = document.get("shape")
     if not isinstance(shape, list | tuple):
         raise damaged(where, f"shape: {shape!r}")
@@ -218,48 +101,26 @@ def build_array(
     attributes: Mapping[str, Any],
     *,
     where: str,
-    alike: zarr.Array[Any] | None = None,
+    twin: zarr.Array[Any] | None = None,
 ) -> zarr.Array[Any]:
-    """Return the Zarr array that a document describes, without asking the store for anything.
+    """The Zarr array that a document describes, as read-only as the store; no request is made.
 
-    Parameters
-    ----------
-    store, path
-        Where the array is.
-    document
-        A parsed ``zarr.json`` or ``.zarray``; it is not changed.
-    attributes
-        The array's attributes.
-    where
-        Path or URL of the array.
-    alike
-        An array that was made from the same document and attributes: what it knows is used again.
-
-    Returns
-    -------
-    zarr.Array
-        As read-only as the store.
-
-    Raises
-    ------
-    MetadataError
-        If the document is damaged, or needs a codec that is not there.
+    `twin` is an array that was made from the same document and attributes: its metadata are used again.
+    MetadataError if the document is damaged, or needs a codec that is not installed.
     """
     import zarr
     from zarr.storage import StorePath
 
-    if alike is not None:
-        return zarr.Array(zarr.AsyncArray(metadata=alike.metadata, store_path=StorePath(store, path)))
+    if twin is not None:
+        return zarr.Array(zarr.AsyncArray(metadata=twin.metadata, store_path=StorePath(store, path)))
     shape_of(document, where=where)
-    own = {key: value for key, value in document.items() if key != "attributes"}
+    # Zarr changes what it is given.
+    fresh = copy.deepcopy({key: value for key, value in document.items() if key != "attributes"})
     try:
         with warnings.catch_warnings():
             # That a codec or a type is no part of Zarr's core concerns who writes, not who looks.
             warnings.simplefilter("ignore")
-            # Zarr changes what it is given.
-            return zarr.Array.from_dict(
-                StorePath(store, path), {**copy.deepcopy(own), "attributes": dict(attributes)}
-            )
+            return zarr.Array.from_dict(StorePath(store, path), {**fresh, "attributes": dict(attributes)})
     except Exception as error:  # zarr and codecs raise whatever they like
         raise damaged(where, f"{type(error).__name__}: {error}") from error
 
@@ -267,24 +128,7 @@ def build_array(
 def build_group(
     store: Store, path: str, zarr_format: int, attributes: Mapping[str, Any], consolidated: Any = None
 ) -> zarr.Group:
-    """Return a Zarr group without asking the store for anything.
-
-    Parameters
-    ----------
-    store, path
-        Where the group is.
-    zarr_format
-        2 or 3.
-    attributes
-        The group's attributes.
-    consolidated
-        The ``consolidated_metadata`` of its document, if any; left out if they are damaged.
-
-    Returns
-    -------
-    zarr.Group
-        As read-only as the store.
-    """
+    """A Zarr group, as read-only as the store; no request is made. Damaged `consolidated` are left out."""
     import zarr
     from zarr.storage import StorePath
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
@@ -11,33 +10,18 @@ from typing import Any
 import numpy as np
 
 MAX_BYTES = 512 * 2**20
-"""Bound of the cache that all sources share.
+"""Bound of the shared cache.
 
 Stepping through z needs the slab of chunks under the current plane: 128 MiB for chunks 64 deep under a plane
-of 1024x1024 of 16 bits, so that three channels of it fit with room for tiles; and it is a sixteenth of the
-memory of a small laptop.
+of 1024x1024 of 16 bits. Three channels of it fit; and it is a sixteenth of the memory of a small laptop.
 """
 
 
 class ChunkCache:
     """Least recently used decoded chunks, bounded in bytes, safe under threads.
 
-    An entry carries a stamp of what it was decoded from. It is only given back under an equal stamp, so that
-    a chunk that was rewritten since is decoded again.
-
-    Parameters
-    ----------
-    max_bytes
-        Bound of the bytes held.
-
-    Examples
-    --------
-    >>> cache = ChunkCache(max_bytes=100)
-    >>> cache.put([("a", 1, np.zeros(60, "uint8")), ("b", 1, np.ones(30, "uint8"))])
-    >>> [hit is not None for hit in cache.get([("a", 1), ("b", 2)])]
-    [True, False]
-    >>> cache.nbytes
-    60
+    An entry carries a stamp of what it was decoded from, and is only given back under an equal stamp: a chunk
+    that was written again is decoded again.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -52,39 +36,25 @@ class ChunkCache:
         return self._nbytes
 
     def get(self, wanted: Sequence[tuple[Hashable, object]]) -> list[np.ndarray[Any, Any] | None]:
-        """Return the chunks under `(key, stamp)` pairs.
-
-        Parameters
-        ----------
-        wanted
-            Key and present stamp of each chunk.
-
-        Returns
-        -------
-        list of numpy.ndarray or None
-            Read-only arrays, None for what is not there or is out of date.
-        """
-        found: list[np.ndarray[Any, Any] | None] = []
+        """The chunks under `(key, present stamp)` pairs, read-only; None for what is missing or stale."""
+        chunks: list[np.ndarray[Any, Any] | None] = []
         with self._lock:
             for key, stamp in wanted:
                 entry = self._entries.get(key)
                 if entry is None:
-                    found.append(None)
+                    chunks.append(None)
                 elif entry[0] is stamp or entry[0] == stamp:
                     self._entries.move_to_end(key)
-                    found.append(entry[1])
+                    chunks.append(entry[1])
                 else:
                     self._drop(key)
-                    found.append(None)
-        return found
+                    chunks.append(None)
+        return chunks
 
     def put(self, chunks: Iterable[tuple[Hashable, object, np.ndarray[Any, Any]]]) -> None:
-        """Keep chunks, and let go of the least recently used ones above the bound.
+        """Keep `(key, stamp, array)`, and let go of the least recently used above the bound.
 
-        Parameters
-        ----------
-        chunks
-            Key, stamp and array of each; the arrays belong to the cache from now on and become read-only.
+        The arrays belong to the cache from now on and become read-only.
         """
         with self._lock:
             for key, stamp, chunk in chunks:
@@ -108,20 +78,3 @@ class ChunkCache:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._nbytes -= entry[1].nbytes
-
-
-@functools.cache
-def shared_cache() -> ChunkCache:
-    """Return the cache that all sources of this process share.
-
-    Returns
-    -------
-    ChunkCache
-        Always the same one.
-
-    Examples
-    --------
-    >>> shared_cache() is shared_cache()
-    True
-    """
-    return ChunkCache()

@@ -1,6 +1,6 @@
-"""Plain codec chains, which nearly all images have: chunks are decoded, and encoded, without Zarr.
+"""How chunks are decoded and encoded: without Zarr where the chain of codecs is plain, as for most images.
 
-Zarr knows every chain, but goes through its event loop for each chunk. What is not plain is left to it.
+Zarr knows every chain, but goes through its event loop for each one. What is not plain is left to it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import gzip
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import google_crc32c
@@ -84,26 +84,34 @@ class ChunkFormat:
     dtype: np.dtype[Any]
     """As stored, byte order included."""
     order: Literal["C", "F"]
-    codecs: tuple[Any, ...]
-    """Codecs of numcodecs, in the order in which they encode."""
+    codecs: tuple[Any, ...] | None
+    """Codecs of numcodecs, in the order in which they encode; None if `pipeline` decodes."""
     fill: np.ndarray[Any, Any]
     """The fill value, without axes."""
     shard: ShardIndex | None = None
-    encodable: bool
+    encodable: bool = False
     """Whether chunks may be written without Zarr: then there is one codec at most."""
+    pipeline: Any = None
+    """A codec pipeline of Zarr, and the ``ArraySpec`` of a chunk, where the chain is not plain."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of a decoded chunk."""
         return math.prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def most_stored(self) -> int:
+        """Bytes that a stored chunk may have; filters may widen the type of the values."""
+        return (2 if self.codecs is not None else 32) * self.nbytes + 2**20
+
     def decode(self, data: bytes | None) -> np.ndarray[Any, Any]:
-        """The values of a chunk, read-only; of None (never written) the fill value.
+        """The values of a chunk, read-only; of None (never written) the fill value. Only if `codecs` is set.
 
         On damaged data a codec raises whatever it likes; too few or too many bytes are a ValueError.
         """
         if data is None:
             return np.broadcast_to(self.fill, self.shape)
+        assert self.codecs is not None
         nbytes = self.nbytes
         for number, codec in enumerate(reversed(self.codecs), 1):
             # What is compressed twice may have grown a little the first time.
@@ -114,11 +122,26 @@ class ChunkFormat:
             raise ValueError(f"the chunk holds {len(data)} bytes instead of {nbytes}")
         return np.frombuffer(data, self.dtype).reshape(self.shape, order=self.order)
 
+    def decode_by_zarr(self, data: Sequence[bytes | None]) -> list[np.ndarray[Any, Any] | Exception]:
+        """The values of many chunks in one call of Zarr, or why a chunk could not be decoded."""
+        from zarr.core.buffer import default_buffer_prototype
+        from zarr.core.sync import sync
+
+        pipeline, spec = self.pipeline
+        make = default_buffer_prototype().buffer.from_bytes
+        stored = [(make(one), spec) for one in data if one is not None]
+        try:
+            decoded = iter(sync(pipeline.decode(stored)))
+        except Exception as error:  # noqa: BLE001 (codecs raise whatever they like)
+            return [error] if len(data) == 1 else [self.decode_by_zarr([one])[0] for one in data]
+        empty = np.broadcast_to(self.fill, self.shape)
+        return [empty if one is None else next(decoded).as_numpy_array() for one in data]
+
 
 def chunk_format(array: zarr.Array[Any]) -> ChunkFormat | None:
-    """How chunks of an array are stored; None if its codecs are not plain.
+    """How chunks of an array are stored; None for what only an array of Zarr can tell.
 
-    Not plain are filters, transposed chunks, codecs of other packages and types that numpy has no bytes for.
+    The latter: types that numpy has no bytes for, grids of unequal chunks, and pipelines of other packages.
     """
     dtype = np.dtype(array.dtype)
     config = getattr(array, "config", None)  # since zarr 3.2
@@ -138,16 +161,10 @@ def _format_v2(
 ) -> ChunkFormat | None:
     codecs = () if metadata.compressor is None else (metadata.compressor,)
     names = {getattr(codec, "codec_id", None) for codec in codecs}
-    if metadata.filters or metadata.order not in ("C", "F") or not names <= _READ_V2:
-        return None
-    return ChunkFormat(
-        shape=tuple(array.chunks),
-        dtype=dtype,
-        order=metadata.order,
-        codecs=codecs,
-        fill=fill,
-        encodable=metadata.order == "C" and names <= _WRITTEN,
-    )
+    form = ChunkFormat(shape=tuple(array.chunks), dtype=dtype, order=metadata.order, codecs=codecs, fill=fill)
+    if metadata.filters or not names <= _READ_V2:
+        return _left_to_zarr(form, array, array._async_array.codec_pipeline)
+    return replace(form, encodable=metadata.order == "C" and names <= _WRITTEN)
 
 
 def _format_v3(
@@ -155,28 +172,46 @@ def _format_v3(
 ) -> ChunkFormat | None:
     if document["chunk_grid"]["name"] != "regular" or document.get("storage_transformers"):
         return None
+    pipeline: Any = array._async_array.codec_pipeline
     codecs, shard = _items(document["codecs"]), None
     if codecs and codecs[0][0] == "sharding_indexed":
         if len(codecs) > 1 or (shard := _shard_index(array, codecs[0][1])) is None:
             return None
-        codecs = _items(codecs[0][1]["codecs"])
+        codecs, pipeline = _items(codecs[0][1]["codecs"]), None
+    form = ChunkFormat(shape=tuple(array.chunks), dtype=dtype, order="C", codecs=(), fill=fill, shard=shard)
     if not codecs or codecs[0][0] != "bytes" or any(name not in _READ_V3 for name, _ in codecs[1:]):
-        return None
+        return _left_to_zarr(form, array, pipeline)
     orders: Mapping[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
     endian = codecs[0][1].get("endian")
     # Here blosc takes the size of a value from the values.
     sizes = {config.get("typesize", dtype.itemsize) for name, config in codecs[1:] if name == "blosc"}
-    return ChunkFormat(
-        shape=tuple(array.chunks),
+    usual_index = shard is None or (shard.checksum and shard.at_end)
+    return replace(
+        form,
         dtype=dtype.newbyteorder(orders[endian]) if endian else dtype,
-        order="C",
         codecs=tuple(_codec_v3(name, config) for name, config in codecs[1:]),
-        fill=fill,
-        shard=shard,
-        encodable=len(codecs) <= 2
-        and sizes <= {dtype.itemsize}
-        and (shard is None or (shard.checksum and shard.at_end)),
+        encodable=len(codecs) <= 2 and sizes <= {dtype.itemsize} and usual_index,
     )
+
+
+def _left_to_zarr(form: ChunkFormat, array: zarr.Array[Any], pipeline: Any) -> ChunkFormat | None:
+    """The format with Zarr's `pipeline` in place of codecs; without one, that of the chunks in a shard."""
+    from zarr.core.array_spec import ArrayConfig, ArraySpec
+    from zarr.core.buffer import default_buffer_prototype
+
+    metadata: Any = array.metadata
+    spec = ArraySpec(
+        shape=form.shape,
+        dtype=metadata.dtype,
+        fill_value=metadata.fill_value,
+        config=ArrayConfig.from_dict({"order": form.order}),
+        prototype=default_buffer_prototype(),
+    )
+    if pipeline is None:
+        pipeline = metadata.codecs[0].codec_pipeline.evolve_from_array_spec(spec)
+    if not type(pipeline).__module__.startswith("zarr."):  # they may decode only what they fetch
+        return None
+    return replace(form, codecs=None, pipeline=(pipeline, spec))
 
 
 def _items(codecs: Sequence[Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -1,13 +1,11 @@
 """Chunks that could not be read, for those who want to tell the user.
 
-Who shows an image does not want it to stop at one damaged chunk: the chunk is shown as fill value, and what
-happened is noted here. A viewer would ask for such a chunk at every slice, so it is not tried again for a
-while.
+A viewer must not stop at one damaged chunk: the chunk is shown as fill value and noted here. The viewer asks
+for it again at every slice, so it is not tried again for a while.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 import time
@@ -35,20 +33,11 @@ MAX_ARRAYS = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """An array of which chunks could not be read.
-
-    Parameters
-    ----------
-    location
-        Path or URL of the array.
-    error
-        The first error; it names the chunk.
-    chunks
-        How many chunks failed so far.
-    """
+    """An array (by path or URL) of which so many chunks could not be read so far."""
 
     location: str
     error: StorageError
+    """The first error; it names the chunk."""
     chunks: int
 
 
@@ -64,27 +53,7 @@ class _Trouble:
 
 
 class Failures:
-    """A bounded record of chunks that could not be read, safe under threads.
-
-    Parameters
-    ----------
-    clock
-        Where the time comes from, in seconds.
-
-    Examples
-    --------
-    >>> failures = Failures()
-    >>> stop = failures.subscribe(lambda failure: print(failure.location, failure.error.summary))
-    >>> error = StorageError("Chunk c/0/0 is damaged.")
-    >>> failures.report("this opening", "/data/a.zarr/0", [("c/0/0", None)], error)
-    /data/a.zarr/0 Chunk c/0/0 is damaged.
-    >>> failures.report("this opening", "/data/a.zarr/0", [("c/0/1", None)], error)
-    >>> failures.record()[0].chunks
-    2
-    >>> failures.waiting([("c/0/0", None), ("c/7/7", None)])
-    [True, False]
-    >>> stop()
-    """
+    """A bounded record of chunks that could not be read, safe under threads."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -94,17 +63,9 @@ class Failures:
         self._subscribers: list[Callable[[Failure], None]] = []
 
     def subscribe(self, subscriber: Callable[[Failure], None]) -> Callable[[], None]:
-        """Ask to be told of the first chunk of each array that could not be read.
+        """Call `subscriber` with the first failure of each opened array; what is returned ends that.
 
-        Parameters
-        ----------
-        subscriber
-            Called once for each opened array, in the thread that read it; later failures are only counted.
-
-        Returns
-        -------
-        callable
-            Ends it.
+        It is called in the thread that read; later failures are only counted.
         """
         with self._lock:
             self._subscribers.append(subscriber)
@@ -117,79 +78,55 @@ class Failures:
         return stop
 
     def report(self, opening: Hashable, location: str, chunks: Sequence[Chunk], error: StorageError) -> None:
-        """Note that chunks of an array could not be read.
+        """Note that chunks of an array could not be read, and why the first of them.
 
-        Parameters
-        ----------
-        opening
-            What the subscribers are told of once: usually one opening of one array.
-        location
-            Path or URL of the array.
-        chunks
-            The chunks and their states.
-        error
-            What happened to the first of them.
+        Subscribers are told of each `opening` once.
         """
         with self._lock:
-            known = self._arrays.get(opening)
+            before = self._arrays.get(opening)
             new = 0
             for key, state in chunks:
-                before = self._chunks.pop(key, None)
-                times = before.times + 1 if before is not None and before.state == state else 1
+                earlier = self._chunks.pop(key, None)
+                times = earlier.times + 1 if earlier is not None and earlier.state == state else 1
                 new += times == 1
                 wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(times - 1, 10))
                 self._chunks[key] = _Trouble(state=state, times=times, again=self._clock() + wait)
             first = Failure(location=location, error=error, chunks=len(chunks))
-            self._arrays[opening] = first if known is None else replace(known, chunks=known.chunks + new)
+            self._arrays[opening] = first if before is None else replace(before, chunks=before.chunks + new)
             while len(self._chunks) > MAX_CHUNKS:
                 self._chunks.popitem(last=False)
             while len(self._arrays) > MAX_ARRAYS:
                 self._arrays.popitem(last=False)
-            told = [] if known is not None else list(self._subscribers)
+            subscribers = [] if before is not None else list(self._subscribers)
         # Outside of the lock: a subscriber may read, or subscribe others.
         logging.getLogger(__name__).debug("%s", error)
-        for subscriber in told:
+        for subscriber in subscribers:
             try:
                 subscriber(first)
             except Exception:  # whoever is told must not spoil the reading
                 logging.getLogger(__name__).exception("A subscriber to failures failed.")
 
     def waiting(self, chunks: Sequence[Chunk]) -> list[bool]:
-        """Tell which chunks failed so recently, and are unchanged since, that they need not be tried.
-
-        Parameters
-        ----------
-        chunks
-            Chunks and their present states.
-
-        Returns
-        -------
-        list of bool
-            One for each.
-        """
+        """Which chunks failed so recently, and are unchanged since, that they need not be tried."""
         with self._lock:
             if not self._chunks:
                 return [False] * len(chunks)
             now = self._clock()
-            found = [(self._chunks.get(key), state) for key, state in chunks]
             return [
-                trouble is not None and trouble.state == s and now < trouble.again for trouble, s in found
+                (trouble := self._chunks.get(key)) is not None
+                and trouble.state == state
+                and now < trouble.again
+                for key, state in chunks
             ]
 
     def recovered(self, keys: Sequence[Hashable]) -> None:
-        """Forget chunks that could be read.
-
-        Parameters
-        ----------
-        keys
-            The chunks.
-        """
+        """Forget chunks that could be read."""
         with self._lock:
             for key in keys if self._chunks else ():
                 self._chunks.pop(key, None)
 
     def record(self) -> tuple[Failure, ...]:
-        """Return the arrays of which chunks could not be read, the latest last."""
+        """The arrays of which chunks could not be read, the latest last."""
         with self._lock:
             return tuple(self._arrays.values())
 
@@ -198,20 +135,3 @@ class Failures:
         with self._lock:
             self._arrays.clear()
             self._chunks.clear()
-
-
-@functools.cache
-def shared_failures() -> Failures:
-    """Return the record that all sources of this process share.
-
-    Returns
-    -------
-    Failures
-        Always the same one.
-
-    Examples
-    --------
-    >>> shared_failures() is shared_failures()
-    True
-    """
-    return Failures()

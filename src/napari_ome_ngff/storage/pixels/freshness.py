@@ -8,8 +8,12 @@ import os
 import uuid
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.storage.places.location import join
+from napari_ome_ngff.storage.places.node_documents import array_document
+from napari_ome_ngff.storage.places.requests import fetch
+from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 
 if TYPE_CHECKING:
     import zarr
@@ -18,157 +22,78 @@ Position = tuple[int, ...]
 """Position of a chunk in the chunk grid."""
 
 
-_NAMES = frozenset({"attributes", "dimension_names"})
+_NOT_LAYOUT = frozenset({"attributes", "dimension_names"})
 
 
-_MAX_FILES = 20_000  # that are looked at to tell the state of an array
+_MAX_FILES = 20_000  # that are asked for their times to tell the state of an array
 
 
 def stored_position(array: zarr.Array[Any], grid: Position, position: Position) -> Position:
-    """Return the position of the stored object that holds a chunk: its own, or that of its shard.
-
-    Parameters
-    ----------
-    array
-        The array.
-    grid
-        Shape of its chunks.
-    position
-        Position of the chunk in the chunk grid.
-
-    Returns
-    -------
-    tuple of int
-        What ``encode_chunk_key`` takes.
-    """
+    """What ``encode_chunk_key`` takes for a chunk: its position, or that of its shard."""
     if array.shards is None:
         return position
     return tuple(p * c // s for p, c, s in zip(position, grid, array.shards, strict=True))
 
 
 def fingerprint(array: zarr.Array[Any]) -> str:
-    """Return a digest of an array's metadata.
-
-    Parameters
-    ----------
-    array
-        The array.
-
-    Returns
-    -------
-    str
-        The same for the same shape, chunks, codecs and attributes.
-    """
+    """A digest of an array's metadata, attributes included."""
     text = json.dumps(array.metadata.to_dict(), default=str, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def stamper(array: zarr.Array[Any]) -> Callable[[Position], object] | None:
-    """Return what tells from which state a chunk was decoded.
-
-    Parameters
-    ----------
-    array
-        The array.
-
-    Returns
-    -------
-    callable or None
-        From the position of a chunk to a value that changes when the chunk is written again; None where a
-        store cannot tell without a request (remote ones).
-    """
-    store: Any = array.store
-    kind, prefix = type(store).__name__, f"{array.path}/" if array.path else ""
-    grid = tuple(max(1, n) for n in array.chunks)
-    encode = array.metadata.encode_chunk_key
-    if kind == "LocalStore":
-        root = os.path.join(os.path.abspath(str(store.root)), prefix)
-        return lambda position: file_stamp(root + encode(stored_position(array, grid, position)))
-    if kind == "ZipStore":
+def stamper(store: Any) -> Callable[[str], object] | None:
+    """What tells from a key whether its object was written again; None if a server would have to be asked."""
+    if (folder := local_folder(store)) is not None:
+        root = os.path.join(folder, "")
+        return lambda key: file_stamp(root + key)
+    if store_kind(store) == "zip":
         path = os.path.abspath(str(store.path))
-        return lambda position: file_stamp(path)
-    if kind == "MemoryStore":
-        return lambda position: store._store_dict.get(prefix + encode(stored_position(array, grid, position)))
+        return lambda key: file_stamp(path)
+    if store_kind(store) == "memory":
+        return lambda key: store._store_dict.get(key)
     return None
 
 
-class Place:
-    """Whether an array is still the one at its place: somebody may have put another one there.
+class ReplacementWatch:
+    """Whether another array has taken the place of one, or none is left.
 
-    Chunks of another array, or of one that is stored in another way, would be decoded to nonsense.
-
-    Parameters
-    ----------
-    array
-        The array.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> store = zarr.storage.MemoryStore()
-    >>> place = Place(zarr.create_array(store, shape=(4,), chunks=(2,), dtype="uint8"))
-    >>> place.is_taken()
-    False
-    >>> _ = zarr.create_array(store, shape=(4,), chunks=(1,), dtype="uint8", overwrite=True)
-    >>> place.is_taken()
-    True
+    Its chunks, or those of an array that is stored in another way, would be decoded to nonsense.
     """
 
     def __init__(self, array: zarr.Array[Any]) -> None:
         self._array = array
+        self._key = join(array.path, array_document(array.metadata.zarr_format))
+        self._stamp = None if store_kind(array.store) == "zip" else stamper(array.store)
         self._seen: object = None
 
-    def is_taken(self) -> bool:
-        """Tell whether another array is there now, or none; False where a server would have to be asked."""
-        metadata, store = self._array.metadata, self._array.store
-        name = "zarr.json" if metadata.zarr_format == 3 else ".zarray"
-        key = f"{self._array.path}/{name}" if self._array.path else name
-        kind = type(store).__name__
-        if kind == "LocalStore":
-            path = os.path.join(str(getattr(store, "root", "")), key)
-            now: object = file_stamp(path)
-        elif kind == "MemoryStore":
-            now = getattr(store, "_store_dict", {}).get(key)
-        else:
+    def is_replaced(self) -> bool:
+        """False also where a server would have to be asked."""
+        if self._stamp is None:
             return False
-        if now is self._seen or now == self._seen:
+        stamp = self._stamp(self._key)
+        if stamp is self._seen or stamp == self._seen:
             return False
+        metadata: Any = self._array.metadata
         try:
-            content = Path(path).read_bytes() if kind == "LocalStore" else now.to_bytes()  # type: ignore[attr-defined]
+            content: Any = fetch(self._array.store, [self._key])[self._key]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # whoever opened the array was told of what is odd about it
-                found = type(metadata).from_dict({**json.loads(content), "attributes": {}})
+                present = type(metadata).from_dict({**json.loads(content), "attributes": {}})
         except Exception:  # noqa: BLE001 (it is gone, or damaged in any way)
             return True
-        if _layout(found) != _layout(metadata):
+        if _layout(present) != _layout(metadata):
             return True
-        self._seen = now
+        self._seen = stamp
         return False
 
 
 def _layout(metadata: Any) -> dict[str, Any]:
     """What the values of an array depend on, besides its chunks."""
-    return {key: repr(value) for key, value in metadata.to_dict().items() if key not in _NAMES}
+    return {key: repr(value) for key, value in metadata.to_dict().items() if key not in _NOT_LAYOUT}
 
 
 def file_stamp(path: str) -> tuple[int, ...] | None:
-    """Return what changes when a file is written again.
-
-    Parameters
-    ----------
-    path
-        Path of the file.
-
-    Returns
-    -------
-    tuple of int or None
-        Inode, size and times; None if there is no such file.
-
-    Examples
-    --------
-    >>> file_stamp("/no/such/file") is None
-    True
-    """
+    """Inode, size and times of a file; None if there is none."""
     try:
         status = os.stat(path)
     except OSError:
@@ -177,35 +102,25 @@ def file_stamp(path: str) -> tuple[int, ...] | None:
 
 
 def state(array: zarr.Array[Any]) -> object:
-    """Return what changes when any pixel of an array is written again.
+    """What has another ``repr`` when any pixel of an array was written again.
 
-    Parameters
-    ----------
-    array
-        The array.
-
-    Returns
-    -------
-    object
-        With a ``repr`` that tells states apart; a new one each time where the state cannot be told: too many
-        files, or a store that would have to be asked for each chunk.
+    A new one each time where that cannot be told: too many files, or a server would have to be asked.
     """
     store: Any = array.store
-    kind = type(store).__name__
-    if kind == "ZipStore":
+    if store_kind(store) == "zip":
         return file_stamp(str(store.path))
-    if kind == "MemoryStore":
+    if store_kind(store) == "memory":
         prefix = f"{array.path}/" if array.path else ""
         digest = hashlib.blake2b(digest_size=16)
         for key in sorted(key for key in store._store_dict if key.startswith(prefix)):
             digest.update(key.encode() + store._store_dict[key].to_bytes())
         return digest.hexdigest()
-    found: list[object] = []
-    if kind == "LocalStore":
-        for folder, _, files in os.walk(os.path.join(str(store.root), array.path)):
-            found += [(name, file_stamp(os.path.join(folder, name))) for name in sorted(files)]
-            if len(found) > _MAX_FILES:
+    stamps: list[object] = []
+    if (root := local_folder(store)) is not None:
+        for folder, _, files in os.walk(os.path.join(root, array.path)):
+            stamps += [(name, file_stamp(os.path.join(folder, name))) for name in sorted(files)]
+            if len(stamps) > _MAX_FILES:
                 break
         else:
-            return sorted(map(repr, found))
+            return sorted(map(repr, stamps))
     return uuid.uuid4().hex

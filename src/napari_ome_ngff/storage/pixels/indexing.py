@@ -1,11 +1,12 @@
-"""Indexing said in ranges, and the chunks that it cuts. Pure: no zarr, no IO."""
+"""Indexing in ranges, the chunks that it cuts, and what all lazy sources share of it. No zarr, no IO."""
 
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from types import EllipsisType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,71 +19,22 @@ Pick = range | np.ndarray[Any, Any]
 
 
 def whole(shape: Sequence[int]) -> tuple[range, ...]:
-    """Return the view of a whole array.
-
-    Parameters
-    ----------
-    shape
-        Shape of the array.
-
-    Returns
-    -------
-    tuple of range
-        One per axis.
-
-    Examples
-    --------
-    >>> whole((2, 3))
-    (range(0, 2), range(0, 3))
-    """
+    """The view of a whole array."""
     return tuple(range(n) for n in shape)
 
 
 def is_basic(index: object) -> bool:
-    """Tell whether an index is made of integers, slices and an ellipsis alone.
-
-    Parameters
-    ----------
-    index
-        What stands between the brackets.
-
-    Returns
-    -------
-    bool
-        False for new axes, masks and lists.
-
-    Examples
-    --------
-    >>> is_basic((3, slice(None))), is_basic([1, 2]), is_basic(None), is_basic(True)
-    (True, False, False, False)
-    """
+    """Whether an index is made of integers, slices and an ellipsis alone: no new axes, masks or lists."""
     items = index if isinstance(index, tuple) else (index,)
     return all(_is_int(item) or isinstance(item, slice | EllipsisType) for item in items)
 
 
 def compose(view: Sequence[Axis], index: object) -> tuple[int | range | np.ndarray[Any, Any], ...]:
-    """Index a view.
+    """What an index of a view takes along each axis of the array; IndexError for what is not supported.
 
-    Parameters
-    ----------
-    view
-        What the view takes along each axis of the array.
-    index
-        Integers, slices (also with steps and backwards), an ellipsis, lists or masks of one axis. Several
-        lists select the product of their positions (as ``numpy.ix_``), not pairs.
+    Supported are integers, slices (also with steps and backwards), an ellipsis, lists or masks of one axis.
+    Several lists select the product of their positions (as ``numpy.ix_``), not pairs.
 
-    Returns
-    -------
-    tuple
-        What is taken along each axis of the array.
-
-    Raises
-    ------
-    IndexError
-        If there are too many indices, one is out of bounds, or a kind that is not supported.
-
-    Examples
-    --------
     >>> compose((4, range(10, 20)), slice(None, None, -2))
     (4, range(19, 9, -2))
     """
@@ -101,22 +53,10 @@ def compose(view: Sequence[Axis], index: object) -> tuple[int | range | np.ndarr
 
 
 def cut(pick: Pick, chunk: int) -> list[tuple[int, Any, Any]]:
-    """Return which chunks along one axis a pick needs, and which part of each goes where.
+    """The chunks (of length `chunk`) along one axis that a pick needs, by number.
 
-    Parameters
-    ----------
-    pick
-        The positions taken.
-    chunk
-        Length of a chunk.
+    Number of the chunk, selection in the chunk, selection in the result.
 
-    Returns
-    -------
-    list of tuple
-        Number of the chunk, selection in the chunk, selection in the result; by number of the chunk.
-
-    Examples
-    --------
     >>> cut(range(3, 7), 4)
     [(0, slice(3, 4, 1), slice(0, 1, None)), (1, slice(0, 3, 1), slice(1, 4, None))]
     """
@@ -135,80 +75,74 @@ def cut(pick: Pick, chunk: int) -> list[tuple[int, Any, Any]]:
 
 
 def pieces(pick: range, step: int) -> tuple[int, ...]:
-    """Return how many positions of a range lie in each cell of a grid, empty cells left out.
+    """How many positions of a range lie in each cell of a grid, in its order; empty cells are left out.
 
-    Parameters
-    ----------
-    pick
-        Positions along an axis.
-    step
-        Length of the grid's cells.
-
-    Returns
-    -------
-    tuple of int
-        In the order of `pick`; ``(0,)`` if it is empty.
-
-    Examples
-    --------
-    >>> pieces(range(3, 10), 4)
-    (1, 4, 2)
-    >>> pieces(range(9, 2, -1), 4)
-    (2, 4, 1)
+    >>> pieces(range(3, 10), 4), pieces(range(9, 2, -1), 4), pieces(range(0), 4)
+    ((1, 4, 2), (2, 4, 1), (0,))
     """
     counts = [len(part) for _, _, part in _parts(pick, step)]
     return tuple(counts if len(pick) == 0 or pick.step > 0 else counts[::-1]) or (0,)
 
 
-def boxes(
-    chunks: set[tuple[int, ...]], *, full: float = 0.75
-) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Cover chunks with few boxes that hold little else, so that each box is one request.
+class IndexedSource(ABC):
+    """An array, or a view of one, that is read by indexing: what all sources share."""
 
-    Parameters
-    ----------
-    chunks
-        Positions in the chunk grid.
-    full
-        Share of a box that must be asked for; below it the box is split.
+    _view: tuple[Axis, ...]
 
-    Returns
-    -------
-    list of tuple
-        First and last position of each box; they do not overlap.
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
 
-    Examples
-    --------
-    >>> boxes({(0, 0), (0, 1), (0, 2), (5, 0)})
-    [((0, 0), (0, 2)), ((5, 0), (5, 0))]
-    """
-    pending, done = [chunks], []
-    while pending:
-        group = pending.pop()
-        if not group:
-            continue
-        low = tuple(map(min, zip(*group, strict=True)))
-        high = tuple(map(max, zip(*group, strict=True)))
-        extent = [b - a + 1 for a, b in zip(low, high, strict=True)]
-        volume = 1
-        for n in extent:
-            volume *= n
-        if len(group) >= full * volume:
-            done.append((low, high))
-            continue
-        axis = extent.index(max(extent))
-        # The widest gap in the middle of the longest side: an L falls into its two legs.
-        counts: dict[int, int] = {}
-        for position in group:
-            counts[position[axis]] = counts.get(position[axis], 0) + 1
-        lines = sorted(counts)
-        split = max(
-            range(1, len(lines)),
-            key=lambda i: (abs(counts[lines[i]] - counts[lines[i - 1]]), lines[i] - lines[i - 1]),
-        )
-        pending.append({p for p in group if p[axis] >= lines[split]})
-        pending.append({p for p in group if p[axis] < lines[split]})
-    return done
+    @abstractmethod
+    def _read(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
+        """Values at the product of some positions along each axis of the whole, into fresh memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the part that is taken."""
+        return tuple(len(axis) for axis in self._view if isinstance(axis, range))
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes that are left."""
+        return len(self.shape)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What is taken along each axis of the whole."""
+        return self._view
+
+    def view(self, index: object) -> Self:
+        """Take a part with integers, slices and an ellipsis, without reading anything."""
+        axes = compose(self._view, index)
+        if any(isinstance(axis, np.ndarray) for axis in axes):
+            raise IndexError("a view is taken with integers and slices only")
+        return self.taking(tuple(axis for axis in axes if not isinstance(axis, np.ndarray)))
+
+    def taking(self, axes: tuple[Axis, ...]) -> Self:
+        """The same source, but `axes` of it."""
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__)
+        part._view = axes
+        return part
+
+    def __getitem__(self, index: object) -> Any:
+        """Read a part, indexed as in `compose`."""
+        axes = compose(self._view, index)
+        shape = tuple(len(axis) for axis in axes if not isinstance(axis, int))
+        if 0 in shape:
+            return np.empty(shape, self.dtype)
+        values = self._read([range(axis, axis + 1) if isinstance(axis, int) else axis for axis in axes])
+        values = values.reshape(shape)
+        return values if shape or index == () or index is Ellipsis else values[()]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        values = np.asarray(self[...])
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def __len__(self) -> int:
+        return self.shape[0]
 
 
 def _take(axis: range, item: Any) -> int | range | np.ndarray[Any, Any]:

@@ -1,8 +1,7 @@
-"""What lies under a lazy array: a Zarr array behind one cache of decoded chunks.
+"""What lies under a lazy array: a Zarr array behind a cache of decoded chunks.
 
-A viewer asks for a plane, then for the next one, then for the first again. Zarr decodes every chunk that a
-request cuts, each time; here a chunk is decoded once as long as the shared cache has room. All chunks that
-are missing for a request are fetched at once.
+A viewer asks for a plane, for the next one, for the first again: a chunk is decoded once as long as the cache
+has room. All chunks that are missing for a request are fetched at once.
 """
 
 from __future__ import annotations
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_ome_ngff.errors import StorageError
-from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache, shared_cache
+from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.chunk_reader import ChunkReader
-from napari_ome_ngff.storage.pixels.failed_chunks import Chunk, Failures, shared_failures
+from napari_ome_ngff.storage.pixels.failed_chunks import Chunk, Failures
 from napari_ome_ngff.storage.pixels.freshness import Position
-from napari_ome_ngff.storage.pixels.indexing import Axis, Pick, compose, cut, whole
+from napari_ome_ngff.storage.pixels.indexing import Axis, IndexedSource, Pick, cut, whole
+from napari_ome_ngff.storage.pixels.process_state import shared_cache, shared_failures
 from napari_ome_ngff.storage.places.location import location_of
 
 if TYPE_CHECKING:
@@ -34,47 +34,15 @@ Missing = Literal["raise", "fill"]
 """What a chunk that cannot be read does: raise an error, or show as fill value."""
 
 
-class ChunkedSource:
+class ChunkedSource(IndexedSource):
     """A Zarr array, or a part of one, that is read by indexing and remembers decoded chunks.
 
-    Parameters
-    ----------
-    array
-        The array to read.
-    view
-        What to take along each axis: an integer (the axis is dropped) or a range. By default everything.
-    cache
-        Where decoded chunks are kept; by default the cache that all sources of the process share.
-    missing
-        "raise" an error when a chunk cannot be read, or "fill" its place with the fill value, note it in
-        `failures` and leave it alone for some seconds.
-    failures
-        Where such chunks are noted; by default the record that all sources of the process share.
-    opening
-        What users are told of once, if several sources belong together; by default this source alone.
+    With `missing` "fill", a chunk that cannot be read shows the fill value, is noted in `failures`, and is
+    left alone for some seconds; sources with the same `opening` are told of once. Cache and failures are by
+    default those of the process.
 
-    Attributes
-    ----------
-    array : zarr.Array
-        The array that is read.
-    shape, dtype, ndim, chunks
-        Of the part that is taken; chunks are those of the array.
-
-    Notes
-    -----
     A chunk is decoded again when what it came from changed: its file, for folders and zip files; its bytes,
     for stores in memory. Remote stores cannot be asked cheaply: there a new source sees the new state.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> array = zarr.create_array({}, shape=(4, 6), chunks=(2, 3), dtype="uint8")
-    >>> array[1] = 7
-    >>> source = ChunkedSource(array)
-    >>> source[:2, ::2].tolist()
-    [[0, 0, 0], [7, 7, 7]]
-    >>> source.view(1)[-1]
-    np.uint8(7)
     """
 
     def __init__(
@@ -97,19 +65,9 @@ class ChunkedSource:
         self._grid = self._reader.grid
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the part that is taken."""
-        return tuple(len(axis) for axis in self._view if isinstance(axis, range))
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values, as the array says."""
         return np.dtype(self.array.dtype)
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes that are left."""
-        return len(self.shape)
 
     @property
     def chunks(self) -> tuple[int, ...]:
@@ -119,11 +77,6 @@ class ChunkedSource:
             for axis, chunk in zip(self._view, self._grid, strict=True)
             if isinstance(axis, range)
         )
-
-    @property
-    def axes(self) -> tuple[Axis, ...]:
-        """What is taken along each axis of the array."""
-        return self._view
 
     @property
     def unit(self) -> tuple[int, ...]:
@@ -141,69 +94,6 @@ class ChunkedSource:
         """Path or URL of the array."""
         return location_of(self.array)
 
-    def view(self, index: object) -> ChunkedSource:
-        """Take a part, without reading anything.
-
-        Parameters
-        ----------
-        index
-            Integers, slices and an ellipsis.
-
-        Raises
-        ------
-        IndexError
-            If the index is out of bounds or holds lists.
-        """
-        taken = compose(self._view, index)
-        if any(isinstance(axis, np.ndarray) for axis in taken):
-            raise IndexError("a view is taken with integers and slices only")
-        return self.taking(tuple(axis for axis in taken if not isinstance(axis, np.ndarray)))
-
-    def taking(self, axes: tuple[Axis, ...]) -> ChunkedSource:
-        """Return the same array with the same cache, but `axes` of it."""
-        part = object.__new__(ChunkedSource)
-        part.__dict__.update(self.__dict__)
-        part._view = axes
-        return part
-
-    def __getitem__(self, index: object) -> Any:
-        """Read a part.
-
-        Parameters
-        ----------
-        index
-            Integers, slices (also with steps and backwards), an ellipsis, lists or masks of one axis; several
-            lists select the product of their positions.
-
-        Returns
-        -------
-        numpy.ndarray or scalar
-            Values of the caller's own: writing to them changes nothing else.
-
-        Raises
-        ------
-        IndexError
-            If the index is out of bounds or of a kind that is not supported.
-        StorageError
-            If a chunk cannot be read, unless such chunks are to be filled; it is named.
-        """
-        taken = compose(self._view, index)
-        picks = [range(axis, axis + 1) if isinstance(axis, int) else axis for axis in taken]
-        shape = tuple(len(axis) for axis in taken if not isinstance(axis, int))
-        if 0 in shape:
-            return np.empty(shape, self.dtype)
-        keep = self._worth_keeping(picks)
-        whole_pass = not keep and self._reader.format is None
-        values = (self._read_by_zarr(picks) if whole_pass else self._read(picks, keep)).reshape(shape)
-        return values if shape or index == () or index is Ellipsis else values[()]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        values = np.asarray(self[...])
-        return values if dtype is None else values.astype(dtype, copy=False)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
     def __repr__(self) -> str:
         return f"<ChunkedSource {self.location} shape={self.shape} dtype={self.dtype}>"
 
@@ -215,7 +105,7 @@ class ChunkedSource:
         return (self._reader.identity, str(self._view), self._missing)
 
     def _worth_keeping(self, picks: Sequence[Pick]) -> bool:
-        """Tell whether decoded chunks of a request should go through the cache.
+        """Whether the decoded chunks of a request should go through the cache.
 
         A pass over the whole image (a save, a sum) asks for much and takes its chunks whole: kept, it would
         only drive out what the viewer shows.
@@ -228,6 +118,13 @@ class ChunkedSource:
         limit = self._cache.max_bytes / max(1, self.dtype.itemsize)
         return decoded <= limit / 8 or (decoded <= limit and wanted * 2 < decoded)
 
+    def _read(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
+        keep = self._worth_keeping(picks)
+        form = self._reader.format
+        if not keep and (form is None or form.codecs is None):
+            return self._read_by_zarr(picks)
+        return self._assemble(picks, keep)
+
     def _read_by_zarr(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
         """Read as Zarr does, past the cache."""
         ordered = tuple(p[::-1] if isinstance(p, range) and p.step < 0 else p for p in picks)
@@ -238,20 +135,20 @@ class ChunkedSource:
             values = self.array.oindex[slices] if fancy else self.array[slices]
             self._reader.check_place()
         except Exception:  # noqa: BLE001 (anything; now we look which chunk it was)
-            return self._read(picks, keep=False)
+            return self._assemble(picks, keep=False)
         return np.asarray(values).reshape([len(p) for p in picks])[flips]
 
-    def _read(self, picks: Sequence[Pick], keep: bool) -> np.ndarray[Any, Any]:
+    def _assemble(self, picks: Sequence[Pick], keep: bool) -> np.ndarray[Any, Any]:
         """Put a result together from chunks: those in the cache, and those read now."""
         result = _Result(picks, self._grid, self.dtype)
         chunks = {position: self._chunk(position, keep) for position in result.parts}
         todo = list(chunks)
         if keep:
-            found = self._cache.get(list(chunks.values()))
-            for position, chunk in zip(chunks, found, strict=True):
+            cached = self._cache.get(list(chunks.values()))
+            for position, chunk in zip(chunks, cached, strict=True):
                 if chunk is not None:
                     result.put(position, chunk)
-            todo = [position for position, chunk in zip(chunks, found, strict=True) if chunk is None]
+            todo = [position for position, chunk in zip(chunks, cached, strict=True) if chunk is None]
         if self._missing == "fill":
             waiting = self._failures.waiting([chunks[position] for position in todo])
             result.fill(itertools.compress(todo, waiting), self._fill_value())
@@ -287,7 +184,7 @@ class ChunkedSource:
         self._failures.report(self._opening, self.location, [chunks[p] for p in sorted(failed)], error)
 
     def _chunk(self, position: Position, keep: bool) -> Chunk:
-        """Return under which name and state a chunk is remembered, if it will be."""
+        """Key and stamp under which a chunk is remembered, if it will be."""
         remembered = keep or self._missing == "fill"
         return (self._reader.identity, position), self._reader.stamp(position) if remembered else None
 
@@ -306,7 +203,7 @@ class ChunkedSource:
 
 
 class _Result:
-    """What a request gives, while its chunks come in."""
+    """The values of a request, while its chunks come in."""
 
     def __init__(self, picks: Sequence[Pick], grid: Sequence[int], dtype: np.dtype[Any]) -> None:
         self.values = np.empty([len(pick) for pick in picks], dtype)

@@ -12,7 +12,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from napari_ome_ngff.errors import StorageError
-from napari_ome_ngff.storage.pixels.freshness import Place
+from napari_ome_ngff.storage.pixels.freshness import ReplacementWatch
 from napari_ome_ngff.storage.places.location import location_of
 
 if TYPE_CHECKING:
@@ -26,18 +26,18 @@ class LazyArray(BackendArray):
         self.array = array
         self.shape = array.shape
         self.dtype = array.dtype
-        self._place = Place(array) if isinstance(array, zarr.Array) else None
+        self._watch = ReplacementWatch(array) if isinstance(array, zarr.Array) else None
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, index: Any) -> Any:
-        if not isinstance(self.array, zarr.Array) or self._place is None:
+        if not isinstance(self.array, zarr.Array) or self._watch is None:
             return self.array[index]  # sources take the product of several lists as they are
         try:
             return self.array.oindex[index]
         finally:
-            if self._place.is_taken():  # then the values are nonsense, and an error says too little
+            if self._watch.is_replaced():  # then the values are nonsense, and an error says too little
                 raise StorageError(
                     "The image was replaced by another one while it was open.",
                     where=location_of(self.array),

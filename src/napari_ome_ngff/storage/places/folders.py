@@ -1,10 +1,9 @@
-"""Folders of a local file system: what they are, and what an operating system can do with them at once."""
+"""Folders of a local file system: what is in them, and swapping, syncing, linking and deleting them."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import json
 import logging
 import os
 import shutil
@@ -13,11 +12,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
+from napari_ome_ngff.storage.places.node_documents import kind_of_node
+
 _log = logging.getLogger(__name__)
-
-
-METADATA = frozenset({"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"})
-"""Names of metadata documents of Zarr v2 and v3."""
 
 
 _AT_FDCWD = -100
@@ -27,49 +24,20 @@ _RENAME_EXCHANGE = 2
 
 
 def node_kind(folder: Path) -> Literal["group", "array"] | None:
-    """Tell whether a folder is a Zarr group or array.
+    """Whether a folder is a Zarr group, an array or neither; with a damaged ``zarr.json`` it is a group."""
 
-    Parameters
-    ----------
-    folder
-        Any path.
+    def read(name: str) -> bytes | None:
+        try:
+            return (folder / name).read_bytes()
+        except OSError:
+            return None
 
-    Returns
-    -------
-    {"group", "array"} or None
-        A folder with a damaged ``zarr.json`` counts as a group.
-
-    Examples
-    --------
-    >>> node_kind(Path("/no/such/folder")) is None
-    True
-    """
-    if os.path.isfile(folder / ".zgroup"):  # `Path.is_file` fails where one may not look
-        return "group"
-    if os.path.isfile(folder / ".zarray"):
-        return "array"
-    try:
-        document = json.loads((folder / "zarr.json").read_bytes())
-    except OSError:
-        return None
-    except (ValueError, RecursionError):
-        return "group"
-    return "array" if isinstance(document, dict) and document.get("node_type") == "array" else "group"
+    # `Path.is_file` fails where one may not look.
+    return kind_of_node(lambda name: os.path.isfile(folder / name), read)
 
 
 def is_empty(folder: Path) -> bool:
-    """Tell whether a path is a folder without anything in it.
-
-    Parameters
-    ----------
-    folder
-        Any path.
-
-    Returns
-    -------
-    bool
-        False if it is no folder.
-    """
+    """Whether a path is a folder without anything in it."""
     try:
         return not os.listdir(folder)
     except OSError:
@@ -77,13 +45,7 @@ def is_empty(folder: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Delete a folder or file; what cannot be deleted is logged and stays.
-
-    Parameters
-    ----------
-    path
-        Something that we made or replaced.
-    """
+    """Delete a folder or file; what cannot be deleted is logged and stays."""
     try:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -94,17 +56,9 @@ def remove(path: Path) -> None:
 
 
 def flush(folder: Path) -> None:
-    """Have the system write a folder's files to disk.
+    """Have the system write a folder's files to disk; OSError if it cannot: then they must not be published.
 
-    Parameters
-    ----------
-    folder
-        On Linux the whole file system is flushed in one call, elsewhere each file.
-
-    Raises
-    ------
-    OSError
-        If something could not be written: what is not on disk must not be published.
+    On Linux the whole file system is flushed in one call, elsewhere each file.
     """
     if sys.platform == "linux":
         handle = os.open(folder, os.O_RDONLY)
@@ -138,18 +92,7 @@ def _raise_unless_unable(error: OSError) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Have the system write the names in a folder to disk, where it can.
-
-    Parameters
-    ----------
-    folder
-        A folder in which something was renamed.
-
-    Raises
-    ------
-    OSError
-        If the disk fails: the names may not be there after a crash.
-    """
+    """Have the system write the names in a folder to disk, where it can; OSError if the disk fails."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except PermissionError:  # Windows opens no folders
@@ -164,23 +107,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swap two paths in one step.
-
-    Parameters
-    ----------
-    one, other
-        Two existing paths of one file system.
-
-    Returns
-    -------
-    bool
-        False, and nothing done, where the system cannot (it is a call of Linux).
-
-    Raises
-    ------
-    OSError
-        If it can, but fails.
-    """
+    """Swap two paths of one file system in one step; False where the system has no such call (of Linux)."""
     if sys.platform != "linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
@@ -196,17 +123,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def link_tree(source: Path, target: Path, *, without: Collection[Path] = ()) -> None:
-    """Make a second tree of the same files: hard links where there are any, else copies.
-
-    Parameters
-    ----------
-    source
-        A folder, file or symbolic link.
-    target
-        A path where nothing is.
-    without
-        Paths in `source` that are left out.
-    """
+    """Make a second tree of the same files at a new path: hard links where there are any, else copies."""
     if source.is_symlink():
         os.symlink(os.readlink(source), target)
     elif source.is_dir():

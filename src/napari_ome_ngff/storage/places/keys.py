@@ -1,46 +1,24 @@
-"""Keys of a store that has no folders to rename: which are there, how one hierarchy replaces another."""
+"""Keys of a store that has no folders to rename: which exist, how one hierarchy replaces another."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.storage.places.folders import METADATA
 from napari_ome_ngff.storage.places.location import join
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, NODE_DOCUMENTS, kind_of_node
+from napari_ome_ngff.storage.places.requests import for_each
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
-    from zarr.core.buffer import Buffer
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 _AT_ONCE = 32  # requests
 
 
-_NODES = ("zarr.json", ".zgroup", ".zarray")
-
-
 def under(store: Store, path: str, *, limit: int | None = None) -> list[str]:
-    """Return the keys under a path.
-
-    Parameters
-    ----------
-    store
-        Any Zarr store.
-    path
-        A path in it; "" for all keys.
-    limit
-        Stop after so many.
-
-    Returns
-    -------
-    list of str
-        Complete keys; empty if the store cannot list.
-    """
+    """Complete keys under a path, `limit` at most; empty if the store cannot list."""
     from zarr.core.sync import sync
 
     if not store.supports_listing:
@@ -48,80 +26,49 @@ def under(store: Store, path: str, *, limit: int | None = None) -> list[str]:
     return sync(_collect(store, f"{path}/" if path else "", limit))
 
 
+async def _collect(store: Store, prefix: str, limit: int | None) -> list[str]:
+    await store._ensure_open()
+    keys: list[str] = []
+    async for key in store.list_prefix(prefix):
+        keys.append(key)
+        if limit is not None and len(keys) >= limit:
+            break
+    return keys
+
+
 def exists(store: Store, path: str) -> bool:
-    """Tell whether there is a Zarr group or array at a path.
-
-    Parameters
-    ----------
-    store
-        Any Zarr store.
-    path
-        A path in it.
-
-    Returns
-    -------
-    bool
-        True if one of its metadata documents is there.
-    """
-    return any(_get(store, join(path, name)) is not None for name in _NODES)
+    """Whether there is a Zarr group or array at a path."""
+    return any(read(store, join(path, name)) is not None for name in NODE_DOCUMENTS)
 
 
 def array_above(store: Store, path: str) -> str | None:
-    """Return the path of an array that a path lies in.
-
-    Parameters
-    ----------
-    store
-        Any Zarr store.
-    path
-        A path in it.
-
-    Returns
-    -------
-    str or None
-        None if there is none.
-    """
+    """Path of an array that a path lies in, if any."""
     parts = path.split("/") if path else []
-    for above in ("/".join(parts[:n]) for n in range(len(parts))):
-        document = _get(store, join(above, "zarr.json"))
-        if _get(store, join(above, ".zarray")) is not None or (document and _is_array(document)):
-            return above
-    return None
+    return next((above for n in range(len(parts)) if _is_array(store, above := join(*parts[:n]))), None)
+
+
+def _is_array(store: Store, path: str) -> bool:
+    def content(name: str) -> bytes | None:
+        return read(store, join(path, name))
+
+    return kind_of_node(lambda name: content(name) is not None, content) == "array"
 
 
 def read(store: Store, key: str) -> bytes | None:
-    """Return what is at a key.
+    """What is at a key; None if there is nothing."""
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.sync import sync
 
-    Parameters
-    ----------
-    store
-        Any Zarr store.
-    key
-        A complete key.
+    async def get() -> bytes | None:
+        await store._ensure_open()  # a ZipStore is not, before its first use
+        buffer = await store.get(key, default_buffer_prototype())
+        return None if buffer is None else buffer.to_bytes()
 
-    Returns
-    -------
-    bytes or None
-        None if there is nothing.
-    """
-    found = _get(store, key)
-    return None if found is None else found.to_bytes()
+    return sync(get())
 
 
 def put(store: Store, key: str, content: bytes, *, only_new: bool = False) -> None:
-    """Put something at a key.
-
-    Parameters
-    ----------
-    store
-        A writable store.
-    key
-        A complete key.
-    content
-        What to put there.
-    only_new
-        Leave what is there as it is.
-    """
+    """Put something at a key; with `only_new`, leave what is there as it is."""
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.sync import sync
 
@@ -130,137 +77,37 @@ def put(store: Store, key: str, content: bytes, *, only_new: bool = False) -> No
 
 
 def delete(store: Store, keys: Iterable[str]) -> None:
-    """Delete keys, many at once.
-
-    Parameters
-    ----------
-    store
-        A store that can delete.
-    keys
-        Complete keys.
-    """
+    """Delete keys, many at once."""
     from zarr.core.sync import sync
 
     wanted = list(keys)
     if wanted and hasattr(store, "delete_keys"):
         sync(store.delete_keys(wanted))
     else:
-        for_each(wanted, store.delete)
+        for_each(wanted, store.delete, at_once=_AT_ONCE)
 
 
 def documents_above(store: Store, path: str) -> set[str]:
-    """Return the metadata documents of the groups that a path lies in.
-
-    Parameters
-    ----------
-    store
-        Any Zarr store.
-    path
-        A path in it.
-
-    Returns
-    -------
-    set of str
-        Complete keys.
-    """
+    """Keys of the metadata documents of the groups that a path lies in."""
     parts = path.split("/") if path else []
-    candidates = (join(*parts[:n], name) for n in range(len(parts)) for name in METADATA)
-    return {key for key in candidates if _get(store, key) is not None}
-
-
-def _get(store: Store, key: str) -> Buffer | None:
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
-
-    async def get() -> Buffer | None:
-        await store._ensure_open()  # a ZipStore is not, before its first use
-        return await store.get(key, default_buffer_prototype())
-
-    return sync(get())
-
-
-def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, at_once: int = _AT_ONCE) -> list[R]:
-    """Await `work` for every item, some at a time; the first that fails ends it."""
-    from zarr.core.sync import sync
-
-    results: dict[int, R] = {}
-    queue = iter(enumerate(items))
-
-    async def worker() -> None:
-        for number, item in queue:
-            results[number] = await work(item)
-
-    async def everything() -> None:
-        workers = [asyncio.ensure_future(worker()) for _ in range(min(at_once, len(items)))]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for each in workers:
-                each.cancel()
-
-    sync(everything())
-    return [results[number] for number in range(len(items))]
+    candidates = (join(*parts[:n], name) for n in range(len(parts)) for name in DOCUMENTS)
+    return {key for key in candidates if read(store, key) is not None}
 
 
 def is_array_key(store: Store, key: str) -> bool:
-    """Tell whether a key is the metadata document of an array.
-
-    Parameters
-    ----------
-    store
-        Any Zarr store.
-    key
-        A complete key.
-
-    Returns
-    -------
-    bool
-        False also for ``.zattrs``.
-    """
+    """Whether a key is the metadata document that makes its folder an array."""
     name = key.rpartition("/")[2]
     if name != "zarr.json":
         return name == ".zarray"
-    document = _get(store, key)
-    return document is not None and _is_array(document)
+    return kind_of_node(lambda _: False, lambda _: read(store, key)) == "array"
 
 
 def has_attributes(store: Store, path: str) -> bool:
-    """Tell whether a group has attributes: then a save to it is complete.
-
-    Parameters
-    ----------
-    store
-        Any Zarr store.
-    path
-        Path of the group.
-
-    Returns
-    -------
-    bool
-        False also where there is no group.
-    """
+    """Whether there is a group with attributes: then a save to it is complete."""
     for name in ("zarr.json", ".zattrs"):
         content = read(store, join(path, name))
         with contextlib.suppress(ValueError, AttributeError):
-            found = json.loads(content or b"{}")
-            if found.get("attributes") if name == "zarr.json" else found:
+            document: Any = json.loads(content or b"{}")
+            if document.get("attributes") if name == "zarr.json" else document:
                 return True
     return False
-
-
-def _is_array(document: Buffer) -> bool:
-    try:
-        content: Any = json.loads(document.to_bytes())
-    except ValueError:
-        return False
-    return isinstance(content, dict) and content.get("node_type") == "array"
-
-
-async def _collect(store: Store, prefix: str, limit: int | None) -> list[str]:
-    await store._ensure_open()
-    found: list[str] = []
-    async for key in store.list_prefix(prefix):
-        found.append(key)
-        if limit is not None and len(found) >= limit:
-            break
-    return found

@@ -1,4 +1,4 @@
-"""Where something is: paths, URLs and zip files, said in one way so that places can be compared.
+"""Paths, URLs and zip files in one form, so that they can be compared.
 
 Nothing here opens a Zarr hierarchy or imports zarr, so that napari can ask about any folder at no cost.
 """
@@ -8,86 +8,32 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
+from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 
 if TYPE_CHECKING:
     import zarr
 
 
 def join(*parts: str) -> str:
-    """Return parts of a key joined by slashes, empty ones left out.
-
-    Parameters
-    ----------
-    *parts
-        Paths and names.
-
-    Returns
-    -------
-    str
-        A key.
-
-    Examples
-    --------
-    >>> join("", "a", "zarr.json")
-    'a/zarr.json'
-    """
+    """Parts of a key joined by slashes, empty ones left out."""
     return "/".join(part for part in parts if part)
 
 
 def folder_of(key: str) -> str:
-    """Return what is before the last slash of a key.
-
-    Parameters
-    ----------
-    key
-        A key.
-
-    Returns
-    -------
-    str
-        A path; "" for a key at the root.
-    """
+    """What is before the last slash of a key; "" at the root."""
     return key.rpartition("/")[0]
-
-
-DOCUMENTS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
-"""Names of metadata documents."""
-
-
-_MAX_LEVEL_DEPTH = 3  # folders in a level's path, such as "scale0/image"
-
-
-_DAMAGED = MappingProxyType({"node_type": "damaged"})
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: "C:\" is no URL
 
 
-# Keys of OME-NGFF metadata. Storage does not know what they mean (metadata does): they only tell, without
-# importing anything, that a folder is worth opening.
-_OURS = frozenset(
-    {"ome", "multiscales", "plate", "well", "labels", "bioformats2raw.layout", "scene", "series"}
-)
-
-
 def group_location(path: str) -> str:
-    """Return the location of the group that a path, or the path of its metadata file, stands for.
+    """The group that a path or URL stands for, which may end with slashes or name a metadata document.
 
-    Parameters
-    ----------
-    path
-        Path or URL, possibly with slashes at its end or the name of a metadata document.
-
-    Returns
-    -------
-    str
-        The same without them.
-
-    Examples
-    --------
     >>> group_location("/data/image.zarr/zarr.json")
     '/data/image.zarr'
     >>> group_location("https://example.org/image.zarr/?signature=1")
@@ -110,23 +56,7 @@ def group_location(path: str) -> str:
 
 
 def local_path(text: str) -> str:
-    """Return the path that a ``file://`` URL stands for.
-
-    Parameters
-    ----------
-    text
-        Path or URL.
-
-    Returns
-    -------
-    str
-        Anything but a ``file://`` URL unchanged.
-
-    Examples
-    --------
-    >>> local_path("file:///data/my%20image.zarr"), local_path("s3://bucket/a.zarr")
-    ('/data/my image.zarr', 's3://bucket/a.zarr')
-    """
+    """The path that a ``file://`` URL stands for; anything else unchanged."""
     if text[:7].lower() != "file://":
         return text
     from urllib.request import url2pathname
@@ -135,91 +65,25 @@ def local_path(text: str) -> str:
 
 
 def location_of(node: zarr.Group | zarr.Array[Any]) -> str:
-    """Return the path or URL of a group or array: for messages, and to tell places apart.
-
-    Parameters
-    ----------
-    node
-        A Zarr group or array of any store.
-
-    Returns
-    -------
-    str
-        Absolute path (inside a zip file: the file's path, then the path inside), or URL; ``memory://...`` for
-        a store in memory.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> location_of(zarr.create_array({}, name="a/0", shape=(2,), dtype="uint8")).startswith("memory://")
-    True
-    """
+    """Path (inside a zip file: its path goes on) or URL of a group or array; ``memory://...`` in memory."""
     root = store_location(node.store)
     return f"{root.rstrip('/')}/{node.path}" if node.path else root
 
 
 def is_within(location: str, root: str) -> bool:
-    """Tell whether one location is another one or lies below it.
-
-    Parameters
-    ----------
-    location, root
-        Paths or URLs as of `location_of`. Symbolic links are followed.
-
-    Returns
-    -------
-    bool
-        True if writing to `root` could change what is read from `location`.
-
-    Examples
-    --------
-    >>> is_within("/data/a.zarr/0", "/data/a.zarr"), is_within("/data/a.zarr2", "/data/a.zarr")
-    (True, False)
-    """
+    """Whether one location (as of `location_of`) is another or lies below it; symbolic links are followed."""
     inner, outer = (x if is_url(x) else os.path.realpath(x) for x in (location, root))
     separator = "/" if is_url(outer) else os.sep
     return inner == outer or inner.startswith(outer.rstrip(separator) + separator)
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a text is a URL rather than a path of any operating system.
-
-    Parameters
-    ----------
-    text
-        Path or URL.
-
-    Returns
-    -------
-    bool
-        True if it starts with a scheme of two letters or more and ``://``.
-
-    Examples
-    --------
-    >>> is_url("s3://bucket/image.zarr"), is_url("C:/data/image.zarr")
-    (True, False)
-    """
+    """Whether a text is a URL rather than a path of any operating system."""
     return _URL.match(text) is not None
 
 
 def is_zip(path: Path) -> bool:
-    """Tell by its first bytes whether a file is a zip file.
-
-    Parameters
-    ----------
-    path
-        Any path.
-
-    Returns
-    -------
-    bool
-        False also if it is no file or cannot be read.
-
-    Examples
-    --------
-    >>> is_zip(Path("/no/such/file.ozx"))
-    False
-    """
+    """Whether a file begins as a zip file; False also if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(2) == b"PK"
@@ -228,34 +92,17 @@ def is_zip(path: Path) -> bool:
 
 
 def store_location(store: Any) -> str:
-    """Return the path or URL of the root of a store.
-
-    Parameters
-    ----------
-    store
-        A Zarr store of any kind.
-
-    Returns
-    -------
-    str
-        As of `location_of`, without a slash at its end.
-
-    Examples
-    --------
-    >>> from zarr.storage import LocalStore
-    >>> store_location(LocalStore("/data/image.zarr"))
-    '/data/image.zarr'
-    """
-    kind = type(store).__name__
-    if kind == "LocalStore":
-        return os.path.abspath(str(store.root))
-    if kind == "ZipStore":
+    """Path or URL of the root of a store, without a slash at its end."""
+    if (folder := local_folder(store)) is not None:
+        return folder
+    kind = store_kind(store)
+    if kind == "zip":
         return os.path.abspath(str(store.path))
-    if kind in ("ObjectStore", "RemoteStore", "UploadStore"):
+    if kind == "object":
         from napari_ome_ngff.storage.places import object_store
 
         return object_store.remote_location(store.store)
-    if kind == "FsspecStore":
+    if kind == "fsspec":
         return str(store.fs.unstrip_protocol(store.path)).rstrip("/")
     if hasattr(store, "_store"):  # a wrapper around another store (logging, latency)
         return store_location(store._store)

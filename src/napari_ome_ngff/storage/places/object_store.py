@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from zarr.storage import ObjectStore
 
 from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.server_errors import explain, first_line
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     _ObjectStore = ObjectStore[Any]
 else:
     _ObjectStore = ObjectStore  # not generic before zarr 3.1.2
-
-
-_METADATA = frozenset({"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"})
 
 
 # What says that the environment holds credentials; asking for them blindly makes cloud libraries
@@ -64,28 +62,16 @@ _PAGES = (b"<!doctype html", b"<html")
 
 
 class RemoteStore(_ObjectStore):
-    """An object store whose server may answer in other ways than 404 for what is not there.
+    """An object store whose server may say in other ways than 404 that something does not exist.
 
-    - Buckets that may be read but not listed answer 403 for what does not exist, and Zarr asks for what need
-      not exist: documents of the other format, chunks that hold only the fill value. So a refused document
-      is a missing one; and so is a refused chunk, as long as a document that could be read before can still
-      be read. Where access has ended (a signature has expired), a refused chunk is an error.
-    - Servers of web applications answer their page, with 200, for what does not exist: a page is nothing.
+    - Buckets that may be read but not listed answer 403, and Zarr asks for what need not exist: documents of
+      the other format, chunks that hold only the fill value. So a refused document is a missing one; and so
+      is a refused chunk, as long as a document that could be read before can still be read. Where access has
+      ended (a signature has expired), a refused chunk is an error.
+    - Servers of web applications send their page, with 200: a page is nothing.
     - Simple servers send no parts of files: then the part is cut out of the whole.
 
-    Parameters
-    ----------
-    store
-        The obstore store.
-    read_only
-        Whether writing is refused.
-
-    Attributes
-    ----------
-    refused : str
-        The last refusal, for the message when nothing else was found.
-    page : bool
-        Whether a page was answered.
+    `refused` is the last refusal, `page` whether a page was sent: for the message when nothing else was read.
     """
 
     def __init__(self, store: Any, *, read_only: bool = False) -> None:
@@ -98,12 +84,12 @@ class RemoteStore(_ObjectStore):
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Return the bytes of one key, or None where there is nothing, whatever the server calls that."""
+        """The bytes of one key, or None where there is nothing, whatever the server calls that."""
         from obstore.exceptions import NotSupportedError, PermissionDeniedError, UnauthenticatedError
 
-        is_document = key.rpartition("/")[2] in _METADATA
+        is_document = key.rpartition("/")[2] in DOCUMENTS
         try:
-            found = await super().get(key, prototype, byte_range)
+            content = await super().get(key, prototype, byte_range)
         except NotSupportedError:
             whole = await super().get(key, prototype)
             return whole if whole is None or byte_range is None else _part(whole, byte_range)
@@ -112,26 +98,26 @@ class RemoteStore(_ObjectStore):
                 raise
             self.refused = first_line(error)
             return None
-        if found is None or self._is_page(found):
+        if content is None or self._is_page(content):
             return None
         if is_document:
             self._proof, self._proven = key, time.monotonic()
-        return found
+        return content
 
     async def _can_read(self, prototype: BufferPrototype) -> bool:
-        """Tell whether a document that could be read can be read still."""
+        """Whether a document that could be read can be read still."""
         if self._proof and time.monotonic() - self._proven > _FRESH:
             try:
-                found = await super().get(self._proof, prototype)
+                content = await super().get(self._proof, prototype)
             except Exception:  # noqa: BLE001 (whatever it is: no)
                 return False
-            if found is None:
+            if content is None:
                 return False
             self._proven = time.monotonic()
         return bool(self._proof)
 
-    def _is_page(self, found: Buffer) -> bool:
-        is_page = found[:64].to_bytes().lstrip().lower().startswith(_PAGES)
+    def _is_page(self, content: Buffer) -> bool:
+        is_page = content[:64].to_bytes().lstrip().lower().startswith(_PAGES)
         self.page |= is_page
         return is_page
 
@@ -153,27 +139,11 @@ def _part(whole: Buffer, part: ByteRequest) -> Buffer:
 
 
 def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]:
-    """Return the stores to try for a URL, in order: without signing in, then with the credentials at hand.
+    """Read-only stores to try for a URL, in order: unsigned, then with credentials; no request is made.
 
-    Parameters
-    ----------
-    url
-        ``http(s)://``, ``s3://``, ``gs://`` or ``az://`` address of a group. A query (a signature) is sent
-        with every request.
-    environment
-        The environment variables. Those that obstore reads are the usual ones: ``AWS_ENDPOINT_URL``,
-        ``AWS_ENDPOINT_URL_S3``, ``AWS_REGION``, ``GOOGLE_BASE_URL``, ``AZURE_STORAGE_ACCOUNT_NAME``,
-        ``AZURE_STORAGE_ENDPOINT``; here also ``STORAGE_EMULATOR_HOST``.
-
-    Returns
-    -------
-    list of RemoteStore
-        Read-only stores rooted at the URL; no request was made yet.
-
-    Raises
-    ------
-    StorageError
-        If obstore is not installed, or the URL is none of these.
+    A query (a signature) is sent with every request. The environment variables are those of obstore
+    (``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``GOOGLE_BASE_URL``, ``AZURE_STORAGE_ACCOUNT_NAME`` ...), and
+    ``STORAGE_EMULATOR_HOST``.
     """
     scheme = urlsplit(url).scheme.lower()
     if urlsplit(url).path.lower().endswith((".ozx", ".zip")):
@@ -185,50 +155,16 @@ def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]
 
 
 def has_credentials(url: str, environment: Mapping[str, str]) -> bool:
-    """Tell whether the environment holds credentials for a URL.
-
-    Parameters
-    ----------
-    url
-        Any URL.
-    environment
-        The environment variables.
-
-    Returns
-    -------
-    bool
-        False for web servers.
-
-    Examples
-    --------
-    >>> has_credentials("s3://bucket/a.zarr", {"AWS_ACCESS_KEY_ID": "me"})
-    True
-    """
+    """Whether the environment holds credentials for a URL; False for web servers."""
     names = _CREDENTIALS.get(urlsplit(url).scheme.lower(), ())
     return any(environment.get(name) for name in names)
 
 
 def connect(url: str, environment: Mapping[str, str], *, signed: bool, timeout: str = "") -> Any:
-    """Return the obstore store that is rooted at a URL; no request is made.
+    """The obstore store that is rooted at a URL; no request is made.
 
-    Parameters
-    ----------
-    url, environment
-        As for `remote_stores`.
-    signed
-        Whether requests are signed with the credentials of the environment.
-    timeout
-        How long a request may take, such as ``"180s"``; "" for that of reading.
-
-    Returns
-    -------
-    obstore store
-        Of the kind that the scheme names.
-
-    Raises
-    ------
-    StorageError
-        If obstore is not installed, or the URL is none that it knows.
+    `signed` says whether requests are signed with the credentials of the environment, `timeout` how long a
+    request may take, such as "180s"; "" is that of reading.
     """
     try:
         import obstore.store as stores
@@ -268,7 +204,7 @@ def connect(url: str, environment: Mapping[str, str], *, signed: bool, timeout: 
 
 
 def _settings(scheme: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return settings of the environment that obstore does not read itself, or not well."""
+    """Settings of the environment that obstore does not read itself, or not well."""
     if scheme == "gs" and (host := environment.get("STORAGE_EMULATOR_HOST")):
         return {"base_url": host if "://" in host else f"http://{host}"}
     if scheme == "az" and (name := environment.get("AZURE_STORAGE_ACCOUNT_NAME")):
@@ -277,18 +213,7 @@ def _settings(scheme: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def remote_location(store: Any) -> str:
-    """Return the URL at which an obstore store is rooted.
-
-    Parameters
-    ----------
-    store
-        An obstore store.
-
-    Returns
-    -------
-    str
-        The URL without a slash at its end, and without its query: that may be a signature.
-    """
+    """The URL at which an obstore store is rooted, without its query: that may be a signature."""
     kind = type(store).__name__
     if kind == "HTTPStore":
         parts = urlsplit(str(store.url))
@@ -308,18 +233,7 @@ def remote_location(store: Any) -> str:
 
 
 def remote_parent(store: Any) -> Any | None:
-    """Return a store one folder higher than an obstore store, or None where there is none.
-
-    Parameters
-    ----------
-    store
-        An obstore store.
-
-    Returns
-    -------
-    obstore store or None
-        With the same options as `store`.
-    """
+    """An obstore store one folder higher, with the same options; None where there is none."""
     options = {"client_options": store.client_options, "retry_config": store.retry_config}
     if type(store).__name__ == "HTTPStore":
         parts = urlsplit(str(store.url).rstrip("/"))

@@ -1,4 +1,4 @@
-"""What servers and the network answer, as one clear sentence each."""
+"""Answers of servers and of the network, as one clear sentence each."""
 
 from __future__ import annotations
 
@@ -15,22 +15,9 @@ _STATUS = re.compile(r"status code: (\d{3}[\w ]*)")
 
 
 def explain(error: BaseException, url: str) -> OmeNgffError:
-    """Return one clear sentence for what a server or the network answered.
-
-    Parameters
-    ----------
-    error
-        What obstore or zarr raised.
-    url
-        The address that was asked for.
-
-    Returns
-    -------
-    OmeNgffError
-        To be raised by the caller ``from error``.
-    """
+    """The error for what obstore or zarr raised at an address."""
     text, kind = str(error), type(error).__name__
-    host = found[1] if (found := _HOST.search(text)) else urlsplit(url).netloc
+    host = match[1] if (match := _HOST.search(text)) else urlsplit(url).netloc
     if kind in ("PermissionDeniedError", "UnauthenticatedError"):
         return refused(url, first_line(error))
     for sign, summary, hint in (
@@ -72,20 +59,7 @@ def explain(error: BaseException, url: str) -> OmeNgffError:
 
 
 def nothing_found(store: Any, error: OmeNgffError) -> OmeNgffError:
-    """Return why there seems to be nothing at an address: the server refused, or answered with pages.
-
-    Parameters
-    ----------
-    store
-        The `RemoteStore` that was asked.
-    error
-        What was found wrong.
-
-    Returns
-    -------
-    OmeNgffError
-        The same error where the server is not to blame.
-    """
+    """Why nothing was read from a `RemoteStore`: the server refused, or sent pages; else the same error."""
     if store.refused and not isinstance(error, StorageError):
         return refused(str(store), store.refused)
     if store.page and isinstance(error, NotOmeNgffError):
@@ -93,55 +67,26 @@ def nothing_found(store: Any, error: OmeNgffError) -> OmeNgffError:
     return error
 
 
-def refused(url: str, found: str) -> StorageError:
-    """Return the error for an answer 401 or 403.
-
-    Parameters
-    ----------
-    url
-        The address that was asked for.
-    found
-        What the server said.
-
-    Returns
-    -------
-    StorageError
-        To be raised by the caller.
-    """
+def refused(url: str, answer: str) -> StorageError:
+    """The error for an answer 401 or 403."""
     return StorageError(
         "The server refuses access (401 or 403).",
         where=url,
-        found=found,
+        found=answer,
         hint="Check the address; for private data set the storage's usual environment variables"
         " (AWS_ACCESS_KEY_ID and so on).",
     )
 
 
-def _not_zarr(url: str, found: str) -> NotOmeNgffError:
+def _not_zarr(url: str, content: str) -> NotOmeNgffError:
     return NotOmeNgffError(
         "What the server sends is not Zarr metadata.",
         where=url,
-        found=found,
+        found=content,
         hint="The address of an OME-NGFF image usually ends with .zarr; a web page about it does not.",
     )
 
 
 def first_line(error: BaseException) -> str:
-    r"""Return the first line of what an exception says, or its name.
-
-    Parameters
-    ----------
-    error
-        Any exception.
-
-    Returns
-    -------
-    str
-        At most 300 characters.
-
-    Examples
-    --------
-    >>> first_line(ValueError("no path\n\nDebug source: ..."))
-    'no path'
-    """
+    """The first line of what an exception says, or its name; at most 300 characters."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

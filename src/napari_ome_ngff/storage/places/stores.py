@@ -8,53 +8,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
 from napari_ome_ngff.storage.places import server_errors
-from napari_ome_ngff.storage.places.location import (
-    DOCUMENTS,
-    group_location,
-    is_url,
-    is_zip,
-    local_path,
-)
+from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
+from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 
 if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
 
 
-def folders(store: Store, path: str) -> tuple[str, ...] | None:
-    """Return the names of the folders below a path.
-
-    Parameters
-    ----------
-    store
-        Any Zarr store.
-    path
-        A path in it; "" for its root.
-
-    Returns
-    -------
-    tuple of str or None
-        In alphabetical order; None where listing takes requests, or may be impossible.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> store = zarr.storage.MemoryStore()
-    >>> _ = zarr.create_array(store, name="a/b/0", shape=(2,), dtype="uint8")
-    >>> folders(store, "a")
-    ('b',)
-    """
-    from zarr.storage import LocalStore, MemoryStore, ZipStore
-
-    found: Any = store
-    if isinstance(store, LocalStore):
-        return tuple(sorted(_in_folder(os.path.join(os.path.abspath(found.root), path))))
-    if isinstance(store, ZipStore):
-        names = found._zf.namelist()
-    elif isinstance(store, MemoryStore):
-        names = list(found._store_dict)
-    else:
+def folders(store: Any, path: str) -> tuple[str, ...] | None:
+    """Names of the folders below a path, sorted; None where listing takes requests, or may be impossible."""
+    kind = store_kind(store, derived=True)
+    if kind == "folder":
+        return tuple(sorted(_in_folder(os.path.join(os.path.abspath(store.root), path))))
+    if kind not in ("zip", "memory"):
         return None
+    names = store._zf.namelist() if kind == "zip" else list(store._store_dict)
     prefix = f"{path}/" if path else ""
     inside = (name[len(prefix) :].partition("/") for name in names if name.startswith(prefix))
     return tuple(sorted({name for name, slash, _ in inside if slash and name}))
@@ -76,32 +46,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def stores_of(location: str | os.PathLike[str] | Store | zarr.Group) -> list[tuple[Store, str]]:
-    """Return the store that a place is in, and its path there.
+    """The store that a place is in, and its path there; several to try where one may have to sign in.
 
-    Parameters
-    ----------
-    location
-        A folder, a ``.zip`` or ``.ozx`` file (also with one folder inside), an ``http``, ``https``, ``s3``,
-        ``gs`` or ``az`` address, a Zarr store, or a group.
-
-    Returns
-    -------
-    list of (Store, str)
-        Read-only, unless a group was given. Several for an address that may need signing in: to be tried in
-        this order.
-
-    Raises
-    ------
-    StorageError
-        If there is nothing, or it cannot be reached or read.
-    NotOmeNgffError
-        If there is a file that is no zip file.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> [path for store, path in stores_of(tempfile.mkdtemp())]
-    ['']
+    A place is a folder, a ``.zip`` or ``.ozx`` file (also with one folder inside), an ``http``, ``https``,
+    ``s3``, ``gs`` or ``az`` address, a Zarr store, or a group. Stores are read-only, but that of a group.
     """
     import zarr
     from zarr.abc.store import Store
@@ -160,27 +108,14 @@ def _local(path: Path) -> tuple[Store, str]:
 
 
 def nothing_found(store: Store, error: OmeNgffError) -> OmeNgffError:
-    """Return why nothing was found in a store, which may be something else than that there is nothing.
-
-    Parameters
-    ----------
-    store
-        One of `stores_of`.
-    error
-        What was found wrong.
-
-    Returns
-    -------
-    OmeNgffError
-        The same, or what the server said.
-    """
+    """Why nothing was read from a store of `stores_of`: `error`, or what the server answered."""
     if not hasattr(store, "refused"):
         return error
     return server_errors.nothing_found(store, error)
 
 
 def _folder_in_zip(store: Any) -> str:
-    """Return the path of the group in a zip file: the root, or the one folder that the file holds."""
+    """Path of the group in a zip file: the root, or the one folder that the file holds."""
     names = store._zf.namelist()
     if any(name in DOCUMENTS for name in names):
         return ""
@@ -188,20 +123,20 @@ def _folder_in_zip(store: Any) -> str:
     return tops.pop() if len(tops) == 1 else ""
 
 
-def _parent_store(store: Any) -> Store | None:
-    """Return a store rooted one folder higher, or None where that cannot be."""
+def parent_store(store: Any) -> Store | None:
+    """A store rooted one folder higher, or None where that cannot be."""
     from zarr.storage import LocalStore
 
-    kind = type(store).__name__
-    if kind == "LocalStore":
-        root = Path(store.root).absolute()
+    kind = store_kind(store)
+    if kind == "folder":
+        root = Path(local_folder(store) or "")
         return LocalStore(root.parent, read_only=True) if root.parent != root else None
-    if kind in ("ObjectStore", "RemoteStore"):
+    if kind == "object":
         from napari_ome_ngff.storage.places import object_store
 
         above = object_store.remote_parent(store.store)
         return None if above is None else object_store.RemoteStore(above, read_only=True)
-    if kind == "FsspecStore" and "/" in store.path.strip("/"):
+    if kind == "fsspec" and "/" in store.path.strip("/"):
         path = store.path.rstrip("/").rpartition("/")[0]
         return cast("Store", type(store)(fs=store.fs, path=path, read_only=True))
     return None

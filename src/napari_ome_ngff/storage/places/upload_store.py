@@ -30,29 +30,20 @@ else:
     _ObjectStore = ObjectStore  # not generic before zarr 3.1.2
 
 
-_IN_ONE_REQUEST = (
-    256 * 2**20
-)  # bytes; what is sent in parts can leave parts behind, which nobody sees but pays
+# Bytes. What is sent in parts can leave parts behind, which nobody sees but pays.
+_IN_ONE_REQUEST = 256 * 2**20
 
 
 _TIMEOUT = "180s"  # for one object, also through a slow line
 
 
 class UploadStore(_ObjectStore):
-    """An object store that is written to: whatever the server or the network answers is one clear sentence.
-
-    Parameters
-    ----------
-    store
-        The obstore store.
-    read_only
-        Whether writing is refused.
-    """
+    """An object store that is written to: what the server or the network answers is one clear sentence."""
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Return the bytes of one key, or None. A refusal is an error: nothing can be replaced unseen."""
+        """The bytes of one key, or None. A refusal is an error: nothing can be replaced unseen."""
         with self._explained():
             return await super().get(key, prototype, byte_range)
 
@@ -109,9 +100,9 @@ class UploadStore(_ObjectStore):
                 yield key
 
     def above(self) -> UploadStore | None:
-        """Return the store one folder higher, or None at the bucket's root."""
-        found = remote_parent(self.store)
-        return None if found is None else UploadStore(found, read_only=True)
+        """The store one folder higher, or None at the bucket's root."""
+        parent = remote_parent(self.store)
+        return None if parent is None else UploadStore(parent, read_only=True)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -127,25 +118,10 @@ class UploadStore(_ObjectStore):
 
 
 def upload_store(url: str, environment: Mapping[str, str]) -> UploadStore:
-    """Return the store to write to at an address.
+    """The store to write to at an ``s3://``, ``gs://`` or ``az://`` address; no request is made yet.
 
-    Parameters
-    ----------
-    url
-        ``s3://``, ``gs://`` or ``az://`` address of a group.
-    environment
-        The environment variables: where the server is and who one is, as for reading. Without credentials
-        nothing is signed: asking a cloud's metadata service for them takes long where there is none.
-
-    Returns
-    -------
-    UploadStore
-        Rooted at the address; no request was made yet.
-
-    Raises
-    ------
-    StorageError
-        If obstore is not installed, or nothing can be written to such an address.
+    Without credentials in the environment nothing is signed: asking a cloud's metadata service for them takes
+    long where there is none.
     """
     parts = urlsplit(url)
     if parts.scheme.lower() in ("http", "https"):

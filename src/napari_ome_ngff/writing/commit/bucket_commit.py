@@ -7,7 +7,6 @@ note says so, and from then on whoever comes next can finish the exchange.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import logging
 import os
@@ -20,9 +19,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError, TargetError
+from napari_ome_ngff.storage.pixels.process_state import running_saves
 from napari_ome_ngff.storage.places import keys
-from napari_ome_ngff.storage.places.folders import METADATA
 from napari_ome_ngff.storage.places.location import folder_of, join, store_location
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.server_errors import first_line
 from napari_ome_ngff.writing.commit.temporary import PART, new_part, undone_by
 from napari_ome_ngff.writing.refusals import another_save
@@ -77,7 +77,7 @@ def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[st
         part=part if part != path else "",
         obsolete=tuple(obsolete),
     )
-    _under_way().add(note.save)
+    running_saves().add(note.save)
     try:
         _claim(store, path, note)
         with undone_by(partial(_undo, store, path, part, above, note)):
@@ -88,7 +88,7 @@ def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[st
             _exchange(store, path, note)
         keys.delete(store, [join(path, NOTE)])
     finally:
-        _under_way().discard(note.save)
+        running_saves().discard(note.save)
 
 
 def _path_beside(path: str) -> str:
@@ -141,14 +141,16 @@ def _replace(store: Store, path: str, note: Note) -> None:
     part = note.part
     new = {key.removeprefix(f"{part}/") for key in keys.under(store, part)}
     # Kept in memory: whoever does the same at the same time deletes the part when it is done.
-    roots = {key: content for key in sorted(METADATA & new) if (content := keys.read(store, join(part, key)))}
+    roots = {
+        key: content for key in sorted(DOCUMENTS & new) if (content := keys.read(store, join(part, key)))
+    }
     if not roots:
         return
     old = {key.removeprefix(f"{path}/") if path else key for key in keys.under(store, path)}
     old = {key for key in old if PART not in key}
     arrays = {folder_of(key) for key in new if keys.is_array_key(store, join(part, key))}
     to_keep = keys_to_keep(old, new, arrays, note.obsolete)
-    keys.delete(store, [join(path, key) for key in old if key in METADATA])
+    keys.delete(store, [join(path, key) for key in old if key in DOCUMENTS])
     keys.delete(store, [join(path, key) for key in old - new - to_keep])
     moved = [(join(part, key), join(path, key)) for key in sorted(new - set(roots))]
     copy_objects(store, store, moved, at_once=_REQUESTS)
@@ -177,7 +179,7 @@ def keys_to_keep(
 
 def is_document(key: str) -> bool:
     """Whether a key is that of a metadata document of Zarr."""
-    return key.rpartition("/")[2] in METADATA
+    return key.rpartition("/")[2] in DOCUMENTS
 
 
 def recover(store: Store, path: str, *, overwrite: bool) -> None:
@@ -224,7 +226,7 @@ def _is_running(note: Note) -> bool | None:
     if note.host != platform.node():
         return None
     if note.process == os.getpid():
-        return note.save in _under_way()
+        return note.save in running_saves()
     if sys.platform == "win32":  # where this would end the process
         return None
     try:
@@ -234,12 +236,6 @@ def _is_running(note: Note) -> bool | None:
     except OSError:  # somebody else's
         return True
     return True
-
-
-@functools.cache
-def _under_way() -> set[str]:
-    """The saves of this process: a failed one must not count as running until the process ends."""
-    return set()
 
 
 def _write(store: Store, path: str, note: Note, *, only_new: bool = False) -> None:

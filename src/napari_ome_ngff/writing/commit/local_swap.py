@@ -13,7 +13,6 @@ from pathlib import Path
 
 from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.storage.places.folders import (
-    METADATA,
     exchange,
     flush_folder,
     is_empty,
@@ -21,6 +20,7 @@ from napari_ome_ngff.storage.places.folders import (
     node_kind,
     remove,
 )
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.writing.commit.temporary import LOCK, OLD, PART, is_leftover_of, short, undone_by
 from napari_ome_ngff.writing.refusals import another_save
 
@@ -121,7 +121,7 @@ def carry_over(old: Path, new: Path, obsolete: Collection[Path]) -> None:
         return
     for entry in os.scandir(old):
         source, target = Path(entry.path), new / entry.name
-        if entry.name in METADATA or source in obsolete or _is_of_a_save(source):
+        if entry.name in DOCUMENTS or source in obsolete or _is_of_a_save(source):
             continue
         if not os.path.lexists(target):
             link_tree(source, target, without=obsolete)

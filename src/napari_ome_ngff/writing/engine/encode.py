@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.storage.pixels.codecs import MISSING, checksum, chunk_format
+from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 from napari_ome_ngff.writing.blocks import Box, depth_first, relative, shape_of
 from napari_ome_ngff.writing.target import can_append
 
@@ -151,7 +152,7 @@ class UnitWriter:
     def __reduce__(self) -> tuple[object, ...]:
         """Refuse to be sent to another process by a store that would be a copy there."""
         store = self.array.store
-        if type(store).__name__ in ("MemoryStore", "ZipStore", "ManagedMemoryStore"):
+        if store_kind(store, derived=True) in ("memory", "zip"):
             raise OptionError(
                 f"Other processes cannot write into a {type(store).__name__}.",
                 where=str(store),
@@ -170,9 +171,7 @@ def unit_writer(array: zarr.Array[Any], *, shared_memory: bool = True) -> UnitWr
 
 
 def _plain_chunks(array: zarr.Array[Any], shared_memory: bool) -> PlainChunks | None:
-    from zarr.storage import LocalStore
-
-    if type(array.store) is not LocalStore or array.ndim == 0:
+    if (root := local_folder(array.store)) is None or array.ndim == 0:
         return None
     form = chunk_format(array)
     if form is None or not form.encodable:
@@ -183,7 +182,7 @@ def _plain_chunks(array: zarr.Array[Any], shared_memory: bool) -> PlainChunks | 
             return None
         shards = ShardAppender(shape=array.shape, chunks=array.chunks, shards=array.shards)
     return PlainChunks(
-        folder=os.path.join(str(array.store.root), array.path),
+        folder=os.path.join(root, array.path),
         chunks=form.shape,
         dtype=form.dtype,
         fill=form.fill.astype(form.dtype).reshape(1),

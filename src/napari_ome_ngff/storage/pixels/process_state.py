@@ -1,0 +1,53 @@
+"""All state of the process, so that it can be named, and reset.
+
+- Decoded chunks: `shared_cache`.
+- Chunks that could not be read, and who is told of them: `shared_failures`.
+- Threads that decode: `decode_pool`.
+- Saves to stores that are under way: `running_saves`.
+
+What else is remembered between calls follows from its arguments alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
+from napari_ome_ngff.storage.pixels.failed_chunks import Failures
+from napari_ome_ngff.storage.places.requests import usable_cores
+
+
+@functools.cache
+def shared_cache() -> ChunkCache:
+    """The cache of all sources."""
+    return ChunkCache()
+
+
+@functools.cache
+def shared_failures() -> Failures:
+    """The record of all sources."""
+    return Failures()
+
+
+@functools.cache
+def running_saves() -> set[str]:
+    """Marks of the saves of this process that are under way: they are not taken for interrupted ones."""
+    return set()
+
+
+def decode_pool() -> ThreadPoolExecutor:
+    """The threads that decode; a process that was forked has its own."""
+    return _pool_of(os.getpid())
+
+
+@functools.cache
+def _pool_of(process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix=f"ome-ngff-read-{process}")
+
+
+def reset() -> None:
+    """Forget everything, as a new process; for tests. The threads stay, they hold nothing."""
+    for state in (shared_cache, shared_failures, running_saves):
+        state.cache_clear()
