@@ -42,6 +42,7 @@ if find_spec("obstore") is None:
     pytest.skip("obstore is not installed", allow_module_level=True)
 
 numbers = itertools.count()
+OWNER = {"AWS_ACCESS_KEY_ID": "owner", "AWS_SECRET_ACCESS_KEY": "secret"}
 SMALL: dict[str, Any] = {"levels": 1, "chunks": (8, 32, 32)}
 NEW_IMAGE: dict[str, Any] = {"levels": 2, "chunks": (4, 16, 32)}
 
@@ -80,8 +81,8 @@ def url(s3: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     for name in ("AWS_ENDPOINT_URL", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.meta.endpoint_url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "owner")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    for name, value in OWNER.items():
+        monkeypatch.setenv(name, value)
     return f"s3://mine/deep er/{next(numbers)}.ome.zarr"
 
 
@@ -386,7 +387,10 @@ NURSERY = """
     import os, sys
     sys.path.insert(0, sys.argv[1])
     import obstore
+    import napari_ome_ngff.storage.places.upload_store
     import tests.writing.test_buckets as module
+
+    module.write(module.MemoryStore(), **module.SMALL)  # imports whatever a save needs
 
     for line in sys.stdin:
         how, url, endpoint = line.rstrip("\\n").split("|")
@@ -418,21 +422,30 @@ class Killer:
         return None
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is neither fork nor kill -9")
-@pytest.mark.parametrize("how", ["new", "replace"])
-def test_killed_at_any_request(how: str, url: str, s3: Any) -> None:
-    """`kill -9`: once whoever comes next has looked, the place is empty, the old image or the new one."""
-    nursery = subprocess.Popen(
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[subprocess.Popen[str]]:
+    """A process that imports everything once, and forks for each save."""
+    process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(NURSERY), str(Path(__file__).parents[2])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | OWNER,
     )
-    assert nursery.stdin is not None
+    with process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is neither fork nor kill -9")
+@pytest.mark.parametrize("how", ["new", "replace"])
+def test_killed_at_any_request(how: str, url: str, s3: Any, nursery: subprocess.Popen[str]) -> None:
+    """`kill -9`: once whoever comes next has looked, the place is empty, the old image or the new one."""
     assert nursery.stdout is not None
     killer, seen = Killer(), []
     cells = {"cells": MultiscaleSource(image=image(4), levels=1)}
-    with nursery, Relay(s3.meta.endpoint_url, fault=killer) as relay:
+    with Relay(s3.meta.endpoint_url, fault=killer) as relay:
 
         def run(place: str, at: int) -> int:
             killer.known.clear()
@@ -468,7 +481,6 @@ def test_killed_at_any_request(how: str, url: str, s3: Any) -> None:
             opened = open_ome_ngff(place)
             assert (opened.arrays["0"] == image(3)).all()
             assert list(opened.labels) == (["cells"] if how == "replace" else [])
-        nursery.stdin.close()
     assert len(set(seen)) == 2, "none was early enough, or none late enough"
 
 
