@@ -434,7 +434,7 @@ def test_many_threads_one_place(tmp_path: Path) -> None:
 # --- killed
 
 NURSERY = """
-    import os, signal, sys
+    import os, signal, sys, tempfile
     sys.path.insert(0, sys.argv[1])
     import tests.writing.test_staging as module
     from napari_ome_ngff.writing.commit import local_swap, staging
@@ -460,6 +460,9 @@ NURSERY = """
             local_swap.flush_folder = die
         elif moment == "while the old one is deleted":
             local_swap.remove = lambda path: (os.unlink(path / "zarr.json"), die())
+
+    with tempfile.TemporaryDirectory() as folder:  # imports whatever a save needs
+        module.save(f"{folder}/a.zarr", 1)
 
     for line in sys.stdin:
         moment, target = line.rstrip("\\n").split("|")
