@@ -13,6 +13,9 @@ from napari_ome_ngff.metadata.json_checks import as_list, as_path, as_text, desc
 from napari_ome_ngff.metadata.nouns import Axis, Json, Level, Multiscale
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 
+SYSTEMS_KEY = "coordinateSystems"
+TRANSFORMS_KEY = "coordinateTransformations"
+
 ENTRY_KEYS = frozenset(
     {
         "version",
@@ -21,8 +24,8 @@ ENTRY_KEYS = frozenset(
         "metadata",
         "axes",
         "datasets",
-        "coordinateTransformations",
-        "coordinateSystems",
+        TRANSFORMS_KEY,
+        SYSTEMS_KEY,
     }
 )
 """Keys of an entry of ``multiscales`` that one version or another gives a meaning."""

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.axes import decode_axes
+from napari_ome_ngff.metadata.axes import SYSTEMS_KEY, TRANSFORMS_KEY, decode_axes
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.group_kind import CONTAINER
 from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, as_path, as_text, describe, without_keys
 from napari_ome_ngff.metadata.nouns import CoordinateSystem, Json, Link, Scene, SystemRef
-
-_SYSTEMS, _TRANSFORMS = "coordinateSystems", "coordinateTransformations"
 
 _MOST = 2000
 """Entries of a list that are read, in a scene that anyone may have written."""
@@ -33,10 +31,10 @@ def decode_scene(attributes: Mapping[str, Json], *, where: str) -> Scene:
     holder = as_mapping(attributes.get(CONTAINER), root.below(CONTAINER), "an object with OME metadata")
     context = root.below(CONTAINER, "scene")
     scene = as_mapping(holder.get("scene"), context, "a scene")
-    systems = tuple(_decode_systems(scene.get(_SYSTEMS), context.below(_SYSTEMS)))
+    systems = tuple(_decode_systems(scene.get(SYSTEMS_KEY), context.below(SYSTEMS_KEY)))
     # 'The scene object MUST contain the field coordinateTransformations'
-    at = context.below(_TRANSFORMS)
-    listed = as_list(scene.get(_TRANSFORMS), at, "a list of transforms")
+    at = context.below(TRANSFORMS_KEY)
+    listed = as_list(scene.get(TRANSFORMS_KEY), at, "a list of transforms")
     links: list[Link] = []
     names = [system.name for system in systems]
     for index, item in enumerate(listed[:_MOST]):
@@ -51,7 +49,7 @@ def decode_scene(attributes: Mapping[str, Json], *, where: str) -> Scene:
             found=describe(listed),
             hint="Open its images one by one.",
         )
-    extra = without_keys(scene, (_SYSTEMS, _TRANSFORMS))
+    extra = without_keys(scene, (SYSTEMS_KEY, TRANSFORMS_KEY))
     return Scene(version="0.6", systems=systems, links=tuple(links), extra=extra)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError
+from napari_ome_ngff.metadata.axes import TRANSFORMS_KEY
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.group_kind import container_of
 from napari_ome_ngff.metadata.json_checks import (
@@ -41,8 +42,6 @@ MOST_IMAGES = 256
 
 MOST_LEVELS = 64
 """Levels of an image that are read: nothing can be halved more often than this."""
-
-_TRANSFORMS = "coordinateTransformations"
 
 _LONGEST = 2**63
 
@@ -115,12 +114,12 @@ def decode_levels(
             misplaced.append(error)
             problem = error.summary.removesuffix(".")
         if transform is None:
-            unplaced[path] = at.below(_TRANSFORMS), problem
+            unplaced[path] = at.below(TRANSFORMS_KEY), problem
         levels[path] = Level(
             path=path,
             transform=transform or identity(ndim),
-            original=None if transform is None else dataset.get(_TRANSFORMS),
-            extra=without_keys(dataset, ("path", _TRANSFORMS)),
+            original=None if transform is None else dataset.get(TRANSFORMS_KEY),
+            extra=without_keys(dataset, ("path", TRANSFORMS_KEY)),
         )
     # A level can be placed by its size only beside one that the file places.
     if not levels or (misplaced and len(unplaced) == len(levels)):

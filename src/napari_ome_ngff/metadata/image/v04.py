@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from napari_ome_ngff.metadata.axes import (
+    TRANSFORMS_KEY,
     check_levels,
     decode_axes,
     decode_description,
@@ -29,8 +30,6 @@ from napari_ome_ngff.metadata.transforms import (
 )
 from napari_ome_ngff.metadata.units import axis_type
 
-_TRANSFORMS = "coordinateTransformations"
-
 
 def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> Multiscale:
     """Return the image that an entry of ``multiscales`` of 0.1 to 0.5 describes.
@@ -41,13 +40,13 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
     axes, guessed = _decode_axes(entry, context, version)
     levels, unplaced = decode_levels(
         entry,
-        lambda dataset, _, at: _decode_steps(dataset.get(_TRANSFORMS), axes, at.below(_TRANSFORMS)),
+        lambda dataset, _, at: _decode_steps(dataset.get(TRANSFORMS_KEY), axes, at.below(TRANSFORMS_KEY)),
         context,
         ndim=len(axes),
         placed=version not in LEGACY,
     )
-    at = context.below(_TRANSFORMS)
-    transforms = entry.get(_TRANSFORMS)
+    at = context.below(TRANSFORMS_KEY)
+    transforms = entry.get(TRANSFORMS_KEY)
     whole = _decode_steps(transforms, axes, at, of_image=True)
     for level in levels:
         check_transform(compose(level.transform, whole or identity(len(axes))), at, ndim=len(axes))
@@ -95,7 +94,7 @@ def _vector_lengths(entry: Mapping[str, Json]) -> set[int]:
         step
         for item in items_of(entry.get("datasets"), MOST_LEVELS)
         if isinstance(item, Mapping)
-        for step in items_of(item.get(_TRANSFORMS), 2)
+        for step in items_of(item.get(TRANSFORMS_KEY), 2)
         if isinstance(step, Mapping)
     ]
     vectors = [step.get(key) for step in steps for key in ("scale", "translation")]
@@ -109,7 +108,7 @@ def _decode_steps(
 
     That of an image is also None where it changes nothing.
     """
-    # 'MUST contain the field "coordinateTransformations" ... MUST contain exactly one scale'. For an image,
+    # 'MUST contain the field TRANSFORMS_KEY ... MUST contain exactly one scale'. For an image,
     # MoBIE and SpatialData have written an empty list, and an identity.
     if transforms is None or transforms == []:
         return None
@@ -129,13 +128,13 @@ def encode_entry(multiscale: Multiscale, context: Context) -> dict[str, Json]:
     check_levels(multiscale.levels, context.below("datasets"))
     levels = []
     for index, level in enumerate(multiscale.levels):
-        at = context.below("datasets", index, _TRANSFORMS)
+        at = context.below("datasets", index, TRANSFORMS_KEY)
         steps = _encode_steps(level.transform, level.original, at, ndim=ndim)
-        levels.append(dict(level.extra) | {"path": level.path, _TRANSFORMS: steps})
+        levels.append(dict(level.extra) | {"path": level.path, TRANSFORMS_KEY: steps})
     entry = {**encode_description(multiscale, context), "axes": axes, "datasets": levels}
     if multiscale.transform is not None:
-        at = context.below(_TRANSFORMS)
-        entry[_TRANSFORMS] = _encode_steps(multiscale.transform, multiscale.original, at, ndim=ndim)
+        at = context.below(TRANSFORMS_KEY)
+        entry[TRANSFORMS_KEY] = _encode_steps(multiscale.transform, multiscale.original, at, ndim=ndim)
     return entry | unknown_keys(multiscale.extra)
 
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from napari_ome_ngff.metadata.affine import as_scale_translation
 from napari_ome_ngff.metadata.axes import (
+    SYSTEMS_KEY,
+    TRANSFORMS_KEY,
     check_levels,
     decode_axes,
     decode_description,
@@ -40,8 +42,6 @@ from napari_ome_ngff.metadata.transforms import (
 )
 
 _DEFAULT_SYSTEM = "physical"
-_SYSTEMS = "coordinateSystems"
-_TRANSFORMS = "coordinateTransformations"
 
 
 def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> Multiscale:
@@ -50,10 +50,10 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
     Further systems, the transforms to them and unknown keys are kept in `extra`. Drafts are read too; where
     they place levels by more than scale and translation, `affine` has the rest.
     """
-    at = context.below(_SYSTEMS)
-    systems = decode_systems(entry.get(_SYSTEMS), at)
+    at = context.below(SYSTEMS_KEY)
+    systems = decode_systems(entry.get(SYSTEMS_KEY), at)
     system = intrinsic_system(_outputs(entry, context), systems, at)
-    index = next(i for i, item in enumerate(entry[_SYSTEMS]) if item is systems[system])
+    index = next(i for i, item in enumerate(entry[SYSTEMS_KEY]) if item is systems[system])
     axes = decode_axes(systems[system].get("axes"), at.below(index, "axes"))
     places: dict[str, Affine] = {}
 
@@ -74,7 +74,7 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
         )
         if odd:
             at.note(f"level {describe(odd[0])} is placed otherwise than the first; placed as near as can be")
-    views = decode_views(systems, system, entry.get(_TRANSFORMS), context.below(_TRANSFORMS))
+    views = decode_views(systems, system, entry.get(TRANSFORMS_KEY), context.below(TRANSFORMS_KEY))
     return Multiscale(
         version=version,
         axes=axes,
@@ -92,9 +92,9 @@ def _outputs(entry: Mapping[str, Json], context: Context) -> Iterator[tuple[Cont
     context = context.below("datasets")
     items = as_list(entry.get("datasets"), context, "a list of datasets")
     for index, item in enumerate(items[:MOST_LEVELS]):
-        for first in items_of(item.get(_TRANSFORMS) if isinstance(item, Mapping) else None, 1):
+        for first in items_of(item.get(TRANSFORMS_KEY) if isinstance(item, Mapping) else None, 1):
             if isinstance(first, Mapping):
-                yield context.below(index, _TRANSFORMS, 0, "output"), first.get("output")
+                yield context.below(index, TRANSFORMS_KEY, 0, "output"), first.get("output")
 
 
 def encode_entry(multiscale: Multiscale, context: Context) -> dict[str, Json]:
@@ -106,21 +106,21 @@ def encode_entry(multiscale: Multiscale, context: Context) -> dict[str, Json]:
     system = _DEFAULT_SYSTEM if multiscale.system is None else multiscale.system
     # "MUST be restricted to a single scale, identity or sequence of a scale followed by a translation"
     multiscale = affine_into_system(multiscale, system, context)
-    at = context.below(_SYSTEMS)
+    at = context.below(SYSTEMS_KEY)
     as_text(system, at.below(0, "name"), "the name of a coordinate system")
     check_levels(multiscale.levels, context.below("datasets"))
     axes = encode_axes(multiscale.axes, at.below(0, "axes"))
     entry = {
         **encode_description(multiscale, context),
-        _SYSTEMS: encode_systems(multiscale.extra.get(_SYSTEMS), system, axes, at),
+        SYSTEMS_KEY: encode_systems(multiscale.extra.get(SYSTEMS_KEY), system, axes, at),
         "datasets": [
             _encode_dataset(multiscale, index, system, context.below("datasets", index))
             for index in range(len(multiscale.levels))
         ],
     }
-    names = {item["name"] for item in entry[_SYSTEMS]}
-    transforms = multiscale.extra.get(_TRANSFORMS) or []
-    at = context.below(_TRANSFORMS)
+    names = {item["name"] for item in entry[SYSTEMS_KEY]}
+    transforms = multiscale.extra.get(TRANSFORMS_KEY) or []
+    at = context.below(TRANSFORMS_KEY)
     for index, item in enumerate(as_list(transforms, at, "a list of transforms")):
         if problem := view_problem(item, system, names):
             raise at.below(index).error(
@@ -129,12 +129,12 @@ def encode_entry(multiscale: Multiscale, context: Context) -> dict[str, Json]:
                 hint="Leave it out of `extra` to write the image without it.",
             )
     if transforms:
-        entry[_TRANSFORMS] = transforms
+        entry[TRANSFORMS_KEY] = transforms
     return entry | unknown_keys(multiscale.extra)
 
 
 def _encode_dataset(multiscale: Multiscale, index: int, system: str, context: Context) -> dict[str, Json]:
-    level, ndim, at = multiscale.levels[index], len(multiscale.axes), context.below(_TRANSFORMS, 0)
+    level, ndim, at = multiscale.levels[index], len(multiscale.axes), context.below(TRANSFORMS_KEY, 0)
     for transform in (level.transform, multiscale.transform):
         if transform is not None:
             check_transform(transform, at, ndim=ndim)
@@ -155,4 +155,4 @@ def _encode_dataset(multiscale: Multiscale, index: int, system: str, context: Co
         "output": {"name": system},
         "transformations": steps,
     }
-    return dict(level.extra) | {"path": level.path, _TRANSFORMS: [kept or item]}
+    return dict(level.extra) | {"path": level.path, TRANSFORMS_KEY: [kept or item]}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from napari_ome_ngff.metadata.axes import decode_axes
+from napari_ome_ngff.metadata.axes import SYSTEMS_KEY, TRANSFORMS_KEY, decode_axes
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.json_checks import (
     as_list,
@@ -82,7 +82,7 @@ def decode_views(
     kept_systems = [
         without_keys(item, ("axes",)) if name == system else item for name, item in systems.items()
     ]
-    kept: dict[str, Json] = {} if kept_systems == [{"name": system}] else {"coordinateSystems": kept_systems}
+    kept: dict[str, Json] = {} if kept_systems == [{"name": system}] else {SYSTEMS_KEY: kept_systems}
     if transforms is not None and not isinstance(transforms, list | tuple):
         context.note(f"{describe(transforms)}, ignored")
     views = []
@@ -101,7 +101,7 @@ def decode_views(
         views.append(view)
         if problem := view_problem(view, system, systems):
             at.note(problem)
-    return kept | ({"coordinateTransformations": views} if views else {})
+    return kept | ({TRANSFORMS_KEY: views} if views else {})
 
 
 def _without_nulls(value: Json) -> Json:

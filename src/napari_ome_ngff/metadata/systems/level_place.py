@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.affine import affine_of, compose_affine, invert_affine
+from napari_ome_ngff.metadata.axes import TRANSFORMS_KEY
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, describe
 from napari_ome_ngff.metadata.nouns import Affine, Axis, Json, ScaleTranslation
@@ -75,7 +76,7 @@ def decode_place(
     dataset: Mapping[str, Json], path: str, axes: Sequence[Axis], context: Context
 ) -> Affine | None:
     """Return the transform of a dataset with this path, or None if the file does not say it."""
-    context = context.below("coordinateTransformations")
+    context = context.below(TRANSFORMS_KEY)
     item = _single(dataset, context)
     if item is None:
         return None
@@ -121,7 +122,7 @@ def _is_plain(step: Json) -> bool:
 
 def _single(dataset: Mapping[str, Json], context: Context) -> Mapping[str, Json] | None:
     """Return a dataset's one transform, or None if it has none."""
-    transforms = dataset.get("coordinateTransformations")
+    transforms = dataset.get(TRANSFORMS_KEY)
     if transforms is None or transforms == []:
         return None
     items = as_list(transforms, context, "a list of transforms")

@@ -18,15 +18,19 @@ from napari_ome_ngff.metadata.affine import (
     is_finite,
     without_negative_zeros,
 )
-from napari_ome_ngff.metadata.axes import encode_axes
+from napari_ome_ngff.metadata.axes import SYSTEMS_KEY, TRANSFORMS_KEY, encode_axes
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.json_checks import without_keys
 from napari_ome_ngff.metadata.nouns import Affine, Json, Multiscale, ScaleTranslation
-from napari_ome_ngff.metadata.systems.view import SHOWN_KEY, shown_affine, shown_system, systems_of, view
+from napari_ome_ngff.metadata.systems.view import (
+    SHOWN_KEY,
+    leads_to_labels,
+    shown_affine,
+    shown_system,
+    systems_of,
+    view,
+)
 from napari_ome_ngff.metadata.transforms import compose, level_transform
-
-_SYSTEMS = "coordinateSystems"
-_TRANSFORMS = "coordinateTransformations"
 
 
 def without_views(multiscale: Multiscale) -> tuple[Multiscale, tuple[str, ...]]:
@@ -35,11 +39,11 @@ def without_views(multiscale: Multiscale) -> tuple[Multiscale, tuple[str, ...]]:
     Transforms to the systems of label images stay.
     """
     names = tuple(name for name in systems_of(multiscale) if name != multiscale.system)
-    extra = without_keys(multiscale.extra, (_SYSTEMS, _TRANSFORMS, SHOWN_KEY))
-    if to_labels := [item for item in _kept(multiscale, _TRANSFORMS) if _leads_to_labels(item)]:
-        extra[_TRANSFORMS] = to_labels
+    extra = without_keys(multiscale.extra, (SYSTEMS_KEY, TRANSFORMS_KEY, SHOWN_KEY))
+    if to_labels := [item for item in _kept(multiscale, TRANSFORMS_KEY) if leads_to_labels(item)]:
+        extra[TRANSFORMS_KEY] = to_labels
     if intrinsic := [item for item in _systems(multiscale) if item.get("name") == multiscale.system]:
-        extra[_SYSTEMS] = intrinsic
+        extra[SYSTEMS_KEY] = intrinsic
     return replace(multiscale, extra=extra), names
 
 
@@ -96,11 +100,11 @@ def affine_into_system(multiscale: Multiscale, system: str, context: Context) ->
     """
     if multiscale.affine is None:
         return multiscale
-    ndim, at = len(multiscale.axes), context.below(_TRANSFORMS)
+    ndim, at = len(multiscale.axes), context.below(TRANSFORMS_KEY)
     rows = multiscale.affine.matrix
     if len(rows) != ndim or any(len(row) != ndim for row in rows) or not is_finite(multiscale.affine):
         raise at.error("An affine must have one row and one column per axis, of finite numbers.")
-    if not all(map(_leads_to_labels, _kept(multiscale, _TRANSFORMS))):
+    if not all(map(leads_to_labels, _kept(multiscale, TRANSFORMS_KEY))):
         # They lead from the image as it lies before the affine or after it: nobody knows.
         raise at.error(
             "An image with an affine cannot also have transforms to other coordinate systems.",
@@ -109,7 +113,7 @@ def affine_into_system(multiscale: Multiscale, system: str, context: Context) ->
     multiscale, affine = _signs_into_affine(multiscale, multiscale.affine)
     taken = {system, *(item.get("name") for item in _systems(multiscale))}
     world = next(name for name in ("world", *(f"world {n}" for n in range(2, 2000))) if name not in taken)
-    axes = encode_axes(multiscale.axes, context.below(_SYSTEMS))
+    axes = encode_axes(multiscale.axes, context.below(SYSTEMS_KEY))
     item = {
         "type": "affine",
         "affine": [[*row, shift] for row, shift in zip(affine.matrix, affine.translation, strict=True)],
@@ -117,8 +121,8 @@ def affine_into_system(multiscale: Multiscale, system: str, context: Context) ->
         "output": {"name": world},
     }
     extra = {
-        _SYSTEMS: [*_systems(multiscale), {"name": world, "axes": axes}],
-        _TRANSFORMS: [*_kept(multiscale, _TRANSFORMS), item],
+        SYSTEMS_KEY: [*_systems(multiscale), {"name": world, "axes": axes}],
+        TRANSFORMS_KEY: [*_kept(multiscale, TRANSFORMS_KEY), item],
         SHOWN_KEY: {"shown": world},
     }
     return replace(multiscale, affine=None, extra={**multiscale.extra, **extra})
@@ -137,14 +141,9 @@ def _signs_into_affine(multiscale: Multiscale, affine: Affine) -> tuple[Multisca
 
 
 def _systems(multiscale: Multiscale) -> list[Mapping[str, Json]]:
-    return [item for item in _kept(multiscale, _SYSTEMS) if isinstance(item, Mapping)]
+    return [item for item in _kept(multiscale, SYSTEMS_KEY) if isinstance(item, Mapping)]
 
 
 def _kept(multiscale: Multiscale, key: str) -> list[Json]:
     kept = multiscale.extra.get(key)
     return list(kept) if isinstance(kept, list | tuple) else []
-
-
-def _leads_to_labels(item: Json) -> bool:
-    ends = [item.get(key) for key in ("input", "output")] if isinstance(item, Mapping) else []
-    return any(isinstance(end, Mapping) and end.get("path") is not None for end in ends)

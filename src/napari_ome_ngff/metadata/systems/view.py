@@ -11,7 +11,7 @@ from itertools import islice
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OptionError, UnsupportedError
 from napari_ome_ngff.metadata.affine import compose_affine
-from napari_ome_ngff.metadata.axes import decode_axes
+from napari_ome_ngff.metadata.axes import SYSTEMS_KEY, TRANSFORMS_KEY, decode_axes
 from napari_ome_ngff.metadata.context import NO_PARAMETERS, Context
 from napari_ome_ngff.metadata.group_kind import CONTAINER
 from napari_ome_ngff.metadata.json_checks import describe, items_of
@@ -26,8 +26,6 @@ SHOWN_KEY = "napari-ome-ngff"
 A layer that was rotated on the screen is a use case that dictates otherwise, and the specification has no
 word for it.
 """
-
-_TRANSFORMS = "coordinateTransformations"
 
 _MOST_ITEMS = 4096
 """Not more than anyone needs: the file may have a million."""
@@ -45,7 +43,7 @@ def parameter_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
         for entry in (holder.get("scene"), *items_of(holder.get("multiscales"), _MOST_ITEMS)):
             datasets = items_of(entry.get("datasets"), _MOST_ITEMS) if isinstance(entry, Mapping) else ()
             for part in (entry, *datasets):
-                transforms = part.get(_TRANSFORMS) if isinstance(part, Mapping) else None
+                transforms = part.get(TRANSFORMS_KEY) if isinstance(part, Mapping) else None
                 paths.update(dict.fromkeys(number_paths(items_of(transforms, _MOST_ITEMS))))
     return tuple(paths)
 
@@ -58,7 +56,7 @@ def systems_of(multiscale: Multiscale) -> dict[str, CoordinateSystem]:
     if multiscale.system is None:
         return {}
     systems = {multiscale.system: CoordinateSystem(name=multiscale.system, axes=multiscale.axes)}
-    for item in items_of(multiscale.extra.get("coordinateSystems"), _MOST_ITEMS):
+    for item in items_of(multiscale.extra.get(SYSTEMS_KEY), _MOST_ITEMS):
         name = item.get("name") if isinstance(item, Mapping) else None
         if not isinstance(name, str) or name in systems:
             continue
@@ -76,12 +74,11 @@ def image_edges(multiscale: Multiscale, context: Context, *, path: str = "") -> 
     `path` is what the result names the image by, `context` that of the image.
     """
     systems = systems_of(multiscale)
-    for index, item in enumerate(items_of(multiscale.extra.get(_TRANSFORMS), _MOST_ITEMS)):
-        at = context.below(_TRANSFORMS, index)
-        ends = [item.get(key) if isinstance(item, Mapping) else None for key in ("input", "output")]
-        # What leads to a label image says how that one lies, not this one.
-        if any(isinstance(end, Mapping) and end.get("path") is not None for end in ends):
+    for index, item in enumerate(items_of(multiscale.extra.get(TRANSFORMS_KEY), _MOST_ITEMS)):
+        at = context.below(TRANSFORMS_KEY, index)
+        if leads_to_labels(item):
             continue
+        ends = ends_of(item)
         names = [end.get("name") if isinstance(end, Mapping) else None for end in ends]
         start, end = (systems.get(name) if isinstance(name, str) else None for name in names)
         if start is None or end is None:
@@ -95,6 +92,16 @@ def image_edges(multiscale: Multiscale, context: Context, *, path: str = "") -> 
             continue
         refs = [SystemRef(name=system.name, path=path) for system in (start, end)]
         yield Edge(input=refs[0], output=refs[1], way=way)
+
+
+def ends_of(transform: Json) -> list[Json]:
+    """Return ``input`` and ``output`` of a transform, None for what it does not have."""
+    return [transform.get(key) if isinstance(transform, Mapping) else None for key in ("input", "output")]
+
+
+def leads_to_labels(transform: Json) -> bool:
+    """Return whether a transform says how a label image lies, instead of the image that has it."""
+    return any(isinstance(end, Mapping) and end.get("path") is not None for end in ends_of(transform))
 
 
 def system_names(multiscale: Multiscale) -> tuple[str, ...]:
