@@ -24,69 +24,62 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 class Origin(TypedDict):
-    """What a layer remembers of the file that it was opened from. A writer sees layers, not images.
-
-    Parameters
-    ----------
-    location
-        Path or URL of the multiscale's group; of the plate or well for a mosaic of its fields.
-    image
-        What all layers of one image have in common, its label images included: path or URL of the image,
-        with ``#`` and a name where several images are made from one group.
-    prefix
-        What was put before the layer's name to distinguish it from those of other images; "" for nothing.
-    kind
-        ``"image"``, or what the image is a part of: ``"plate"``, ``"well"``, ``"scene"``, ``"collection"``.
-    multiscale
-        What the file says; of a mosaic, what its fields say.
-    channel
-        Index along the multiscale's channel axis, or None if the layer is not one of its channels.
-    label
-        Name of the label image, or None for the image itself.
-    attributes, groups
-        Attributes of others on the group, and on the groups around it: see `Image.groups`.
-    dims, units
-        Of the layer's dimensions exactly as in the file: napari may be unable to say the units.
-    shapes, paths
-        Of each level of the layer that the file has, finest first.
-    added
-        How many further levels the layer has that are not in the file: they are for display in 3D.
-    inserted
-        Labels of the layer's axes that the file does not have: a label image without z over an image with z.
-    system
-        Name of the coordinate system in which the layer was opened, or None for the image's own.
-    placing
-        Given if the layer is not where `dims`, `units` and `multiscale` say: the arguments that place it, as
-        it was opened (``"opened"``) and as it lies in the image's own system (``"file"``).
-    tiles
-        The fields of a mosaic.
-    range
-        Ends of the contrast slider; None for labels and RGB.
-    appearance
-        Arguments of the layer as it was opened, to find what was changed since: name, colormap,
-        contrast_limits, visible, units, features.
-    """
+    """What a layer remembers of the file that it was opened from. A writer sees layers, not images."""
 
     location: str
+    """Path or URL of the multiscale's group; of the plate or well for a mosaic of its fields."""
+
     image: str
+    """What all layers of one image have in common, its label images included: path or URL of the image,
+    with ``#`` and a name where several images are made from one group."""
+
     prefix: str
+    """What was put before the layer's name to distinguish it from those of other images; "" for nothing."""
+
     kind: str
+    """``"image"``, or what the image is a part of: ``"plate"``, ``"well"``, ``"scene"``, ``"collection"``."""
+
     multiscale: Multiscale
+    """What the file says; of a mosaic, what its fields say."""
+
     channel: int | None
+    """Index along the multiscale's channel axis, or None if the layer is not one of its channels."""
+
     label: str | None
+    """Name of the label image, or None for the image itself."""
+
+    # Attributes of others on the group, and on the groups around it: see `Image.groups`.
     attributes: Mapping[str, Json]
     groups: Mapping[str, Mapping[str, Json]]
+    # Of the layer's dimensions exactly as in the file: napari may be unable to say the units.
     dims: tuple[str, ...]
     units: tuple[str | None, ...]
+    # Of each level of the layer that the file has, finest first.
     shapes: tuple[tuple[int, ...], ...]
     paths: tuple[str, ...]
+
     added: int
+    """How many further levels the layer has that are not in the file: they are for display in 3D."""
+
     inserted: tuple[str, ...]
+    """Labels of the layer's axes that the file does not have: label images without z over an image with z."""
+
     system: str | None
+    """Name of the coordinate system in which the layer was opened, or None for the image's own."""
+
     placing: Mapping[str, Mapping[str, Any]] | None
+    """Given if the layer is not where `dims`, `units` and `multiscale` say: the arguments that place it, as
+    it was opened (``"opened"``) and as it lies in the image's own system (``"file"``)."""
+
     tiles: tuple[Tile, ...]
+    """The fields of a mosaic."""
+
     range: tuple[float, float] | None
+    """Ends of the contrast slider; None for labels and RGB."""
+
     appearance: Mapping[str, Any]
+    """Arguments of the layer as it was opened, to find what was changed since: name, colormap,
+    contrast_limits, visible, units, features."""
 
 
 def origin_of(meta: Mapping[str, Any]) -> Origin | None:
