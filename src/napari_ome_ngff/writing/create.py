@@ -23,8 +23,8 @@ from napari_ome_ngff.writing.plan.options import (
     one_noun,
     save_options,
 )
+from napari_ome_ngff.writing.plan.plan_save import plan_save
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
-from napari_ome_ngff.writing.save import plan_save
 from napari_ome_ngff.writing.target import is_archive
 
 if TYPE_CHECKING:

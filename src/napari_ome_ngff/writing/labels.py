@@ -26,9 +26,10 @@ from napari_ome_ngff.writing.plan.options import (
     one_noun,
     save_options,
 )
+from napari_ome_ngff.writing.plan.plan_save import plan_save
 from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.save import new_save, plan_save
+from napari_ome_ngff.writing.save import new_save
 
 if TYPE_CHECKING:
     import zarr

@@ -16,38 +16,20 @@ from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, veri
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
 from napari_ome_ngff.writing.engine.executors import Done, failing
 from napari_ome_ngff.writing.engine.verify import verify_pass
-from napari_ome_ngff.writing.plan.copied_levels import requests, with_copies
+from napari_ome_ngff.writing.plan.copied_levels import requests
 from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
 from napari_ome_ngff.writing.plan.group_documents import (
-    array_specs,
     group_documents,
-    hierarchy_model,
     join_paths,
     series_document,
 )
 from napari_ome_ngff.writing.plan.options import SaveOptions
-from napari_ome_ngff.writing.plan.prepare import Prepared, prepare
-from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
+from napari_ome_ngff.writing.plan.prepare import Prepared
+from napari_ome_ngff.writing.plan.write_plan import WritePlan
 
 if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
-
-
-def plan_save(
-    sources: Mapping[str, MultiscaleSource], options: SaveOptions, *, onto: ImageShape | None = None
-) -> tuple[WritePlan, tuple[Prepared, ...]]:
-    """Plan and model everything that one save writes; `sources` and `onto` as for `prepare`."""
-    prepared = prepare(sources, options, onto=onto)
-    prepared, arrays = with_copies(prepared, array_specs(prepared, options), options)
-    plan = WritePlan(
-        version=options.version,
-        multiscales=tuple(one.plan for one in prepared),
-        workers=options.workers,
-        memory_limit=options.memory_limit,
-        model=hierarchy_model(prepared, arrays, options.version),
-    )
-    return plan, prepared
 
 
 @dataclass(frozen=True, kw_only=True)
