@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
-from napari_ome_ngff.storage.pixels.dask_array import turned_from
+from napari_ome_ngff.storage.pixels.dask_array import transposed_from
 from napari_ome_ngff.storage.pixels.provenance import rejoined, stored_array
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
@@ -95,7 +95,7 @@ def test_whatever_is_done_to_a_lazy_array_it_is_no_other_than_it_says(names: lis
     # What it reads is what it computes, by every way in.
     np.testing.assert_array_equal(np.asarray(lazy), expected)
     np.testing.assert_array_equal(lazy[:1].compute(), expected[:1])
-    if (turned := turned_from(lazy)) is not None:
+    if (turned := transposed_from(lazy)) is not None:
         np.testing.assert_array_equal(turned[0].compute().transpose(turned[1]), expected)
 
 

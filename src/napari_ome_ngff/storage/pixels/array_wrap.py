@@ -116,8 +116,8 @@ class DaskArrayWrapper(BaseArrayWrapper):
         the same name for the same state, another one when the array was written again.
     missing
         "raise" an error when a chunk cannot be read, or "fill" its place with the fill value, note it in
-        ``storage.failures.shared_failures()`` and try it again after some seconds: for viewers. Who computes
-        with the values must not mistake such places for data.
+        ``storage.pixels.process_state.shared_failures()`` and try it again after some seconds: for viewers.
+        Who computes with the values must not mistake such places for data.
 
     Raises
     ------
@@ -181,7 +181,7 @@ class DaskArrayWrapper(BaseArrayWrapper):
         Parameters
         ----------
         source
-            What is read. Whether it raises or fills where it cannot be read is its own affair.
+            What is read. Whether it raises or fills where it cannot be read is decided by the source.
 
         Returns
         -------
@@ -205,28 +205,7 @@ class DaskArrayWrapper(BaseArrayWrapper):
 
 
 def resolve_wrapper(wrapper: BaseArrayWrapper | ArrayWrapperSpec) -> BaseArrayWrapper:
-    """Return the wrapper that an object or a spec dict stands for.
-
-    Parameters
-    ----------
-    wrapper
-        A wrapper, or ``{"name": "zarr_array" | "dask_array", "config": {...}}``.
-
-    Returns
-    -------
-    BaseArrayWrapper
-        The wrapper.
-
-    Raises
-    ------
-    OptionError
-        If the name or an option is not known.
-
-    Examples
-    --------
-    >>> resolve_wrapper({"name": "dask_array", "config": {"chunks": 100}}).chunks
-    100
-    """
+    """The wrapper that an object or a spec dict stands for; OptionError if name or options are not known."""
     if isinstance(wrapper, BaseArrayWrapper):
         return wrapper
     kinds: dict[str, type[BaseArrayWrapper]] = {
@@ -268,7 +247,7 @@ def _units(source: Source) -> tuple[int, ...]:
 
 
 def _name_by_url(source: ChunkedSource) -> str:
-    """Return a name that says where an array is and in which state it is.
+    """A name made of an array's location and state.
 
     dask and napari keep computed blocks under such names, so the name of what was overwritten must not come
     back. A state that cannot be told gives a name that is used once.

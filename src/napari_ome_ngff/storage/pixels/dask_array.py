@@ -1,7 +1,6 @@
 """Dask arrays over a source: large blocks, and slices that are pushed down to the source at once.
 
-What a source is says `Source`: one Zarr array (`storage.source.ChunkedSource`), or many side by side (the
-fields of a plate). What is made here does not depend on how many chunks or arrays lie below.
+Their cost does not depend on how many chunks or arrays lie below.
 """
 
 from __future__ import annotations
@@ -51,28 +50,11 @@ def plan_blocks(
     limit: int = BLOCK_BYTES,
     edge: int = BLOCK_EDGE,
 ) -> Blocks:
-    """Return blocks for a part of an array: large, but of limited length, and cut only where chunks end.
+    """Blocks for a part of an array: large, but of limited length, and cut only where chunks end.
 
-    Parameters
-    ----------
-    axes
-        What is taken along each axis of the array.
-    unit
-        Shape of the chunks or shards, one length per axis of the array.
-    itemsize
-        Bytes of a value.
-    limit
-        Bytes that a block should not exceed, unless one unit does.
-    edge
-        Length that a block should have along each axis; the last axis comes first, until `limit` is reached.
+    `unit` is the shape of the chunks or shards, by axis of the array; a block exceeds `limit` bytes only if
+    one unit does; `edge` is the length along each axis, the last axis first, until `limit` is reached.
 
-    Returns
-    -------
-    tuple of tuple of int
-        Lengths of the blocks along each axis that is left.
-
-    Examples
-    --------
     >>> plan_blocks((range(300), range(2048), range(600)), (1, 256, 256), 2)
     ((128, 128, 44), (512, 512, 512, 512), (512, 88))
     """
@@ -95,22 +77,8 @@ def plan_blocks(
 
 
 def cut_blocks(blocks: Blocks, whole: Sequence[Axis], part: Sequence[Axis]) -> Blocks:
-    """Return the blocks of a part of an array, cut where the blocks of the whole are.
+    """Blocks of a part of an array, cut where the blocks of the whole are; empty ones are left out.
 
-    Parameters
-    ----------
-    blocks
-        Blocks of the whole, for each axis that it has.
-    whole, part
-        What the whole and the part take along each axis of the underlying array.
-
-    Returns
-    -------
-    tuple of tuple of int
-        Blocks of the part; empty ones are left out.
-
-    Examples
-    --------
     >>> cut_blocks(((3, 3, 3), (9,)), (range(9), range(9)), (range(8, 0, -2), 4))
     ((2, 1, 1),)
     """
@@ -195,8 +163,8 @@ class _Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Turned:
-    """What one of our dask arrays is transposed from: turned back, it is that again."""
+class _Transposed:
+    """What one of our dask arrays is transposed from: transposed back, it is that again."""
 
     name: str
     straight: Any
@@ -206,36 +174,14 @@ class _Turned:
 def lazy_array(
     source: Source, *, name: str, blocks: Blocks | None, inline_array: bool, meta: Any
 ) -> dask.array.Array:
-    """Return a dask array that reads from a source.
+    """A dask array that reads from a source; nothing is read until it is computed.
 
-    Slicing the result with integers and slices takes a part of the source and makes a dask array of that, so
-    that only what a request needs is read however often the array was sliced before. (dask itself pushes one
-    slice down to the source, not a slice of a slice: a plane of a channel would read the channel.)
+    Slicing it with integers and slices takes a part of the source and makes a dask array of that, so that
+    only what a request needs is read however often the array was sliced before. (dask itself pushes one slice
+    down to the source, not a slice of a slice: a plane of a channel would read the channel.)
 
-    Parameters
-    ----------
-    source
-        What is read.
-    name
-        Name of the dask array; it must stand for this content alone.
-    blocks
-        Lengths of the blocks along each axis; None to plan them, anew for every part that is taken.
-    inline_array, meta
-        As in ``dask.array.from_array``; `meta` None for numpy.
-
-    Returns
-    -------
-    dask.array.Array
-        Nothing is read until it is computed.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> from napari_ome_ngff.storage.pixels.source import ChunkedSource
-    >>> source = ChunkedSource(zarr.create_array({}, shape=(9, 9), chunks=(3, 3), dtype="uint8"))
-    >>> lazy = lazy_array(source, name="nine", blocks=((3, 3, 3), (9,)), inline_array=True, meta=None)
-    >>> lazy[2:5].chunks
-    ((1, 2), (9,))
+    `name` must stand for this content alone. Without `blocks` they are planned, anew for every part that is
+    taken; `inline_array` and `meta` are those of ``dask.array.from_array``.
     """
     import dask.array
 
@@ -259,80 +205,37 @@ def lazy_array(
 
 
 def source_of(data: object) -> Source | None:
-    """Return the source that a dask array of ours reads, or None if it is anything else than that source.
-
-    Parameters
-    ----------
-    data
-        Anything. What was computed from one of our arrays, or assigned to, is something else.
-
-    Examples
-    --------
-    >>> source_of(np.zeros(3)) is None
-    True
-    """
+    """The source that a dask array of ours is; None for all else, such as what was computed from one."""
     origin = data.origin if isinstance(data, _source_array()) else None
     return None if origin is None else cast("Source", origin.source)
 
 
-def turned_from(data: object) -> tuple[dask.array.Array, tuple[int, ...]] | None:
-    """Return what a dask array of ours is the transpose of, and how it was transposed, if it is that alone.
-
-    Parameters
-    ----------
-    data
-        Anything.
-
-    Returns
-    -------
-    tuple or None
-        A dask array that is a source, and the order of its axes.
-
-    Examples
-    --------
-    >>> turned_from(np.zeros(3)) is None
-    True
-    """
-    turned = data.turned if isinstance(data, _source_array()) else None
-    return None if turned is None else (turned.straight, turned.order)
+def transposed_from(data: object) -> tuple[dask.array.Array, tuple[int, ...]] | None:
+    """The dask array that one of ours is the transpose of, and the order of its axes; None for all else."""
+    transposed = data.transposed if isinstance(data, _source_array()) else None
+    return None if transposed is None else (transposed.straight, transposed.order)
 
 
 def _copy(array: Any) -> Any:
-    """Return a dask array as one of ours."""
+    """A dask array as one of ours."""
     return _source_array()(array.dask, array.name, array.chunks, dtype=array.dtype, meta=array._meta)
 
 
 def _straight(array: Any) -> Any:
-    """Return a copy that stays what it is when the array is assigned to."""
+    """A copy that stays what it is when the array is assigned to."""
     copy = _copy(array)
     copy.made = array.made
     return copy
 
 
 def token(thing: object) -> str:
-    """Return a short digest of what an object prints as.
-
-    Parameters
-    ----------
-    thing
-        Anything with a ``repr`` that says all that matters.
-
-    Returns
-    -------
-    str
-        Sixteen hexadecimal digits.
-
-    Examples
-    --------
-    >>> token((1, 2)) == token((1, 2))
-    True
-    """
+    """A short digest of what an object prints as: sixteen hexadecimal digits."""
     return hashlib.blake2b(repr(thing).encode(), digest_size=8).hexdigest()
 
 
 @functools.cache
 def _source_array() -> Any:
-    """Return the class of our dask arrays, made here because importing this module must not load dask."""
+    """The class of our dask arrays, made here because importing this module must not load dask."""
     import dask.array
 
     class SourceArray(dask.array.Array):
@@ -340,7 +243,7 @@ def _source_array() -> Any:
 
         # Copies, unpickled and computed arrays are ordinary dask arrays.
         made: _Origin | None = None
-        made_turned: _Turned | None = None
+        made_transposed: _Transposed | None = None
 
         @property
         def origin(self) -> _Origin | None:
@@ -348,23 +251,23 @@ def _source_array() -> Any:
             return self.made if self.made is not None and self.made.name == self.name else None
 
         @property
-        def turned(self) -> _Turned | None:
-            made = self.made_turned
+        def transposed(self) -> _Transposed | None:
+            made = self.made_transposed
             return made if made is not None and made.name == self.name else None
 
         def transpose(self, *axes: Any) -> Any:
             given = axes[0] if len(axes) == 1 and isinstance(axes[0], Iterable) else axes
             order = tuple(range(self.ndim))[::-1] if not given else tuple(int(i) % self.ndim for i in given)
-            turned = self.turned
-            if (self.origin is None and turned is None) or len(order) != self.ndim:
+            before = self.transposed
+            if (self.origin is None and before is None) or len(order) != self.ndim:
                 return super().transpose(*axes)  # type: ignore[no-untyped-call]
-            straight = _straight(self) if turned is None else turned.straight
-            order = order if turned is None else tuple(turned.order[i] for i in order)
+            straight = _straight(self) if before is None else before.straight
+            order = order if before is None else tuple(before.order[i] for i in order)
             if order == tuple(range(self.ndim)):
                 return _straight(straight)
             plain = dask.array.transpose(straight, order)
             result = _copy(plain)
-            result.made_turned = _Turned(name=result.name, straight=straight, order=order)
+            result.made_transposed = _Transposed(name=result.name, straight=straight, order=order)
             return result
 
         def __getitem__(self, index: Any) -> Any:

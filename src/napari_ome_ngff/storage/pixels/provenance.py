@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
-from napari_ome_ngff.storage.pixels.dask_array import lazy_array, source_of, turned_from
+from napari_ome_ngff.storage.pixels.dask_array import lazy_array, source_of, transposed_from
 from napari_ome_ngff.storage.pixels.indexing import Axis, whole
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.places.location import location_of, store_location
@@ -45,28 +45,11 @@ _CLOSED = (
 
 
 def lazy_locations(data: object) -> frozenset[str]:
-    """Return the locations of all Zarr arrays and groups that lazy data are read from.
+    """Locations (as of `location_of`) of all Zarr arrays and groups that lazy data are read from.
 
-    Parameters
-    ----------
-    data
-        numpy, dask, xarray or Zarr arrays, sources of this package, napari's ``MultiScaleData``, or lists,
-        tuples and dicts of such. A source says its `locations` itself; what a dask graph or a lazily indexed
-        xarray array holds is searched, closures and partial functions included.
-
-    Returns
-    -------
-    frozenset of str
-        Paths or URLs as `location_of` says them; empty for data in memory.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> array = zarr.create_array({}, shape=(2,), dtype="uint8")
-    >>> lazy_locations([np.zeros(2), array]) == {location_of(array)}
-    True
-    >>> lazy_locations(array[:])
-    frozenset()
+    Data are numpy, dask, xarray or Zarr arrays, sources, napari's ``MultiScaleData``, or lists, tuples and
+    dicts of such. A source has its own `locations`; what a dask graph or a lazily indexed xarray array holds
+    is searched, closures and partial functions included.
     """
     zarr = sys.modules.get("zarr")
     if zarr is None:  # nobody can have made a Zarr array
@@ -75,7 +58,7 @@ def lazy_locations(data: object) -> frozenset[str]:
     from zarr.core.array import AsyncArray
     from zarr.core.group import AsyncGroup
 
-    found: set[str] = set()
+    locations: set[str] = set()
     seen: set[int] = set()
     pending: list[Any] = [data]
     while pending:
@@ -84,21 +67,21 @@ def lazy_locations(data: object) -> frozenset[str]:
             continue
         seen.add(id(thing))
         if (named := _named(thing)) is not None:
-            found |= named
+            locations |= named
         elif isinstance(thing, zarr.Array | zarr.Group):
-            found.add(location_of(thing))
+            locations.add(location_of(thing))
         elif isinstance(thing, AsyncArray | AsyncGroup):
             root, path = store_location(thing.store_path.store), thing.store_path.path
-            found.add(f"{root.rstrip('/')}/{path}" if path else root)
+            locations.add(f"{root.rstrip('/')}/{path}" if path else root)
         elif isinstance(thing, Store):
-            found.add(store_location(thing))
+            locations.add(store_location(thing))
         else:
             pending.extend(_held(thing))
-    return frozenset(found)
+    return frozenset(locations)
 
 
 def _named(thing: Any) -> frozenset[str] | None:
-    """Return the locations that a source of ours says itself: it may not have opened its arrays yet."""
+    """The `locations` of a source of ours, which may not have opened its arrays yet; None for all else."""
     if not isinstance(getattr(type(thing), "locations", None), property):
         return None
     locations = thing.locations
@@ -106,7 +89,7 @@ def _named(thing: Any) -> frozenset[str] | None:
 
 
 def _held(thing: Any) -> Iterable[Any]:
-    """Return the objects through which something may read its values."""
+    """The objects through which something may read its values."""
     if isinstance(thing, np.ndarray):
         return thing.ravel().tolist() if thing.dtype.hasobject else ()
     if isinstance(thing, types.FunctionType):
@@ -127,40 +110,23 @@ _PASS_CACHE = 16 * 2**20  # indices of shards, and small chunks at the borders o
 
 
 def stored_array(data: object) -> zarr.Array[Any] | None:
-    """Return the Zarr array that lazy data are: all of it, axes in its order, nothing computed.
+    """The Zarr array that lazy data are: all of it, axes in its order, nothing computed.
 
-    Parameters
-    ----------
-    data
-        What an xarray ``Variable`` holds.
-
-    Returns
-    -------
-    zarr.Array or None
-        None for a part, a transpose, a cast, a result, for data that were assigned to, and for everything
-        that was not made by one of this package's wrappers.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
-    >>> array = zarr.create_array({}, shape=(4, 4), dtype="uint8")
-    >>> lazy = DaskArrayWrapper().wrap(array)
-    >>> stored_array(lazy) is array, stored_array(lazy[1:]), stored_array(lazy + 1)
-    (True, None, None)
+    None for a part, a transpose, a cast, a result, for data that were assigned to, and for everything that
+    was not made by one of this package's wrappers. `data` is what an xarray ``Variable`` holds.
     """
     import zarr
 
-    found = _lazily_indexed(data)
-    if found is None:
-        found = source_of(data)
-    if type(found) is ChunkedSource:
-        found = found.array if found.axes == whole(found.array.shape) else None
-    return found if type(found) is zarr.Array else None
+    source = _lazily_indexed(data)
+    if source is None:
+        source = source_of(data)
+    if type(source) is ChunkedSource:
+        source = source.array if source.axes == whole(source.array.shape) else None
+    return source if type(source) is zarr.Array else None
 
 
 def _lazily_indexed(data: object) -> object:
-    """Return the array or source under what xarray indexes lazily, if all of it is taken."""
+    """The array or source under what xarray indexes lazily, if all of it is taken."""
     from xarray.core import indexing
 
     from napari_ome_ngff.storage.pixels.xarray_backend import LazyArray
@@ -178,26 +144,13 @@ def _lazily_indexed(data: object) -> object:
 
 
 def for_a_pass(data: Any) -> Any:
-    """Return lazy data as what is read once, from one end to the other, such as the source of a save.
+    """Lazy data to be read once, from one end to the other, such as the source of a save.
 
     Decoded chunks are not kept for viewers, whose cache they would fill, and a chunk that cannot be read is
-    an error: shown as empty it may be, saved as empty it would be lost.
-
-    Parameters
-    ----------
-    data
-        What an xarray ``Variable`` holds. Whatever was computed from arrays of ours is returned as it is.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
-    >>> array = zarr.create_array({}, shape=(4, 4), dtype="uint8")
-    >>> for_a_pass(DaskArrayWrapper(missing="fill").wrap(array)).sum().compute()
-    np.uint64(0)
+    an error: shown as empty it may be, saved as empty it would be lost. Other data are returned as they are.
     """
-    if (turned := turned_from(data)) is not None:
-        return for_a_pass(turned[0]).transpose(turned[1])
+    if (transposed := transposed_from(data)) is not None:
+        return for_a_pass(transposed[0]).transpose(transposed[1])
     source = source_of(data)
     if type(source) is not ChunkedSource:
         return data
@@ -210,33 +163,12 @@ def for_a_pass(data: Any) -> Any:
 def rejoined(parts: Sequence[Any], axis: int) -> dask.array.Array | None:
     """Put parts that were taken out of one array together again, such as the channels of an image.
 
-    Parameters
-    ----------
-    parts
-        Dask arrays, each at one position of an axis of the same array, one after the other.
-    axis
-        Where the result has that axis.
-
-    Returns
-    -------
-    dask.array.Array or None
-        What ``dask.array.stack(parts, axis)`` would be, read from the array itself; None if they are no such
-        parts.
-
-    Examples
-    --------
-    >>> import zarr
-    >>> from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
-    >>> array = zarr.create_array({}, shape=(2, 4), dtype="uint8")
-    >>> lazy = DaskArrayWrapper().wrap(array)
-    >>> stored_array(rejoined([lazy[0], lazy[1]], 0)) is array
-    True
-    >>> rejoined([lazy[1], lazy[0]], 0) is None
-    True
+    Parts are dask arrays, each at one position of an axis of the same array, one after the other. What
+    ``dask.array.stack(parts, axis)`` would be, read from the array itself; None if they are no such parts.
     """
-    turned = [turned_from(part) for part in parts]
-    straight = [part if found is None else found[0] for part, found in zip(parts, turned, strict=True)]
-    orders = {None if found is None else found[1] for found in turned}
+    transposed = [transposed_from(part) for part in parts]
+    straight = [part if one is None else one[0] for part, one in zip(parts, transposed, strict=True)]
+    orders = {None if one is None else one[1] for one in transposed}
     sources = [source for part in straight if type(source := source_of(part)) is ChunkedSource]
     if not sources or len(sources) != len(parts) or len(orders) != 1:
         return None
@@ -259,7 +191,7 @@ def rejoined(parts: Sequence[Any], axis: int) -> dask.array.Array | None:
 
 
 def _joined_axes(views: Sequence[tuple[Axis, ...]]) -> tuple[tuple[Axis, ...], int] | None:
-    """Return what several views take together, and the axis along which they are one position each."""
+    """What several views take together, and the axis along which they are one position each."""
     first = views[0]
     for at, start in enumerate(first):
         if isinstance(start, int) and all(

@@ -47,18 +47,5 @@ class LazyArray(BackendArray):
 
 
 def lazily_indexed(array: zarr.Array[Any] | Source) -> indexing.LazilyIndexedArray:
-    """Return what an xarray ``Variable`` can hold of a Zarr array or a source without reading it.
-
-    Parameters
-    ----------
-    array
-        The array; indexing the variable reads only the region that is asked for, when it is asked for.
-
-    Examples
-    --------
-    >>> import xarray
-    >>> array = zarr.create_array({}, shape=(4, 6), dtype="uint8")
-    >>> xarray.Variable(("y", "x"), lazily_indexed(array))[0, :2].values.tolist()
-    [0, 0]
-    """
+    """What an xarray ``Variable`` can hold of an array or source without reading it, region by region."""
     return indexing.LazilyIndexedArray(LazyArray(array))
