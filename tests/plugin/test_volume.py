@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 
+from napari_ome_ngff.coordinates import to_coordinates
 from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.metadata.nouns import LabelImage, ScaleTranslation
 from napari_ome_ngff.plugin.open.to_layers import to_layers
@@ -147,8 +148,10 @@ def test_levels_that_lie_elsewhere_are_named() -> None:
     levels = image.multiscale.levels
     moved = ScaleTranslation(scale=levels[1].transform.scale, translation=(100.0, 0.375))
     noun = replace(image.multiscale, levels=(levels[0], replace(levels[1], transform=moved)))
+    level = image.arrays["s1"]
+    arrays = {**image.arrays, "s1": level.assign_coords(to_coordinates(noun, 1, level.shape))}
     with pytest.warns(OmeNgffWarning, match="stretches level 's1'"):
-        to_layers(replace(image, multiscale=noun))
+        to_layers(replace(image, multiscale=noun, arrays=arrays))
 
 
 @given(
