@@ -29,7 +29,7 @@ from napari_ome_ngff.metadata.image.datasets import placed_by_shapes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.nouns import Affine
 from napari_ome_ngff.metadata.versions import VERSIONS, check_version, decode, encode, encode_labels
-from napari_ome_ngff.storage.places.location import _OURS
+from napari_ome_ngff.reading.sniff import _OURS
 from tests.metadata.test_v04 import IMAGE, entry
 from tests.metadata.test_v06 import LAB, placed
 from tests.metadata_tools import json_values, multiscales
@@ -331,5 +331,5 @@ def test_the_version_of_the_noun_does_not_matter_for_writing(image: Any) -> None
 
 
 def test_a_folder_is_worth_opening_by_the_keys_that_have_a_meaning() -> None:
-    """Storage knows no metadata, so it lists the keys once more."""
+    """What looks at a folder loads no metadata, so it lists the keys once more."""
     assert {CONTAINER, "multiscales", *COLLECTIONS} == _OURS

@@ -185,9 +185,9 @@ class Hierarchy:
                 return None
             return json_documents.attributes_of(document, where=where)
         attributes = self._get(full, ".zattrs")
-        if self._known(full, ".zarray"):
+        if self._fetched_document(full, ".zarray"):
             return None
-        return {} if attributes is None and self._known(full, ".zgroup") else attributes
+        return {} if attributes is None and self._fetched_document(full, ".zgroup") else attributes
 
     def array(self, path: str) -> zarr.Array[Any] | None:
         """An array, read-only; None if there is none."""
@@ -199,7 +199,7 @@ class Hierarchy:
         if self.zarr_format == 3:
             attributes = json_documents.attributes_of(document, where=where)
         else:
-            attributes = self._known(full, ".zattrs") or {}
+            attributes = self._fetched_document(full, ".zattrs") or {}
         # Equal documents of one round trip are one object: hundreds of fields differ in their place alone.
         twin = self._table.arrays.get(id(document)) if not attributes else None
         array = json_documents.build_array(self.store, full, document, attributes, where=where, twin=twin)
@@ -222,7 +222,7 @@ class Hierarchy:
         full = self._full(path)
         if attributes is None:
             raise no_group(self._where(full))
-        document = self._known(full, "zarr.json") or {} if self.zarr_format == 3 else {}
+        document = self._fetched_document(full, "zarr.json") or {} if self.zarr_format == 3 else {}
         return json_documents.build_group(
             self.store, full, self.zarr_format, attributes, document.get("consolidated_metadata")
         )
@@ -266,7 +266,7 @@ class Hierarchy:
             raise document
         return document
 
-    def _known(self, full: str, name: str) -> json_documents.Document | None:
+    def _fetched_document(self, full: str, name: str) -> json_documents.Document | None:
         document = self._table.documents.get(join(full, name))
         return document if isinstance(document, dict) else None
 
