@@ -93,6 +93,7 @@ def test_the_group_of_labels_keeps_its_attributes(tmp_path: Path) -> None:
     run(write_labels(store=target, labels={"nuclei": came_with}))
     after = zarr.open_group(target, path="labels", mode="r").attrs.asdict()
     assert after == {**before, "ome": {"version": "0.5", "labels": ["cells", "nuclei"]}}
+    assert sorted(os.listdir(target / "labels")) == ["cells", "nuclei", "zarr.json"]
 
 
 def test_into_a_store_in_memory() -> None:

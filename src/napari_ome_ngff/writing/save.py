@@ -90,7 +90,7 @@ def new_save(
         options=options,
         plan=plan,
         prepared=prepared,
-        documents={**series_document(prepared), **group_documents(model)},
+        documents={**series_document(prepared, model), **group_documents(model)},
         executor=executor,
         overwrite=overwrite,
         obsolete=() if old is None else replaced_members(plan.model, old),

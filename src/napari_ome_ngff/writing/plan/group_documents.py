@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.collections.bioformats2raw import OME_XML, Pixels, encode_ome_xml, encode_series
-from napari_ome_ngff.metadata.group_kind import merge_attributes
+from napari_ome_ngff.metadata.group_kind import kind_of, merge_attributes
 from napari_ome_ngff.metadata.versions import check_version, encode, encode_labels
 from napari_ome_ngff.writing.plan.array_spec import array_spec, attributes_like
 from napari_ome_ngff.writing.plan.options import StorageOptions
@@ -129,7 +129,7 @@ def group_documents(model: GroupSpec) -> dict[str, bytes]:
         ) from error
 
 
-def series_document(prepared: tuple[Prepared, ...]) -> dict[str, bytes]:
+def series_document(prepared: tuple[Prepared, ...], model: GroupSpec) -> dict[str, bytes]:
     """The OME-XML of a collection by its key; empty if it is none, or has nothing to say."""
     pixels = [
         Pixels(
@@ -141,7 +141,8 @@ def series_document(prepared: tuple[Prepared, ...]) -> dict[str, bytes]:
         for one in prepared
         if split_path(one.plan.path)[1] is None
     ]
-    xml = encode_ome_xml(pixels) if series_of(prepared) else None
+    is_series = kind_of(dict(model.attributes)) == "bioformats2raw.layout"
+    xml = encode_ome_xml(pixels) if is_series else None
     return {} if xml is None else {f"OME/{OME_XML}": xml}
 
 
