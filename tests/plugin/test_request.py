@@ -18,6 +18,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_ome_ngff import create_multiscale_group, model_multiscale_group
 from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import read_layers
@@ -498,3 +499,25 @@ def test_a_bucket_is_asked_for_when_writing_starts(monkeypatch: pytest.MonkeyPat
         assert len(read_layers("s3://bucket/cells.ome.zarr")) == 3
         *_, outcome = run(write(asked.request, asked.places, Event()))
         assert "already" in str(outcome.error)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
+def test_what_is_previewed_is_modelled_and_what_is_modelled_is_created(version: str, tmp_path: Path) -> None:
+    """The public functions say it: the preview holds their model, and their model is what a save creates."""
+    form = Form(target=str(tmp_path / "a"), version=version)
+    shown = preview(form, cells())
+    assert shown.request is not None
+    (place,), (planned,) = shown.places, shown.plans
+    model = model_multiscale_group(sources=place.sources, options=shown.request.storage)
+    assert planned.model == model
+    empty = create_multiscale_group(store=tmp_path / "empty.zarr", model=planned.model)
+    created(form, cells())
+    assert documents(Path(place.path)) == documents(tmp_path / "empty.zarr")
+    assert not empty["0"][...].any()
+
+
+def documents(folder: Path) -> dict[str, object]:
+    """Every metadata document below a folder, by its path."""
+    names = {"zarr.json", ".zgroup", ".zattrs", ".zarray"}
+    paths = (path for path in folder.rglob("*") if path.name in names)
+    return {path.relative_to(folder).as_posix(): json.loads(path.read_text()) for path in paths}
