@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -42,16 +43,26 @@ def fingerprint(array: zarr.Array[Any]) -> str:
 
 
 def stamper(store: Any) -> Callable[[str], object] | None:
-    """What tells from a key whether its object was written again; None if a server would have to be asked."""
+    """What tells from a key whether its object was written again; None if a server would have to be asked.
+
+    It is pickled with the tasks that read.
+    """
     if (folder := local_folder(store)) is not None:
-        root = os.path.join(folder, "")
-        return lambda key: file_stamp(root + key)
+        return functools.partial(_stamp_in_folder, os.path.join(folder, ""))
     if store_kind(store) == "zip":
-        path = os.path.abspath(str(store.path))
-        return lambda key: file_stamp(path)
+        return functools.partial(_stamp_in_zip, os.path.abspath(str(store.path)))
     if store_kind(store) == "memory":
-        return lambda key: store._store_dict.get(key)
+        get: Callable[[str], object] = store._store_dict.get
+        return get
     return None
+
+
+def _stamp_in_folder(root: str, key: str) -> object:
+    return file_stamp(root + key)
+
+
+def _stamp_in_zip(path: str, _key: str) -> object:
+    return file_stamp(path)
 
 
 class ReplacementWatch:
