@@ -25,9 +25,13 @@ class _Document:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
-    """Where a value stands in the attributes of a group: the names and indices that lead to it."""
+    """Where a value stands in the attributes of a group: the names and indices that lead to it.
+
+    Never changed. It is not frozen because one is made for every value, which takes twice as long for a
+    frozen one.
+    """
 
     document: _Document = field(default_factory=_Document)
     keys: tuple[str | int, ...] = ()

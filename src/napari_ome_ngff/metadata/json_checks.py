@@ -18,6 +18,7 @@ from napari_ome_ngff.metadata.nouns import Json
 
 _LONGEST_TEXT = 60
 _LONGEST_PATH = 4096
+_NOT_BELOW = re.compile(r"[\\\0]|^[A-Za-z]:")
 
 
 def describe(value: Json) -> str:
@@ -124,7 +125,7 @@ def as_path(value: Json, context: Context, what: str = "array") -> str:
     text = value.removesuffix("/") if isinstance(value, str) else ""
     # No store has longer names of files or keys.
     parts = text.split("/") if len(text) <= _LONGEST_PATH else []
-    if not parts or any(part in ("", ".", "..") for part in parts) or re.search(r"[\\\0]|^[A-Za-z]:", text):
+    if not parts or any(part in ("", ".", "..") for part in parts) or _NOT_BELOW.search(text):
         # "the path to the array for this resolution relative to the current zarr group"
         raise context.error(
             f"The path of an {what} must lead to something below its group.",

@@ -33,6 +33,9 @@ _PLATE_KEYS = frozenset({"version", "name", "rows", "columns", "wells", "acquisi
 
 _WELL_KEYS = frozenset({"version", "images"})
 
+_JOINED = re.compile(r"([A-Za-z]{1,2})(\d{1,3})")
+"""Path of a well without a folder for its row: ``"A01"``."""
+
 _Line = tuple[str | None, int | None]
 """Row or column of a well: the name in its path, and the index beside the path."""
 
@@ -168,7 +171,7 @@ def _listed(plate: Mapping[str, Json], context: Context, version: str) -> Iterat
         if len(parts) > 2 and not version.startswith(LEGACY):
             # "The path MUST NOT contain additional leading or trailing directories."
             at.note(f"{path!r} has more than a row and a column, the last two count")
-        joined = re.fullmatch(r"([A-Za-z]{1,2})(\d{1,3})", path)  # "A01": no folder for the row
+        joined = _JOINED.fullmatch(path)
         row, column = joined.groups() if joined else parts[-2:] if len(parts) > 1 else (None, None)
         indices = as_integer(item.get("rowIndex")), as_integer(item.get("columnIndex"))
         yield _Listed(path=path, row=(row, indices[0]), column=(column, indices[1]), context=at)
