@@ -36,7 +36,7 @@ from napari_ome_ngff.writing.blocks import (
 from napari_ome_ngff.writing.engine.cascade import run_pass
 from napari_ome_ngff.writing.plan.array_spec import auto_chunks
 from napari_ome_ngff.writing.plan.levels import choose_chunks, choose_factors, choose_shards
-from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
+from napari_ome_ngff.writing.plan.make_plan import plan_multiscale
 from napari_ome_ngff.writing.plan.options import SaveOptions, StorageOptions
 from napari_ome_ngff.writing.plan.tasks import Pass, cut_pass, iter_blocks, iter_boxes
 from napari_ome_ngff.writing.plan.write_plan import MultiscalePlan
@@ -59,10 +59,10 @@ def plan(
     transform = ScaleTranslation(scale=tuple(scale) or (1.0,) * ndim, translation=(0.0,) * ndim)
     return plan_multiscale(
         axes=axes(dims),
-        finest=Level(path="0", transform=transform),
-        shape=tuple(shape),
+        given=[Level(path="0", transform=transform)],
+        shapes=[tuple(shape)],
         dtype=np.dtype(dtype),
-        source_chunks=source_chunks,
+        source_chunks=[source_chunks],
         options=SaveOptions(**options),
         **{"method": "mean", **arguments},
     )
@@ -453,13 +453,33 @@ def test_totals() -> None:
     assert image.method == "mean"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"method": "median"},
+        {"factors": {"q": 2}},
+        {"factors": {"y": 0}},
+        {"factors": {"y": -1}, "method": "mode"},
+    ],
+)
+def test_levels_that_cannot_be_made_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        plan((64, 64), dims="yx", **arguments)
+
+
+def test_dates_have_no_mean() -> None:
+    with pytest.raises(OptionError, match="have no mean"):
+        plan((64, 64), dims="yx", dtype="M8[s]")
+
+
 def test_given_levels_are_copied_each_on_its_own() -> None:
-    image = plan_given_levels(
+    image = plan_multiscale(
         axes=axes("yx"),
-        levels=[Level(path=path, transform=identity(2)) for path in ("s0", "s1")],
+        given=[Level(path=path, transform=identity(2)) for path in ("s0", "s1")],
         shapes=[(100, 100), (37, 41)],
         dtype=np.dtype("u1"),
         source_chunks=[None, None],
+        method=None,
         options=SaveOptions(),
     )
     assert image.method is None

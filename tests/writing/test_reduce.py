@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.transforms import METHODS
 from napari_ome_ngff.writing.engine.reduce import reduce_block
-from napari_ome_ngff.writing.plan.write_plan import METHODS
 
 INTEGERS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"]
 ORDERS = ["<", ">"]
@@ -221,16 +220,3 @@ def test_a_copy_of_a_large_block_is_made_strip_by_strip(method: str) -> None:
     result = reduce_block(block, (2, 3, 2), method, copy=copy)
     np.testing.assert_array_equal(copy, block)
     np.testing.assert_array_equal(result, reduce_block(block, (2, 3, 2), method))
-
-
-@pytest.mark.parametrize(
-    ("factors", "method"), [((2,), "median"), ((2, 2), "mean"), ((0,), "mean"), ((-1,), "mode")]
-)
-def test_what_cannot_be_is_refused(factors: tuple[int, ...], method: str) -> None:
-    with pytest.raises(OptionError):
-        reduce_block(np.zeros(4), factors, method)
-
-
-def test_dates_have_no_mean_here() -> None:
-    with pytest.raises(OptionError, match="have no mean"):
-        reduce_block(np.zeros(4, "M8[s]"), (2,), "mean")

@@ -13,8 +13,8 @@ from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, as_vector, describe
 from napari_ome_ngff.metadata.nouns import Axis, Json, Multiscale, ScaleTranslation
 
-METHODS = ("mean", "mode", "nearest")
-"""Ways to make a level from the one above it, as far as placement is concerned."""
+METHODS = ("mean", "nearest", "mode")
+"""How a coarse voxel is made: the mean of its window, the first voxel of it, or the most frequent value."""
 
 ONE_SCALE = (["scale"], ["scale", "translation"])
 """Types of the transforms in a list as 0.4 and 0.5 ask for them."""
@@ -57,7 +57,7 @@ def invert(transform: ScaleTranslation) -> ScaleTranslation:
     )
 
 
-def level_translation(translation: float, scale: float, factor: int, method: str) -> float:
+def level_translation(translation: float, scale: float, factor: float, method: str) -> float:
     """Return the translation of a coarser level along one axis, from that of the finer level.
 
     0.6, "Coordinate convention": a voxel's centre is its position. A voxel made of `factor` voxels (mean,
@@ -68,6 +68,17 @@ def level_translation(translation: float, scale: float, factor: int, method: str
             "There is no such downsampling method.", found=describe(method), expected=", ".join(METHODS)
         )
     return translation if method == "nearest" else translation + scale * (factor - 1) / 2
+
+
+def coarser(transform: ScaleTranslation, factors: Sequence[float], method: str = "mean") -> ScaleTranslation:
+    """Return the transform of a level whose voxels are larger by a factor per axis than those of another."""
+    steps = list(zip(transform.scale, factors, strict=True))
+    return ScaleTranslation(
+        scale=tuple(s * f for s, f in steps),
+        translation=tuple(
+            level_translation(t, s, f, method) for t, (s, f) in zip(transform.translation, steps, strict=True)
+        ),
+    )
 
 
 def level_transform(multiscale: Multiscale, index: int) -> ScaleTranslation:

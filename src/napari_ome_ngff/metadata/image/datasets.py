@@ -23,7 +23,7 @@ from napari_ome_ngff.metadata.json_checks import (
     without_keys,
 )
 from napari_ome_ngff.metadata.nouns import Axis, Json, Level, Multiscale, ScaleTranslation
-from napari_ome_ngff.metadata.transforms import check_transform, compose, identity
+from napari_ome_ngff.metadata.transforms import check_transform, coarser, compose, identity
 
 LEGACY = ("0.1", "0.2", "0.3")
 """Versions that are read alone: they say neither where levels lie nor, before 0.3, which axes there are."""
@@ -210,16 +210,9 @@ def _stretched(
     reference: Level, reference_shape: tuple[int, ...], shape: tuple[int, ...], channel: int | None
 ) -> ScaleTranslation:
     """Return the transform of an array that covers, edge to edge, what the reference covers."""
-    transform = reference.transform
     factors = [
         1.0 if axis == channel or 0 in sizes or max(sizes) > _LONGEST else sizes[0] / sizes[1]
         for axis, sizes in enumerate(zip(reference_shape, shape, strict=True))
     ]
     # 0.6, "Coordinate convention": a voxel's centre is its position, and half of it lies on either side.
-    return ScaleTranslation(
-        scale=tuple(factor * scale for scale, factor in zip(transform.scale, factors, strict=True)),
-        translation=tuple(
-            t + scale * (factor - 1.0) / 2.0
-            for scale, t, factor in zip(transform.scale, transform.translation, factors, strict=True)
-        ),
-    )
+    return coarser(reference.transform, factors)

@@ -13,7 +13,7 @@ from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.nouns import Affine, Axis, ScaleTranslation
 from napari_ome_ngff.metadata.systems.rotated import without_views
 from napari_ome_ngff.metadata.systems.view import shown_system
-from napari_ome_ngff.metadata.transforms import level_transform
+from napari_ome_ngff.metadata.transforms import coarser, level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of, own_name
 from napari_ome_ngff.plugin.save.dataarrays import as_numbers
@@ -271,8 +271,4 @@ def _positions(image: LayerImage, finest: ScaleTranslation) -> tuple[ScaleTransl
 def _edge_aligned(finest: ScaleTranslation, whole: Sequence[int], shape: Sequence[int]) -> ScaleTranslation:
     """Position of a level by its shape, from edge to edge of the finest one, as napari shows it."""
     factors = [n / max(1, m) for n, m in zip(whole, shape, strict=True)]
-    steps = list(zip(finest.scale, factors, strict=True))
-    return ScaleTranslation(
-        scale=tuple(s * f for s, f in steps),
-        translation=tuple(t + s * (f - 1) / 2 for t, (s, f) in zip(finest.translation, steps, strict=True)),
-    )
+    return coarser(finest, factors)

@@ -16,9 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.writing.plan.write_plan import METHODS
-
 Array = NDArray[Any]
 
 
@@ -38,18 +35,11 @@ def reduce_block(block: Array, factors: Sequence[int], method: str, *, copy: Arr
     numbers summed in a wider type. A window with a NaN is NaN.
     ``"nearest"``: the first voxel of each window, ``block[::factor]``, whatever the dtype.
     ``"mode"``: the most frequent value of each window, the smallest of equally frequent ones.
+    What none of these can do was refused when the save was planned.
 
     `copy` is an array like `block` that takes its voxels on the way: a strip that was just copied is in the
     processor's cache, so that the block is fetched from memory only once.
     """
-    if method not in METHODS:
-        raise OptionError(f"There is no method {method!r}.", expected="one of " + ", ".join(METHODS))
-    if len(factors) != block.ndim or any(factor < 1 for factor in factors):
-        raise OptionError(
-            "The factors do not fit the block.",
-            found=f"factors {tuple(factors)}, shape {block.shape}",
-            expected="one factor of at least 1 per dimension",
-        )
     shape = tuple(size // factor for size, factor in zip(block.shape, factors, strict=True))
     result = np.empty(shape, block.dtype.newbyteorder("="))
     kernel = _kernel(result.dtype, factors, method)
@@ -109,13 +99,7 @@ def _kernel(dtype: np.dtype[Any], factors: Sequence[int], method: str) -> Kernel
         pairs = dtype.kind == "u" and factors[-1] == 2 and set(factors) <= {1, 2}
         # The sum of a window must fit in twice the bits of one voxel.
         return _mean_pairs if pairs and math.prod(factors) <= 2 ** (8 * dtype.itemsize) else _mean_int
-    if dtype.kind == "f" and dtype.itemsize <= 8:
-        return _mean_float
-    if dtype.kind == "c" and dtype.itemsize <= 16:
-        return _mean_complex
-    raise OptionError(
-        f"Data of type {dtype} have no mean.", hint='Choose the method "nearest", or "mode" for labels.'
-    )
+    return _mean_complex if dtype.kind == "c" else _mean_float
 
 
 def _nearest(block: Array, factors: Sequence[int], result: Array) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.metadata.nouns import Axis, Level, ScaleTranslation
-from napari_ome_ngff.metadata.transforms import level_translation
+from napari_ome_ngff.metadata.nouns import Axis, Level
+from napari_ome_ngff.metadata.transforms import METHODS, coarser
 from napari_ome_ngff.writing.plan.levels import choose_chunks, choose_factors, choose_shards, level_path
 from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass, cut_pass
-from napari_ome_ngff.writing.plan.write_plan import METHODS, LevelPlan, MultiscalePlan
+from napari_ome_ngff.writing.plan.write_plan import LevelPlan, MultiscalePlan
 
 Shape = tuple[int, ...]
 
@@ -26,65 +26,29 @@ def plan_multiscale(
     path: str = "",
     name: str = "image",
     axes: Sequence[Axis],
-    finest: Level,
-    shape: Shape,
+    given: Sequence[Level],
+    shapes: Sequence[Shape],
     dtype: np.dtype[np.generic],
-    source_chunks: Shape | None = None,
-    method: str,
+    source_chunks: Sequence[Shape | None],
+    method: str | None,
     levels: int | None = None,
     factors: Factors = None,
     options: SaveOptions,
 ) -> MultiscalePlan:
-    """Plan a multiscale whose levels are made of the finest one.
+    """Plan a multiscale of `given` levels, finest first; only the finest is given if others are made of it.
 
-    `source_chunks` are what a lazy source decodes at once, None for one in memory; `levels` and `factors` are
-    those of `choose_factors`. Refused if a block needs more than the memory limit.
+    `method` says how, and is None if all levels are given and copied as they are. `source_chunks` are what a
+    lazy source decodes at once, None for one in memory; `levels` and `factors` are those of `choose_factors`.
+    Refused if a block needs more than the memory limit.
     """
-    if method not in METHODS:
-        raise OptionError(f"There is no method {method!r}.", expected="one of " + ", ".join(METHODS))
-    if method == "mean" and dtype.kind not in "biufc":
-        raise OptionError(f"Data of type {dtype} have no mean.", hint='Use the method "nearest".')
-    steps = choose_factors(axes, shape, finest.transform.scale, levels=levels, factors=factors)
-    given, shapes = [finest], [shape]
-    for i, step in enumerate(steps, start=1):
-        transform = _coarser(given[-1].transform, step, method)
-        given.append(Level(path=level_path(finest.path, i), transform=transform))
-        shapes.append(tuple(n // f for n, f in zip(shapes[-1], step, strict=True)))
-    plans = _levels(axes, given, shapes, [(1,) * len(axes), *steps], dtype, options)
-    work = _pass(plans, dtype, source_chunks, options)
-    return _multiscale(path, name, axes, dtype, method, plans, (work,), options)
-
-
-def plan_given_levels(
-    *,
-    path: str = "",
-    name: str = "image",
-    axes: Sequence[Axis],
-    levels: Sequence[Level],
-    shapes: Sequence[Shape],
-    dtype: np.dtype[np.generic],
-    source_chunks: Sequence[Shape | None],
-    options: SaveOptions,
-) -> MultiscalePlan:
-    """Plan a multiscale whose levels are all given, finest first, and are copied as they are."""
-    ones = (1,) * len(axes)
-    plans = _levels(axes, levels, shapes, [ones] * len(levels), dtype, options)
+    steps = [(1,) * len(axes)] * len(given)
+    if method is not None:
+        given, shapes, steps = _made(axes, given[0], shapes[0], dtype, method, levels, factors)
+    plans = _levels(axes, given, shapes, steps, dtype, options)
+    sources = [(plan,) for plan in plans] if method is None else [plans]
     passes = tuple(
-        _pass((plan,), dtype, chunks, options) for plan, chunks in zip(plans, source_chunks, strict=True)
+        _pass(made, dtype, chunks, options) for made, chunks in zip(sources, source_chunks, strict=True)
     )
-    return _multiscale(path, name, axes, dtype, None, plans, passes, options)
-
-
-def _multiscale(
-    path: str,
-    name: str,
-    axes: Sequence[Axis],
-    dtype: np.dtype[np.generic],
-    method: str | None,
-    levels: tuple[LevelPlan, ...],
-    passes: tuple[Pass, ...],
-    options: SaveOptions,
-) -> MultiscalePlan:
     return MultiscalePlan(
         path=path,
         name=name,
@@ -92,20 +56,33 @@ def _multiscale(
         units=tuple(axis.unit for axis in axes),
         dtype=dtype.str,
         method=method,
-        levels=levels,
+        levels=plans,
         passes=passes,
         cuts=tuple(_cut(work, options, path) for work in passes),
     )
 
 
-def _coarser(transform: ScaleTranslation, step: Sequence[int], method: str) -> ScaleTranslation:
-    return ScaleTranslation(
-        scale=tuple(s * f for s, f in zip(transform.scale, step, strict=True)),
-        translation=tuple(
-            level_translation(t, s, f, method)
-            for t, s, f in zip(transform.translation, transform.scale, step, strict=True)
-        ),
-    )
+def _made(
+    axes: Sequence[Axis],
+    finest: Level,
+    shape: Shape,
+    dtype: np.dtype[np.generic],
+    method: str,
+    count: int | None,
+    factors: Factors,
+) -> tuple[list[Level], list[Shape], list[Shape]]:
+    """The levels that are made of the finest one, itself included: with their shapes and factors."""
+    if method not in METHODS:
+        raise OptionError(f"There is no method {method!r}.", expected="one of " + ", ".join(METHODS))
+    if method == "mean" and dtype.kind not in "biufc":
+        raise OptionError(f"Data of type {dtype} have no mean.", hint='Use the method "nearest".')
+    steps = choose_factors(axes, shape, finest.transform.scale, levels=count, factors=factors)
+    made, shapes = [finest], [shape]
+    for i, step in enumerate(steps, start=1):
+        transform = coarser(made[-1].transform, step, method)
+        made.append(Level(path=level_path(finest.path, i), transform=transform))
+        shapes.append(tuple(n // f for n, f in zip(shapes[-1], step, strict=True)))
+    return made, shapes, [(1,) * len(axes), *steps]
 
 
 def _levels(

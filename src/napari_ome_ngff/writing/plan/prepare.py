@@ -15,7 +15,7 @@ from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
-from napari_ome_ngff.writing.plan.make_plan import plan_given_levels, plan_multiscale
+from napari_ome_ngff.writing.plan.make_plan import plan_multiscale
 from napari_ome_ngff.writing.plan.multiscale import describe, is_label_image, model_multiscale
 from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
 from napari_ome_ngff.writing.plan.write_plan import (
@@ -135,31 +135,19 @@ def _prepare_one(
     base = source.multiscale
     name = source.name or (base.name if base and base.name else None)
     name = name or (path.rpartition("/")[2] if path and finest.name is None else model.name) or "image"
-    if source.arrays:
-        plan = plan_given_levels(
-            path=path,
-            name=name,
-            axes=model.axes,
-            levels=model.levels,
-            shapes=[array.shape for array in arrays.values()],
-            dtype=finest.dtype,
-            source_chunks=[source_chunks(array) for array in arrays.values()],
-            options=options,
-        )
-    else:
-        plan = plan_multiscale(
-            path=path,
-            name=name,
-            axes=model.axes,
-            finest=model.levels[0],
-            shape=finest.shape,
-            dtype=finest.dtype,
-            source_chunks=source_chunks(finest),
-            method=method,
-            levels=source.levels,
-            factors=_factors(source, image, model.dims, finest),
-            options=options,
-        )
+    plan = plan_multiscale(
+        path=path,
+        name=name,
+        axes=model.axes,
+        given=model.levels,
+        shapes=[array.shape for array in arrays.values()],
+        dtype=finest.dtype,
+        source_chunks=[source_chunks(array) for array in arrays.values()],
+        method=None if source.arrays else method,
+        levels=source.levels,
+        factors=None if source.arrays else _factors(source, image, model.dims, finest),
+        options=options,
+    )
     multiscale = describe(source, model, plan, options.transform_precision)
     _check_affine(multiscale, (base.name if base else None) or name, options.version)
     return Prepared(

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
     from xarray import DataArray
 
-METHODS = ("mean", "nearest", "mode")
-"""How a coarse voxel is made: the mean of its window, the first voxel of it, or the most frequent value."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class MultiscaleSource:
