@@ -31,13 +31,11 @@ from napari_ome_ngff.plugin.open.catalog import (
     title,
     world_box,
 )
+from napari_ome_ngff.plugin.preferences import PLUGIN
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
-
-PLUGIN = "napari-ome-ngff"
-
 
 MARGIN = 1.2
 """How much more than a field the canvas shows when the camera goes there."""
@@ -243,15 +241,13 @@ class BrowseWidget(QWidget):
         self._viewer.fit_to_view(layers=shown)
 
     def _on_row(self, index: QModelIndex) -> None:
+        """Move the camera to a field."""
         entry = self._entry(index)
-        if entry is not None and entry.tile is not None and self._layer is not None:
-            self._go_to(self._layer, entry)
-
-    def _go_to(self, layer: Layer, entry: Entry) -> None:
-        assert entry.tile is not None
+        if entry is None or entry.tile is None or self._layer is None:
+            return
         if len(self._viewer.dims.displayed) != 2:
             return
-        low, high = world_box(layer, entry.tile)
+        low, high = world_box(self._layer, entry.tile)
         camera = self._viewer.scene.camera
         camera.center = (0.0, *((a + b) / 2 for a, b in zip(low[-2:], high[-2:], strict=True)))
         sides = [

@@ -127,8 +127,7 @@ def _part(colormap: object, name: str) -> Any:
 
 
 def _hexadecimal(color: Sequence[float]) -> str:
-    red, green, blue = (round(255 * min(max(part, 0.0), 1.0)) for part in color[:3])
-    return f"{red:02X}{green:02X}{blue:02X}"
+    return "{:02X}{:02X}{:02X}".format(*_bytes(color))
 
 
 def dtype_limits(dtype: np.dtype[Any]) -> Limits:

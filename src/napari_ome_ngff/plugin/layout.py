@@ -105,28 +105,20 @@ def aligned(label: VoxelGrid, image: VoxelGrid, inserted: Sequence[tuple[int, st
 
     It gets the image's units where it has none, and is one thick voxel along a dimension that it lacks.
     """
-    scale, translate, dims = list(label.scale), list(label.translate), list(label.dims)
-    units, shape = list(label.units), list(label.shape)
+    units = list(label.units)
     for i, dim in enumerate(label.dims):
         # Axes of other names are laid over those of the image by napari, from the right.
         j = image.dims.index(dim) if dim in image.dims else len(image.dims) - len(label.dims) + i
-        if units[i] == "pixel" and j >= 0 and (dim in image.dims or not set(dims) & set(image.dims)):
+        if units[i] == "pixel" and j >= 0 and (dim in image.dims or not set(label.dims) & set(image.dims)):
             units[i] = image.units[j]
+    rows = list(zip(label.dims, label.scale, label.translate, units, label.shape, strict=True))
     for position, dim in inserted:
         j = image.dims.index(dim)
         size, step = image.shape[j], image.scale[j]
-        scale.insert(position, step * size)
-        translate.insert(position, image.translate[j] + step * (size - 1) / 2)
-        units.insert(position, image.units[j])
-        dims.insert(position, dim)
-        shape.insert(position, 1)
-    return VoxelGrid(
-        dims=tuple(dims),
-        scale=tuple(scale),
-        translate=tuple(translate),
-        units=tuple(units),
-        shape=tuple(shape),
-    )
+        middle = image.translate[j] + step * (size - 1) / 2
+        rows.insert(position, (dim, step * size, middle, image.units[j], 1))
+    dims, scale, translate, shown, shape = zip(*rows, strict=True)
+    return VoxelGrid(dims=dims, scale=scale, translate=translate, units=shown, shape=shape)
 
 
 def laid_over(label: VoxelGrid, image: VoxelGrid) -> VoxelGrid | None:

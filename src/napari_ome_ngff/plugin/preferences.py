@@ -68,7 +68,7 @@ def follow() -> None:
     Called when the plugin opens something: before that napari does not load it, so a choice made earlier
     takes effect with the first image, after one last question.
     """
-    opening = _opening()
+    opening = plugin_settings("opening")
     if opening is not None:
         opening.events.zarr_reader.connect(_on_choice)  # connected once, however often this runs
         _apply(opening.zarr_reader)
@@ -101,12 +101,8 @@ def _associate(associations: dict[str, str]) -> None:
 
 def _reset_entry() -> None:
     """Reset the Preferences entry: it would undo at the next opening what a command has done."""
-    if (opening := _opening()) is not None:
+    if (opening := plugin_settings("opening")) is not None:
         opening.zarr_reader = AS_SET
-
-
-def _opening() -> Any:
-    return plugin_settings("opening")
 
 
 def plugin_settings(section: str) -> Any:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ome_ngff.coordinates import axis_coordinates
+from napari_ome_ngff.metadata.nouns import Axis, Channel, LabelImage, ScaleTranslation, Window
 from napari_ome_ngff.plugin.origin import LayerData
 
 if TYPE_CHECKING:
@@ -41,7 +43,6 @@ def open_cells() -> list[LayerData]:
     """
     import zarr
 
-    from napari_ome_ngff.metadata.nouns import Channel, LabelImage, Window
     from napari_ome_ngff.plugin.reader import open_layers
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
     from napari_ome_ngff.writing.write import write_hierarchy
@@ -55,7 +56,7 @@ def open_cells() -> list[LayerData]:
         {"label-value": i, "depth": round(float(center[0]), 1)} for i, center in enumerate(centers, start=1)
     )
     store = zarr.storage.MemoryStore()
-    steps = write_hierarchy(
+    write_hierarchy(
         store=store,
         sources={
             "": MultiscaleSource(
@@ -72,9 +73,7 @@ def open_cells() -> list[LayerData]:
                 label_image=LabelImage(properties=properties, source="../../"),
             ),
         },
-    )
-    for _ in steps:
-        pass
+    ).run()
     return open_layers(store, "cells")[1]
 
 
@@ -109,11 +108,8 @@ def make_cells() -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.floa
 
 
 def _with_coordinates(data: NDArray[Any], dims: tuple[str, ...]) -> DataArray:
-    from xarray import DataArray, Variable
+    from xarray import DataArray
 
-    micrometers = {"units": "micrometer", "type": "space"}
-    coords = {
-        dim: Variable((dim,), np.arange(n) * step, {**micrometers, "scale": step})
-        for dim, n, step in zip(dims[-3:], data.shape[-3:], SPACING, strict=True)
-    }
-    return DataArray(data, dims=dims, coords=coords)
+    axes = [Axis(name=dim, type="space", unit="micrometer") for dim in dims[-3:]]
+    position = ScaleTranslation(scale=SPACING, translation=(0.0, 0.0, 0.0))
+    return DataArray(data, dims=dims, coords=axis_coordinates(axes, position, data.shape[-3:]))

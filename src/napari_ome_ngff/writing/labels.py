@@ -15,6 +15,7 @@ from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target, outermost
 from napari_ome_ngff.writing.commit.staging import open_existing
 from napari_ome_ngff.writing.pending import Writing
+from napari_ome_ngff.writing.plan.existing import group_in
 from napari_ome_ngff.writing.plan.group_documents import group_at, join_paths
 from napari_ome_ngff.writing.plan.multiscale import source_path
 from napari_ome_ngff.writing.plan.options import (
@@ -109,7 +110,7 @@ def write_labels(
     setup, plan, prepared = _plan(image, labels, chosen, executor)
     inside = join_paths(image.path, "labels")
     check_target(image.store, inside, overwrite=True)  # finds again what an interrupted save moved aside
-    old = image.labels
+    old = group_in(image.group, "labels")
     taken = [name for name in labels if old is not None and name in old]
     if taken and not overwrite:
         raise TargetError(
@@ -157,13 +158,6 @@ class _Target:
     @property
     def location(self) -> str:
         return location_of(self.group)
-
-    @property
-    def labels(self) -> zarr.Group | None:
-        import zarr
-
-        labels = self.group.get("labels")
-        return labels if isinstance(labels, zarr.Group) else None
 
     @property
     def shape(self) -> ImageShape | None:

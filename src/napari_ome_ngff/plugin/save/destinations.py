@@ -81,10 +81,9 @@ def inspect_target(path: str, *, remote: bool = False) -> TargetState:
     """Return what a path holds. Addresses count as empty without a request, unless `remote`."""
     if not remote if is_url(path) else not os.path.lexists(path):
         return TargetState(kind="nothing")
-    import zarr
-
     from napari_ome_ngff.metadata.versions import decode
     from napari_ome_ngff.writing.commit.staging import open_existing
+    from napari_ome_ngff.writing.plan.existing import group_in
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OmeNgffWarning)  # opening the image has given them
@@ -97,11 +96,10 @@ def inspect_target(path: str, *, remote: bool = False) -> TargetState:
             return TargetState(kind="other")
     if multiscale.label_image is not None:
         return TargetState(kind="other")
-    labels = group.get("labels")
     axes = (multiscale.axes[i] for i in display_order(multiscale.axes))
     return TargetState(
         kind="image",
-        labels=tuple(labels) if isinstance(labels, zarr.Group) else (),
+        labels=tuple(group_in(group, "labels") or ()),
         axes=tuple(axis for axis in axes if axis.type != "channel"),
         in_view=shown_system(multiscale) is not None,
     )

@@ -79,7 +79,9 @@ def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[st
     )
     running_saves().add(note.save)
     try:
-        _claim(store, path, note)
+        _write(store, path, note, only_new=True)
+        if _read(store, path) != note:
+            raise another_save(location_in(store, path))
         with undone_by(partial(_undo, store, path, part, above, note)):
             yield part
             if _read(store, path) != note:
@@ -94,12 +96,6 @@ def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[st
 def _path_beside(path: str) -> str:
     above, _, name = path.rpartition("/")
     return join(above, new_part(name or "root"))
-
-
-def _claim(store: Store, path: str, note: Note) -> None:
-    _write(store, path, note, only_new=True)
-    if _read(store, path) != note:
-        raise another_save(location_in(store, path))
 
 
 def _undo(store: Store, path: str, part: str, above: Collection[str], note: Note) -> None:

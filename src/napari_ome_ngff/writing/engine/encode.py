@@ -149,7 +149,7 @@ class UnitWriter:
         if self.plain is not None and self.plain.shards is not None:
             self.plain.shards.close()
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def __getstate__(self) -> dict[str, Any]:
         """Refuse to be sent to another process by a store that would be a copy there."""
         store = self.array.store
         if store_kind(store, derived=True) in ("memory", "zip"):
@@ -158,11 +158,7 @@ class UnitWriter:
                 where=str(store),
                 hint="Use threads (executor=None), or write to a folder.",
             )
-        return _rebuild, (self.array, self.plain)
-
-
-def _rebuild(array: zarr.Array[Any], plain: PlainChunks | None) -> UnitWriter:
-    return UnitWriter(array=array, plain=plain)
+        return vars(self)
 
 
 def unit_writer(array: zarr.Array[Any], *, shared_memory: bool = True) -> UnitWriter:

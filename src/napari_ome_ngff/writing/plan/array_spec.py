@@ -24,6 +24,9 @@ _V2 = ("shape", "chunks", "dtype", "order", "compressor", "filters", "fill_value
 _V3 = ("shape", "data_type", "chunk_grid", "codecs", "fill_value", "storage_transformers")
 
 
+_KEYS_V3: Any = {"name": "default", "configuration": {"separator": "/"}}  # of chunks, as OME-NGFF wants them
+
+
 def spec_like(array: zarr.Array[Any], dims: Sequence[str]) -> ArraySpecV2[Any] | ArraySpecV3[Any]:
     """Model an array that is stored as another one is, attributes included, with OME-NGFF's chunk keys."""
     attributes = attributes_like(array, dims)
@@ -34,8 +37,7 @@ def spec_like(array: zarr.Array[Any], dims: Sequence[str]) -> ArraySpecV2[Any] |
         return old.model_copy(update={"dimension_separator": "/", "attributes": attributes})
     from pydantic_zarr.v3 import ArraySpec as ArraySpecV3
 
-    keys: Any = {"name": "default", "configuration": {"separator": "/"}}
-    update = {"dimension_names": tuple(dims), "chunk_key_encoding": keys, "attributes": attributes}
+    update = {"dimension_names": tuple(dims), "chunk_key_encoding": _KEYS_V3, "attributes": attributes}
     return ArraySpecV3.from_zarr(array).model_copy(update=update)
 
 
@@ -153,7 +155,20 @@ def array_spec(
     fill = _fill_json(options.fill_value, kind)
     compressor = choose_compressor(options.compressor, labels=labels)
     if options.zarr_format == 3:
-        return _array_v3(shape, kind, chunks, shards, _codec_v3(compressor, kind.itemsize), fill, dims)
+        from pydantic_zarr.v3 import ArraySpec as ArraySpecV3
+
+        grid: Any = {"name": "regular", "configuration": {"chunk_shape": tuple(shards or chunks)}}
+        return ArraySpecV3(
+            attributes={},
+            shape=tuple(shape),
+            data_type=kind.newbyteorder("=").name,
+            chunk_grid=grid,
+            chunk_key_encoding=_KEYS_V3,
+            fill_value=fill,
+            codecs=tuple(_codecs_v3(chunks, shards, kind, compressor)),
+            storage_transformers=(),
+            dimension_names=tuple(dims),
+        )
     from pydantic_zarr.v2 import ArraySpec
 
     return ArraySpec(
@@ -169,46 +184,24 @@ def array_spec(
     )
 
 
-def _array_v3(
-    shape: Sequence[int],
-    dtype: np.dtype[Any],
-    chunks: Sequence[int],
-    shards: Sequence[int] | None,
-    compressor: Mapping[str, Any] | None,
-    fill: Any,
-    dims: Sequence[str],
-) -> ArraySpecV3[Any]:
-    from pydantic_zarr.v3 import ArraySpec
-
+def _codecs_v3(
+    chunks: Sequence[int], shards: Sequence[int] | None, dtype: np.dtype[Any], compressor: object
+) -> list[Any]:
+    """Codecs of Zarr v3, from values to what is stored at once: a chunk, or a shard of them."""
     to_bytes: dict[str, Any] = {"name": "bytes"}
     if dtype.itemsize > 1:
-        endian = "big" if dtype.byteorder == ">" else "little"
-        to_bytes["configuration"] = {"endian": endian}
-    codecs: list[Any] = [to_bytes]
-    if compressor is not None:
-        codecs.append(compressor)
-    if shards is not None:
-        index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
-        configuration = {
-            "chunk_shape": list(chunks),
-            "codecs": codecs,
-            "index_codecs": index,
-            "index_location": "end",
-        }
-        codecs = [{"name": "sharding_indexed", "configuration": configuration}]
-    grid: Any = {"name": "regular", "configuration": {"chunk_shape": tuple(shards or chunks)}}
-    keys: Any = {"name": "default", "configuration": {"separator": "/"}}
-    return ArraySpec(
-        attributes={},
-        shape=tuple(shape),
-        data_type=dtype.newbyteorder("=").name,
-        chunk_grid=grid,
-        chunk_key_encoding=keys,
-        fill_value=fill,
-        codecs=tuple(codecs),
-        storage_transformers=(),
-        dimension_names=tuple(dims),
-    )
+        to_bytes["configuration"] = {"endian": "big" if dtype.byteorder == ">" else "little"}
+    compressed = _codec_v3(compressor, dtype.itemsize)
+    codecs = [to_bytes] if compressed is None else [to_bytes, compressed]
+    if shards is None:
+        return codecs
+    configuration = {
+        "chunk_shape": list(chunks),
+        "codecs": codecs,
+        "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
+        "index_location": "end",
+    }
+    return [{"name": "sharding_indexed", "configuration": configuration}]
 
 
 def _codec_config(compressor: object) -> dict[str, Any]:

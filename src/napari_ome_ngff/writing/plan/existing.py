@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 def over_existing(model: GroupSpec, old: zarr.Group) -> GroupSpec:
     """Add to a model what is kept of the group that it replaces: attributes of others, names of labels."""
     groups = {
-        path: _merged(_attributes_at(old, path), attributes) for path, attributes in groups_of(model).items()
+        path: _merged({} if (group := group_in(old, path)) is None else group.attrs.asdict(), attributes)
+        for path, attributes in groups_of(model).items()
     }
     return group_spec(arrays_of(model), groups, zarr_format=model.zarr_format)
 
 
-def _attributes_at(old: zarr.Group, path: str) -> dict[str, Any]:
-    import zarr
-
-    node = old.get(path) if path else old
-    return node.attrs.asdict() if isinstance(node, zarr.Group) else {}
+def group_in(group: zarr.Group, path: str) -> zarr.Group | None:
+    """The group at a path in another one, itself at ""; None if there is none, or an array."""
+    node = group.get(path) if path else group
+    return node if isinstance(node, type(group)) else None
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -52,8 +52,6 @@ def replaced_members(model: GroupSpec, old: zarr.Group) -> tuple[str, ...]:
 
     Refused if something else in it could not be kept: it is in the other Zarr format, or where an array goes.
     """
-    import zarr
-
     kinds = {path: kind_of(attributes) for path, attributes in groups_of(model).items()}
     if kinds[""] == "bioformats2raw.layout":
         raise several_replace_nothing(location_of(old))
@@ -64,12 +62,11 @@ def replaced_members(model: GroupSpec, old: zarr.Group) -> tuple[str, ...]:
         _check_alone(old)
     # Label images alone leave the image that they lie on as it is.
     for path in filter(None, images):
-        node = old.get(path)
-        if isinstance(node, zarr.Group):
-            replaced += [join_paths(path, level) for level in _level_paths(node)]
-    written = {path for image in images for path in (image, image.split("/")[0])}
-    labels = old.get("labels")
-    if isinstance(labels, zarr.Group) and {f"labels/{name}" for name in labels} - written:
+        if (image := group_in(old, path)) is not None:
+            replaced += [join_paths(path, level) for level in _level_paths(image)]
+    written = {place for path in images for place in (path, path.split("/")[0])}
+    labels = group_in(old, "labels")
+    if labels is not None and {f"labels/{name}" for name in labels} - written:
         written.discard("labels")
     _check_keepable(old, [*replaced, *written], model.zarr_format)
     _check_members(old, replaced, arrays_of(model))
