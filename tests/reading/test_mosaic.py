@@ -28,7 +28,7 @@ from napari_ome_ngff.reading.plates.field_layout import (
 from napari_ome_ngff.reading.plates.mosaic import MosaicSource, Patch, within
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
-from napari_ome_ngff.storage.pixels.dask_array import Source
+from napari_ome_ngff.storage.pixels.indexing import Source
 from napari_ome_ngff.storage.pixels.process_state import shared_failures
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.pixels.source import ChunkedSource

@@ -52,35 +52,21 @@ class Version:
         return {self.container: {"version": self.name, **content}} if self.container else dict(content)
 
 
-VERSIONS: Mapping[str, Version] = MappingProxyType(
-    {
-        "0.4": Version(
-            name="0.4",
-            zarr_format=2,
-            container="",
-            affines=False,
-            decode_entry=v04.decode_entry,
-            encode_entry=v04.encode_entry,
-        ),
-        # The entries of 0.4, moved into the attribute "ome" that carries the one version.
-        "0.5": Version(
-            name="0.5",
-            zarr_format=3,
-            container=CONTAINER,
-            affines=False,
-            decode_entry=v04.decode_entry,
-            encode_entry=v04.encode_entry,
-        ),
-        "0.6": Version(
-            name="0.6",
-            zarr_format=3,
-            container=CONTAINER,
-            affines=True,
-            decode_entry=v06.decode_entry,
-            encode_entry=v06.encode_entry,
-        ),
-    }
+_V04 = Version(
+    name="0.4",
+    zarr_format=2,
+    container="",
+    affines=False,
+    decode_entry=v04.decode_entry,
+    encode_entry=v04.encode_entry,
 )
+
+# The entries of 0.4, moved into the attribute "ome" that carries the one version.
+_V05 = replace(_V04, name="0.5", zarr_format=3, container=CONTAINER)
+
+_V06 = replace(_V05, name="0.6", affines=True, decode_entry=v06.decode_entry, encode_entry=v06.encode_entry)
+
+VERSIONS: Mapping[str, Version] = MappingProxyType({row.name: row for row in (_V04, _V05, _V06)})
 """The versions that are read and written, by name."""
 
 _PREVIEW = "0.9"

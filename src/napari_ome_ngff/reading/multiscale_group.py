@@ -21,7 +21,7 @@ from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
-    from napari_ome_ngff.storage.pixels.dask_array import Source
+    from napari_ome_ngff.storage.pixels.indexing import Source
     from napari_ome_ngff.storage.pixels.source import Missing
 
 MAX_PARAMETERS = 10_000

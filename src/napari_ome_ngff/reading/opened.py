@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import zarr
     from xarray import DataArray
 
-    from napari_ome_ngff.storage.pixels.dask_array import Source
+    from napari_ome_ngff.storage.pixels.indexing import Source
     from napari_ome_ngff.storage.pixels.source import Missing
 
 Kind = Literal["plate", "well", "scene", "collection"]

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.group_kind import holder_of
-from napari_ome_ngff.metadata.image.datasets import LEGACY
+from napari_ome_ngff.metadata.image.datasets import LEGACY, decode_path
 from napari_ome_ngff.metadata.json_checks import (
     as_integer,
     as_mapping,
-    as_path,
     describe,
-    number_as_text,
     without_keys,
 )
 from napari_ome_ngff.metadata.nouns import Acquisition, Field, Json, Plate, PlateWell, Well
@@ -135,16 +133,13 @@ def list_entries(
 
 def entry_path(item: Mapping[str, Json], what: str, context: Context) -> str | None:
     """Return the path of an entry, or None if it is none that could be followed."""
-    path = item.get("path")
-    text = number_as_text(path)
-    if text is not path:
-        context.below("path").note(f"the number {path}, read as text")
-    if isinstance(text, str):
-        text = text.removeprefix("./")
+    path, context = item.get("path"), context.below("path")
+    if isinstance(path, str):
+        path = path.removeprefix("./")
     try:
-        return as_path(text, context, what)
+        return decode_path(path, context, what)
     except MetadataError:
-        context.below("path").note(f"{describe(text)} is not the path of something inside, left out")
+        context.note(f"{describe(path)} is not the path of something inside, left out")
         return None
 
 

@@ -130,12 +130,12 @@ def decode_levels(
     return tuple(levels.values()), tuple(unplaced)
 
 
-def decode_path(path: Json, context: Context) -> str:
-    """Return the path of a level's array; a number is noted and read as text."""
+def decode_path(path: Json, context: Context, what: str = "array") -> str:
+    """Return the path of a level's array or another node; a number is noted and read as text."""
     text = number_as_text(path)
     if text is not path:
         context.note(f"the number {path}, read as text")
-    return as_path(text, context)
+    return as_path(text, context, what)
 
 
 def listed_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError
-from napari_ome_ngff.storage.pixels.indexing import IndexedSource, Pick, whole
+from napari_ome_ngff.storage.pixels.indexing import Pick, Source, whole
 from napari_ome_ngff.storage.pixels.process_state import shared_failures
 from napari_ome_ngff.storage.places.location import is_url
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import zarr
 
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
-    from napari_ome_ngff.storage.pixels.dask_array import Source
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +153,7 @@ MAX_THREADS = 4
 """The same where arrays are local."""
 
 
-class MosaicSource(IndexedSource):
+class MosaicSource(Source):
     """Arrays side by side, read as one: a `Source` for lazy arrays. Where there is no array, values are 0.
 
     `shape` is that of the whole, such as ``(c, y, x)``; `plane` are the positions of y and x; `unit` is what

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.storage.pixels.dask_array import Blocks, Source, lazy_array, token
+from napari_ome_ngff.storage.pixels.dask_array import Blocks, lazy_array, token
 from napari_ome_ngff.storage.pixels.freshness import fingerprint, state
+from napari_ome_ngff.storage.pixels.indexing import Source
 from napari_ome_ngff.storage.pixels.source import ChunkedSource, Missing
 
 if TYPE_CHECKING:
@@ -142,18 +143,13 @@ class DaskArrayWrapper(BaseArrayWrapper):
     missing: Missing = "raise"
 
     def __post_init__(self) -> None:
-        if self.missing not in ("raise", "fill"):
-            raise OptionError(
-                "This way to treat missing chunks does not exist.",
-                found=repr(self.missing),
-                expected='"raise" or "fill"',
-            )
-        if self.naming not in ("auto", "array_url"):
-            raise OptionError(
-                "This naming of dask arrays does not exist.",
-                found=repr(self.naming),
-                expected='"auto" or "array_url"',
-            )
+        for what, value, allowed in (
+            ("way to treat missing chunks", self.missing, ("raise", "fill")),
+            ("naming of dask arrays", self.naming, ("auto", "array_url")),
+        ):
+            if value not in allowed:
+                expected = " or ".join(f'"{name}"' for name in allowed)
+                raise OptionError(f"This {what} does not exist.", found=repr(value), expected=expected)
 
     def wrap(self, data: zarr.Array[Any]) -> dask.array.Array:
         """Wrap an array, without reading its values.

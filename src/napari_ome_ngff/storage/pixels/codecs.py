@@ -26,9 +26,7 @@ _READ_V2 = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
 
 
 _READ_V3 = frozenset({"blosc", "gzip", "zstd"})
-
-
-_WRITTEN = frozenset({"blosc", "gzip", "zstd"})
+"""In both formats also those that are written."""
 
 
 _SHUFFLE = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
@@ -164,7 +162,7 @@ def _format_v2(
     form = ChunkFormat(shape=tuple(array.chunks), dtype=dtype, order=metadata.order, codecs=codecs, fill=fill)
     if metadata.filters or not names <= _READ_V2:
         return _left_to_zarr(form, array, array._async_array.codec_pipeline)
-    return replace(form, encodable=metadata.order == "C" and names <= _WRITTEN)
+    return replace(form, encodable=metadata.order == "C" and names <= _READ_V3)
 
 
 def _format_v3(

@@ -11,11 +11,11 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from napari_ome_ngff.storage.pixels.indexing import Axis, is_basic, pieces
+from napari_ome_ngff.storage.pixels.indexing import Axis, Source, is_basic, pieces
 
 if TYPE_CHECKING:
     import dask.array
@@ -100,55 +100,6 @@ def cut_blocks(blocks: Blocks, whole: Sequence[Axis], part: Sequence[Axis]) -> B
         counts = [n for n in counts if n]
         result.append(tuple(counts if step > 0 else counts[::-1]) or (0,))
     return tuple(result)
-
-
-class Source(Protocol):
-    """What a lazy array reads from: an array of any kind, or a part of one, that is read by indexing.
-
-    A source is never changed, may be read by several threads at once, and is pickled without what it read.
-    """
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the part that is taken."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the values."""
-        ...
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes that are left, ``len(shape)``."""
-        ...
-
-    @property
-    def axes(self) -> tuple[Axis, ...]:
-        """What is taken along each axis of the whole: a position (the axis is dropped) or a range."""
-        ...
-
-    @property
-    def unit(self) -> tuple[int, ...]:
-        """Shape of what is read as one, such as a chunk: one length per axis of the whole, 1 at least."""
-        ...
-
-    @property
-    def locations(self) -> frozenset[str]:
-        """Paths or URLs of all arrays that values may come from: what a save must not destroy first."""
-        ...
-
-    def view(self, index: object) -> Source:
-        """Take a part with integers, slices and an ellipsis, without reading anything."""
-        ...
-
-    def __getitem__(self, index: Any) -> Any:
-        """Read a part, into memory of the caller's own."""
-        ...
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        """Read everything."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,8 +84,11 @@ def pieces(pick: range, step: int) -> tuple[int, ...]:
     return tuple(counts if len(pick) == 0 or pick.step > 0 else counts[::-1]) or (0,)
 
 
-class IndexedSource(ABC):
-    """An array, or a view of one, that is read by indexing: what all sources share."""
+class Source(ABC):
+    """What a lazy array reads from: an array of any kind, or a view of one, that is read by indexing.
+
+    A source is never changed, may be read by several threads at once, and is pickled without what it read.
+    """
 
     _view: tuple[Axis, ...]
 
@@ -93,6 +96,16 @@ class IndexedSource(ABC):
     @abstractmethod
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> tuple[int, ...]:
+        """Shape of what is read as one, such as a chunk: one length per axis of the whole, 1 at least."""
+
+    @property
+    @abstractmethod
+    def locations(self) -> frozenset[str]:
+        """Paths or URLs of all arrays that values may come from: what a save must not destroy first."""
 
     @abstractmethod
     def _read(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
@@ -105,12 +118,12 @@ class IndexedSource(ABC):
 
     @property
     def ndim(self) -> int:
-        """Number of axes that are left."""
+        """Number of axes that are left, ``len(shape)``."""
         return len(self.shape)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """What is taken along each axis of the whole."""
+        """What is taken along each axis of the whole: a position (the axis is dropped) or a range."""
         return self._view
 
     def view(self, index: object) -> Self:
@@ -128,7 +141,7 @@ class IndexedSource(ABC):
         return part
 
     def __getitem__(self, index: object) -> Any:
-        """Read a part, indexed as in `compose`."""
+        """Read a part, indexed as in `compose`, into memory of the caller's own."""
         axes = compose(self._view, index)
         shape = tuple(len(axis) for axis in axes if not isinstance(axis, int))
         if 0 in shape:

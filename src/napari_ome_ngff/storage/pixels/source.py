@@ -19,7 +19,7 @@ from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.chunk_reader import ChunkReader
 from napari_ome_ngff.storage.pixels.failed_chunks import Chunk, Failures
 from napari_ome_ngff.storage.pixels.freshness import Position
-from napari_ome_ngff.storage.pixels.indexing import Axis, IndexedSource, Pick, cut, whole
+from napari_ome_ngff.storage.pixels.indexing import Axis, Pick, Source, cut, whole
 from napari_ome_ngff.storage.pixels.process_state import shared_cache, shared_failures
 from napari_ome_ngff.storage.places.location import location_of
 
@@ -34,7 +34,7 @@ Missing = Literal["raise", "fill"]
 """What a chunk that cannot be read does: raise an error, or show as fill value."""
 
 
-class ChunkedSource(IndexedSource):
+class ChunkedSource(Source):
     """A Zarr array, or a part of one, that is read by indexing and remembers decoded chunks.
 
     With `missing` "fill", a chunk that cannot be read shows the fill value, is noted in `failures`, and is

@@ -16,7 +16,7 @@ from napari_ome_ngff.storage.pixels.freshness import ReplacementWatch
 from napari_ome_ngff.storage.places.location import location_of
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.storage.pixels.dask_array import Source
+    from napari_ome_ngff.storage.pixels.indexing import Source
 
 
 class LazyArray(BackendArray):
