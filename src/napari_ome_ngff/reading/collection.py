@@ -98,10 +98,8 @@ def _listed(hierarchy: Hierarchy) -> list[_Wanted]:
     """Return the images of a bioformats2raw layout."""
     names = _names_in_xml(hierarchy)
     listed: tuple[str, ...] = ()
-    try:
-        attributes = hierarchy.attributes("OME") or {}
-    except OmeNgffError:  # it only lists the images, which can be probed instead
-        attributes = {}
+    # Damaged, it is passed over: it only lists the images, which can be probed instead.
+    attributes = hierarchy.readable_attributes("OME")
     if holder_of(attributes, "series")[1].get("series") is not None:
         listed = decode_series(attributes, where=f"{hierarchy.location}/OME")
     paths = listed or _numbered(hierarchy, len(names))

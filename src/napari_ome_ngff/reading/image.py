@@ -82,7 +82,7 @@ def prefetch_images(hierarchy: Hierarchy, paths: Iterable[str], also: Iterable[s
         labels = [
             join(path, "labels", name)
             for path in paths
-            for name in decode_labels(_undamaged_attributes(hierarchy, join(path, "labels")))
+            for name in decode_labels(hierarchy.readable_attributes(join(path, "labels")))
         ]
     hierarchy.fetch([*_needed_arrays(hierarchy, paths), *labels])
     hierarchy.fetch(_needed_arrays(hierarchy, labels))
@@ -90,15 +90,8 @@ def prefetch_images(hierarchy: Hierarchy, paths: Iterable[str], also: Iterable[s
 
 def _needed_arrays(hierarchy: Hierarchy, paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
-        attributes = _undamaged_attributes(hierarchy, path)
+        attributes = hierarchy.readable_attributes(path)
         yield from (join(path, each) for each in (*listed_paths(attributes), *parameter_paths(attributes)))
-
-
-def _undamaged_attributes(hierarchy: Hierarchy, path: str) -> Mapping[str, Any]:
-    try:
-        return hierarchy.attributes(path) or {}
-    except OmeNgffError:
-        return {}
 
 
 def _foreign_attributes(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -219,10 +219,8 @@ def _with_same_axes(fields: Iterable[FieldImage], left: LeftOut) -> Iterator[Fie
 
 def _label_names(hierarchy: Hierarchy, path: str) -> tuple[str, ...]:
     place = join(path, "labels")
-    try:
-        attributes = hierarchy.attributes(place)
-    except OmeNgffError:  # without label images a field can be shown all the same
-        return ()
+    # Damaged, they are passed over: without label images a field can be shown all the same.
+    attributes = hierarchy.readable_attributes(place)
     return decode_labels(attributes, where=join(hierarchy.location, place)) if attributes else ()
 
 

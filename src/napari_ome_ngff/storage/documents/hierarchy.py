@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import Any
+
+import zarr
+from zarr.abc.store import Store
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.storage.documents import json_documents
-from napari_ome_ngff.storage.places.location import join, store_location
+from napari_ome_ngff.storage.places.location import join, location_in, store_location
 from napari_ome_ngff.storage.places.node_documents import GROUP_DOCUMENTS
 from napari_ome_ngff.storage.places.requests import fetch
 from napari_ome_ngff.storage.places.store_kind import is_cheap
 from napari_ome_ngff.storage.places.stores import folders, nothing_found, stores_of
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-    import zarr
-    from zarr.abc.store import Store
 
 _AHEAD = ("zarr.json", ".zattrs")  # asked for before the Zarr format is known
 
@@ -73,7 +71,7 @@ class Table:
         The documents of the groups `ahead` are asked for in the same round trip. NotOmeNgffError if there is
         no group.
         """
-        where = "/".join(part for part in (store_location(self.store).rstrip("/"), path) if part)
+        where = location_in(self.store, path)
         keys = [join(path, name) for name in GROUP_DOCUMENTS]
         self.fetch([*keys, *(join(folder, name) for folder in ahead for name in _AHEAD)])
         new, attributes, old = (self.documents[key] for key in keys)
@@ -189,6 +187,13 @@ class Hierarchy:
             return None
         return {} if attributes is None and self._fetched_document(full, ".zgroup") else attributes
 
+    def readable_attributes(self, path: str) -> dict[str, Any]:
+        """The attributes of a group; empty also where they are damaged or out of reach."""
+        try:
+            return self.attributes(path) or {}
+        except OmeNgffError:
+            return {}
+
     def array(self, path: str) -> zarr.Array[Any] | None:
         """An array, read-only; None if there is none."""
         full = self._full(path)
@@ -279,8 +284,6 @@ def open_hierarchy(
     A location is whatever `stores_of` takes; the groups `ahead` are asked for in the same round trip.
     StorageError if there is nothing, NotOmeNgffError if there is something, but no group.
     """
-    import zarr
-
     places = stores_of(location)
     for store, path in places:
         table = Table(store)

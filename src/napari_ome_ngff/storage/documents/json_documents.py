@@ -9,14 +9,14 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import zarr
+from zarr.abc.store import Store
+from zarr.storage import StorePath
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.storage.places.node_documents import says_array
-
-if TYPE_CHECKING:
-    import zarr
-    from zarr.abc.store import Store
 
 Document = dict[str, Any]
 
@@ -108,9 +108,6 @@ def build_array(
     `twin` is an array that was made from the same document and attributes: its metadata are used again.
     MetadataError if the document is damaged, or needs a codec that is not installed.
     """
-    import zarr
-    from zarr.storage import StorePath
-
     if twin is not None:
         return zarr.Array(zarr.AsyncArray(metadata=twin.metadata, store_path=StorePath(store, path)))
     shape_of(document, where=where)
@@ -129,9 +126,6 @@ def build_group(
     store: Store, path: str, zarr_format: int, attributes: Mapping[str, Any], consolidated: Any = None
 ) -> zarr.Group:
     """A Zarr group, as read-only as the store; no request is made. Damaged `consolidated` are left out."""
-    import zarr
-    from zarr.storage import StorePath
-
     plain = {"zarr_format": zarr_format, "attributes": dict(attributes)}
     place = StorePath(store, path)
     if consolidated:

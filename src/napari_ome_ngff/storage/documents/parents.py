@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
+
+import zarr
+from zarr.abc.store import Store
 
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.storage.documents import json_documents
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, Table
-from napari_ome_ngff.storage.places.location import join, store_location
+from napari_ome_ngff.storage.places.location import join, location_in
 from napari_ome_ngff.storage.places.stores import parent_store, stores_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import zarr
-    from zarr.abc.store import Store
 
 # How deep in an image an array can be that was opened by its own path: plate/A/1/field/labels/name/level.
 _MAX_CLIMB = 8
@@ -53,7 +51,7 @@ def parents(node: zarr.Group | zarr.Array[Any]) -> Iterator[zarr.Group]:
 
 
 def _array(table: Table, path: str) -> zarr.Array[Any] | None:
-    where = "/".join(part for part in (store_location(table.store).rstrip("/"), path) if part)
+    where = location_in(table.store, path)
     new, old, attributes = (table.documents[join(path, n)] for n in ("zarr.json", ".zarray", ".zattrs"))
     if isinstance(new, dict) and json_documents.is_array(new, where=where):
         attributes = json_documents.attributes_of(new, where=where)

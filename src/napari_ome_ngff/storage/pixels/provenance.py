@@ -15,7 +15,7 @@ from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.dask_array import lazy_array, source_of, transposed_from
 from napari_ome_ngff.storage.pixels.indexing import Axis, whole
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
-from napari_ome_ngff.storage.places.location import location_of, store_location
+from napari_ome_ngff.storage.places.location import location_in, location_of, store_location
 
 if TYPE_CHECKING:
     import dask.array
@@ -71,8 +71,7 @@ def lazy_locations(data: object) -> frozenset[str]:
         elif isinstance(thing, zarr.Array | zarr.Group):
             locations.add(location_of(thing))
         elif isinstance(thing, AsyncArray | AsyncGroup):
-            root, path = store_location(thing.store_path.store), thing.store_path.path
-            locations.add(f"{root.rstrip('/')}/{path}" if path else root)
+            locations.add(location_in(thing.store_path.store, thing.store_path.path))
         elif isinstance(thing, Store):
             locations.add(store_location(thing))
         else:

@@ -1,4 +1,7 @@
-"""Keys of a store that has no folders to rename: which exist, how one hierarchy replaces another."""
+"""Keys of a store that has no folders to rename: which exist, how one hierarchy replaces another.
+
+This module imports zarr at its top and is imported only when something is saved.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import contextlib
 import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
 
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, NODE_DOCUMENTS, kind_of_node
@@ -19,8 +25,6 @@ _AT_ONCE = 32  # requests
 
 def under(store: Store, path: str, *, limit: int | None = None) -> list[str]:
     """Complete keys under a path, `limit` at most; empty if the store cannot list."""
-    from zarr.core.sync import sync
-
     if not store.supports_listing:
         return []
     return sync(_collect(store, f"{path}/" if path else "", limit))
@@ -43,8 +47,13 @@ def exists(store: Store, path: str) -> bool:
 
 def array_above(store: Store, path: str) -> str | None:
     """Path of an array that a path lies in, if any."""
+    return next((above for above in _folders_above(path) if _is_array(store, above)), None)
+
+
+def _folders_above(path: str) -> list[str]:
+    """Folders that a path lies in, the root first."""
     parts = path.split("/") if path else []
-    return next((above for n in range(len(parts)) if _is_array(store, above := join(*parts[:n]))), None)
+    return [join(*parts[:n]) for n in range(len(parts))]
 
 
 def _is_array(store: Store, path: str) -> bool:
@@ -56,8 +65,6 @@ def _is_array(store: Store, path: str) -> bool:
 
 def read(store: Store, key: str) -> bytes | None:
     """What is at a key; None if there is nothing."""
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
 
     async def get() -> bytes | None:
         await store._ensure_open()  # a ZipStore is not, before its first use
@@ -69,17 +76,12 @@ def read(store: Store, key: str) -> bytes | None:
 
 def put(store: Store, key: str, content: bytes, *, only_new: bool = False) -> None:
     """Put something at a key; with `only_new`, leave what is there as it is."""
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
-
     value = default_buffer_prototype().buffer.from_bytes(content)
     sync(store.set_if_not_exists(key, value) if only_new else store.set(key, value))
 
 
 def delete(store: Store, keys: Iterable[str]) -> None:
     """Delete keys, many at once."""
-    from zarr.core.sync import sync
-
     wanted = list(keys)
     if wanted and hasattr(store, "delete_keys"):
         sync(store.delete_keys(wanted))
@@ -89,8 +91,7 @@ def delete(store: Store, keys: Iterable[str]) -> None:
 
 def documents_above(store: Store, path: str) -> set[str]:
     """Keys of the metadata documents of the groups that a path lies in."""
-    parts = path.split("/") if path else []
-    candidates = (join(*parts[:n], name) for n in range(len(parts)) for name in DOCUMENTS)
+    candidates = (join(above, name) for above in _folders_above(path) for name in DOCUMENTS)
     return {key for key in candidates if read(store, key) is not None}
 
 

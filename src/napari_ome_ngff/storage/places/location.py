@@ -66,8 +66,13 @@ def local_path(text: str) -> str:
 
 def location_of(node: zarr.Group | zarr.Array[Any]) -> str:
     """Path (inside a zip file: its path goes on) or URL of a group or array; ``memory://...`` in memory."""
-    root = store_location(node.store)
-    return f"{root.rstrip('/')}/{node.path}" if node.path else root
+    return location_in(node.store, node.path)
+
+
+def location_in(store: Any, path: str) -> str:
+    """Path or URL of what is at a path in a store."""
+    root = store_location(store)
+    return f"{root.rstrip('/')}/{path}" if path else root
 
 
 def is_within(location: str, root: str) -> bool:

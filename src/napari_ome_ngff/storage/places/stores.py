@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import zarr
+from zarr.abc.store import Store
+from zarr.storage import LocalStore, ZipStore
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
 from napari_ome_ngff.storage.places import server_errors
 from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
-
-if TYPE_CHECKING:
-    import zarr
-    from zarr.abc.store import Store
 
 
 def folders(store: Any, path: str) -> tuple[str, ...] | None:
@@ -51,9 +51,6 @@ def stores_of(location: str | os.PathLike[str] | Store | zarr.Group) -> list[tup
     A place is a folder, a ``.zip`` or ``.ozx`` file (also with one folder inside), an ``http``, ``https``,
     ``s3``, ``gs`` or ``az`` address, a Zarr store, or a group. Stores are read-only, but that of a group.
     """
-    import zarr
-    from zarr.abc.store import Store
-
     if isinstance(location, zarr.Group):
         return [(location.store, location.path)]
     if isinstance(location, Store):
@@ -76,8 +73,6 @@ def _read_only(store: Store) -> Store:
 
 
 def _local(path: Path) -> tuple[Store, str]:
-    from zarr.storage import LocalStore, ZipStore
-
     inner = ""
     try:
         if path.is_dir():
@@ -125,8 +120,6 @@ def _folder_in_zip(store: Any) -> str:
 
 def parent_store(store: Any) -> Store | None:
     """A store rooted one folder higher, or None where that cannot be."""
-    from zarr.storage import LocalStore
-
     kind = store_kind(store)
     if kind == "folder":
         root = Path(local_folder(store) or "")
