@@ -94,6 +94,13 @@ def kind_of(attributes: Json) -> str:
     return "image" if holder else ""
 
 
+def image_count(attributes: Mapping[str, Json]) -> int:
+    """Return how many entries ``multiscales`` has; 0 if it is no list."""
+    _, holder = container_of(attributes) or ("", {})
+    images = holder.get("multiscales")
+    return len(images) if isinstance(images, list | tuple) else 0
+
+
 def is_ome_ngff(attributes: Mapping[str, Json]) -> bool:
     """Return whether a group's attributes hold anything of OME-NGFF, valid or not."""
     return container_of(attributes) is not None

@@ -161,8 +161,8 @@ def without_keys(mapping: Mapping[str, Json], keys: Container[str]) -> dict[str,
     return {key: value for key, value in mapping.items() if key not in keys}
 
 
-def items_of(value: Json, most: int) -> list[Json]:
-    """Return the first items of a list, and none of anything else."""
+def items_of(value: Json, most: int | None = None) -> list[Json]:
+    """Return the first items of a list, or all, and none of anything else."""
     return list(value[:most]) if isinstance(value, list | tuple) else []
 
 
@@ -174,16 +174,16 @@ def first_items(items: list[Json] | tuple[Json, ...], most: int, context: Contex
 
 
 def objects_in(
-    parent: Mapping[str, Json], key: str, context: Context
+    parent: Mapping[str, Json], key: str, context: Context, most: int
 ) -> Iterator[tuple[Context, Mapping[str, Json]]]:
-    """Yield place and content of the objects in a list of a parent; what is no object is yielded as empty."""
+    """Yield place and content of the first objects in a list; what is no object is yielded as empty."""
     items, context = parent.get(key), context.below(key)
     if items is None:
         return
     if not isinstance(items, list | tuple):
         context.note(f"{describe(items)}, ignored")
         return
-    for index, item in enumerate(items):
+    for index, item in enumerate(first_items(items, most, context, "entries")):
         at = context.below(index)
         if not isinstance(item, Mapping):
             at.note(f"{describe(item)}, ignored")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.metadata.collections.bioformats2raw import decode_series, names_in
 from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES
-from napari_ome_ngff.metadata.group_kind import container_of, foreign_attributes, holder_of, kind_of
+from napari_ome_ngff.metadata.group_kind import foreign_attributes, holder_of, image_count, kind_of
 from napari_ome_ngff.reading.image import open_image, prefetch_images
 from napari_ome_ngff.reading.omissions import LeftOut, warned_once
 from napari_ome_ngff.reading.opened import Collection, Image
@@ -52,7 +52,11 @@ def open_collection(hierarchy: Hierarchy, *, coordinate_system: str | None = Non
     left = LeftOut(hierarchy.location)
     images: dict[str, Image] = {}
     with warned_once(hierarchy.location):
-        wanted = _several(attributes) if kind_of(attributes) == "image" else _listed(hierarchy)
+        if kind_of(attributes) == "image":
+            count = min(image_count(attributes), MAX_ENTRIES)
+            wanted: list[_Wanted] = [("", index, None) for index in range(count)]
+        else:
+            wanted = _listed(hierarchy)
         prefetch_images(hierarchy, {path for path, _, _ in wanted})
         for path, index, title in wanted:
             image = _opened(hierarchy, path, index, coordinate_system, left)
@@ -74,13 +78,6 @@ def open_collection(hierarchy: Hierarchy, *, coordinate_system: str | None = Non
 
 _Wanted = tuple[str, int, str | None]
 """Path of a group, which of its images, and the name of that, if it is known."""
-
-
-def _several(attributes: Mapping[str, Any]) -> list[_Wanted]:
-    _, container = container_of(attributes) or ("", {})
-    listed = container.get("multiscales")
-    count = len(listed) if isinstance(listed, list) else 0
-    return [("", index, None) for index in range(min(count, MAX_ENTRIES))]
 
 
 def _above(hierarchy: Hierarchy) -> Hierarchy:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import zarr
 from xarray import DataArray
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
-from napari_ome_ngff.metadata.group_kind import container_of, foreign_attributes, kind_of
+from napari_ome_ngff.metadata.group_kind import foreign_attributes, image_count, kind_of
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.reading.collection import open_collection
@@ -231,7 +230,7 @@ def open_metadata(
         )
     attributes = hierarchy.attributes() or {}
     kind = kind_of(attributes)
-    if kind == "image" and (multiscale is not None or _count(attributes) == 1):
+    if kind == "image" and (multiscale is not None or image_count(attributes) <= 1):
         return open_image(hierarchy, multiscale=multiscale or 0, coordinate_system=coordinate_system)
     if kind == "plate":
         return open_plate(hierarchy, coordinate_system=coordinate_system)
@@ -243,12 +242,6 @@ def open_metadata(
         return open_collection(hierarchy, coordinate_system=coordinate_system)
     row = None if kind else open_row(hierarchy, coordinate_system=coordinate_system)
     return row or _labels_alone(hierarchy)
-
-
-def _count(attributes: Mapping[str, Any]) -> int:
-    _, container = container_of(attributes) or ("", {})
-    images = container.get("multiscales")
-    return len(images) if isinstance(images, list | tuple) and len(images) > 1 else 1
 
 
 def _labels_alone(hierarchy: Hierarchy) -> Image:

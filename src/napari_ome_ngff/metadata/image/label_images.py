@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
-from itertools import islice
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.context import Context
@@ -99,9 +98,7 @@ def _values(
     items = label.get(key)
     if isinstance(items, list | tuple) and not items:
         context.below(key).note("an empty list, ignored")
-    if isinstance(items, list | tuple) and len(items) > _MOST_VALUES:
-        context.below(key).note(f"{len(items)} entries, only the first {_MOST_VALUES} are read")
-    for at, item in islice(objects_in(label, key, context), _MOST_VALUES):
+    for at, item in objects_in(label, key, context, _MOST_VALUES):
         given = item.get("label-value")
         value = _decode_value(given, at)
         if value is None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import islice
 from types import MappingProxyType
 
 from napari_ome_ngff.metadata.context import Context
@@ -48,11 +47,8 @@ def decode_omero(omero: Json, context: Context) -> tuple[tuple[Channel, ...], di
     if not isinstance(omero, Mapping):
         context.note(f"{describe(omero)}, ignored")
         return (), {}
-    listed = objects_in(omero, "channels", context)
-    channels = tuple(_decode_channel(item, at) for at, item in islice(listed, _MOST_CHANNELS))
-    if next(listed, None) is not None:
-        context.below("channels").note(f"only the first {_MOST_CHANNELS} are read")
-    return channels, without_keys(omero, _OMERO_KEYS)
+    listed = objects_in(omero, "channels", context, _MOST_CHANNELS)
+    return tuple(_decode_channel(item, at) for at, item in listed), without_keys(omero, _OMERO_KEYS)
 
 
 def is_greyscale(omero_extra: Mapping[str, Json]) -> bool:

@@ -20,7 +20,7 @@ from napari_ome_ngff.metadata.affine import (
 )
 from napari_ome_ngff.metadata.axes import SYSTEMS_KEY, TRANSFORMS_KEY, encode_axes
 from napari_ome_ngff.metadata.context import Context
-from napari_ome_ngff.metadata.json_checks import without_keys
+from napari_ome_ngff.metadata.json_checks import items_of, without_keys
 from napari_ome_ngff.metadata.nouns import Affine, Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems.view import (
     SHOWN_KEY,
@@ -40,7 +40,8 @@ def without_views(multiscale: Multiscale) -> tuple[Multiscale, tuple[str, ...]]:
     """
     names = tuple(name for name in systems_of(multiscale) if name != multiscale.system)
     extra = without_keys(multiscale.extra, (SYSTEMS_KEY, TRANSFORMS_KEY, SHOWN_KEY))
-    if to_labels := [item for item in _kept(multiscale, TRANSFORMS_KEY) if leads_to_labels(item)]:
+    transforms = items_of(multiscale.extra.get(TRANSFORMS_KEY))
+    if to_labels := [item for item in transforms if leads_to_labels(item)]:
         extra[TRANSFORMS_KEY] = to_labels
     if intrinsic := [item for item in _systems(multiscale) if item.get("name") == multiscale.system]:
         extra[SYSTEMS_KEY] = intrinsic
@@ -104,7 +105,7 @@ def affine_into_system(multiscale: Multiscale, system: str, context: Context) ->
     rows = multiscale.affine.matrix
     if len(rows) != ndim or any(len(row) != ndim for row in rows) or not is_finite(multiscale.affine):
         raise at.error("An affine must have one row and one column per axis, of finite numbers.")
-    if not all(map(leads_to_labels, _kept(multiscale, TRANSFORMS_KEY))):
+    if not all(map(leads_to_labels, items_of(multiscale.extra.get(TRANSFORMS_KEY)))):
         # They lead from the image as it lies before the affine or after it: nobody knows.
         raise at.error(
             "An image with an affine cannot also have transforms to other coordinate systems.",
@@ -122,7 +123,7 @@ def affine_into_system(multiscale: Multiscale, system: str, context: Context) ->
     }
     extra = {
         SYSTEMS_KEY: [*_systems(multiscale), {"name": world, "axes": axes}],
-        TRANSFORMS_KEY: [*_kept(multiscale, TRANSFORMS_KEY), item],
+        TRANSFORMS_KEY: [*items_of(multiscale.extra.get(TRANSFORMS_KEY)), item],
         SHOWN_KEY: {"shown": world},
     }
     return replace(multiscale, affine=None, extra={**multiscale.extra, **extra})
@@ -141,9 +142,4 @@ def _signs_into_affine(multiscale: Multiscale, affine: Affine) -> tuple[Multisca
 
 
 def _systems(multiscale: Multiscale) -> list[Mapping[str, Json]]:
-    return [item for item in _kept(multiscale, SYSTEMS_KEY) if isinstance(item, Mapping)]
-
-
-def _kept(multiscale: Multiscale, key: str) -> list[Json]:
-    kept = multiscale.extra.get(key)
-    return list(kept) if isinstance(kept, list | tuple) else []
+    return [item for item in items_of(multiscale.extra.get(SYSTEMS_KEY)) if isinstance(item, Mapping)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError
-from napari_ome_ngff.storage.pixels.indexing import Pick, Source, whole
+from napari_ome_ngff.storage.pixels.indexing import Pick, Source, outer, whole
 from napari_ome_ngff.storage.pixels.process_state import shared_failures
 from napari_ome_ngff.storage.places.location import is_url
 
@@ -225,7 +225,7 @@ class MosaicSource(Source):
 
         def run(job: tuple[Source, tuple[Any, ...], tuple[Any, ...]]) -> None:
             source, outside, inside = job
-            target = np.ix_(*map(_positions, outside)) if fancy else outside
+            target = outer(outside) if fancy else outside
             values[target] = _cast(source[inside], values.dtype)
 
         workers = MAX_REQUESTS if is_url(board.hierarchy.location) else MAX_THREADS
@@ -236,10 +236,6 @@ class MosaicSource(Source):
         with ThreadPoolExecutor(min(workers, len(jobs))) as pool:
             list(pool.map(run, jobs))
         return values
-
-
-def _positions(part: Any) -> Any:
-    return np.arange(part.start, part.stop) if isinstance(part, slice) else part
 
 
 def _cast(values: Any, dtype: np.dtype[Any]) -> Any:

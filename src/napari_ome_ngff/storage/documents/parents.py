@@ -51,18 +51,12 @@ def parents(node: zarr.Group | zarr.Array[Any]) -> Iterator[zarr.Group]:
 
 
 def _array(table: Table, path: str) -> zarr.Array[Any] | None:
-    where = location_in(table.store, path)
-    new, old, attributes = (table.documents[join(path, n)] for n in ("zarr.json", ".zarray", ".zattrs"))
-    if isinstance(new, dict) and json_documents.is_array(new, where=where):
-        attributes = json_documents.attributes_of(new, where=where)
-        return json_documents.build_array(table.store, path, new, attributes, where=where)
-    if isinstance(old, dict):
-        attributes = attributes if isinstance(attributes, dict) else {}
-        return json_documents.build_array(table.store, path, old, attributes, where=where)
-    for document in (new, old):
-        if isinstance(document, OmeNgffError):
-            raise document
-    return None
+    new, old = (table.documents[join(path, name)] for name in ("zarr.json", ".zarray"))
+    is_new = isinstance(new, dict) and json_documents.is_array(new, where=location_in(table.store, path))
+    # A damaged zarr.json beside a sound document of Zarr v2 is left aside.
+    is_damaged = isinstance(new, OmeNgffError) and not isinstance(old, dict)
+    table.zarr_format = 3 if is_new or is_damaged else 2
+    return Hierarchy(table, path).array("")
 
 
 def _group(store: Store, path: str) -> zarr.Group | None:

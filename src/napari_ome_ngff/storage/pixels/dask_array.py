@@ -157,14 +157,20 @@ def lazy_array(
 
 def source_of(data: object) -> Source | None:
     """The source that a dask array of ours is; None for all else, such as what was computed from one."""
-    origin = data.origin if isinstance(data, _source_array()) else None
-    return None if origin is None else cast("Source", origin.source)
+    made = _made(data)
+    return made.source if isinstance(made, _Origin) else None
 
 
 def transposed_from(data: object) -> tuple[dask.array.Array, tuple[int, ...]] | None:
     """The dask array that one of ours is the transpose of, and the order of its axes; None for all else."""
-    transposed = data.transposed if isinstance(data, _source_array()) else None
-    return None if transposed is None else (transposed.straight, transposed.order)
+    made = _made(data)
+    return (made.straight, made.order) if isinstance(made, _Transposed) else None
+
+
+def _made(data: object) -> _Origin | _Transposed | None:
+    """How a dask array of ours was made; None for all else, and for one that was assigned to since."""
+    made: _Origin | _Transposed | None = data.made if isinstance(data, _source_array()) else None
+    return made if made is not None and made.name == data.name else None  # type: ignore[attr-defined]
 
 
 def _copy(array: Any) -> Any:
@@ -193,54 +199,47 @@ def _source_array() -> Any:
         """A dask array that is nothing but a source: slicing it takes a part of the source."""
 
         # Copies, unpickled and computed arrays are ordinary dask arrays.
-        made: _Origin | None = None
-        made_transposed: _Transposed | None = None
-
-        @property
-        def origin(self) -> _Origin | None:
-            # dask arrays can be assigned to: then the name is another one.
-            return self.made if self.made is not None and self.made.name == self.name else None
-
-        @property
-        def transposed(self) -> _Transposed | None:
-            made = self.made_transposed
-            return made if made is not None and made.name == self.name else None
+        made: _Origin | _Transposed | None = None
 
         def transpose(self, *axes: Any) -> Any:
             given = axes[0] if len(axes) == 1 and isinstance(axes[0], Iterable) else axes
             order = tuple(range(self.ndim))[::-1] if not given else tuple(int(i) % self.ndim for i in given)
-            before = self.transposed
-            if (self.origin is None and before is None) or len(order) != self.ndim:
+            made = _made(self)
+            if made is None or len(order) != self.ndim:
                 return super().transpose(*axes)  # type: ignore[no-untyped-call]
-            straight = _straight(self) if before is None else before.straight
-            order = order if before is None else tuple(before.order[i] for i in order)
+            if isinstance(made, _Transposed):
+                straight, order = made.straight, tuple(made.order[i] for i in order)
+            else:
+                straight = _straight(self)
             if order == tuple(range(self.ndim)):
                 return _straight(straight)
             plain = dask.array.transpose(straight, order)
             result = _copy(plain)
-            result.made_transposed = _Transposed(name=result.name, straight=straight, order=order)
+            result.made = _Transposed(name=result.name, straight=straight, order=order)
             return result
 
         def __getitem__(self, index: Any) -> Any:
-            if self.origin is None or not is_basic(index):
+            made = _made(self)
+            if not isinstance(made, _Origin) or not is_basic(index):
                 return super().__getitem__(index)  # type: ignore[no-untyped-call]
-            axes, part = self.origin.source.axes, self.origin.source.view(index)
+            axes, part = made.source.axes, made.source.view(index)
             if part.axes == axes:
                 return self
             return lazy_array(
                 part,
                 name=f"{self.name}-{token(part.axes)}",
-                blocks=None if self.origin.planned else cut_blocks(self.chunks, axes, part.axes),
-                inline_array=self.origin.inline_array,
-                meta=self.origin.meta,  # dask gives it the number of axes that it needs
+                blocks=None if made.planned else cut_blocks(self.chunks, axes, part.axes),
+                inline_array=made.inline_array,
+                meta=made.meta,  # dask gives it the number of axes that it needs
             )
 
         def __array__(  # type: ignore[override]  # dask takes further options and warns of them
             self, dtype: Any = None, copy: bool | None = None
         ) -> np.ndarray[Any, Any]:
             # One request is one read, with all its chunks under way at once, however many blocks it cuts.
-            if self.origin is None or self.origin.meta is not None or self.nbytes > BLOCK_BYTES:
+            made = _made(self)
+            if not isinstance(made, _Origin) or made.meta is not None or self.nbytes > BLOCK_BYTES:
                 return np.asarray(self.compute(), dtype=dtype)  # type: ignore[no-untyped-call]
-            return self.origin.source.__array__(dtype)
+            return made.source.__array__(dtype)
 
     return SourceArray

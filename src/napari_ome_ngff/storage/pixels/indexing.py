@@ -84,6 +84,16 @@ def pieces(pick: range, step: int) -> tuple[int, ...]:
     return tuple(counts if len(pick) == 0 or pick.step > 0 else counts[::-1]) or (0,)
 
 
+def outer(parts: Sequence[Any]) -> tuple[Any, ...]:
+    """The index of the product of some positions along each axis, each a slice or a list."""
+    arrays = [np.arange(p.start, _stop(p), p.step or 1) if isinstance(p, slice) else p for p in parts]
+    return np.ix_(*arrays)
+
+
+def _stop(part: slice) -> int:
+    return -1 if part.stop is None else int(part.stop)
+
+
 class Source(ABC):
     """What a lazy array reads from: an array of any kind, or a view of one, that is read by indexing.
 

@@ -19,7 +19,7 @@ from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.chunk_reader import ChunkReader
 from napari_ome_ngff.storage.pixels.failed_chunks import Chunk, Failures
 from napari_ome_ngff.storage.pixels.freshness import Position
-from napari_ome_ngff.storage.pixels.indexing import Axis, Pick, Source, cut, whole
+from napari_ome_ngff.storage.pixels.indexing import Axis, Pick, Source, cut, outer, whole
 from napari_ome_ngff.storage.pixels.process_state import shared_cache, shared_failures
 from napari_ome_ngff.storage.places.location import location_of
 
@@ -216,7 +216,7 @@ class _Result:
         """Copy what is wanted of a chunk to its place. Several threads may do so at once."""
         inside = tuple(axis[1] for axis in self.parts[position])
         if self._fancy:
-            inside = _outer(inside)
+            inside = outer(inside)
         self.values[self._outside(position)] = chunk[inside]
 
     def fill(self, positions: Iterable[Position], value: Any) -> None:
@@ -226,17 +226,8 @@ class _Result:
 
     def _outside(self, position: Position) -> tuple[Any, ...]:
         outside = tuple(axis[2] for axis in self.parts[position])
-        return _outer(outside) if self._fancy else outside
+        return outer(outside) if self._fancy else outside
 
 
 def _rebuild(array: zarr.Array[Any], view: tuple[Axis, ...], missing: Missing) -> ChunkedSource:
     return ChunkedSource(array, view=view, missing=missing)
-
-
-def _outer(parts: tuple[Any, ...]) -> tuple[Any, ...]:
-    arrays = [np.arange(p.start, _stop(p), p.step or 1) if isinstance(p, slice) else p for p in parts]
-    return np.ix_(*arrays)
-
-
-def _stop(part: slice) -> int:
-    return -1 if part.stop is None else int(part.stop)
