@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from napari_ome_ngff.errors import OptionError, UnsupportedError
 from napari_ome_ngff.metadata.affine import apply_affine, compose_affine, invert_affine
 from napari_ome_ngff.metadata.nouns import Affine, Axis, Multiscale, View
-from napari_ome_ngff.metadata.systems.view import parameter_paths, shown_affine, system_names, view
+from napari_ome_ngff.metadata.systems.view import parameter_paths, shown_affine, systems_of, view
 from napari_ome_ngff.metadata.versions import decode
 
 AXES = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
@@ -147,7 +147,7 @@ def test_a_system_that_no_transform_leads_to_is_refused(links: list[Any]) -> Non
 
 def test_systems_are_listed_with_the_intrinsic_one_first() -> None:
     odd = [1, {}, {"name": 3}, {"name": "empty", "axes": []}, system("lab"), system("stage")]
-    assert system_names(image(systems=["stage", *odd])) == ("lab", "stage")
+    assert tuple(systems_of(image(systems=["stage", *odd]))) == ("lab", "stage")
 
 
 def test_parameters_are_found_wherever_transforms_are() -> None:

@@ -25,7 +25,7 @@ from napari_ome_ngff.metadata.image.datasets import placed_by_shapes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.image.omero import is_greyscale
 from napari_ome_ngff.metadata.nouns import Multiscale
-from napari_ome_ngff.metadata.systems.view import parameter_paths, system_names, view
+from napari_ome_ngff.metadata.systems.view import parameter_paths, systems_of, view
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import VERSIONS, decode, encode
 from tests.metadata.test_json_checks import nested
@@ -237,7 +237,7 @@ def use(attributes: Any, rng: random.Random) -> Iterator[Callable[[], object]]:
     yield lambda: found.extend(decode(attributes, where="a.zarr"))
     for image in found[:3]:
         yield lambda image=image: use_image(image, rng)  # type: ignore[misc]
-        for name in (None, *system_names(image)[:5], "no such system"):
+        for name in (None, *list(systems_of(image))[:5], "no such system"):
             yield lambda image=image, name=name: view(image, name, parameters={}, where="a.zarr")  # type: ignore[misc]
         if rng.random() < 0.2:
             yield lambda image=image: write(image, attributes)  # type: ignore[misc]

@@ -330,7 +330,7 @@ def test_large_chunks_are_fetched_few_at_once(monkeypatch: pytest.MonkeyPatch) -
 
     pieces = [requests.Piece(str(n)) for n in range(20)]
     requests.read_pieces(
-        Watched(MemoryStore()), pieces, found.__setitem__, pool=decode_pool(), decoded_bytes=33
+        Watched(MemoryStore()), pieces, found.__setitem__, pool=decode_pool(), decoded_bytes=33, limit=100
     )
     assert found == dict.fromkeys(range(20))
 

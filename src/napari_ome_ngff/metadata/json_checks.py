@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import islice
 
 from napari_ome_ngff.errors import OmeNgffError
@@ -133,6 +133,16 @@ def as_path(value: Json, context: Context, what: str = "array") -> str:
             expected="names separated by '/', such as '0' or 'scale0/image'",
         )
     return text
+
+
+def as_paths(values: Iterable[Json], context: Context, *, holder: str, what: str) -> list[str]:
+    """Return the paths that a group is to list: at least one, and each only once."""
+    paths = [as_path(value, context, what) for value in values]
+    if not paths or len(set(paths)) < len(paths):
+        raise context.error(
+            f"A {holder} must list at least one {what}, and each only once.", found=describe(paths)
+        )
+    return paths
 
 
 def number_as_text(value: Json) -> Json:

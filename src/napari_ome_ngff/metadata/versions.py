@@ -25,7 +25,7 @@ from napari_ome_ngff.metadata.image import v04, v06
 from napari_ome_ngff.metadata.image.datasets import LEGACY, decode_entries
 from napari_ome_ngff.metadata.image.label_images import decode_label_image, encode_label_image
 from napari_ome_ngff.metadata.image.omero import decode_omero, encode_omero
-from napari_ome_ngff.metadata.json_checks import as_mapping, as_path, describe, plain_json
+from napari_ome_ngff.metadata.json_checks import as_mapping, as_paths, describe, plain_json
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
 
 
@@ -220,9 +220,4 @@ def encode_labels(names: Iterable[str], version: str) -> dict[str, Json]:
     """Return the complete attributes of a ``labels`` group that lists label images by their paths."""
     row = check_version(version)
     context = Context().below(row.container, "labels")
-    paths = [as_path(name, context, "label image") for name in names]
-    if not paths or len(set(paths)) < len(paths):
-        raise context.error(
-            "A labels group must list at least one label image, and each only once.", found=describe(paths)
-        )
-    return row.attributes({"labels": paths})
+    return row.attributes({"labels": as_paths(names, context, holder="labels group", what="label image")})

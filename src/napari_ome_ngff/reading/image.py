@@ -16,7 +16,7 @@ from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
 from napari_ome_ngff.metadata.image.datasets import groups_above, listed_paths
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.nouns import Multiscale, View
-from napari_ome_ngff.metadata.systems.view import parameter_paths, system_names, view
+from napari_ome_ngff.metadata.systems.view import parameter_paths, systems_of, view
 from napari_ome_ngff.reading.multiscale_group import open_multiscale_group
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.places.location import join
@@ -156,7 +156,7 @@ def _in_view(image: Image, system: str | None, parent: Multiscale, parent_view: 
         return image if system is None else replace(image, view=None)
     if system is None and image.view is not None:
         return image  # its own metadata name the system
-    if system in system_names(image.multiscale):
+    if system in systems_of(image.multiscale):
         return replace(image, view=view(image.multiscale, system, parameters={}, where=image.location))
     # 0.6, "image-label": without a transform of its own, a label image lies in its image's system.
     return replace(image, view=parent_view) if image.multiscale.dims == parent.dims else image

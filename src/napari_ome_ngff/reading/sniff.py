@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER
 from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, says_array
 
@@ -20,9 +21,7 @@ _DAMAGED = MappingProxyType({"damaged": True})
 
 
 # Keys of OME-NGFF metadata. They only tell, without importing anything, that a folder is worth opening.
-_OURS = frozenset(
-    {"ome", "multiscales", "plate", "well", "labels", "bioformats2raw.layout", "scene", "series"}
-)
+_OURS = frozenset({CONTAINER, "multiscales", *COLLECTIONS})
 
 
 def is_likely_ome_ngff(path: str) -> bool:

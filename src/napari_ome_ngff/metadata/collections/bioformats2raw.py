@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES, entry_path, list_entries
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.group_kind import holder_of
-from napari_ome_ngff.metadata.json_checks import as_path, describe
+from napari_ome_ngff.metadata.json_checks import as_paths
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import check_version
@@ -132,12 +132,7 @@ def encode_series(paths: Iterable[str], version: str) -> dict[str, dict[str, Jso
     ``""`` is the group that holds the images, with these paths in it; the other one is ``"OME"``.
     """
     row = check_version(version)
-    context = Context(keys=("series",))
-    listed = [as_path(path, context, "image") for path in paths]
-    if not listed or len(set(listed)) < len(listed):
-        raise context.error(
-            "A collection must list at least one image, and each only once.", found=describe(listed)
-        )
+    listed = as_paths(paths, Context(keys=("series",)), holder="collection", what="image")
     return {
         "": row.attributes({"bioformats2raw.layout": _LAYOUT}),
         "OME": row.attributes({"series": listed}),

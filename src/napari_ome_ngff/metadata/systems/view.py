@@ -49,7 +49,7 @@ def parameter_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
 
 
 def systems_of(multiscale: Multiscale) -> dict[str, CoordinateSystem]:
-    """Return the coordinate systems of an image by name, the intrinsic one first; none before 0.6.
+    """Return the coordinate systems that an image can be shown in, the intrinsic one first; none before 0.6.
 
     Systems without axes that can be read are left out.
     """
@@ -102,11 +102,6 @@ def ends_of(transform: Json) -> list[Json]:
 def leads_to_labels(transform: Json) -> bool:
     """Return whether a transform says how a label image lies, instead of the image that has it."""
     return any(isinstance(end, Mapping) and end.get("path") is not None for end in ends_of(transform))
-
-
-def system_names(multiscale: Multiscale) -> tuple[str, ...]:
-    """Return the names of the coordinate systems that an image can be shown in, the intrinsic one first."""
-    return tuple(systems_of(multiscale))
 
 
 def shown_system(multiscale: Multiscale) -> str | None:

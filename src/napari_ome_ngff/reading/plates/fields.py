@@ -32,15 +32,21 @@ _MAX_RECENT = 5  # metadata that are compared with those of the next field
 
 
 @dataclass(frozen=True, kw_only=True)
-class FieldImage:
-    """A field that can be shown: path of its image in the hierarchy, shape of its finest level.
-
-    `labels` are what the metadata of its label images say, by name.
-    """
+class _ListedField:
+    """Where a field should be: `path` is that of its image in the hierarchy."""
 
     well: PlateWell
     field: Field
     path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldImage(_ListedField):
+    """A field that can be shown, with the shape of its finest level.
+
+    `labels` are what the metadata of its label images say, by name.
+    """
+
     multiscale: Multiscale
     shape: tuple[int, ...]
     labels: Mapping[str, Multiscale] = dataclasses.field(default_factory=dict)
@@ -88,15 +94,6 @@ def axes_of(multiscale: Multiscale, shape: Sequence[int]) -> tuple[str, ...]:
     if len(multiscale.axes) == len(shape) or not multiscale.levels:
         return multiscale.dims
     return placed_by_shapes(multiscale, {multiscale.levels[0].path: tuple(shape)}).dims
-
-
-@dataclass(frozen=True, kw_only=True)
-class _ListedField:
-    """Where a field should be."""
-
-    well: PlateWell
-    field: Field
-    path: str
 
 
 def _listed_fields(

@@ -207,7 +207,7 @@ def read_pieces(
     *,
     pool: Executor,
     decoded_bytes: int,
-    limit: int | None = None,
+    limit: int,
 ) -> None:
     """Read pieces of stored objects and hand each, by its number, to a function as soon as it is there.
 
@@ -219,7 +219,6 @@ def read_pieces(
     if not todo:
         return
     room = max(2, MAX_BYTES_AT_ONCE // max(1, decoded_bytes))
-    limit = 2 * decoded_bytes + 2**20 if limit is None else limit
     if (folder := local_folder(store)) is None:
         _request(store, todo, handle, pool, min(room, MAX_REQUESTS))
         return
