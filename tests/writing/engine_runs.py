@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -39,9 +40,10 @@ def counting_writes() -> Iterator[Counter]:
         yield counter
 
 
-def job_for(work: Pass, cut: Cut, **options: Any) -> PassJob:
-    """A job that stores nothing."""
-    writers: Any = (None,) * len(work.shapes)
+def job_for(work: Pass, cut: Cut, *, dtype: Any = np.uint8, **options: Any) -> PassJob:
+    """A job that stores nothing of a source of this type."""
+    writer: Any = SimpleNamespace(array=SimpleNamespace(dtype=np.dtype(dtype)))
+    writers = (writer,) * len(work.shapes)
     return PassJob(work=work, cut=cut, writers=writers, method="nearest", where="", **options)
 
 

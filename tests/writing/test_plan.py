@@ -399,7 +399,7 @@ def test_a_save_takes_no_more_memory_than_the_plan_says(work: Pass, memory_limit
     ):
         cut = cut_pass(work, workers=workers, memory_limit=memory_limit)
         tracemalloc.start()
-        for _ in run_pass(job_for(work, cut), source, executor):
+        for _ in run_pass(job_for(work, cut, dtype=source.dtype), source, executor):
             pass
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,16 +43,62 @@ def source_chunks(array: DataArray) -> tuple[int, ...] | None:
     return (1,) * array.ndim
 
 
-def load(data: Any) -> NDArray[Any]:
-    """The voxels of a part of a source, in memory; dask computes in this thread, beside the other tasks."""
-    if isinstance(data, np.ndarray):
-        return data
-    if getattr(data, "chunks", None) is not None:
-        from dask.local import get_sync
+def load(data: Any, region: Box, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The voxels of a region of a source, in memory; dask computes in this thread, beside the other tasks.
 
-        # By its name, dask would look for it in dask.distributed too, whose import stops a window for 0.2 s.
-        return np.asarray(data.data.compute(scheduler=get_sync))
-    return np.asarray(data.values)
+    Raises ValueError where the source delivers something else than it declares: a block of another shape
+    would be repeated or shift its neighbours, and nobody could read the image.
+    """
+    if getattr(data, "chunks", None) is None:
+        return as_declared(data if isinstance(data, np.ndarray) else np.asarray(data.values), region, dtype)
+    from dask import array
+    from dask.local import get_sync
+
+    # By its name, dask would look for it in dask.distributed too, whose import stops a window for 0.2 s.
+    if data.data.npartitions == 1:
+        return as_declared(np.asarray(data.data.compute(scheduler=get_sync)), region, dtype)
+    blocks = _Blocks(np.empty(shape_of(region), dtype), region)
+    array.store(data.data, blocks, lock=False, scheduler=get_sync)
+    check_complete(blocks.sizes, blocks.values.shape)
+    return blocks.values
+
+
+def as_declared(values: NDArray[Any], region: Box, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return voxels that have the shape of their region and the type that was declared; ValueError if not."""
+    native = values.dtype.newbyteorder("=")
+    if values.shape == shape_of(region) and native == dtype.newbyteorder("="):
+        return values
+    place = ", ".join(f"{part.start}:{part.stop}" for part in region)
+    raise ValueError(
+        f"the block at {place} has shape {values.shape} and type {native}, "
+        f"where {shape_of(region)} and {dtype} are declared"
+    )
+
+
+def check_complete(sizes: Iterable[int], shape: Sequence[int]) -> None:
+    """ValueError unless that many voxels were delivered: dask passes over blocks that are empty."""
+    delivered, declared = sum(sizes), math.prod(shape)
+    if delivered != declared:
+        raise ValueError(f"{delivered} voxels were delivered, where {declared} are declared")
+
+
+class _Blocks:
+    """What dask stores the blocks of a region into, each compared with what was declared of it."""
+
+    def __init__(self, values: NDArray[Any], region: Box) -> None:
+        self.values = values
+        self.sizes: list[int] = []
+        self._corner = tuple(part.start for part in region)
+
+    def __setitem__(self, key: Box, values: NDArray[Any]) -> None:
+        self.sizes.append(values.size)
+        self.values[key] = as_declared(values, _moved(key, self._corner), self.values.dtype)
+
+
+def _moved(key: Box, corner: Iterable[int]) -> Box:
+    return tuple(
+        slice(part.start + start, part.stop + start) for part, start in zip(key, corner, strict=True)
+    )
 
 
 class Tiles:
@@ -71,7 +117,8 @@ class Tiles:
         steps: tuple[int, ...],
     ) -> None:
         self.blocks: list[tuple[Box, NDArray[Any]]] = []
-        self._steps = steps
+        self.sizes: list[int] = []  # of what was put into them
+        self._steps, self._dtype = steps, dtype
         self._corner = tuple(part.start for part in box)
         voxels, start = memory.view(dtype), 0
         for block in blocks:
@@ -87,10 +134,8 @@ class Tiles:
 
     def __setitem__(self, key: Box, values: NDArray[Any]) -> None:
         """Put voxels into the blocks that they belong to; `key` is a region of the box."""
-        region = tuple(
-            slice(part.start + start, part.stop + start)
-            for part, start in zip(key, self._corner, strict=True)
-        )
+        region = _moved(key, self._corner)
+        self.sizes.append(as_declared(values, region, self._dtype).size)
         for index, common in cells(region, self._steps):
             block, target = self._by_index[index]
             target[relative(common, block)] = values[relative(common, region)]
@@ -99,7 +144,7 @@ class Tiles:
 def load_into(tiles: Tiles, region: Box, data: Any) -> None:
     """Load a region of a box into its blocks; of dask each of its own blocks as it comes."""
     if getattr(data, "chunks", None) is None:
-        tiles[region] = load(data)
+        tiles[region] = data if isinstance(data, np.ndarray) else np.asarray(data.values)
         return
     from dask import array
     from dask.local import get_sync

@@ -26,7 +26,7 @@ from napari_ome_ngff.writing.engine.encode import UnitWriter, write_units
 from napari_ome_ngff.writing.engine.executors import Done, cancel_and_wait, failing
 from napari_ome_ngff.writing.engine.reduce import reduce_block
 from napari_ome_ngff.writing.plan.tasks import PARTS_PER_TASK, Cut, Pass, iter_blocks, iter_boxes
-from napari_ome_ngff.writing.sources import Tiles, load, load_into, part_of
+from napari_ome_ngff.writing.sources import Tiles, check_complete, load, load_into, part_of
 
 _LARGE_BOX = 2**25
 """Bytes of a box from which on it is worth some milliseconds to tidy up after it was read."""
@@ -97,7 +97,7 @@ def cascade(job: PassJob, level: int, region: Box, data: Any) -> tuple[Done, Lev
     Returns what was written, and what is left for the open blocks of the next level.
     """
     with failing("Reading the image failed", job.where):
-        values = load(data)
+        values = load(data, region, job.writers[level].array.dtype)
     done = Done(count_boxes(shape_of(region), job.cut.blocks[0]) if level == 0 else 0, 0)
     while True:
         copy, coarse = job.scratch.room_for(values), None
@@ -159,6 +159,8 @@ class Engine:
         for future in done:
             with failing("Reading the image failed", self.job.where):
                 future.result()
+        with failing("Reading the image failed", self.job.where):
+            check_complete(tiles.sizes, shape_of(box))
 
     def stop(self) -> None:
         """Wait for what has begun: after this nothing is written any more."""

@@ -46,7 +46,7 @@ def _parts(work: Pass, cut: Cut, source: Any, where: str) -> Iterator[tuple[Box,
 def compare_block(array: zarr.Array[Any], block: Box, source: Any, where: str) -> Done:
     """Compare a block of a stored array with what it should hold; NaN is the same as NaN."""
     with failing("Reading back what was written failed", where):
-        stored, wanted = np.asarray(array[block]), load(source)
+        stored, wanted = np.asarray(array[block]), load(source, block, array.dtype)
         same = (
             stored.shape == wanted.shape
             and ((stored == wanted) | ((stored != stored) & (wanted != wanted))).all()
