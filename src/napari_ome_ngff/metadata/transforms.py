@@ -57,6 +57,14 @@ def invert(transform: ScaleTranslation) -> ScaleTranslation:
     )
 
 
+def along(transform: ScaleTranslation, axes: Sequence[int]) -> ScaleTranslation:
+    """Return the transform along some of the axes, in this order."""
+    return ScaleTranslation(
+        scale=tuple(transform.scale[i] for i in axes),
+        translation=tuple(transform.translation[i] for i in axes),
+    )
+
+
 def level_translation(translation: float, scale: float, factor: float, method: str) -> float:
     """Return the translation of a coarser level along one axis, from that of the finer level.
 

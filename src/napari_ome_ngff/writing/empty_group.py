@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.writing.commit.staging import Staged
 from napari_ome_ngff.writing.plan.group_documents import arrays_of, join_paths
 
@@ -27,9 +28,5 @@ def write_documents(part: Staged, documents: Mapping[str, bytes]) -> None:
 
     One by one: zarr-python would write those of the groups above them as well.
     """
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
-
     for key, content in documents.items():
-        buffer = default_buffer_prototype().buffer.from_bytes(content)
-        sync(part.store.set(join_paths(part.path, key), buffer))
+        keys.put(part.store, join_paths(part.path, key), content)

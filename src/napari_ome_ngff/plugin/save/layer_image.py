@@ -13,7 +13,7 @@ from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.nouns import Affine, Axis, ScaleTranslation
 from napari_ome_ngff.metadata.systems.rotated import without_views
 from napari_ome_ngff.metadata.systems.view import shown_system
-from napari_ome_ngff.metadata.transforms import coarser, level_transform
+from napari_ome_ngff.metadata.transforms import along, coarser, level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of, own_name
 from napari_ome_ngff.plugin.save.dataarrays import as_numbers
@@ -73,7 +73,8 @@ def layer_image(layer: LayerData) -> LayerImage:
     _check_pixels(name, kind, np.dtype(levels[0].dtype), ndim)
     finest, affine = placement(meta, ndim, name)
     labels = _texts(meta.get("axis_labels"), ndim, "")
-    inserted = [] if origin is None else _inserted(origin, labels)
+    # Positions of the dimensions that the file does not have.
+    inserted = [i for i, label in enumerate(labels) if origin is not None and label in origin["inserted"]]
     if origin is not None and len(origin["dims"]) + len(inserted) != ndim:
         origin, inserted = None, []  # made from what was opened, but something else: a projection, a slice
     rest = None if affine is None else without_dims(affine, inserted)
@@ -90,9 +91,7 @@ def layer_image(layer: LayerData) -> LayerImage:
         levels = [_drop(level, inserted) for level in levels]
         keep = [i for i in range(ndim) if i not in inserted]
         units, labels = [units[i] for i in keep], [labels[i] for i in keep]
-        finest = ScaleTranslation(
-            scale=tuple(finest.scale[i] for i in keep), translation=tuple(finest.translation[i] for i in keep)
-        )
+        finest = along(finest, keep)
     axes, messages = _axes(name, labels, units, origin)
     messages += _systems_left_out(name, shown, origin, affine)
     if kind == "labels" and levels[0].dtype == bool:
@@ -194,11 +193,6 @@ def _texts(values: Any, ndim: int, default: str) -> list[str]:
     return ([default] * ndim + texts)[-ndim:]
 
 
-def _inserted(origin: Origin, labels: Sequence[str]) -> list[int]:
-    """Positions of the dimensions that the file does not have."""
-    return [i for i, label in enumerate(labels) if label in origin["inserted"]]
-
-
 def _drop(data: Any, positions: Sequence[int]) -> Any:
     return data[tuple(0 if i in positions else slice(None) for i in range(len(data.shape)))]
 
@@ -239,15 +233,7 @@ def _positions(image: LayerImage, finest: ScaleTranslation) -> tuple[ScaleTransl
     multiscale = origin["multiscale"]
     order = [multiscale.dims.index(dim) for dim in origin["dims"]]
     paths = [level.path for level in multiscale.levels]
-    stored = []
-    for path in origin["paths"]:
-        transform = level_transform(multiscale, paths.index(path))
-        stored.append(
-            ScaleTranslation(
-                scale=tuple(transform.scale[i] for i in order),
-                translation=tuple(transform.translation[i] for i in order),
-            )
-        )
+    stored = [along(level_transform(multiscale, paths.index(path)), order) for path in origin["paths"]]
     first = stored[0]
     if np.allclose(first.scale, finest.scale, rtol=_EXACT, atol=0) and np.allclose(
         first.translation, finest.translation, rtol=_EXACT, atol=0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.folders import is_empty, node_kind
-from napari_ome_ngff.storage.places.location import is_zip, store_location
+from napari_ome_ngff.storage.places.location import is_zip, join, store_location
 from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.single_file import check_archive
 from napari_ome_ngff.writing.commit.temporary import OLD
@@ -100,11 +100,11 @@ def outermost(store: Store | str | os.PathLike[str], path: str = "") -> tuple[An
         if outer is None:
             return place, path
         inner = store_location(place).removeprefix(store_location(outer)).strip("/")
-        return outer.with_read_only(False), "/".join(part for part in (inner, path) if part)
+        return outer.with_read_only(False), join(inner, path)
     groups = [above for above in root.parents if node_kind(above) == "group"]
     if not groups:
         return store, path
-    return groups[-1], "/".join(part for part in (root.relative_to(groups[-1]).as_posix(), path) if part)
+    return groups[-1], join(root.relative_to(groups[-1]).as_posix(), path)
 
 
 def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
