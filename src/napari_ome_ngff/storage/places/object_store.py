@@ -61,7 +61,14 @@ _FRESH = 10.0  # seconds in which a server that just answered is taken to do so 
 _PAGES = (b"<!doctype html", b"<html")
 
 
-class RemoteStore(_ObjectStore):
+class NamedObjectStore(_ObjectStore):
+    """An object store that is named by its URL: obstore's own text panics for some, and shows signatures."""
+
+    def __str__(self) -> str:
+        return remote_location(self.store)
+
+
+class RemoteStore(NamedObjectStore):
     """An object store whose server may say in other ways than 404 that something does not exist.
 
     - Buckets that may be read but not listed answer 403, and Zarr asks for what need not exist: documents of
@@ -120,9 +127,6 @@ class RemoteStore(_ObjectStore):
         is_page = content[:64].to_bytes().lstrip().lower().startswith(_PAGES)
         self.page |= is_page
         return is_page
-
-    def __str__(self) -> str:
-        return remote_location(self.store)  # obstore's own text panics for some stores, and shows signatures
 
     def __getstate__(self) -> dict[Any, Any]:
         return {**super().__getstate__(), "_proven": -math.inf}  # another machine has another clock

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from zarr.storage import ObjectStore
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError
 from napari_ome_ngff.storage.places.object_store import (
+    NamedObjectStore,
     connect,
     has_credentials,
-    remote_location,
     remote_parent,
 )
 from napari_ome_ngff.storage.places.server_errors import explain
@@ -25,11 +23,6 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
-    _ObjectStore = ObjectStore[Any]
-else:
-    _ObjectStore = ObjectStore  # not generic before zarr 3.1.2
-
-
 # Bytes. What is sent in parts can leave parts behind, which nobody sees but pays.
 _IN_ONE_REQUEST = 256 * 2**20
 
@@ -37,7 +30,7 @@ _IN_ONE_REQUEST = 256 * 2**20
 _TIMEOUT = "180s"  # for one object, also through a slow line
 
 
-class UploadStore(_ObjectStore):
+class UploadStore(NamedObjectStore):
     """An object store that is written to: what the server or the network answers is one clear sentence."""
 
     async def get(
@@ -112,9 +105,6 @@ class UploadStore(_ObjectStore):
             raise
         except Exception as error:
             raise explain(error, str(self)) from error
-
-    def __str__(self) -> str:
-        return remote_location(self.store)  # obstore's own text panics for some stores, and shows signatures
 
 
 def upload_store(url: str, environment: Mapping[str, str]) -> UploadStore:
