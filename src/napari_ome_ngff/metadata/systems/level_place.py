@@ -21,7 +21,6 @@ from napari_ome_ngff.metadata.transforms import (
     ONE_SCALE,
     check_transform,
     decode_scale_translation,
-    decode_transform,
     types_of,
     usable_steps,
 )
@@ -76,11 +75,11 @@ def decode_place(
     dataset: Mapping[str, Json], path: str, axes: Sequence[Axis], context: Context
 ) -> Affine | None:
     """Return the transform of a dataset with this path, or None if the file does not say it."""
-    context = context.below(TRANSFORMS_KEY)
-    item = _single(dataset, context)
+    listed = context.below(TRANSFORMS_KEY)
+    item = _single(dataset, listed)
     if item is None:
         return None
-    context = context.below(0)
+    context = listed.below(0)
     source = item.get("input")
     # "SHOULD always treat the dataset's path field as if it were equal to the value of path under input"
     given = source.get("path") if isinstance(source, Mapping) else source
@@ -96,12 +95,8 @@ def decode_place(
         for problem in way.problems:
             context.note(problem)
         return way.forward
-    if len(steps) == 1 and steps[0] is item:
-        usable = usable_steps(steps, axes, context)
-        transform = decode_transform(usable[0], context, ndim=len(axes))
-    else:
-        below = context.below("transformations")
-        transform = decode_scale_translation(usable_steps(steps, axes, below), below, ndim=len(axes))
+    holder = context.below("transformations") if item.get("type") == "sequence" else listed
+    transform = decode_scale_translation(usable_steps(steps, axes, holder), holder, ndim=len(axes))
     if any(number < 0 for number in transform.scale):
         context.note(f"scale {describe(transform.scale)} is negative")
     return affine_of(transform)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError
-from napari_ome_ngff.storage.pixels.indexing import Pick, Source, outer, whole
+from napari_ome_ngff.storage.pixels.indexing import Pick, Source, as_slice, outer, whole
 from napari_ome_ngff.storage.pixels.process_state import shared_failures
 from napari_ome_ngff.storage.places.location import is_url
 
@@ -140,9 +140,7 @@ def within(pick: Pick, low: int, high: int) -> tuple[Any, Any] | None:
         return None
     if pick.step < 0:
         first, end = len(pick) - end, len(pick) - first
-    part = pick[first:end]
-    stop = part[-1] - low + (1 if pick.step > 0 else -1)
-    return slice(first, end), slice(part[0] - low, None if stop < 0 else stop, pick.step)
+    return slice(first, end), as_slice(pick[first:end], low)
 
 
 MAX_REQUESTS = 64

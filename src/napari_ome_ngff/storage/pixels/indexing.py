@@ -64,7 +64,7 @@ def cut(pick: Pick, chunk: int) -> list[tuple[int, Any, Any]]:
         return []
     if isinstance(pick, range):
         return [
-            (number, _as_slice(part, number * chunk), slice(first, first + len(part)))
+            (number, as_slice(part, number * chunk), slice(first, first + len(part)))
             for number, first, part in _parts(pick, chunk)
         ]
     numbers = pick // chunk
@@ -197,7 +197,7 @@ def _parts(pick: range, cell: int) -> Iterator[tuple[int, int, range]]:
     if len(pick) == 0:
         return
     forward = pick if pick.step > 0 else pick[::-1]
-    number, first = forward[0] // cell, 0
+    first = 0
     while first < len(forward):
         number = forward[first] // cell
         end = min(len(forward), -(-((number + 1) * cell - forward.start) // forward.step))
@@ -209,14 +209,10 @@ def _parts(pick: range, cell: int) -> Iterator[tuple[int, int, range]]:
         first = end
 
 
-def _as_slice(part: range, offset: int) -> slice:
-    stop: int | None = part.stop - offset
-    if part.step < 0:
-        stop = part[-1] - offset - 1
-        stop = None if stop < 0 else stop
-    elif stop is not None:
-        stop = part[-1] - offset + 1
-    return slice(part[0] - offset, stop, part.step)
+def as_slice(part: range, offset: int) -> slice:
+    """Positions, not none, as a slice of an axis that begins at an offset."""
+    stop = part[-1] - offset + (1 if part.step > 0 else -1)
+    return slice(part[0] - offset, None if stop < 0 else stop, part.step)
 
 
 def _is_int(item: object) -> bool:
