@@ -53,9 +53,19 @@ def canvas(viewer: Any) -> np.ndarray:
     """Look at the whole picture once everything is loaded: ``(y, x, 3)`` of uint8."""
     viewer.reset_view()  # earlier, the window may have had another size
     wait_until(lambda: all(layer.loaded for layer in viewer.layers), why="layers loaded")
-    pump(0.3)  # the first paint is not the last
+    wait_until(lambda: painted_last(viewer), why="nothing is painted any more")
     picture = np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
     return picture
+
+
+def painted_last(viewer: Any) -> bool:
+    """Whether nothing is painted for a while: the first paint of a picture is not the last."""
+    paints: list[object] = []
+    drawing = viewer.window._qt_viewer.canvas._scene_canvas.events.draw
+    drawing.connect(paints.append)
+    pump(0.1)
+    drawing.disconnect(paints.append)
+    return not paints
 
 
 def photograph(name: str) -> None:
@@ -178,10 +188,15 @@ def errors_told(qtbot: Any) -> Iterator[list[str]]:
         yield messages
     messages.extend(str(error) for _, error, _ in raised)
     raised.clear()
+    let_go_of_errors()
+    gc.collect()  # frames and errors refer to each other
+
+
+def let_go_of_errors() -> None:
+    """Forget the last error, which Python and pytest keep: its traceback would keep the window alive."""
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         if hasattr(sys, name):
             delattr(sys, name)
-    gc.collect()  # frames and errors refer to each other
 
 
 def lives(ticks: list[float]) -> bool:
