@@ -48,11 +48,15 @@ def runnable_pages() -> list[str]:
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to run in, with the data of the examples."""
-    data = tmp_path / "docs" / "examples" / "data"
-    data.parent.mkdir(parents=True)
-    data.symlink_to(DOCS / "examples" / "data", target_is_directory=True)
+    add_data(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def add_data(folder: Path) -> None:
+    data = folder / "docs" / "examples" / "data"
+    data.parent.mkdir(parents=True)
+    data.symlink_to(DOCS / "examples" / "data", target_is_directory=True)
 
 
 @pytest.mark.parametrize("page", runnable_pages())
@@ -64,20 +68,44 @@ def test_the_code_of_a_page_runs(page: str, workplace: Path) -> None:
         exec(compile(tree, str(ROOT / page), "exec"), namespace)
 
 
-@pytest.mark.parametrize("name", [n for n, path in EXAMPLES.items() if runs_here(path.read_text("utf-8"))])
-def test_an_example_says_what_it_made(name: str, workplace: Path) -> None:
+RUN_EACH = """
+import contextlib, os, runpy, sys
+for example in sys.argv[1:]:
+    sys.argv = [example]
+    os.chdir(os.path.splitext(os.path.basename(example))[0])
+    with open("stdout", "w") as out, open("stderr", "w") as err:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            runpy.run_path(example, run_name="__main__")
+    os.chdir("..")
+"""
+"""Runs each example as a script, in a folder of its name; in one process, as importing takes longest."""
+
+
+def test_an_example_says_what_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends without an error, tells what it did, and what it says it has written can be opened."""
+    names = [n for n, path in EXAMPLES.items() if runs_here(path.read_text("utf-8"))]
+    for name in names:
+        add_data(tmp_path / name)
     environment = {k: v for k, v in os.environ.items() if k not in {"DISPLAY", "WAYLAND_DISPLAY"}}
     done = subprocess.run(
-        [sys.executable, EXAMPLES[name]], capture_output=True, text=True, timeout=300, env=environment
+        [sys.executable, "-c", RUN_EACH, *(str(EXAMPLES[name]) for name in names)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=environment,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
-    assert len(done.stdout.splitlines()) >= 2
-    written = re.findall(r"^(?:Written|It is here): (.+)$", done.stdout, re.MULTILINE)
-    assert written or name.startswith(("read", "plan"))
-    for target in written:
-        assert napari_ome_ngff.open_ome_ngff(target).arrays
+    for name in names:
+        monkeypatch.chdir(tmp_path / name)
+        said = Path("stdout").read_text("utf-8")
+        assert "Warning" not in Path("stderr").read_text("utf-8"), name
+        assert len(said.splitlines()) >= 2, name
+        written = re.findall(r"^(?:Written|It is here): (.+)$", said, re.MULTILINE)
+        assert written or name.startswith(("read", "plan")), name
+        for target in written:
+            assert napari_ome_ngff.open_ome_ngff(target).arrays, name
 
 
 def imported_from_the_package(code: str) -> set[str]:

@@ -57,6 +57,8 @@ def trace(run: Callable[[], object]) -> list[Call]:
         return ".".join(path.relative_to(PACKAGE).with_suffix("").parts), function
 
     def profile(frame: FrameType, event: str, _: object) -> None:
+        if event not in ("call", "return"):  # of functions written in C
+            return
         code = frame.f_code
         if code not in names:
             names[code] = name_of(code)
