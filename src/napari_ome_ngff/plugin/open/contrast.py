@@ -15,6 +15,7 @@ import numpy as np
 from napari_ome_ngff.plugin.colors import Limits, is_rgb, usable_limits, window_limits
 from napari_ome_ngff.plugin.layout import layout
 from napari_ome_ngff.reading.opened import Collection, Image, images_of
+from napari_ome_ngff.storage.pixels.dask_array import source_of
 
 READ_AT_MOST = 16 * 2**20
 """Bytes that are read for all channels of all images together."""
@@ -169,11 +170,10 @@ def _window(region: Sequence[range], unit: Sequence[int], room: int) -> list[sli
 
 def read_as_one(data: Any) -> tuple[int, ...]:
     """Return the shape of the chunks that an array is read in; ones where that is not known."""
-    source = getattr(getattr(data, "origin", None), "source", None)
-    unit, axes = getattr(source, "unit", None), getattr(source, "axes", None)
-    if unit is None or axes is None:
+    source = source_of(data)
+    if source is None:
         return (1,) * int(data.ndim)
-    kept = [int(size) for size, axis in zip(unit, axes, strict=True) if not isinstance(axis, int)]
+    kept = [size for size, axis in zip(source.unit, source.axes, strict=True) if not isinstance(axis, int)]
     return tuple(max(1, min(size, n)) for size, n in zip(kept, data.shape, strict=True))
 
 
