@@ -20,7 +20,7 @@ class _Document:
     """What all contexts in one document share; of the notes the first few, and how many there were."""
 
     location: str = ""
-    parameters: Mapping[str, Json] = NO_PARAMETERS
+    parameters: Mapping[str, Json] = field(default_factory=lambda: NO_PARAMETERS)
     notes: list[str] = field(default_factory=list)
     count: int = 0
 

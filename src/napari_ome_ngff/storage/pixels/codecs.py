@@ -196,6 +196,7 @@ def _left_to_zarr(form: ChunkFormat, array: zarr.Array[Any], pipeline: Any) -> C
     """The format with Zarr's `pipeline` in place of codecs; without one, that of the chunks in a shard."""
     from zarr.core.array_spec import ArrayConfig, ArraySpec
     from zarr.core.buffer import default_buffer_prototype
+    from zarr.registry import get_pipeline_class
 
     metadata: Any = array.metadata
     spec = ArraySpec(
@@ -206,7 +207,11 @@ def _left_to_zarr(form: ChunkFormat, array: zarr.Array[Any], pipeline: Any) -> C
         prototype=default_buffer_prototype(),
     )
     if pipeline is None:
-        pipeline = metadata.codecs[0].codec_pipeline.evolve_from_array_spec(spec)
+        codecs, inner = [], spec
+        for codec in metadata.codecs[0].codecs:
+            codecs.append(codec.evolve_from_array_spec(inner))
+            inner = codecs[-1].resolve_metadata(inner)
+        pipeline = get_pipeline_class().from_codecs(codecs)
     if not type(pipeline).__module__.startswith("zarr."):  # they may decode only what they fetch
         return None
     return replace(form, codecs=None, pipeline=(pipeline, spec))
