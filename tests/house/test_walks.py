@@ -17,6 +17,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+import npe2  # noqa: F401 (without napari this module is left out: two of the walks start there)
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +128,6 @@ def main() -> None:
 @pytest.fixture(scope="module")
 def traced() -> dict[str, list[Call]]:
     """Traces of a process in which nothing was cached, and no thread runs yet."""
-    pytest.importorskip("napari")
     done = subprocess.run(
         [sys.executable, "-m", __name__], capture_output=True, text=True, timeout=300, cwd=ROOT, check=False
     )
