@@ -52,10 +52,13 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 30, why: str
 def canvas(viewer: Any) -> np.ndarray:
     """Look at the whole picture once everything is loaded: ``(y, x, 3)`` of uint8."""
     viewer.reset_view()  # earlier, the window may have had another size
+    wait_until_painted(viewer)
+    return np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
+
+
+def wait_until_painted(viewer: Any) -> None:
     wait_until(lambda: all(layer.loaded for layer in viewer.layers), why="layers loaded")
     wait_until(lambda: painted_last(viewer), why="nothing is painted any more")
-    picture = np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
-    return picture
 
 
 def painted_last(viewer: Any) -> bool:

@@ -50,7 +50,7 @@ def test_nothing_that_is_given_is_changed(version: str, data: st.DataObject) -> 
 
 @pytest.mark.parametrize(("version", "judge"), judges())
 @given(data=st.data())
-@LAW
+@settings(max_examples=25, deadline=None)
 def test_judges_have_no_complaint(
     version: str, judge: Callable[[dict[str, Any], str], None], data: st.DataObject
 ) -> None:
@@ -60,7 +60,7 @@ def test_judges_have_no_complaint(
 @pytest.mark.parametrize("before", VERSIONS)
 @pytest.mark.parametrize("after", VERSIONS)
 @given(data=st.data())
-@LAW
+@settings(max_examples=20, deadline=None)
 def test_an_image_keeps_its_place_in_another_version(before: str, after: str, data: st.DataObject) -> None:
     image = data.draw(multiscales(version=before, negative=False))
     (other,) = decode(encode(image, after), where="")

@@ -31,7 +31,7 @@ class SharedWindow:
         if self._viewer is None:
             self._surroundings.enter_context(app_of_its_own())
             self._viewer = napari.Viewer(show=True, show_welcome_screen=False)
-            gc.freeze()  # napari collects garbage whenever a layer goes: 0.2 s each with the window in it
+        gc.freeze()  # napari collects garbage whenever a layer goes: 0.2 s each with the window in it
         self._viewer.window.resize(*SIZE)
         pump(0.02)
         return self._viewer

@@ -243,11 +243,10 @@ def test_a_damaged_chunk_is_seen_as_empty_and_told_once(
     assert difference(before, empty) > 0.02
     wait_until(told, seconds=5)
     photograph(f"damaged-{'async' if slicing else 'sync'}")
-    for _ in range(2):
-        viewer.dims.set_current_step(0, 1)
-        assert brightness(canvas(viewer)) > 0.02
-        viewer.dims.set_current_step(0, 2)
-        assert brightness(canvas(viewer)) == 0
+    viewer.dims.set_current_step(0, 1)
+    assert brightness(canvas(viewer)) > 0.02
+    viewer.dims.set_current_step(0, 2)
+    assert brightness(canvas(viewer)) == 0
     pump(1)
     assert len(told()) == 1
     assert "c/2/0/0" in told()[0]

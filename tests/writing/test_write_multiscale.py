@@ -499,7 +499,7 @@ def test_other_processes_cannot_write_into_our_memory(processes: ProcessPoolExec
 # --- all or nothing
 
 
-@pytest.mark.parametrize("steps", [0, 1, 2, 5, 20])
+@pytest.mark.parametrize("steps", [0, 1, 3, 20])
 @pytest.mark.parametrize("shards", [None, (8, 32, 32)])
 def test_closing_early_leaves_nothing(store: Any, steps: int, shards: Any) -> None:
     before = what_is_there(store)
@@ -692,23 +692,23 @@ def test_the_short_way_writes_what_zarr_writes(tmp_path: Path, codec: str, dtype
     from napari_ome_ngff.writing.plan.array_spec import array_spec
     from napari_ome_ngff.writing.plan.options import StorageOptions
 
-    data = image((13, 30, 21), dtype=dtype).values
-    data[:8, :16, :16] = 0  # a chunk, or a part of a shard, that need not be stored
+    data = image((30, 21), ("y", "x"), dtype=dtype).values
+    data[:16, :16] = 0  # a chunk, or a part of a shard, that need not be stored
     found = {}
     for direct in (False, True):
         spec = array_spec(
             shape=data.shape,
             dtype=dtype,
-            chunks=(4, 8, 8),
-            shards=(8, 16, 16) if layout == "sharded" else None,
-            dims=("z", "y", "x"),
+            chunks=(8, 8),
+            shards=(16, 16) if layout == "sharded" else None,
+            dims=("y", "x"),
             options=StorageOptions(version="0.4" if layout == "v2" else "0.5", compressor=CODECS[codec]),
         )
         store = LocalStore(tmp_path / str(direct))
         array = spec.to_zarr(store, "a")
         writer = unit_writer(array) if direct else UnitWriter(array=array)
         assert (writer.plain is not None) == direct
-        unit = (8, 16, 16)
+        unit = (16, 16)
         for start in itertools.product(*(range(0, n, u) for n, u in zip(data.shape, unit, strict=True))):
             region = tuple(slice(s, min(s + u, n)) for s, u, n in zip(start, unit, data.shape, strict=True))
             write_units(writer, region, data[region])

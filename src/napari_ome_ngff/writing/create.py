@@ -20,7 +20,7 @@ from napari_ome_ngff.writing.plan.options import (
     NgffVersion,
     Shards,
     StorageOptions,
-    one_noun,
+    chosen_options,
     save_options,
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
@@ -104,7 +104,7 @@ def model_multiscale_group(
         fill_value=fill_value,
         transform_precision=transform_precision,
     )
-    return _model(arrays, sources, one_noun(options, given, version="0.4"))
+    return _model(arrays, sources, chosen_options(options, given, version="0.4"))
 
 
 def _model(
@@ -189,7 +189,7 @@ def create_multiscale_group(
         fill_value=fill_value,
         transform_precision=transform_precision,
     )
-    chosen = one_noun(options, given, version="0.4")
+    chosen = chosen_options(options, given, version="0.4")
     if model is None:
         model = _model(arrays, None, chosen)
     elif arrays is not None or chosen != StorageOptions(version="0.4"):

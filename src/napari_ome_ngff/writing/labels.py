@@ -24,7 +24,7 @@ from napari_ome_ngff.writing.plan.options import (
     SaveOptions,
     Shards,
     StorageOptions,
-    one_noun,
+    chosen_options,
     save_options,
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
@@ -96,7 +96,7 @@ def write_labels(
     >>> zarr.open_group(folder, mode="r")["labels"].attrs["ome"]["labels"]
     ['cells']
     """
-    chosen = one_noun(
+    chosen = chosen_options(
         options,
         StorageOptions(
             chunks=chunks,

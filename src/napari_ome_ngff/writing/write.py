@@ -18,7 +18,7 @@ from napari_ome_ngff.writing.plan.options import (
     Factors,
     Shards,
     StorageOptions,
-    one_noun,
+    chosen_options,
     save_options,
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
@@ -159,7 +159,7 @@ def write_multiscale_group(
         executor=executor,
         overwrite=overwrite,
         verify=verify,
-        options=one_noun(
+        options=chosen_options(
             options,
             StorageOptions(
                 version=ngff_version,
@@ -214,7 +214,7 @@ def plan_hierarchy(
     >>> [level.shape for level in plan.multiscales[0].levels]
     [(1024, 1024), (512, 512)]
     """
-    chosen = one_noun(
+    chosen = chosen_options(
         options,
         StorageOptions(
             version=ngff_version,
@@ -281,7 +281,7 @@ def write_hierarchy(
     >>> zarr.open_group(store, mode="r")["labels"].attrs["ome"]["labels"]
     ['all']
     """
-    chosen = one_noun(
+    chosen = chosen_options(
         options,
         StorageOptions(
             version=ngff_version,

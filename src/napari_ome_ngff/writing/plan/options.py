@@ -106,7 +106,7 @@ class SaveOptions(StorageOptions):
     keep_layout: bool = False
 
 
-def one_noun(
+def chosen_options(
     options: StorageOptions | None, given: StorageOptions, *, version: str = "0.5"
 ) -> StorageOptions:
     """Return the options of a public function, which may be given as one noun or each on its own.
