@@ -64,6 +64,8 @@ _NO_UNIT = frozenset(
     {"", "pixel", "pixels", "px", "voxel", "voxels", "dimensionless", "unitless", "none", "null"}
     # OME-XML's word for positions that were not calibrated, and words that say nothing.
     | {"reference frame", "unknown", "undefined", "n/a"}
+    # SpatialData's default.
+    | {"unit"}
 )
 
 # MICRO SIGN and GREEK SMALL LETTER MU look the same and both occur; ImageJ writes the escape as text, and the

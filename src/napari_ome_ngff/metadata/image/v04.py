@@ -17,6 +17,11 @@ from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.image.datasets import ASSUMED_AXES, LEGACY, MOST_LEVELS, decode_levels
 from napari_ome_ngff.metadata.json_checks import describe, items_of
 from napari_ome_ngff.metadata.nouns import Axis, Json, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.systems.alternatives import (
+    are_alternatives,
+    decode_alternatives,
+    preferred,
+)
 from napari_ome_ngff.metadata.systems.rotated import affine_into_levels
 from napari_ome_ngff.metadata.transforms import (
     ONE_SCALE,
@@ -47,18 +52,21 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
     )
     at = context.below(TRANSFORMS_KEY)
     transforms = entry.get(TRANSFORMS_KEY)
-    whole = _decode_steps(transforms, axes, at, of_image=True)
+    fields: dict[str, Json] = {"axes": axes, "transform": None}
+    if are_alternatives(transforms):
+        fields |= decode_alternatives(transforms, axes, at)
+    else:
+        fields["transform"] = _decode_steps(transforms, axes, at, of_image=True)
+    whole = fields["transform"]
     for level in levels:
         check_transform(compose(level.transform, whole or identity(len(axes))), at, ndim=len(axes))
     return Multiscale(
         # Neither axes nor transforms: that is what 0.2 was, whose axes follow from the arrays.
         version="0.2" if guessed and len(unplaced) == len(levels) else version,
-        axes=axes,
         levels=levels,
         unplaced=unplaced,
-        transform=whole,
         original=None if whole is None else transforms,
-        extra=unknown_keys(entry),
+        **fields | {"extra": unknown_keys(entry) | fields.get("extra", {})},
         **decode_description(entry, context),
     )
 
@@ -112,6 +120,8 @@ def _decode_steps(
     # MoBIE and SpatialData have written an empty list, and an identity.
     if transforms is None or transforms == []:
         return None
+    if are_alternatives(transforms):
+        transforms = preferred(transforms)
     transforms = usable_steps(transforms, axes, context)
     transform = decode_scale_translation(transforms, context, ndim=len(axes))
     kinds = [item["type"] for item in transforms]
