@@ -7,7 +7,8 @@ way back accepts only what OME-NGFF can say, a regular grid, and names the axis 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +20,23 @@ from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from xarray import DataArray, Variable
+    from xarray import Coordinates, DataArray, Variable
 
 CHANNEL_LABEL = "channel_label"
 """Name of the coordinate that holds the channels' names along the channel dim."""
 
 
-MAX_LENGTH = 2**27
-"""Longest axis that gets coordinates. No image is as long, but a damaged file may say so."""
+MAX_LENGTH = 2**31
+"""Longest axis that is read. No image is as long, but a damaged file may say so."""
+
+
+_ORDINARY = 2**18  # longer axes get positions that are worked out when they are asked for
+
+
+_ORDINARY_IN_ALL = 2**20  # positions of all levels of an image together
+
+
+_ALWAYS_ORDINARY = 2**12
 
 
 _GRID_TOLERANCE = 1e-3  # of a voxel: what float32 coordinates of ten thousand voxels still keep
@@ -35,7 +45,9 @@ _GRID_TOLERANCE = 1e-3  # of a voxel: what float32 coordinates of ten thousand v
 _TIDY_TOLERANCE = 1e-10  # of a voxel, over the whole axis
 
 
-def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> dict[Hashable, Variable]:
+def to_coordinates(
+    multiscale: Multiscale, index: int, shape: Sequence[int], *, lazy_above: int = _ORDINARY
+) -> dict[Hashable, Variable] | Coordinates:
     """Return the coordinates of one level by name: the positions of voxel centres along each axis.
 
     They carry ``units`` and ``type`` where the metadata have them, and ``scale``, the distance between two
@@ -52,31 +64,74 @@ def to_coordinates(multiscale: Multiscale, index: int, shape: Sequence[int]) -> 
             expected="one axis per dimension of the array",
         )
     check_lengths(multiscale.levels[index].path, shape)
-    coordinates = axis_coordinates(multiscale.axes, level_transform(multiscale, index), shape)
     labels = _channel_labels(multiscale, shape)
+    names: dict[Hashable, Variable] = {}
     if labels is not None:
-        coordinates[CHANNEL_LABEL] = Variable((multiscale.axes[labels[0]].name,), labels[1])
-    return coordinates
+        names[CHANNEL_LABEL] = Variable((multiscale.axes[labels[0]].name,), labels[1])
+    return axis_coordinates(
+        multiscale.axes, level_transform(multiscale, index), shape, lazy_above=lazy_above, others=names
+    )
 
 
 def axis_coordinates(
-    axes: Sequence[Axis], transform: ScaleTranslation, shape: Sequence[int]
-) -> dict[Hashable, Variable]:
-    """Return the positions of voxel centres along each axis, with its unit, type and scale as attributes."""
-    from xarray import Variable
+    axes: Sequence[Axis],
+    transform: ScaleTranslation,
+    shape: Sequence[int],
+    *,
+    lazy_above: int = _ORDINARY,
+    others: Mapping[Hashable, Variable] = MappingProxyType({}),
+) -> dict[Hashable, Variable] | Coordinates:
+    """Return the positions of voxel centres along each axis, with its unit, type and scale as attributes.
+
+    They are variables, together with `others`; where an axis is longer than `lazy_above`, xarray's own
+    `Coordinates`, in which that axis has a ``RangeIndex``: nothing is worked out before it is asked for.
+    """
+    from xarray import Coordinates, Variable
 
     coordinates: dict[Hashable, Variable] = {}
+    lazy: list[Coordinates] = []
     for axis, size, scale, translation in zip(
         axes, shape, transform.scale, transform.translation, strict=True
     ):
-        values = translation + scale * np.arange(size, dtype=np.float64)
         attrs: dict[str, object] = {"scale": scale}
         if axis.unit is not None:
             attrs["units"] = axis.unit
         if axis.type is not None:
             attrs["type"] = axis.type
+        if size > lazy_above:
+            lazy.append(_lazy_coordinate(axis.name, translation, scale, size, attrs))
+            continue
+        values = translation + scale * np.arange(size, dtype=np.float64)
         coordinates[axis.name] = Variable((axis.name,), values, attrs)
+    coordinates |= others
+    if not lazy:
+        return coordinates
+    result = Coordinates(coordinates)
+    for each in lazy:
+        result = result.assign(each)
+    return result
+
+
+def _lazy_coordinate(
+    name: str, translation: float, scale: float, size: int, attrs: Mapping[str, object]
+) -> Coordinates:
+    from xarray import Coordinates
+    from xarray.indexes import RangeIndex
+
+    # Half a voxel short of the end: rounding cannot add a voxel.
+    stop = translation + scale * (size - 0.5)
+    index = RangeIndex.arange(translation, stop, scale, dim=name)
+    if index.size != size:  # so far from 0 that voxels cannot be told apart
+        index = RangeIndex.linspace(translation, translation + scale * (size - 1), size, dim=name)
+    coordinates = Coordinates.from_xindex(index)
+    coordinates.variables[name].attrs.update(attrs)
     return coordinates
+
+
+def longest_ordinary(shapes: Iterable[Sequence[int]]) -> int:
+    """Return how long an axis of an image with levels of these shapes may be to get ordinary coordinates."""
+    together = sum(size for shape in shapes for size in shape if size <= _ORDINARY)
+    return _ORDINARY if together <= _ORDINARY_IN_ALL else _ALWAYS_ORDINARY
 
 
 def check_lengths(path: str, shape: Sequence[int]) -> None:
@@ -96,7 +151,7 @@ def grid_of(level: DataArray) -> ScaleTranslation:
     return ScaleTranslation(
         scale=tuple(coordinate.attrs["scale"] for coordinate in coordinates),
         # Not the difference of two positions: index 0 is the translation to the last bit.
-        translation=tuple(float(coordinate.values[0]) for coordinate in coordinates),
+        translation=tuple(float(coordinate[0].values) for coordinate in coordinates),
     )
 
 
@@ -196,20 +251,29 @@ def _grid(array: DataArray, axis: Axis, key: str) -> tuple[float | None, float |
     coordinate = _coordinate(array, axis.name)
     if coordinate is None or coordinate.ndim != 1 or coordinate.size == 0:
         return None, None
-    values = _numbers(coordinate, axis, key)
+    size = coordinate.size
+    # The positions of a RangeIndex are regular, and may be too many to be worked out.
+    values = _numbers(coordinate[[0, -1]] if _is_range(coordinate) else coordinate, axis, key)
     if values is None:
         return 1.0, 0.0
     start = float(values[0])
     given = coordinate.attrs.get("scale")
     usable = isinstance(given, int | float) and math.isfinite(given) and given != 0
     exact = float(given) if usable and given is not None else None
-    if values.size == 1:
+    if size == 1:
         return exact, start
-    step = (float(values[-1]) - start) / (values.size - 1)
-    _check_regular(values, step, coordinate.dtype, axis, key)
-    if exact is not None and abs(exact - step) * (values.size - 1) <= _TIDY_TOLERANCE * abs(step):
+    step = (float(values[-1]) - start) / (size - 1)
+    if values.size == size:
+        _check_regular(values, step, coordinate.dtype, axis, key)
+    if exact is not None and abs(exact - step) * (size - 1) <= _TIDY_TOLERANCE * abs(step):
         return exact, _tidy(start, abs(step))
-    return _tidy(step, abs(step) / (values.size - 1)), _tidy(start, abs(step))
+    return _tidy(step, abs(step) / (size - 1)), _tidy(start, abs(step))
+
+
+def _is_range(coordinate: DataArray) -> bool:
+    from xarray.indexes import RangeIndex
+
+    return coordinate.size > 2 and isinstance(coordinate.xindexes.get(coordinate.dims[0]), RangeIndex)
 
 
 def _numbers(coordinate: DataArray, axis: Axis, key: str) -> NDArray[np.float64] | None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
+import dask.array
 import numpy as np
 import pytest
 import xarray
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ome_ngff.coordinates import CHANNEL_LABEL, from_coordinates, grid_of, to_coordinates
+from napari_ome_ngff.coordinates import (
+    CHANNEL_LABEL,
+    axis_coordinates,
+    from_coordinates,
+    grid_of,
+    longest_ordinary,
+    to_coordinates,
+)
 from napari_ome_ngff.errors import CoordinateError, MetadataError
 from napari_ome_ngff.metadata.nouns import Axis, Channel, Level, Multiscale, ScaleTranslation
 
@@ -187,3 +197,34 @@ def test_errors_name_the_axis_and_the_index() -> None:
     refused("Axis 'y' has the unit 'furlongs'", odd)
     with pytest.raises(CoordinateError, match="no array"):
         from_coordinates({})
+
+
+@pytest.mark.parametrize("scale", [0.1, -0.1, 1 / 3, 1e-30, 7e9])
+@pytest.mark.parametrize("translation", [0.0, -1 / 7, 5e-30, 1e17, 1e300])
+@pytest.mark.parametrize("size", [2**18 + 1, 10**8, 2**31])
+def test_positions_of_a_very_long_axis_are_worked_out_when_asked_for(
+    scale: float, translation: float, size: int
+) -> None:
+    axes = (Axis(name="y", type="space"), Axis(name="x", type="space", unit="micrometer"))
+    transform = ScaleTranslation(scale=(2.0, scale), translation=(0.0, translation))
+    data = dask.array.zeros((4, size), chunks=(4, 2**24), dtype="u1")
+    tracemalloc.start()
+    array = xarray.DataArray(data, dims=("y", "x"), coords=axis_coordinates(axes, transform, data.shape))
+    assert grid_of(array) == transform
+    position = array.coords["x"]
+    assert position.attrs == {"scale": scale, "units": "micrometer", "type": "space"}
+    assert position.size == size
+    if abs(translation) < 1e15 * abs(scale):  # further away, voxels cannot be told apart
+        # The same as of any other axis, to the last bit.
+        assert position[size - 3 :].values.tolist() == [translation + scale * (size - i) for i in (3, 2, 1)]
+        _, (read, _) = from_coordinates({"0": array, "1": array[:, ::2]})
+        assert read.scale == transform.scale
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * 2**20
+
+
+def test_many_levels_of_long_axes_get_a_bounded_number_of_positions() -> None:
+    shapes = [(2**17, 2**17)] * 64
+    assert sum(n for shape in shapes for n in shape if n <= longest_ordinary(shapes)) <= 2**20
+    assert longest_ordinary([(100_000 >> i, 200_000 >> i) for i in range(8)]) >= 200_000

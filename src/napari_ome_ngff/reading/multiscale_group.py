@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import zarr
 from xarray import DataArray, Variable
 
-from napari_ome_ngff.coordinates import check_lengths, to_coordinates
+from napari_ome_ngff.coordinates import check_lengths, longest_ordinary, to_coordinates
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.image.datasets import listed_paths, placed_by_shapes
 from napari_ome_ngff.metadata.nouns import Multiscale
@@ -46,11 +46,13 @@ def open_multiscale_group(
 def read_levels(group: MultiscaleGroup, wrapper: BaseArrayWrapper) -> dict[str, DataArray]:
     """Return each level by its path, finest first, with the positions of voxel centres as coordinates."""
     multiscale = group.multiscale
+    wrapped = {path: _wrapped(source, wrapper) for path, source in group.sources.items()}
+    lazy_above = longest_ordinary(data.shape for data in wrapped.values())
     levels = {}
     for index, level in enumerate(multiscale.levels):
-        if level.path in group.sources:
-            data = _wrapped(group.sources[level.path], wrapper)
-            coordinates = to_coordinates(multiscale, index, data.shape)
+        if level.path in wrapped:
+            data = wrapped[level.path]
+            coordinates = to_coordinates(multiscale, index, data.shape, lazy_above=lazy_above)
             variable = Variable(multiscale.dims, data)
             levels[level.path] = DataArray(variable, coords=coordinates, name=multiscale.name)
     return levels
