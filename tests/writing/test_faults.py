@@ -207,10 +207,11 @@ def test_the_system_refuses_at_any_moment(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows opens no folders")
+@pytest.mark.parametrize("kind", ["replace", "ozx replaced"])
 def test_the_old_image_is_kept_if_the_disk_fails_after_the_exchange(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare("replace", tmp_path)
+    prepare(kind, tmp_path)
     old = contents(tmp_path)
     fsync = os.fsync
 
@@ -222,11 +223,14 @@ def test_the_old_image_is_kept_if_the_disk_fails_after_the_exchange(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", broken)
         with pytest.raises(StorageError, match="the disk failed at the last step") as caught:
-            list(steps("replace", tmp_path, image(2, 1)))
+            list(steps(kind, tmp_path, image(2, 1)))
     kept = Path(str(caught.value.hint).split("kept in ")[1].removesuffix("."))
     assert kept.parent == tmp_path
-    assert contents(kept) == {name.split("/", 1)[1]: value for name, value in old.items() if "/" in name}
-    list(steps("replace", tmp_path, image(2, 1)))
+    if kind == "replace":
+        assert contents(kept) == {name.split("/", 1)[1]: value for name, value in old.items() if "/" in name}
+    else:
+        assert kept.read_bytes() == old["a.ozx"]
+    list(steps(kind, tmp_path, image(2, 1)))
     assert not kept.exists()
 
 

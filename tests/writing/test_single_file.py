@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import itertools
 import json
 import os
+import shutil
+import time
+import warnings
 import zipfile
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import ngff_zarr
@@ -15,6 +20,8 @@ import numpy as np
 import pytest
 import xarray
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_ome_ngff import (
     MultiscaleSource,
@@ -24,6 +31,7 @@ from napari_ome_ngff import (
     write_multiscale_group,
 )
 from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.writing.commit import single_file
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.single_file import pack
 from napari_ome_ngff.writing.commit.staging import staged
@@ -176,6 +184,70 @@ def test_members_of_others_are_kept(tmp_path: Path) -> None:
     assert target.stat().st_mode & 0o777 == 0o640
 
 
+ODD = st.one_of(
+    st.sampled_from(
+        ["./{}", "../{}", "/{}", "//{}", "a/../{}", "a//{}", "C:/{}", "{}\0.txt", "..\\{}", "{}/x"]
+    ),
+    st.text(st.sampled_from("./\\a{}"), min_size=1, max_size=6),
+)
+"""Names in a zip file, of which some become that of another member when they are unpacked."""
+
+
+@given(forms=st.lists(ODD, min_size=1, max_size=4), data=st.data())
+@settings(max_examples=8, deadline=None)
+def test_odd_names_of_old_members_never_reach_the_new_image(
+    forms: list[str], data: st.DataObject, tmp_path_factory: Any
+) -> None:
+    folder = tmp_path_factory.mktemp("odd")
+    write(folder / "fresh.ozx", 3)
+    fresh, target = entries(folder / "fresh.ozx"), folder / "cells.ozx"
+    shutil.copy(folder / "fresh.ozx", target)
+    before = set(fresh)
+    with warnings.catch_warnings(), zipfile.ZipFile(target, "a") as archive:
+        warnings.simplefilter("ignore")  # of names that are there twice
+        for form in forms:
+            name = form.replace("{}", data.draw(st.sampled_from(["zarr.json", "0/zarr.json", "0/c/0/0/0"])))
+            info = zipfile.ZipInfo("x")
+            info.filename = name  # made with it, it would end at a NUL
+            archive.writestr(info, "old")
+        archive.writestr("tables/notes.txt", "mine")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        write(target, 3, overwrite=True, verify=True)
+    after = entries(target)
+    assert {name: after[name] for name in fresh} == fresh
+    assert after["tables/notes.txt"] == b"mine"
+    with zipfile.ZipFile(target) as archive:
+        names = [info.orig_filename for info in archive.infolist()]
+    assert len(names) == len(set(names))
+    for name in set(names) - before:
+        assert name == str(PurePosixPath(name)) and "\\" not in name and "\0" not in name  # noqa: PT018
+        assert not name.startswith(("/", "../"))
+    unpacked = folder / "unpacked"
+    zipfile.ZipFile(target).extractall(unpacked)
+    assert {name: (unpacked / name).read_bytes() for name in fresh} == fresh
+    told = [str(one.message) for one in caught if "odd names" in str(one.message)]
+    assert len(told) <= 1
+    lost = [form for form in forms if form in ("./{}", "../{}", "/{}", "{}\0.txt", "..\\{}")]
+    assert told or not lost
+
+
+def test_the_packed_file_is_what_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = single_file._add
+
+    def damaging(archive: Any, source: Any, name: str) -> None:
+        content = source.read()
+        add(archive, io.BytesIO(bytes(len(content)) if name == "0/c/0/0/0" else content), name)
+
+    write(tmp_path / "cells.ozx", 1)
+    before = (tmp_path / "cells.ozx").read_bytes()
+    monkeypatch.setattr(single_file, "_add", damaging)
+    with pytest.raises(StorageError, match=r"differs|Reading back"):
+        write(tmp_path / "cells.ozx", 2, overwrite=True, verify=True)
+    assert (tmp_path / "cells.ozx").read_bytes() == before
+    assert os.listdir(tmp_path) == ["cells.ozx"]
+
+
 def test_a_source_in_the_file_itself(tmp_path: Path) -> None:
     target = tmp_path / "cells.ozx"
     write(target, 1)
@@ -240,6 +312,38 @@ def test_packing_needs_no_second_disk(tmp_path: Path) -> None:
         for _ in pack(folder, tmp_path / "packed", replaced=None, obsolete=()):
             sizes.append(sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()))
     assert max(sizes) < 1_150_000
+
+
+@pytest.mark.parametrize("seconds", [0, 4418064000], ids=["1970", "2110"])
+def test_any_clock_will_do(seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = time.gmtime(seconds)
+    monkeypatch.setattr(single_file.time, "localtime", lambda *_: moment)
+    write(tmp_path / "cells.ozx", 1)
+    assert value_of(tmp_path / "cells.ozx") == 1
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("call", ["unlink", "chmod", "link"])
+def test_a_complete_file_is_never_said_not_to_be_written(
+    call: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever only tidies up may fail; the next save deletes what stays."""
+    target = tmp_path / "cells.ozx"
+    if there:
+        write(target, 1)
+
+    def refuse(path: Any, *_: Any, **__: Any) -> None:
+        if ".ngff-" in str(path) or call == "link":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(path)
+
+    real = getattr(os, call)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        write(target, 2, overwrite=True)
+    assert value_of(target) == 2
+    write(target, 3, overwrite=True)
+    assert os.listdir(tmp_path) == ["cells.ozx"]
 
 
 # --- refused

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+import zarr
+
 from napari_ome_ngff.writing.commit.staging import Staged, staged
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
 from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
@@ -28,7 +30,6 @@ from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.write_plan import WritePlan
 
 if TYPE_CHECKING:
-    import zarr
     from zarr.abc.store import Store
 
 
@@ -118,20 +119,41 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
             }
         stack.callback(_close, writers.values())
         yield total
-        for prepared in save.prepared:
-            for step in _write_multiscale(prepared, writers, executor, where, save.options):
-                done = _after(done, step, f"Writing {prepared.plan.name}")
-                yield done
-        _close(writers.values())
-        for prepared in save.prepared if save.verify else ():
-            for step in _verify_multiscale(prepared, writers, executor, where, save.options):
-                done = _after(done, step, f"Verifying {prepared.plan.name}")
-                yield done
-        with failing("The metadata could not be written", where):
-            write_documents(part, save.documents)
-        for _ in _packed(part):
-            yield replace(done, message="Packing")
+        for message, step in _steps(save, part, writers, executor):
+            done = _after(done, step, message)
+            yield done
     yield replace(done, blocks_done=done.blocks_total, message="Written")
+
+
+def _steps(
+    save: Save, part: Staged, writers: Mapping[str, UnitWriter], executor: Executor
+) -> Iterator[tuple[str, Done]]:
+    """Pixels, documents, and what is verified: a folder before its documents, a single file when packed."""
+    where = part.final
+    for prepared in save.prepared:
+        for step in _write_multiscale(prepared, writers, executor, where, save.options):
+            yield f"Writing {prepared.plan.name}", step
+    _close(writers.values())
+    if save.verify and part.packed is None:
+        yield from _verified(save, writers, executor, where)
+    with failing("The metadata could not be written", where):
+        write_documents(part, save.documents)
+    for _ in _packed(part):
+        yield "Packing", Done(0, 0)
+    if save.verify and part.packed is not None:
+        with failing("Reading back what was written failed", where):
+            packed = {
+                path: UnitWriter(array=zarr.open_array(part.packed, path=path, mode="r")) for path in writers
+            }
+        yield from _verified(save, packed, executor, where)
+
+
+def _verified(
+    save: Save, writers: Mapping[str, UnitWriter], executor: Executor, where: str
+) -> Iterator[tuple[str, Done]]:
+    for prepared in save.prepared:
+        for step in _verify_multiscale(prepared, writers, executor, where, save.options):
+            yield f"Verifying {prepared.plan.name}", step
 
 
 def _after(done: Progress, step: Done, message: str) -> Progress:

@@ -6,24 +6,36 @@ other ``zarr.json`` follow breadth-first, and a comment says so.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import time
+import warnings
 import zipfile
 from collections.abc import Collection, Generator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from napari_ome_ngff.errors import TargetError
-from napari_ome_ngff.storage.places.folders import node_kind
+from napari_ome_ngff.errors import OmeNgffWarning, TargetError
+from napari_ome_ngff.storage.places.folders import node_kind, remove
+from napari_ome_ngff.storage.places.location import folder_of
 from napari_ome_ngff.writing.commit.bucket_commit import is_document, keys_to_keep
+from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
 from napari_ome_ngff.writing.refusals import target_exists
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
 _PIECE = 2**20  # bytes that are copied at once
+
+_MAX_NAMED = 5  # members that a warning names
+
+_ODD = re.compile(r"(^|/)\.{0,2}(/|$)|[\\\x00-\x1f]|^[A-Za-z]:")
+"""Names that become others on unpacking: with empty parts, dots, backslashes, NUL, a drive."""
 
 
 def check_archive(target: Path, path: str, *, overwrite: bool) -> None:
@@ -65,12 +77,15 @@ def documents_in(target: Path) -> Store | None:
         def __str__(self) -> str:
             return str(target)
 
-    names = [name for name in _names(target) if is_document(name)]
-    if not names:
+    if not any(map(is_document, _names(target))):
         return None
     make = default_buffer_prototype().buffer.from_bytes
     with zipfile.ZipFile(target) as archive:
-        return Documents({name: make(archive.read(name)) for name in names}, read_only=True)
+        members, _ = _members(archive)
+        return Documents(
+            {name: make(archive.read(info)) for name, info in members.items() if is_document(name)},
+            read_only=True,
+        )
 
 
 def pack(
@@ -80,15 +95,20 @@ def pack(
 
     Of an ``.ozx`` file that is replaced all other members are packed as well, unless they are obsolete.
     """
-    if replaced is not None:
-        _unpack_kept(replaced, folder, obsolete)
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    about = json.loads((folder / "zarr.json").read_bytes())["attributes"].get("ome", {})
-    with open(file, "xb") as target:
+    with ExitStack() as stack:
+        names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        kept: dict[str, zipfile.ZipInfo] = {}
+        if replaced is not None:
+            old = stack.enter_context(zipfile.ZipFile(replaced))
+            kept = _kept(old, names, folder, obsolete)
+        about = json.loads((folder / "zarr.json").read_bytes())["attributes"].get("ome", {})
+        target = stack.enter_context(open(file, "xb"))
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-            for name in sorted(names, key=_order):
-                _add(archive, folder / name, name)
-                (folder / name).unlink()  # the disk need not hold everything twice
+            for name in sorted({*names, *kept}, key=_order):
+                with old.open(kept[name]) if name in kept else (folder / name).open("rb") as source:
+                    _add(archive, source, name)
+                if name not in kept:
+                    remove(folder / name)  # the disk need not hold everything twice
                 yield
             archive.comment = json.dumps(
                 {"ome": {"version": about["version"], "zipFile": {"centralDirectory": {"jsonFirst": True}}}}
@@ -101,43 +121,82 @@ def _order(name: str) -> tuple[bool, int, str]:
     return not name.endswith("zarr.json"), name.count("/"), name
 
 
-def _add(archive: zipfile.ZipFile, path: Path, name: str) -> None:
-    entry = zipfile.ZipInfo(name, time.localtime()[:6])
+def _add(archive: zipfile.ZipFile, source: IO[bytes], name: str) -> None:
+    now = time.localtime()[:6]
+    # The years that a zip file can say, whatever the clock does.
+    entry = zipfile.ZipInfo(name, min(max(now, (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 23, 59, 58)))
     entry.external_attr = 0o100644 << 16
-    with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
+    with archive.open(entry, "w", force_zip64=True) as target:
         shutil.copyfileobj(source, target, _PIECE)
 
 
-def _unpack_kept(replaced: Path, folder: Path, obsolete: Collection[str]) -> None:
-    """Put the members of an old file that a new hierarchy does not replace into that hierarchy."""
-    new = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    documents = [folder / name for name in new if name.endswith("zarr.json")]
+def _kept(
+    old: zipfile.ZipFile, new: Collection[str], folder: Path, obsolete: Collection[str]
+) -> dict[str, zipfile.ZipInfo]:
+    """Members of an old file that stay beside the `new` names of the hierarchy in a folder.
+
+    What could be taken for another member on unpacking, or would be a file where the other has a folder, is
+    left out with a warning.
+    """
+    members, odd = _members(old)
     arrays = {
-        path.parent.relative_to(folder).as_posix() for path in documents if node_kind(path.parent) == "array"
+        folder_of(name)
+        for name in new
+        if name.endswith("zarr.json") and node_kind((folder / name).parent) == "array"
     }
-    with zipfile.ZipFile(replaced) as archive:
-        names = {name for name in archive.namelist() if not name.endswith("/")}
-        for name in keys_to_keep(names, new, arrays, obsolete):
-            archive.extract(name, folder)
+    kept = keys_to_keep(set(members), new, arrays, obsolete)
+    folders = set().union(*map(_above, new))
+    clash = {name for name in kept if name in folders or not _above(name).isdisjoint(new)}
+    if left_out := sorted({*odd, *clash}):
+        named = ", ".join(map(repr, left_out[:_MAX_NAMED])) + (" ..." if len(left_out) > _MAX_NAMED else "")
+        message = f"{len(left_out)} members of the replaced file have odd names and are not kept: {named}"
+        warnings.warn(f"{message} ({old.filename})", OmeNgffWarning, stacklevel=2)
+    return {name: members[name] for name in kept - clash}
 
 
-def _names(path: Path) -> list[str]:
+def _above(name: str) -> set[str]:
+    """Paths of the folders that a name lies in."""
+    return {name[: match.start()] for match in re.finditer("/", name)}
+
+
+def _members(archive: zipfile.ZipFile) -> tuple[dict[str, zipfile.ZipInfo], list[str]]:
+    """Files in an archive by name (the last one of those of the same name), and names that are no keys."""
+    members, odd = {}, []
+    for info in archive.infolist():
+        name = info.orig_filename  # `filename` ends at a NUL
+        if name.endswith("/"):
+            continue
+        if _ODD.search(name):
+            odd.append(name)
+        else:
+            members[name] = info
+    return members, odd
+
+
+def _names(path: Path) -> Collection[str]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
+            return _members(archive)[0]
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return []
+        return ()
 
 
-def publish_file(part: Path, target: Path, *, replaces: bool) -> None:
+def publish_file(part: Path, target: Path, *, replaces: bool) -> Path | None:
     """Give a finished, synced file its name in one step; if that fails, nothing changed.
 
+    Returns where the replaced one is now, to be deleted; None if there was none, or it has no second name.
     Raises FileExistsError if it replaces none and a file of that name appeared meanwhile.
     """
+    old = None
     if replaces:
-        part.chmod(target.stat().st_mode & 0o7777)
-        os.replace(part, target)
-        return
+        with contextlib.suppress(OSError):
+            part.chmod(target.stat().st_mode & 0o7777)
+        with contextlib.suppress(OSError):  # no hard links here
+            os.link(target, aside := target.with_name(new_part(target.name)))
+            old = aside
+        with undone_by(partial(remove, old or part)):
+            os.replace(part, target)
+        return old
     try:
         os.link(part, target)
     except FileExistsError:
@@ -145,4 +204,5 @@ def publish_file(part: Path, target: Path, *, replaces: bool) -> None:
     except OSError:  # no hard links here
         os.rename(part, target)
     else:
-        part.unlink()
+        remove(part)  # what stays of it goes with the next save
+    return None

@@ -32,7 +32,7 @@ class Staged:
     """Where to write a hierarchy that is not published yet, and where it will be.
 
     `packing` is what is left to do for a single file when everything is written, in steps; those that nobody
-    asks for are done when the block ends.
+    asks for are done when the block ends. Then `packed` is the store in it.
     """
 
     store: Store
@@ -41,6 +41,7 @@ class Staged:
     final_store: Store
     final_path: str
     packing: Iterator[None] = field(default_factory=lambda: iter(()))
+    packed: Store | None = None
 
 
 @contextlib.contextmanager
@@ -164,9 +165,10 @@ def _staged_file(target: Path, *, overwrite: bool, obsolete: Collection[str]) ->
     part, packed = (target.with_name(new_part(target.name)) for _ in range(2))
     replaces = os.path.lexists(target)
     packing = pack(part, packed, replaced=target if replaces else None, obsolete=obsolete)
+    store = ZipStore(packed, mode="r")
     part.mkdir()
     try:
-        with undone_by(packing.close, partial(remove, packed)):
+        with undone_by(packing.close, partial(_close, store), partial(remove, packed)):
             yield Staged(
                 store=LocalStore(part),
                 path="",
@@ -174,15 +176,22 @@ def _staged_file(target: Path, *, overwrite: bool, obsolete: Collection[str]) ->
                 final_store=ZipStore(target, mode="r"),
                 final_path="",
                 packing=packing,
+                packed=store,
             )
             for _ in packing:
                 pass
+            _close(store)
             check_archive(target, "", overwrite=overwrite)
             with _nothing_appeared(target):
-                publish_file(packed, target, replaces=replaces)
+                old = publish_file(packed, target, replaces=replaces)
     finally:
         remove(part)
-    local_swap.flush_and_remove(target, None)
+    local_swap.flush_and_remove(target, old)
+
+
+def _close(store: Store) -> None:
+    if store._is_open:  # a ZipStore that was never used cannot be closed
+        store.close()
 
 
 @contextlib.contextmanager

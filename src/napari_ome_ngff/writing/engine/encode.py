@@ -152,7 +152,8 @@ class UnitWriter:
     def __getstate__(self) -> dict[str, Any]:
         """Refuse to be sent to another process by a store that would be a copy there."""
         store = self.array.store
-        if store_kind(store, derived=True) in ("memory", "zip"):
+        kind = store_kind(store, derived=True)
+        if kind == "memory" or (kind == "zip" and not store.read_only):
             raise OptionError(
                 f"Other processes cannot write into a {type(store).__name__}.",
                 where=str(store),
