@@ -39,6 +39,9 @@ _ORDINARY_IN_ALL = 2**20  # positions of all levels of an image together
 _ALWAYS_ORDINARY = 2**12
 
 
+_MOST_NAMED = 10_000  # channels that get a name each
+
+
 _GRID_TOLERANCE = 1e-3  # of a voxel: what float32 coordinates of ten thousand voxels still keep
 
 
@@ -157,10 +160,10 @@ def grid_of(level: DataArray) -> ScaleTranslation:
 
 def _channel_labels(multiscale: Multiscale, shape: Sequence[int]) -> tuple[int, list[str]] | None:
     position = multiscale.channel_axis
-    if position is None or not any(channel.label for channel in multiscale.channels):
+    size = 0 if position is None else shape[position]
+    if position is None or size > _MOST_NAMED or not any(channel.label for channel in multiscale.channels):
         return None
-    names = [channel.label or f"Channel {i}" for i, channel in enumerate(multiscale.channels)]
-    size = shape[position]
+    names = [channel.label or f"Channel {i}" for i, channel in enumerate(multiscale.channels[:size])]
     names += [f"Channel {i}" for i in range(len(names), size)]
     return position, names[:size]
 

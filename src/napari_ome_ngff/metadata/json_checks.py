@@ -18,6 +18,7 @@ from napari_ome_ngff.metadata.nouns import Json
 
 _LONGEST_TEXT = 60
 _LONGEST_PATH = 4096
+_DEEPEST_PATH = 32
 _NOT_BELOW = re.compile(r"[\\\0]|^[A-Za-z]:")
 
 
@@ -123,8 +124,7 @@ def as_path(value: Json, context: Context, what: str = "array") -> str:
     Refused if it could lead out of the group: absolute, ``..``, a backslash, a drive letter.
     """
     text = value.removesuffix("/") if isinstance(value, str) else ""
-    # No store has longer names of files or keys.
-    parts = text.split("/") if len(text) <= _LONGEST_PATH else []
+    parts = [] if is_deep(text) else text.split("/")
     if not parts or any(part in ("", ".", "..") for part in parts) or _NOT_BELOW.search(text):
         # "the path to the array for this resolution relative to the current zarr group"
         raise context.error(
@@ -133,6 +133,11 @@ def as_path(value: Json, context: Context, what: str = "array") -> str:
             expected="names separated by '/', such as '0' or 'scale0/image'",
         )
     return text
+
+
+def is_deep(path: str) -> bool:
+    """Return whether a path is longer than any store's keys, or has more folders than any image."""
+    return len(path) > _LONGEST_PATH or path.count("/") > _DEEPEST_PATH
 
 
 def as_paths(values: Iterable[Json], context: Context, *, holder: str, what: str) -> list[str]:

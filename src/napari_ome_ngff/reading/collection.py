@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.metadata.collections.bioformats2raw import decode_series, names_in
 from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES
-from napari_ome_ngff.metadata.group_kind import foreign_attributes, holder_of, image_count, kind_of
-from napari_ome_ngff.reading.image import open_image, prefetch_images
+from napari_ome_ngff.metadata.group_kind import foreign_attributes, holder_of, kind_of
+from napari_ome_ngff.reading.image import images_of_group, open_image, prefetch_images
 from napari_ome_ngff.reading.omissions import LeftOut, warned_once
 from napari_ome_ngff.reading.opened import Collection, Image
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
@@ -52,18 +53,12 @@ def open_collection(hierarchy: Hierarchy, *, coordinate_system: str | None = Non
     left = LeftOut(hierarchy.location)
     images: dict[str, Image] = {}
     with warned_once(hierarchy.location):
-        if kind_of(attributes) == "image":
-            count = min(image_count(attributes), MAX_ENTRIES)
-            wanted: list[_Wanted] = [("", index, None) for index in range(count)]
-        else:
-            wanted = _listed(hierarchy)
-        prefetch_images(hierarchy, {path for path, _, _ in wanted})
-        for path, index, title in wanted:
-            image = _opened(hierarchy, path, index, coordinate_system, left)
+        for path, title, open_one in _members(hierarchy, coordinate_system):
+            image = _opened(path, open_one, left)
             if image is not None:
                 given = image.multiscale.name if image.multiscale is not None else None
-                name = title or (given or "").strip("/ ") or path or str(index)
-                images[name if name not in images else f"{name} ({path or index})"] = image
+                name = title or (given or "").strip("/ ") or path
+                images[name if name not in images else f"{name} ({path})"] = image
     if not images:
         raise left.error("There is no image that can be read.")
     left.warn()
@@ -76,8 +71,30 @@ def open_collection(hierarchy: Hierarchy, *, coordinate_system: str | None = Non
     )
 
 
-_Wanted = tuple[str, int, str | None]
-"""Path of a group, which of its images, and the name of that, if it is known."""
+_Wanted = tuple[str, str | None]
+"""Path of a group, and the name of its image, if it is known."""
+
+
+def _members(
+    hierarchy: Hierarchy, coordinate_system: str | None
+) -> Iterator[tuple[str, str | None, Callable[[], Image | None]]]:
+    """Yield path or index, name and what opens each image of a group."""
+    if kind_of(hierarchy.attributes() or {}) == "image":
+        prefetch_images(hierarchy, [""])
+        for index, open_one in enumerate(images_of_group(hierarchy, coordinate_system=coordinate_system)):
+            yield str(index), None, open_one
+        return
+    wanted = _listed(hierarchy)
+    prefetch_images(hierarchy, [path for path, _ in wanted])
+    for path, title in wanted:
+        yield path, title, partial(_open_below, hierarchy, path, coordinate_system)
+
+
+def _open_below(hierarchy: Hierarchy, path: str, coordinate_system: str | None) -> Image | None:
+    """Open the image at a path; None if there is no group."""
+    if hierarchy.attributes(path) is None:
+        return None
+    return open_image(hierarchy.below(path), coordinate_system=coordinate_system)
 
 
 def _above(hierarchy: Hierarchy) -> Hierarchy:
@@ -100,7 +117,7 @@ def _listed(hierarchy: Hierarchy) -> list[_Wanted]:
     if holder_of(attributes, "series")[1].get("series") is not None:
         listed = decode_series(attributes, where=f"{hierarchy.location}/OME")
     paths = listed or _numbered(hierarchy, len(names))
-    return [(path, 0, names[i] if i < len(names) else None) for i, path in enumerate(paths)]
+    return [(path, names[i] if i < len(names) else None) for i, path in enumerate(paths)]
 
 
 def _numbered(hierarchy: Hierarchy, expected: int) -> Sequence[str]:
@@ -128,28 +145,16 @@ def _exists(hierarchy: Hierarchy, path: str) -> bool:
         return True
 
 
-def _opened(
-    hierarchy: Hierarchy,
-    path: str,
-    index: int,
-    system: str | None,
-    left: LeftOut,
-) -> Image | None:
-    """Open one of the images, None if it cannot be read. Label images go with the first of a group."""
-    name = path or str(index)
+def _opened(name: str, open_one: Callable[[], Image | None], left: LeftOut) -> Image | None:
+    """Open one of the images, None if it cannot be read."""
     try:
-        if path and hierarchy.attributes(path) is None:
-            left.add("images are listed but not there", name)
-            return None
-        return open_image(
-            hierarchy.below(path),
-            multiscale=index,
-            coordinate_system=system,
-            labels=index == 0,
-        )
+        image = open_one()
     except OmeNgffError as error:
         left.failed("images", name, error)
         return None
+    if image is None:
+        left.add("images are listed but not there", name)
+    return image
 
 
 def _names_in_xml(hierarchy: Hierarchy) -> list[str | None]:

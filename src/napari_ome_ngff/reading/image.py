@@ -7,9 +7,10 @@ what is still unknown of those. So the number of round trips does not depend on 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
@@ -17,12 +18,15 @@ from napari_ome_ngff.metadata.image.datasets import groups_above, listed_paths
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.nouns import Multiscale, View
 from napari_ome_ngff.metadata.systems.view import parameter_paths, systems_of, view
-from napari_ome_ngff.reading.multiscale_group import open_multiscale_group
+from napari_ome_ngff.reading.multiscale_group import decode_images, find_levels, select_image
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.places.location import join
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
+
+_MOST_GUESSED = 2048
+"""Documents of label images' levels that are asked for before it is known what they are called."""
 
 _MAX_NAMED = 5
 """Missing label images that are named; more are counted: nobody reads a notification of a thousand lines."""
@@ -48,26 +52,61 @@ def open_image(
     # a round trip.
     paths = listed_paths(attributes)
     label_levels = [f"{group}/{path}" for group in label_groups for path in paths]
-    group, parameters = open_multiscale_group(
-        hierarchy, multiscale=multiscale, only=only, ahead=[*label_groups, *label_levels]
+    if len(label_levels) > _MOST_GUESSED:
+        label_levels = []
+    images, parameters = decode_images(hierarchy, ahead=[*label_groups, *label_levels])
+    image = _with_view(
+        hierarchy, select_image(images, multiscale, where), parameters, coordinate_system, only=only
     )
-    completed = group.multiscale
-    placed = view(completed, coordinate_system, parameters=parameters, where=where)
+    label_images = open_labels(hierarchy.below("labels"), names) if names else {}
+    model = cast("Multiscale", image.multiscale)
+    labelled = {
+        name: _in_view(label, coordinate_system, model, image.view) for name, label in label_images.items()
+    }
+    return replace(
+        image,
+        labels=labelled,
+        attributes=foreign_attributes(attributes),
+        groups=_foreign_attributes(hierarchy, groups_above(level.path for level in model.levels)),
+    )
+
+
+def images_of_group(
+    hierarchy: Hierarchy, *, coordinate_system: str | None = None
+) -> list[Callable[[], Image]]:
+    """Return what opens each entry of ``multiscales``; label images go with the first.
+
+    The group is decoded once for all others, which share what belongs to others.
+    """
+    images, parameters = decode_images(hierarchy)
+    attributes = foreign_attributes(hierarchy.attributes() or {})
+    paths = groups_above(level.path for multiscale in images for level in multiscale.levels)
+    foreign = _foreign_attributes(hierarchy, paths)
+
+    def opened(multiscale: Multiscale) -> Image:
+        image = _with_view(hierarchy, multiscale, parameters, coordinate_system)
+        above = groups_above(level.path for level in multiscale.levels)
+        groups = {path: foreign[path] for path in above if path in foreign}
+        return replace(image, attributes=attributes, groups=groups)
+
+    first = partial(open_image, hierarchy, coordinate_system=coordinate_system)
+    return [first, *(partial(opened, multiscale) for multiscale in images[1:])]
+
+
+def _with_view(
+    hierarchy: Hierarchy,
+    multiscale: Multiscale,
+    parameters: Mapping[str, Any],
+    coordinate_system: str | None,
+    *,
+    only: str | None = None,
+) -> Image:
+    """Open a multiscale of a group, as it lies in a coordinate system, without all that is around it."""
+    where, group = hierarchy.location, find_levels(hierarchy, multiscale, only)
+    placed = view(group.multiscale, coordinate_system, parameters=parameters, where=where)
     for problem in placed.problems if placed else ():
         _warn(problem, where)
-    label_images = open_labels(hierarchy.below("labels"), names) if names else {}
-    return Image(
-        location=where,
-        multiscale=completed,
-        labels={
-            name: _in_view(label, coordinate_system, completed, placed)
-            for name, label in label_images.items()
-        },
-        attributes=foreign_attributes(attributes),
-        groups=_foreign_attributes(hierarchy, groups_above(level.path for level in completed.levels)),
-        view=placed,
-        group=group,
-    )
+    return Image(location=where, multiscale=group.multiscale, view=placed, group=group)
 
 
 def prefetch_images(hierarchy: Hierarchy, paths: Iterable[str], also: Iterable[str] = ()) -> None:

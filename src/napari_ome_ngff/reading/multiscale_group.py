@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import zarr
@@ -12,6 +13,7 @@ from xarray import DataArray, Variable
 from napari_ome_ngff.coordinates import check_lengths, longest_ordinary, to_coordinates
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.image.datasets import listed_paths, placed_by_shapes
+from napari_ome_ngff.metadata.json_checks import describe
 from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.metadata.systems.view import parameter_paths
 from napari_ome_ngff.metadata.versions import decode
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 MAX_PARAMETERS = 10_000
 """Numbers that a transform may keep in an array; a matrix has dozens."""
 
+_MAX_NAMED = 8
+"""Levels or images that a message names; nobody reads a list of hundreds."""
+
 
 def open_multiscale_group(
     hierarchy: Hierarchy, *, multiscale: int | str = 0, only: str | None = None, ahead: Iterable[str] = ()
@@ -35,12 +40,22 @@ def open_multiscale_group(
 
     `only` is the path of the one level to open. `ahead` are further paths to fetch in the same round trip.
     """
+    images, parameters = decode_images(hierarchy, ahead=ahead)
+    return find_levels(hierarchy, select_image(images, multiscale, hierarchy.location), only), parameters
+
+
+def decode_images(
+    hierarchy: Hierarchy, *, ahead: Iterable[str] = ()
+) -> tuple[tuple[Multiscale, ...], dict[str, Any]]:
+    """Return all entries of ``multiscales``, and the numbers that transforms of the group keep in arrays.
+
+    `ahead` are further paths to fetch in the same round trip.
+    """
     where, attributes = hierarchy.location, hierarchy.attributes() or {}
     numbers = parameter_paths(attributes)
     hierarchy.fetch([*listed_paths(attributes), *numbers, *ahead])
     parameters = read_parameters(hierarchy, numbers)
-    selected = _select(decode(attributes, where=where, parameters=parameters), multiscale, where)
-    return _find_levels(hierarchy, selected, only), parameters
+    return decode(attributes, where=where, parameters=parameters), parameters
 
 
 def read_levels(group: MultiscaleGroup, wrapper: BaseArrayWrapper) -> dict[str, DataArray]:
@@ -92,7 +107,8 @@ def read_parameters(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, Any
     return parameters
 
 
-def _select(multiscales: tuple[Multiscale, ...], which: int | str, where: str) -> Multiscale:
+def select_image(multiscales: tuple[Multiscale, ...], which: int | str, where: str) -> Multiscale:
+    """Return the image of an index or name; OptionError if there is none."""
     names = [multiscale.name for multiscale in multiscales]
     if isinstance(which, str) and which in names:
         return multiscales[names.index(which)]
@@ -101,12 +117,12 @@ def _select(multiscales: tuple[Multiscale, ...], which: int | str, where: str) -
     raise OptionError(
         f"There is no multiscale {which!r}.",
         where=where,
-        found=", ".join(f"{i}: {name!r}" for i, name in enumerate(names)),
+        found=", ".join(f"{i}: {describe(name)}" for i, name in enumerate(names[:_MAX_NAMED])),
         hint="Choose one by its index or its name.",
     )
 
 
-def _find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) -> MultiscaleGroup:
+def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) -> MultiscaleGroup:
     """Return the multiscale with the levels that exist; one that does not is left out with a warning."""
     where = hierarchy.location
     problems: dict[str, str] = {}
@@ -132,18 +148,27 @@ def _find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None)
         elif only is None or level.path.strip("/") == only:
             check_lengths(level.path, array.shape)
             sources[level.path] = array
-    for path, problem in problems.items():
-        if only is None:
-            index = [level.path for level in multiscale.levels].index(path)
-            message = f"Level {path!r} {problem}; it is left out. ({where}, datasets[{index}])"
-            warnings.warn(message, OmeNgffWarning, stacklevel=3)
+    if only is None:
+        _warn_of(problems, multiscale, where)
     if not sources:
         raise MetadataError(
             "The image has no level that can be read.",
             where=where,
-            found="; ".join(f"{path!r} {problem}" for path, problem in list(problems.items())[:3]),
+            found="; ".join(f"{describe(path)} {problem}" for path, problem in list(problems.items())[:3]),
             expected=f"an array with axes {', '.join(multiscale.dims)} at "
-            + " or ".join(repr(level.path) for level in multiscale.levels[:5]),
+            + " or ".join(describe(level.path) for level in multiscale.levels[:5]),
             hint="The file is incomplete: copy it again, or create it again.",
         )
     return MultiscaleGroup(multiscale=completed, sources=sources)
+
+
+def _warn_of(problems: Mapping[str, str], multiscale: Multiscale, where: str) -> None:
+    """Warn of levels that are left out, of a few by name."""
+    paths = [level.path for level in multiscale.levels]
+    for path, problem in islice(problems.items(), _MAX_NAMED):
+        at = f"{where}, datasets[{paths.index(path)}]"
+        message = f"Level {describe(path)} {problem}; it is left out. ({at})"
+        warnings.warn(message, OmeNgffWarning, stacklevel=4)
+    if len(problems) > _MAX_NAMED:
+        message = f"{len(problems) - _MAX_NAMED} more levels are left out. ({where})"
+        warnings.warn(message, OmeNgffWarning, stacklevel=4)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError
 from napari_ome_ngff.metadata.axes import TRANSFORMS_KEY
@@ -18,6 +19,7 @@ from napari_ome_ngff.metadata.json_checks import (
     as_path,
     describe,
     first_items,
+    is_deep,
     items_of,
     number_as_text,
     without_keys,
@@ -42,6 +44,8 @@ MOST_IMAGES = 256
 
 MOST_LEVELS = 64
 """Levels of an image that are read: nothing can be halved more often than this."""
+
+_MOST_GROUPS = 512
 
 _LONGEST = 2**63
 
@@ -145,11 +149,11 @@ def listed_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
     """
     _, holder = container_of(attributes) or ("", {})
     paths: dict[str, None] = {}
-    for entry in items_of(holder.get("multiscales"), 1000):
-        for item in items_of(entry.get("datasets") if isinstance(entry, Mapping) else None, 1000):
+    for entry in items_of(holder.get("multiscales"), MOST_IMAGES):
+        for item in items_of(entry.get("datasets") if isinstance(entry, Mapping) else None, MOST_LEVELS):
             path = item.get("path") if isinstance(item, Mapping) else None
             text = str(path) if isinstance(path, str | int) and not isinstance(path, bool) else ""
-            if text and not text.startswith("/") and ".." not in text.split("/"):
+            if text and not text.startswith("/") and not is_deep(text) and ".." not in text.split("/"):
                 paths[text] = None
     return (*paths, *groups_above(paths))
 
@@ -157,11 +161,14 @@ def listed_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
 def groups_above(paths: Iterable[str]) -> tuple[str, ...]:
     """Return the paths of the groups between an image and levels with these paths, outermost first.
 
+    Only the first hundreds of them: they hold attributes of others, at most.
+
     >>> groups_above(["0", "a/b/0", "a/b/1"])
     ('a', 'a/b')
     """
-    parts = [path.strip("/").split("/") for path in paths]
-    return tuple(dict.fromkeys("/".join(part[:n]) for part in parts for n in range(1, len(part))))
+    parts = (path.strip("/").split("/") for path in paths)
+    groups = dict.fromkeys("/".join(part[:n]) for part in parts for n in range(1, len(part)))
+    return tuple(islice(groups, _MOST_GROUPS))
 
 
 def placed_by_shapes(multiscale: Multiscale, shapes: Mapping[str, tuple[int, ...]]) -> Multiscale:
