@@ -26,12 +26,14 @@ def safe_name(name: str, otherwise: str = "labels") -> str:
 def unique_names(names: Iterable[str]) -> list[str]:
     """Return the names with ``-2``, ``-3``, ... added where one repeats another, whatever the case."""
     taken: set[str] = set()
+    numbers: dict[str, int] = {}  # where to go on counting: thousands may have one name
     unique = []
     for name in names:
-        candidate, n = name, 1
+        candidate, n = name, numbers.get(name.casefold(), 1)
         while candidate.casefold() in taken:
             n += 1
             candidate = f"{name}-{n}"
+        numbers[name.casefold()] = n
         taken.add(candidate.casefold())
         unique.append(candidate)
     return unique

@@ -67,12 +67,13 @@ def _read(path: str) -> list[LayerData]:
 def open_layers(location: str | Store, name: str) -> tuple[Image | Collection, list[LayerData]]:
     """Open what is at a location, and return it with its layers; `name` is for an image that has none."""
     from napari_ome_ngff.plugin.open.contrast import estimate_limits
-    from napari_ome_ngff.plugin.open.to_layers import to_layers
+    from napari_ome_ngff.plugin.open.to_layers import most_layers, to_layers
     from napari_ome_ngff.plugin.open.viewer_hooks import attach
     from napari_ome_ngff.reading.open import open_metadata
     from napari_ome_ngff.reading.opened import with_levels
 
-    opened = with_levels(open_metadata(location), _levels)
+    described = open_metadata(location)
+    opened = with_levels(described, _levels, most=most_layers(described))
     layers = to_layers(opened, name, limits=estimate_limits(opened))
     attach(layers)
     return opened, layers

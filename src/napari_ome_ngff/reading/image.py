@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _MOST_GUESSED = 2048
 """Documents of label images' levels that are asked for before it is known what they are called."""
+
+_MOST_LABELS = 1000
+"""Label images that are opened of one image."""
 
 _MAX_NAMED = 5
 """Missing label images that are named; more are counted: nobody reads a notification of a thousand lines."""
@@ -177,6 +181,9 @@ def open_labels(hierarchy: Hierarchy, names: Iterable[str]) -> dict[str, Image]:
         _warn(f"Label image {name!r} is listed but not there.", hierarchy.location)
     if len(missing) > _MAX_NAMED:
         _warn(f"{len(missing) - _MAX_NAMED} more label images are listed but not there.", hierarchy.location)
+    if len(groups) > _MOST_LABELS:
+        _warn(f"Only {_MOST_LABELS} of {len(groups)} label images are opened.", hierarchy.location)
+        groups = dict(islice(groups.items(), _MOST_LABELS))
     hierarchy.fetch(f"{name}/{path}" for name, each in groups.items() for path in listed_paths(each))
     around = {"..": foreign} if (foreign := foreign_attributes(attributes or {})) else {}
     images: dict[str, Image] = {}

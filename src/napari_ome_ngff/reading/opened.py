@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -130,16 +131,29 @@ def images_of(opened: Image | Collection) -> Mapping[str, Image]:
 
 
 def with_levels(
-    opened: Image | Collection, read: Callable[[MultiscaleGroup], Mapping[str, DataArray]]
+    opened: Image | Collection,
+    read: Callable[[MultiscaleGroup], Mapping[str, DataArray]],
+    *,
+    most: int | None = None,
 ) -> Image | Collection:
-    """Return what was opened by its metadata with the levels of every image and label image."""
+    """Return what was opened by its metadata with the levels of every image and label image.
+
+    `most` is of how many of them, the first ones; the others stay without.
+    """
+    left = (
+        itertools.repeat(True)
+        if most is None
+        else itertools.chain(itertools.repeat(True, most), itertools.repeat(False))
+    )
     if isinstance(opened, Collection):
-        images = {name: _image_with_levels(image, read) for name, image in opened.images.items()}
+        images = {name: _image_with_levels(image, read, left) for name, image in opened.images.items()}
         return replace(opened, images=images)
-    return _image_with_levels(opened, read)
+    return _image_with_levels(opened, read, left)
 
 
-def _image_with_levels(image: Image, read: Callable[[MultiscaleGroup], Mapping[str, DataArray]]) -> Image:
-    arrays = {} if image.group is None else read(image.group)
-    labels = {name: _image_with_levels(label, read) for name, label in image.labels.items()}
+def _image_with_levels(
+    image: Image, read: Callable[[MultiscaleGroup], Mapping[str, DataArray]], left: Iterator[bool]
+) -> Image:
+    arrays = read(image.group) if image.group is not None and next(left) else {}
+    labels = {name: _image_with_levels(label, read, left) for name, label in image.labels.items()}
     return replace(image, arrays=arrays, labels=labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -104,12 +105,10 @@ def _placed(image: Image, view: View | None) -> Image:
 
 def _names(members: Mapping[str, Multiscale]) -> dict[str, str]:
     """Return what to call each image: by its name, or by its path where others have the same name."""
-    names = [member.name for member in members.values()]
+    names = Counter(member.name for member in members.values())
     return {
         path: member.name
-        if member.name
-        and names.count(member.name) == 1
-        and (member.name == path or member.name not in members)
+        if member.name and names[member.name] == 1 and (member.name == path or member.name not in members)
         else path
         for path, member in members.items()
     }

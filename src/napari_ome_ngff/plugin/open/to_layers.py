@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -190,7 +191,16 @@ def _label_appearance(multiscale: Multiscale, name: str, dtype: np.dtype[Any]) -
 
 
 MANY_LAYERS = 100
-"""Layers after which further images of a collection are not shown: napari needs about 0.1 s to add each."""
+"""Layers after which further images and label images are not shown: napari needs about 0.1 s to add each."""
+
+
+_MOST_OF_A_SCENE = 500  # which is one picture: it is worth waiting for
+
+
+def most_layers(opened: Image | Collection) -> int:
+    """Return after how many layers further images and label images are not shown."""
+    is_scene = isinstance(opened, Collection) and opened.kind == "scene"
+    return _MOST_OF_A_SCENE if is_scene else MANY_LAYERS
 
 
 def to_layers(
@@ -216,16 +226,16 @@ def _collection_layers(
 ) -> list[LayerData]:
     layers: list[LayerData] = []
     several = len(collection.images) > 1
-    places = [image.location for image in collection.images.values()]
+    places = Counter(image.location for image in collection.images.values())
     titles = unique_names(key.strip("/ ") or "image" for key in collection.images)
     for index, ((key, image), title) in enumerate(zip(collection.images.items(), titles, strict=True)):
-        if collection.kind == "collection" and len(layers) >= MANY_LAYERS:
+        if len(layers) >= most_layers(collection):
             warn(
                 f"{index} of {len(collection.images)} images are shown; open the others one by one.",
                 collection.location,
             )
             break
-        shared = places.count(image.location) > 1
+        shared = places[image.location] > 1
         ref = ImageRef(key=f"{image.location}#{key}" if shared else image.location, kind=collection.kind)
         if not several:
             of_image = key.strip("/ ") if collection.kind == "collection" and not key.isdigit() else ""
@@ -248,7 +258,10 @@ def _layers(image: Image, title: str, ref: ImageRef, limits: Sequence[Limits | N
     elif image.multiscale is not None:
         layers, over = image_layers(image, title, ref, limits)
         yield from layers
-    for label, label_image in image.labels.items():
+    shown = {label: each for label, each in image.labels.items() if each.arrays}
+    if len(shown) < len(image.labels):
+        warn(f"{len(shown)} of {len(image.labels)} label images are shown.", image.location)
+    for label, label_image in shown.items():
         yield from label_layers(label_image, label, replace(ref, label=label), over=over)
 
 
