@@ -11,6 +11,7 @@ from zarr.abc.store import Store
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.storage.documents import json_documents
+from napari_ome_ngff.storage.documents.separators import find_separators, lacks_separator
 from napari_ome_ngff.storage.places.location import join, location_in, store_location
 from napari_ome_ngff.storage.places.node_documents import GROUP_DOCUMENTS
 from napari_ome_ngff.storage.places.requests import fetch
@@ -37,6 +38,7 @@ class Table:
         """Fetch, in one round trip, those documents that are not in the table yet."""
         root = store_location(self.store).rstrip("/")
         parsed: dict[bytes, json_documents.Document | OmeNgffError] = {}
+        silent: dict[str, json_documents.Document] = {}
         for key, content in fetch(self.store, [key for key in keys if key not in self.documents]).items():
             document: json_documents.Document | OmeNgffError | None
             if not isinstance(content, bytes):
@@ -48,6 +50,10 @@ class Table:
             self.documents[key] = document
             if key.endswith("zarr.json") and isinstance(document, dict):
                 self._take_consolidated(key.rpartition("/")[0], document.get("consolidated_metadata"))
+            elif key.endswith(".zarray") and lacks_separator(document):
+                silent[key.rpartition("/")[0]] = document
+        for path, form in find_separators(self.store, silent).items() if silent else ():
+            self.documents[join(path, ".zarray")] = silent[path] | {"dimension_separator": form}
 
     def take_group(self, group: zarr.Group) -> None:
         """Take what a group of the same store knows already."""

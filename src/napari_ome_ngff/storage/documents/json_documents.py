@@ -16,6 +16,7 @@ from zarr.abc.store import Store
 from zarr.storage import StorePath
 
 from napari_ome_ngff.errors import MetadataError
+from napari_ome_ngff.storage.documents.spellings import is_misread, usual
 from napari_ome_ngff.storage.places.node_documents import says_array
 
 Document = dict[str, Any]
@@ -111,15 +112,29 @@ def build_array(
     if twin is not None:
         return zarr.Array(zarr.AsyncArray(metadata=twin.metadata, store_path=StorePath(store, path)))
     shape_of(document, where=where)
+    return array_of(StorePath(store, path), document, attributes, where=where)
+
+
+def array_of(
+    place: StorePath, document: Document, attributes: Mapping[str, Any], *, where: str
+) -> zarr.Array[Any]:
+    """The array of a document whose shape was checked, in its own spelling or else in the usual one."""
+    try:
+        return _from_document(place, usual(document) if is_misread(document) else document, attributes)
+    except Exception as error:  # noqa: BLE001 (zarr and codecs raise whatever they like)
+        try:
+            return _from_document(place, usual(document), attributes)
+        except Exception:  # noqa: BLE001 (the first error is about what stands in the file)
+            raise damaged(where, f"{type(error).__name__}: {error}") from error
+
+
+def _from_document(place: StorePath, document: Document, attributes: Mapping[str, Any]) -> zarr.Array[Any]:
     # Zarr changes what it is given; of JSON, this copy is made ten times as fast as that of `copy.deepcopy`.
     fresh = json.loads(json.dumps({key: value for key, value in document.items() if key != "attributes"}))
-    try:
-        with warnings.catch_warnings():
-            # That a codec or a type is no part of Zarr's core concerns who writes, not who looks.
-            warnings.simplefilter("ignore")
-            return zarr.Array.from_dict(StorePath(store, path), {**fresh, "attributes": dict(attributes)})
-    except Exception as error:  # zarr and codecs raise whatever they like
-        raise damaged(where, f"{type(error).__name__}: {error}") from error
+    with warnings.catch_warnings():
+        # That a codec or a type is no part of Zarr's core concerns who writes, not who looks.
+        warnings.simplefilter("ignore")
+        return zarr.Array.from_dict(place, {**fresh, "attributes": dict(attributes)})
 
 
 def build_group(

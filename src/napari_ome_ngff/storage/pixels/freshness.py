@@ -7,13 +7,14 @@ import hashlib
 import json
 import os
 import uuid
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from napari_ome_ngff.errors import OmeNgffError
+from napari_ome_ngff.storage.documents.hierarchy import Table
+from napari_ome_ngff.storage.documents.json_documents import array_of
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.node_documents import array_document
-from napari_ome_ngff.storage.places.requests import fetch
 from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 
 if TYPE_CHECKING:
@@ -84,15 +85,17 @@ class ReplacementWatch:
         stamp = self._stamp(self._key)
         if stamp is self._seen or stamp == self._seen:
             return False
-        metadata: Any = self._array.metadata
-        try:
-            content: Any = fetch(self._array.store, [self._key])[self._key]
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # whoever opened the array was told of what is odd about it
-                present = type(metadata).from_dict({**json.loads(content), "attributes": {}})
-        except Exception:  # noqa: BLE001 (it is gone, or damaged in any way)
+        table = Table(self._array.store)
+        table.zarr_format = self._array.metadata.zarr_format
+        table.fetch([self._key])
+        document = table.documents[self._key]
+        if not isinstance(document, dict):  # it is gone, or damaged
             return True
-        if _layout(present) != _layout(metadata):
+        try:
+            present = array_of(self._array.store_path, document, {}, where="").metadata
+        except OmeNgffError:
+            return True
+        if _layout(present) != _layout(self._array.metadata):
             return True
         self._seen = stamp
         return False
