@@ -50,7 +50,7 @@ class Table:
             self.documents[key] = document
             if key.endswith("zarr.json") and isinstance(document, dict):
                 self._take_consolidated(key.rpartition("/")[0], document.get("consolidated_metadata"))
-            elif key.endswith(".zarray") and lacks_separator(document):
+            elif key.endswith(".zarray") and isinstance(document, dict) and lacks_separator(document):
                 silent[key.rpartition("/")[0]] = document
         for path, form in find_separators(self.store, silent).items() if silent else ():
             self.documents[join(path, ".zarray")] = silent[path] | {"dimension_separator": form}

@@ -30,9 +30,9 @@ _MOST_ASKED = 8
 """Arrays with the same document that a server is asked about: the fields of a plate are all stored alike."""
 
 
-def lacks_separator(document: object) -> bool:
+def lacks_separator(document: Document) -> bool:
     """Return whether a ``.zarray`` leaves open how the keys of its chunks are made."""
-    if not isinstance(document, dict) or document.get("dimension_separator") in _FORMS:
+    if document.get("dimension_separator") in _FORMS:
         return False
     shape, chunks = document.get("shape"), document.get("chunks")
     return isinstance(shape, list) and isinstance(chunks, list) and 2 <= len(shape) == len(chunks)
