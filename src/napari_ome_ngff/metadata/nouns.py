@@ -82,6 +82,10 @@ class LabelImage:
         Label value to the other keys of its entry in ``colors``; a value without a colour may have an entry.
     properties
         One mapping per label value, with the value under ``"label-value"``.
+    table
+        Properties as columns by name, the label values under ``"label-value"``: numpy arrays, lists, pandas
+        columns or a whole ``DataFrame``. A large one is stored as Zarr arrays beside the levels, and read
+        when it is first asked for something; a small one becomes `properties`.
     source
         Path of the labelled image relative to this group, usually ``"../../"``, or None.
     extra
@@ -97,6 +101,7 @@ class LabelImage:
     colors: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
     color_extra: Mapping[int, Mapping[str, Json]] = field(default_factory=dict)
     properties: tuple[Mapping[str, Json], ...] = ()
+    table: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     source: str | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
 

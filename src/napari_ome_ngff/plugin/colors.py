@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_ome_ngff.channels import default_color, default_window
+from napari_ome_ngff.label_tables import LABEL, Columns, cell, columns_of, rows_of
 from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Window
 
 Limits = tuple[float, float]
@@ -264,22 +265,23 @@ def _bytes(color: Sequence[float]) -> Color:
     return red, green, blue, alpha
 
 
-def features_table(label_image: LabelImage) -> dict[str, list[Any]] | None:
+def features_table(label_image: LabelImage) -> Any:
     """Return the properties of labels as columns for napari, the label values in the column ``index``.
 
     A value that a label does not have is None. Properties that are themselves called ``index`` get the name
-    ``index_``, since napari takes that column for the label values.
+    ``index_``, since napari takes that column for the label values. A large table is read now, and is a
+    DataFrame: from one napari keeps the types of its columns. None if there are no properties.
     """
-    rows = [row for row in label_image.properties if "label-value" in row]
-    if not rows:
+    columns = columns_of(label_image.properties) if label_image.table is None else label_image.table
+    if len(columns) < 2:
         return None
-    names = dict.fromkeys(key for row in rows for key in row if key != "label-value")
-    if not names:
-        return None
-    table: dict[str, list[Any]] = {"index": [row["label-value"] for row in rows]}
-    for name in names:
-        table["index_" if name == "index" else name] = [row.get(name) for row in rows]
-    return table
+    names = [LABEL, *(name for name in columns if name != LABEL)]
+    renamed = {{LABEL: "index", "index": "index_"}.get(name, name): columns[name] for name in names}
+    if label_image.table is None:
+        return renamed
+    import pandas
+
+    return pandas.DataFrame(renamed)
 
 
 def properties_of(features: Any) -> tuple[dict[str, Json], ...]:
@@ -287,51 +289,49 @@ def properties_of(features: Any) -> tuple[dict[str, Json], ...]:
 
     The column ``index`` holds the label values; without one the row number is the label, as in napari.
     """
-    rows = _rows(features)[0]
-    if all(len(row) == 1 for row in rows.values()):
+    columns = table_of(features)[0]
+    rows = () if columns is None else rows_of(columns)
+    if all(len(row) == 1 for row in rows):
         return ()
-    return tuple(row for row in rows.values() if len(row) > 1 or row["label-value"] != 0)
+    return tuple(row for row in rows if len(row) > 1 or row[LABEL] != 0)
 
 
-def rows_left_out(features: Any) -> int:
-    """Return how many rows of a features table are not saved: of no label, or of one that has another."""
-    return _rows(features)[1]
+def table_of(features: Any) -> tuple[Columns | None, int]:
+    """Return the columns of a features table by label, None for none, and how many rows are left out.
 
-
-def _rows(features: Any) -> tuple[dict[int, dict[str, Json]], int]:
-    """Properties by label, and the number of rows that are left out."""
+    Those are rows of no label, or of one that has another.
+    """
     if features is None or len(features) == 0:
-        return {}, 0
-    columns = {str(name): list(features[name]) for name in features}
+        return None, 0
+    columns = {str(name): features[name] for name in features}
     labels = columns.pop("index", None)
     if not columns:
-        return {}, 0
-    if labels is None:
-        labels = list(range(max(len(column) for column in columns.values())))
-    rows: dict[int, dict[str, Json]] = {}
-    for i, label in enumerate(labels):
-        value = _json(label)
-        if not isinstance(value, int | float) or value != int(value):
-            continue  # a row that belongs to no label
-        row = {name: _json(column[i]) for name, column in columns.items()}
-        # "Each label-value SHOULD be unique" (0.4 and later, "labels metadata"): the last row counts.
-        rows[int(value)] = {"label-value": int(value)} | {k: v for k, v in row.items() if v is not None}
-    return rows, len(labels) - len(rows)
+        return None, 0
+    count = max(map(len, columns.values())) if labels is None else len(labels)
+    values, rows = _labels_in(np.arange(count) if labels is None else labels)
+    return {LABEL: values} | {name: _taken(column, rows) for name, column in columns.items()}, count - len(
+        rows
+    )
 
 
-def _json(value: Any) -> Json:
-    """Return what JSON can say of a table's cell; None for what is missing or not a number."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_json(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    text = str(value)
-    return None if text in ("NaT", "<NA>") else text
+def _labels_in(column: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The labels in a column, and the rows that they are in: of several with one label the last."""
+    values = np.asarray(column)
+    if values.dtype.kind not in "biuf":
+        cells = [cell(value) for value in column]
+        values = np.array([each if isinstance(each, int | float) else np.nan for each in cells])
+    rows = (
+        np.flatnonzero(np.isfinite(values) & (values % 1 == 0))
+        if values.dtype.kind == "f"
+        else np.arange(len(values))
+    )
+    values = values[rows] if values.dtype.kind in "iu" else values[rows].astype("i8")
+    # "Each label-value SHOULD be unique" (0.4 and later, "labels metadata"): the last row counts.
+    last = np.sort(len(values) - 1 - np.unique(values[::-1], return_index=True)[1])
+    return values[last], rows[last]
+
+
+def _taken(column: Any, rows: np.ndarray[Any, Any]) -> Any:
+    if hasattr(column, "iloc"):
+        return column.iloc[rows]
+    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]

@@ -17,6 +17,7 @@ from napari_ome_ngff.metadata.json_checks import describe
 from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.metadata.systems.view import parameter_paths
 from napari_ome_ngff.metadata.versions import decode
+from napari_ome_ngff.reading.label_columns import with_tables
 from napari_ome_ngff.reading.opened import MultiscaleGroup
 from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper
 from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
@@ -55,7 +56,8 @@ def decode_images(
     numbers = parameter_paths(attributes)
     hierarchy.fetch([*listed_paths(attributes), *numbers, *ahead])
     parameters = read_parameters(hierarchy, numbers)
-    return decode(attributes, where=where, parameters=parameters), parameters
+    images = decode(attributes, where=where, parameters=parameters)
+    return tuple(with_tables(image, hierarchy) for image in images), parameters
 
 
 def read_levels(group: MultiscaleGroup, wrapper: BaseArrayWrapper) -> dict[str, DataArray]:

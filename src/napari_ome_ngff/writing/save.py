@@ -27,6 +27,7 @@ from napari_ome_ngff.writing.plan.group_documents import (
 )
 from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared
+from napari_ome_ngff.writing.plan.stored_tables import table_documents
 from napari_ome_ngff.writing.plan.write_plan import WritePlan
 
 if TYPE_CHECKING:
@@ -91,12 +92,25 @@ def new_save(
         options=options,
         plan=plan,
         prepared=prepared,
-        documents={**series_document(prepared, model), **group_documents(model)},
+        documents={
+            **series_document(prepared, model),
+            **_tables(prepared, model.zarr_format),
+            **group_documents(model),
+        },
         executor=executor,
         overwrite=overwrite,
         obsolete=() if old is None else replaced_members(plan.model, old),
         verify=verify,
     )
+
+
+def _tables(prepared: tuple[Prepared, ...], zarr_format: int) -> dict[str, bytes]:
+    """What is stored of large tables of labels, by its key in the hierarchy."""
+    return {
+        join_paths(one.plan.path, key): content
+        for one in prepared
+        for key, content in table_documents(one.tables, zarr_format).items()
+    }
 
 
 def run_save(save: Save) -> Generator[Progress, None, None]:

@@ -229,6 +229,9 @@ def _placing(placed: PlacedLevels, multiscale: Multiscale) -> dict[str, Any] | N
 def layer(data: Any, meta: dict[str, Any], kind: str, remembered: Origin) -> LayerData:
     """Return a layer tuple with what the layer remembers."""
     appearance = {key: meta[key] for key in _APPEARANCE if key in meta}
+    features: Any = meta.get("features")
+    if hasattr(features, "iloc"):
+        meta = meta | {"features": features.copy()}  # where edits may go into the table that is given
     metadata = {METADATA_KEY: {**remembered, "appearance": appearance}}
     return data, meta | {"multiscale": isinstance(data, list), "metadata": metadata}, kind
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from napari_ome_ngff.errors import UnsupportedError
+from napari_ome_ngff.errors import OmeNgffError, UnsupportedError
 from napari_ome_ngff.metadata.image.omero import is_greyscale
 from napari_ome_ngff.metadata.nouns import Channel, Multiscale
 from napari_ome_ngff.plugin.colors import (
@@ -129,8 +129,9 @@ def label_layers(
     image: Image, name: str, ref: ImageRef, *, over: PlacedLevels | None = None
 ) -> list[LayerData]:
     """Return the layers of a label image: one, or one for each of its channels. `over` is its image."""
+    title = _label_title(multiscale_of(image), name, ref.label)
+    image = _with_tables_read(image, title)
     multiscale = multiscale_of(image)
-    title = _label_title(multiscale, name, ref.label)
     dtype = next(iter(image.arrays.values())).dtype
     if dtype.kind not in "biu":
         # 0.5, "labels": "The pixels of the label images MUST be integer data types"
@@ -152,6 +153,22 @@ def label_layers(
         for index, (_, arguments, _) in enumerate(layers):
             arguments["name"] = f"{title} channel {index}"
     return layers
+
+
+def _with_tables_read(image: Image, title: str) -> Image:
+    """Read the large tables of a label image; those that cannot be read are left out with a warning."""
+    multiscale = multiscale_of(image)
+    label_image = multiscale.label_image
+    if label_image is None:
+        return image
+    for key, empty in (("table", None), ("colors", {})):
+        try:
+            len(getattr(label_image, key) or ())
+        except OmeNgffError as error:
+            what = "properties" if key == "table" else "colours"
+            warn(f"The {what} of label image {title!r} are left out: {error.summary}", image.location)
+            label_image = replace(label_image, **{key: empty})  # type: ignore[arg-type]
+    return replace(image, multiscale=replace(multiscale, label_image=label_image))
 
 
 def _over(placed: PlacedLevels, over: PlacedLevels, image: Image, title: str) -> PlacedLevels:
@@ -185,7 +202,7 @@ def _label_appearance(multiscale: Multiscale, name: str, dtype: np.dtype[Any]) -
         appearance["colormap"] = table
     elif colors:
         warn(f"The colours of label image {name!r} are not shown: for such labels napari needs numba.")
-    if features := features_table(multiscale.label_image):
+    if (features := features_table(multiscale.label_image)) is not None:
         appearance["features"] = features
     return appearance
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Multiscale
+from napari_ome_ngff.label_tables import may_be_small
+from napari_ome_ngff.metadata.nouns import Channel, LabelImage, Multiscale
 from napari_ome_ngff.plugin.colors import (
     COLORMAP_KEY,
     color_of,
@@ -19,6 +20,7 @@ from napari_ome_ngff.plugin.colors import (
     is_rgb,
     properties_of,
     rgb_channels,
+    table_of,
     window_of,
 )
 from napari_ome_ngff.plugin.save.layer_image import LayerImage
@@ -95,6 +97,17 @@ def features_of(image: LayerImage) -> Any:
     return image.meta.get("properties") if features is None else features
 
 
+def _is_same_table(one: Any, other: Any) -> bool:
+    import pandas
+
+    if one is None or other is None:
+        return properties_of(one) == properties_of(other)
+    if pandas.DataFrame(dict(one)).equals(pandas.DataFrame(dict(other))):
+        return True
+    columns = table_of(one)[0]
+    return columns is not None and may_be_small(columns) and properties_of(one) == properties_of(other)
+
+
 def label_image_of(image: LayerImage, *, on_image: bool) -> LabelImage:
     """Return colours, properties and source of the label image made of a Labels layer.
 
@@ -102,11 +115,16 @@ def label_image_of(image: LayerImage, *, on_image: bool) -> LabelImage:
     """
     origin = image.origin
     label_image = (origin["multiscale"].label_image if origin else None) or LabelImage()
-    properties: tuple[Mapping[str, Json], ...] = properties_of(features_of(image))
-    if origin is not None and properties == properties_of(origin["appearance"].get("features")):
-        properties = label_image.properties  # also those that a table cannot hold
+    features = features_of(image)
+    # What did not change is written as it was read: also what a table cannot hold.
+    if origin is None or not _is_same_table(features, origin["appearance"].get("features")):
+        columns = table_of(features)[0]
+        if columns is not None and not may_be_small(columns):
+            label_image = replace(label_image, properties=(), table=columns)
+        else:
+            label_image = replace(label_image, properties=properties_of(features), table=None)
     source = _ABOVE if on_image else None
     if source and label_image.source and posixpath.normpath(label_image.source) == posixpath.normpath(source):
         source = label_image.source
     colors = colors_of(image.meta.get("colormap"), label_image.colors)
-    return replace(label_image, colors=colors, properties=properties, source=source)
+    return replace(label_image, colors=colors, source=source)

@@ -12,7 +12,7 @@ from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.affine import identity_affine
 from napari_ome_ngff.metadata.nouns import Affine, Axis, Channel, LabelImage, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.versions import VERSIONS
-from napari_ome_ngff.plugin.colors import colormap_name, is_ramp, rows_left_out
+from napari_ome_ngff.plugin.colors import colormap_name, is_ramp, table_of
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, features_of, label_image_of
@@ -61,7 +61,7 @@ def from_layers(
                 f"Layer {image.name!r} is saved with the last colour of its colormap: OME-NGFF holds no more."
             )
     for image in images:
-        if image.kind == "labels" and (left := rows_left_out(features_of(image))):
+        if image.kind == "labels" and (left := table_of(features_of(image))[1]):
             messages.append(
                 f"{left} rows of the features of {image.name!r} are not saved: "
                 "they belong to no label of their own."

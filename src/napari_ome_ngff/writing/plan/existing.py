@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, TargetError, UnsupportedError
+from napari_ome_ngff.label_tables import GROUP
 from napari_ome_ngff.metadata.group_kind import is_ome_ngff, kind_of, merge_attributes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import decode
@@ -48,7 +49,7 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]
 
 
 def replaced_members(model: GroupSpec, old: zarr.Group) -> tuple[str, ...]:
-    """Paths in the old group that end with it: the arrays of the images that are written again.
+    """Paths in the old group that end with it: arrays and large tables of the images that are written again.
 
     Refused if something else in it could not be kept: it is in the other Zarr format, or where an array goes.
     """
@@ -58,12 +59,13 @@ def replaced_members(model: GroupSpec, old: zarr.Group) -> tuple[str, ...]:
     images = [path for path, kind in kinds.items() if kind == "image"]
     replaced: list[str] = []
     if "" in images:
-        replaced += _level_paths(old)
+        replaced += [*_level_paths(old), *([GROUP] if GROUP in old else [])]
         _check_alone(old)
     # Label images alone leave the image that they lie on as it is.
     for path in filter(None, images):
         if (image := group_in(old, path)) is not None:
-            replaced += [join_paths(path, level) for level in _level_paths(image)]
+            tables = [GROUP] if GROUP in image else []
+            replaced += [join_paths(path, inner) for inner in (*_level_paths(image), *tables)]
     written = {place for path in images for place in (path, path.split("/")[0])}
     labels = group_in(old, "labels")
     if labels is not None and {f"labels/{name}" for name in labels} - written:

@@ -18,6 +18,7 @@ from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
 from napari_ome_ngff.writing.plan.make_plan import plan_multiscale
 from napari_ome_ngff.writing.plan.multiscale import describe, is_label_image, model_multiscale
 from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
+from napari_ome_ngff.writing.plan.stored_tables import Encoded, set_apart
 from napari_ome_ngff.writing.plan.write_plan import (
     ImageShape,
     MultiscalePlan,
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 class Prepared:
     """One multiscale, ready to be written: the plan, the metadata, and what each pass reads.
 
-    `stored` has the Zarr array that an input is, or None if it is anything else.
+    `stored` has the Zarr array that an input is, or None if it is anything else. `tables` are those of a
+    label image that are too large for its metadata.
     """
 
     plan: MultiscalePlan
@@ -44,6 +46,7 @@ class Prepared:
     stored: tuple[zarr.Array[Any] | None, ...]
     attributes: Mapping[str, Json]
     groups: Mapping[str, Mapping[str, Json]]
+    tables: Mapping[str, Encoded]
 
 
 def prepare(
@@ -150,6 +153,10 @@ def _prepare_one(
     )
     multiscale = describe(source, model, plan, options.transform_precision)
     _check_affine(multiscale, (base.name if base else None) or name, options.version)
+    tables: Mapping[str, Encoded] = {}
+    if multiscale.label_image is not None:
+        label_image, tables = set_apart(multiscale.label_image)
+        multiscale = replace(multiscale, label_image=label_image)
     return Prepared(
         plan=plan,
         multiscale=multiscale,
@@ -157,6 +164,7 @@ def _prepare_one(
         stored=tuple(stored_array(array.variable._data) for array in arrays.values()),
         attributes=dict(source.attributes),
         groups=dict(source.groups),
+        tables=tables,
     )
 
 
