@@ -612,7 +612,7 @@ def test_in_another_store_the_roots_metadata_come_last(monkeypatch: pytest.Monke
     set_, order = MemoryStore.set, []
 
     async def noting(self: Any, key: str, *args: Any, **kwargs: Any) -> None:
-        order.append(key)
+        order.append(key) if not key.endswith(".ngff-part") else None
         await set_(self, key, *args, **kwargs)
 
     with staged(memory, "image", overwrite=True, obsolete=("0", "1")) as stage:

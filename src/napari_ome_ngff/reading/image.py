@@ -22,6 +22,7 @@ from napari_ome_ngff.metadata.systems.view import parameter_paths, systems_of, v
 from napari_ome_ngff.reading.multiscale_group import decode_images, find_levels, select_image
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.places.location import join
+from napari_ome_ngff.storage.places.save_note import unfinished
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
@@ -153,7 +154,10 @@ def _label_names(hierarchy: Hierarchy) -> tuple[str, ...]:
     attributes = hierarchy.attributes("labels")
     where = f"{hierarchy.location}/labels"
     listed = decode_labels(attributes, where=where) if attributes else ()
-    return tuple(dict.fromkeys([*listed, *(hierarchy.children("labels") or ())]))
+    unlisted = set(hierarchy.children("labels") or ()) - set(listed)
+    if unlisted and unfinished(hierarchy.store, join(hierarchy.path, "labels")):
+        unlisted = set()  # a save lists them when all of them are there
+    return (*listed, *sorted(unlisted))
 
 
 def open_labels(hierarchy: Hierarchy, names: Iterable[str]) -> dict[str, Image]:
@@ -193,6 +197,8 @@ def open_labels(hierarchy: Hierarchy, names: Iterable[str]) -> dict[str, Image]:
             images[name] = replace(image, groups={**image.groups, **around})
         except OmeNgffError as error:
             _warn(f"Label image {name!r} is left out: {error.summary}", f"{hierarchy.location}/{name}")
+    if len(images) < len(listed) and (reason := unfinished(hierarchy.store, hierarchy.path)):
+        _warn(str(reason), hierarchy.location)
     return images
 
 

@@ -28,6 +28,7 @@ from napari_ome_ngff.storage.pixels.array_wrap import (
     resolve_wrapper,
 )
 from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.storage.places.save_note import unfinished
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -247,6 +248,8 @@ def open_metadata(
 def _labels_alone(hierarchy: Hierarchy) -> Image:
     """Open a group without image: the ``labels`` group itself, or one that holds nothing else."""
     attributes = hierarchy.attributes() or {}
+    if not attributes and (error := unfinished(hierarchy.store, hierarchy.path)):
+        raise error
     for parent in (hierarchy, hierarchy.below("labels")):
         listed = decode_labels(parent.attributes() or {}, where=parent.location)
         if labels := open_labels(parent, listed):

@@ -15,6 +15,7 @@ from napari_ome_ngff.storage.documents.separators import find_separators, lacks_
 from napari_ome_ngff.storage.places.location import join, location_in, store_location
 from napari_ome_ngff.storage.places.node_documents import GROUP_DOCUMENTS
 from napari_ome_ngff.storage.places.requests import fetch
+from napari_ome_ngff.storage.places.save_note import unfinished
 from napari_ome_ngff.storage.places.store_kind import is_cheap
 from napari_ome_ngff.storage.places.stores import folders, nothing_found, stores_of
 
@@ -303,8 +304,10 @@ def open_hierarchy(
         except OmeNgffError as error:
             if store is not places[-1][0]:
                 continue
+            missing = isinstance(error, NotOmeNgffError)  # the server answers
+            reason = (unfinished(store, path) if missing else None) or nothing_found(store, error)
             if not isinstance(location, zarr.Group) and store is not location:
                 store.close()
-            raise nothing_found(store, error) from error
+            raise reason from error
         return Hierarchy(table, path)
     raise AssertionError("there is at least one store")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
+from zarr.storage import MemoryStore
 
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, NODE_DOCUMENTS, kind_of_node
@@ -97,10 +98,26 @@ def documents_above(store: Store, path: str) -> set[str]:
 
 def is_array_key(store: Store, key: str) -> bool:
     """Whether a key is the metadata document that makes its folder an array."""
+    return is_array_document(key, read(store, key) if key.endswith("zarr.json") else None)
+
+
+def is_array_document(key: str, content: bytes | None) -> bool:
+    """Whether a document at a key makes its folder an array."""
     name = key.rpartition("/")[2]
     if name != "zarr.json":
         return name == ".zarray"
-    return kind_of_node(lambda _: False, lambda _: read(store, key)) == "array"
+    return kind_of_node(lambda _: False, lambda _: content) == "array"
+
+
+def documents_only(where: str, documents: Mapping[str, bytes]) -> Store:
+    """A read-only store in memory that holds metadata documents of another place, and is called like it."""
+
+    class Documents(MemoryStore):
+        def __str__(self) -> str:
+            return where
+
+    make = default_buffer_prototype().buffer.from_bytes
+    return Documents({key: make(content) for key, content in documents.items()}, read_only=True)
 
 
 def has_attributes(store: Store, path: str) -> bool:

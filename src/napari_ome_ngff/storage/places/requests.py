@@ -37,6 +37,9 @@ _MAX_DOCUMENTS = 128
 _PATIENCE = 15.0  # seconds for one document, retries included
 
 
+_SETTLED = 200.0  # seconds; longer than one upload may take
+
+
 _MAX_FAILURES = 3  # then the server is taken for dead, and is not asked for what is left
 
 
@@ -83,7 +86,11 @@ class TooLargeError(ValueError):
 
 
 def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, at_once: int) -> list[R]:
-    """Await `work` for every item in Zarr's event loop, some at a time; the first that fails ends it."""
+    """Await `work` for every item in Zarr's event loop, some at a time.
+
+    After the first that fails no other begins, and those under way are awaited: what they do, they do before
+    this raises.
+    """
     from zarr.core.sync import sync
 
     results: dict[int, R] = {}
@@ -97,12 +104,34 @@ def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, at_once: 
         workers = [asyncio.ensure_future(worker()) for _ in range(min(at_once, len(items)))]
         try:
             await asyncio.gather(*workers)
-        finally:
-            for one in workers:
-                one.cancel()
+        except BaseException:
+            deque(queue, maxlen=0)
+            await asyncio.wait(workers)
+            raise
 
-    sync(everything())
+    try:
+        sync(everything())
+    except BaseException:  # Ctrl-C does not reach the loop
+        deque(queue, maxlen=0)
+        raise
     return [results[number] for number in range(len(items))]
+
+
+def settle() -> bool:
+    """Wait until nothing of what Zarr's event loop does now is under way; False if that takes too long.
+
+    Zarr-python raises the first error of many requests while the others go on.
+    """
+    from zarr.core.sync import sync
+
+    async def others() -> bool:
+        this = asyncio.current_task()
+        assert this is not None
+        this.set_name(settle.__name__)
+        pending = {task for task in asyncio.all_tasks() if task.get_name() != this.get_name()}
+        return not pending or not (await asyncio.wait(pending, timeout=_SETTLED))[1]
+
+    return sync(others())
 
 
 def read_file(path: str, span: tuple[int, int] | None, *, limit: int) -> Answer:

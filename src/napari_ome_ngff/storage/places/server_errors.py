@@ -58,6 +58,12 @@ def explain(error: BaseException, url: str) -> OmeNgffError:
     return StorageError("The address could not be read.", where=url, found=f"{kind}: {first_line(error)}")
 
 
+def was_answered(error: BaseException) -> bool:
+    """Whether the server answered, so that nothing of what was sent arrives later; in doubt it did not."""
+    answers = ("PermissionDeniedError", "UnauthenticatedError", "NotFoundError", "AlreadyExistsError")
+    return type(error).__name__ in answers or _STATUS.search(str(error)) is not None
+
+
 def nothing_found(store: Any, error: OmeNgffError) -> OmeNgffError:
     """Why nothing was read from a `RemoteStore`: the server refused, or sent pages; else the same error."""
     if store.refused and not isinstance(error, StorageError):

@@ -17,7 +17,7 @@ from napari_ome_ngff.storage.places.object_store import (
     has_credentials,
     remote_parent,
 )
-from napari_ome_ngff.storage.places.server_errors import explain
+from napari_ome_ngff.storage.places.server_errors import explain, was_answered
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
@@ -33,6 +33,9 @@ _TIMEOUT = "180s"  # for one object, also through a slow line
 class UploadStore(NamedObjectStore):
     """An object store that is written to: what the server or the network answers is one clear sentence."""
 
+    unanswered = False
+    """Whether a request that changes something was never answered: what it carried may still arrive."""
+
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
@@ -45,7 +48,7 @@ class UploadStore(NamedObjectStore):
         import obstore
 
         self._check_writable()
-        with self._explained():
+        with self._explained(changes=True):
             await obstore.put_async(
                 self.store, key, value.as_buffer_like(), use_multipart=len(value) > _IN_ONE_REQUEST
             )
@@ -54,7 +57,7 @@ class UploadStore(NamedObjectStore):
         """Upload one key unless it is there; where the server cannot tell at once, it is asked first."""
         from obstore.exceptions import NotSupportedError
 
-        with self._explained():
+        with self._explained(changes=True):
             try:
                 await super().set_if_not_exists(key, value)
             except (NotSupportedError, NotImplementedError):
@@ -63,7 +66,7 @@ class UploadStore(NamedObjectStore):
 
     async def delete(self, key: str) -> None:
         """Delete one key, whether it is there or not."""
-        with self._explained():
+        with self._explained(changes=True):
             await super().delete(key)
 
     async def delete_keys(self, keys: Sequence[str]) -> None:
@@ -71,7 +74,7 @@ class UploadStore(NamedObjectStore):
         import obstore
 
         self._check_writable()
-        with self._explained():
+        with self._explained(changes=True):
             if type(self.store).__name__ == "S3Store":
                 await obstore.delete_async(self.store, keys)
                 return
@@ -83,7 +86,7 @@ class UploadStore(NamedObjectStore):
         import obstore
 
         self._check_writable()
-        with self._explained(), contextlib.suppress(FileNotFoundError):
+        with self._explained(changes=True), contextlib.suppress(FileNotFoundError):
             await obstore.copy_async(self.store, source, target)
 
     async def list_prefix(self, prefix: str) -> AsyncGenerator[str, None]:
@@ -98,12 +101,13 @@ class UploadStore(NamedObjectStore):
         return None if parent is None else UploadStore(parent, read_only=True)
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, *, changes: bool = False) -> Iterator[None]:
         try:
             yield
         except OmeNgffError:
             raise
         except Exception as error:
+            self.unanswered |= changes and not was_answered(error)
             raise explain(error, str(self)) from error
 
 

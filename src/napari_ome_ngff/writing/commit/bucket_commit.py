@@ -1,7 +1,8 @@
-"""All or nothing where nothing can be renamed: the root's attributes come last, and a note says who writes.
+"""All or nothing where nothing can be renamed: the root's attributes come last, a note says how far it is.
 
-A new hierarchy is written in place. One that replaces another is written beside it; when it is complete the
-note says so, and from then on whoever comes next can finish the exchange.
+A new hierarchy is written in place. One that replaces another is written beside it. When it is complete the
+note says so before the exchange begins, and says that the exchange is done before the part beside it is
+deleted: whoever saves next knows what is left to do.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ import platform
 import secrets
 import sys
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import OmeNgffError, StorageError, TargetError
+from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.metadata.group_kind import kind_of
 from napari_ome_ngff.storage.pixels.process_state import running_saves
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.location import folder_of, join, store_location
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
+from napari_ome_ngff.storage.places.requests import settle
+from napari_ome_ngff.storage.places.save_note import NOTE, Note, decode_note, unfinished
 from napari_ome_ngff.storage.places.server_errors import first_line
-from napari_ome_ngff.writing.commit.temporary import PART, new_part, undone_by
+from napari_ome_ngff.writing.commit.temporary import PART, is_leftover_of, new_part, undone_by
 from napari_ome_ngff.writing.refusals import another_save
 from napari_ome_ngff.writing.stored_objects import copy_objects
 from napari_ome_ngff.writing.target import location_in
@@ -36,61 +40,50 @@ _log = logging.getLogger(__name__)
 
 _REQUESTS = 32  # under way at once
 
-NOTE = PART
-"""Name of the note in the hierarchy's root; it is there while a save is under way."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Note:
-    """Who writes to a place.
-
-    `part` is the path of the hierarchy in the making, if it is beside the one that it replaces; if it is
-    `complete`, all that is left is to exchange the two. Members of the replaced one that are `obsolete`
-    (paths relative to its root) end with it.
-    """
-
-    save: str
-    host: str
-    process: int
-    part: str = ""
-    complete: bool = False
-    obsolete: tuple[str, ...] = ()
-
 
 @contextlib.contextmanager
 def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[str]:
     """Write a hierarchy into a store that is no local folder; yields the path to write to.
 
-    If the block is left by an exception, its keys are deleted.
+    First, what interrupted saves left there is brought to its end. If the block is left by an exception, its
+    keys are deleted.
     """
-    if not (store.supports_deletes and store.supports_listing):
+    if not can_replace(store):
         warning = "%s cannot delete: what an unfinished save wrote stays."
         with undone_by(partial(_log.warning, warning, store_location(store))):
             yield path
         return
+    image = [folder_of(path)] if _is_labels(path) else []
+    for place in (*image, *_with_labels(path)):
+        recover(store, place)
     part = _path_beside(path) if keys.exists(store, path) else path
     above = keys.documents_above(store, path)
-    note = Note(
-        save=secrets.token_hex(8),
-        host=platform.node(),
-        process=os.getpid(),
-        part=part if part != path else "",
-        obsolete=tuple(obsolete),
-    )
-    running_saves().add(note.save)
-    try:
+    note = _signed(Note(part=part if part != path else "", obsolete=tuple(obsolete)))
+    with _running(note):
         _write(store, path, note, only_new=True)
         if _read(store, path) != note:
             raise another_save(location_in(store, path))
-        with undone_by(partial(_undo, store, path, part, above, note)):
+        with undone_by(partial(_undo, store, path, above, note)):
             yield part
             if _read(store, path) != note:
                 raise TargetError("Another save took this place over.", where=location_in(store, path))
         if note.part:
             _exchange(store, path, note)
-        keys.delete(store, [join(path, NOTE)])
-    finally:
-        running_saves().discard(note.save)
+        _clean(store, path, note)
+
+
+def can_replace(store: Store) -> bool:
+    """Whether a store can list and delete."""
+    return store.supports_deletes and store.supports_listing
+
+
+def _is_labels(path: str) -> bool:
+    return path.rpartition("/")[2] == "labels"
+
+
+def _with_labels(path: str) -> tuple[str, ...]:
+    """A place, and the group of its label images, to which others may have saved."""
+    return (path,) if _is_labels(path) else (path, join(path, "labels"))
 
 
 def _path_beside(path: str) -> str:
@@ -98,13 +91,34 @@ def _path_beside(path: str) -> str:
     return join(above, new_part(name or "root"))
 
 
-def _undo(store: Store, path: str, part: str, above: Collection[str], note: Note) -> None:
-    """Delete what was written; where the store fails, say that it stays."""
+def _signed(note: Note) -> Note:
+    return replace(note, save=secrets.token_hex(8), host=platform.node(), process=os.getpid())
+
+
+@contextlib.contextmanager
+def _running(note: Note) -> Iterator[None]:
+    """Count a save as running; after an error, until none of its requests is under way any more."""
+    running_saves().add(note.save)
     try:
-        written = set(keys.under(store, part)) if note.part or _read(store, path) == note else set()
-        written |= keys.documents_above(store, path) - set(above)  # zarr makes the groups above on its own
-        keys.delete(store, sorted(written - {join(path, NOTE)}))
-        if _read(store, path) == note:
+        with undone_by(settle):
+            yield
+    finally:
+        running_saves().discard(note.save)
+
+
+def _undo(store: Store, path: str, above: Collection[str], note: Note) -> None:
+    """Delete what was written; where the store fails, say that it stays.
+
+    In place the note stays if a request was never answered: what it carried may still arrive.
+    """
+    try:
+        answered = settle() and not getattr(store, "unanswered", False)
+        is_ours = _read(store, path) == note
+        if is_ours or note.part:
+            _remove(store, path, note, _leftovers(store, path, note), note_it=is_ours)
+        # zarr makes the groups above on its own
+        keys.delete(store, sorted(keys.documents_above(store, path) - set(above)))
+        if is_ours and (answered or note.part):  # what arrives in a part disturbs nobody
             keys.delete(store, [join(path, NOTE)])
     except Exception as error:  # noqa: BLE001 (what ended the save matters more)
         where = location_in(store, path)
@@ -114,44 +128,76 @@ def _undo(store: Store, path: str, part: str, above: Collection[str], note: Note
 def _exchange(store: Store, path: str, note: Note) -> None:
     """Put a complete hierarchy in the old one's place; an interruption leaves what is needed to finish."""
     try:
-        if not note.complete:
-            _write(store, path, replace(note, complete=True))
+        _write(store, path, replace(note, phase="copying"))
         _replace(store, path, note)
-        keys.delete(store, keys.under(store, note.part))
-    except OmeNgffError as error:
+        _write(store, path, replace(note, phase="removing"))
+    except Exception as error:
         raise StorageError(
             "The new image is complete, but could not be put in its place yet.",
             where=location_in(store, path),
-            found=error.summary,
-            hint="Save to this place again when the server answers: what was saved now is put there first.",
+            found=first_line(error),
+            hint="Save to this place again (overwrite=True) when the store answers: what was saved now is put"
+            " there first.",
         ) from error
 
 
-def _replace(store: Store, path: str, note: Note) -> None:
-    """Put the finished hierarchy in the old one's place, unless somebody else has done so already.
+def _clean(store: Store, path: str, note: Note) -> None:
+    """Delete the part and the note of a save that is complete; if that fails, the next save does it."""
+    try:
+        keys.delete(store, keys.under(store, note.part) if note.part else [])
+        keys.delete(store, [join(path, NOTE)])
+    except Exception as error:  # noqa: BLE001 (the image is in its place)
+        where = location_in(store, path)
+        _log.warning("Saved, but %s cannot be cleaned up yet: %s", where, first_line(error))
 
-    The old root's metadata go first and the new ones come last: in between there is no image rather than
-    half of one. The finished hierarchy stays where it is, so that this can be done again after an
-    interruption.
+
+def _replace(store: Store, path: str, note: Note) -> None:
+    """Put the finished hierarchy in the old one's place; it stays, so that this can be done again.
+
+    The documents of the images that are replaced go first, the root's before all others, and the new ones
+    come last: in between there is no image rather than half of one. Groups that are no images, such as that
+    of the label images, are changed with one write, which lists what is added when all of it is there.
     """
-    part = note.part
-    new = {key.removeprefix(f"{part}/") for key in keys.under(store, part)}
-    # Kept in memory: whoever does the same at the same time deletes the part when it is done.
-    roots = {
-        key: content for key in sorted(DOCUMENTS & new) if (content := keys.read(store, join(part, key)))
-    }
-    if not roots:
+    new = _relative(_leftovers(store, path, note), note.part)
+    old = {key for key in _relative(keys.under(store, path), path) if PART not in key}
+    documents = {key: keys.read(store, join(note.part, key)) for key in new if is_document(key)}
+    arrays = {folder_of(key) for key, content in documents.items() if keys.is_array_document(key, content)}
+    groups = sorted((key for key in documents if folder_of(key) not in arrays), key=_outermost_first)
+    if not groups or folder_of(groups[0]):  # somebody deleted it
         return
-    old = {key.removeprefix(f"{path}/") if path else key for key in keys.under(store, path)}
-    old = {key for key in old if PART not in key}
-    arrays = {folder_of(key) for key in new if keys.is_array_key(store, join(part, key))}
+    if None in documents.values():
+        raise TargetError("Another save took this place over.", where=location_in(store, path))
+    images = {folder_of(key) for key in groups if _is_image(key, documents[key])}
+    to_hide = sorted(filter(is_document, old), key=_outermost_first)
+    to_hide = [key for key in to_hide if folder_of(key) in images]
     to_keep = keys_to_keep(old, new, arrays, note.obsolete)
-    keys.delete(store, [join(path, key) for key in old if key in DOCUMENTS])
-    keys.delete(store, [join(path, key) for key in old - new - to_keep])
-    moved = [(join(part, key), join(path, key)) for key in sorted(new - set(roots))]
+    for some in ([key for key in to_hide if "/" not in key], [key for key in to_hide if "/" in key]):
+        keys.delete(store, [join(path, key) for key in some])
+    keys.delete(store, [join(path, key) for key in old - new - to_keep - set(to_hide)])
+    moved = [(join(note.part, key), join(path, key)) for key in sorted(new - set(groups))]
     copy_objects(store, store, moved, at_once=_REQUESTS)
-    for key, content in roots.items():
-        keys.put(store, join(path, key), content)
+    replaced = {folder_of(key) for key in to_hide}
+    groups.reverse()
+    for key in sorted(groups, key=lambda key: folder_of(key) in replaced):
+        keys.put(store, join(path, key), documents[key] or b"")
+
+
+def _relative(full: Collection[str], path: str) -> set[str]:
+    return {key.removeprefix(f"{path}/") if path else key for key in full}
+
+
+def _outermost_first(key: str) -> tuple[int, str, bool]:
+    """Order of documents to delete: those of a group before those inside, attributes before the rest."""
+    return key.count("/"), folder_of(key), not key.endswith(".zattrs")
+
+
+def _is_image(key: str, content: bytes | None) -> bool:
+    """Whether a document is what makes a group an image."""
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        document = json.loads(content or b"")
+        attributes = document.get("attributes", {}) if key.endswith("zarr.json") else document
+        return kind_of(attributes) == "image"
+    return False
 
 
 def keys_to_keep(
@@ -178,43 +224,100 @@ def is_document(key: str) -> bool:
     return key.rpartition("/")[2] in DOCUMENTS
 
 
-def recover(store: Store, path: str, *, overwrite: bool) -> None:
-    """Clean up where a save was interrupted: finish an exchange, or delete what was left.
+def occupied(store: Store, path: str, *, overwrite: bool) -> tuple[bool, set[str]]:
+    """Whether a save would find a hierarchy at a place, and which keys of an interrupted one it would delete.
 
     Refused if a save is running. Whether one runs on another computer is not known: `overwrite` says to go
-    on.
+    on. Nothing is changed.
     """
     note = _read(store, path)
     if note is None:
-        return
+        return keys.exists(store, path), set()
     running = _is_running(note)
     if running:
         raise another_save(location_in(store, path))
-    if note.complete:
-        _exchange(store, path, note)
-    elif running is None and not overwrite:
+    if note.phase == "copying":
+        if not overwrite and (error := unfinished(store, path)):
+            raise TargetError(error.summary, where=error.where, found=error.found, hint=error.hint)
+        return True, set()
+    if running is None and not overwrite:
         raise TargetError(
             "A save to this place was interrupted, or is running on another computer.",
             where=location_in(store, path),
             found=f"{NOTE}, written on {note.host or 'an unknown computer'}",
             hint="If none is running, overwrite it (overwrite=True): what is left of it is deleted.",
         )
-    else:
-        keys.delete(store, _leftovers(store, path, note))
-        _log.info("Removed what an interrupted save left at %s.", location_in(store, path))
-    keys.delete(store, [join(path, NOTE)])
+    if note.part or _is_complete(store, path):
+        return keys.exists(store, path), {join(path, NOTE)}
+    return False, {*_leftovers(store, path, note), join(path, NOTE)}
+
+
+def documents_after_recovery(store: Store, path: str) -> Store:
+    """The store; where saves were interrupted, the documents that there will be when the next one begins."""
+    notes = [(place, note) for place in _with_labels(path) if (note := _read(store, place))]
+    if not (notes and can_replace(store)):
+        return store
+    sources = {key: key for key in keys.under(store, path) if PART not in key}
+    for place, note in notes:
+        if note.phase == "copying":
+            new = _relative(keys.under(store, note.part), note.part)
+            arrays = {folder_of(key) for key in new if keys.is_array_key(store, join(note.part, key))}
+            old = {key for key in sources if not place or key.startswith(f"{place}/")}
+            to_keep = keys_to_keep(_relative(old, place), new, arrays, note.obsolete)
+            for key in old - {join(place, key) for key in to_keep}:
+                del sources[key]
+            sources |= {join(place, key): join(note.part, key) for key in new}
+        elif not note.part and not _is_complete(store, place):
+            for key in _leftovers(store, place, note):
+                sources.pop(key, None)
+    contents = {key: keys.read(store, source) or b"" for key, source in sources.items() if is_document(key)}
+    return keys.documents_only(store_location(store), contents)
+
+
+def recover(store: Store, path: str) -> None:
+    """Bring to its end what an interrupted save left: finish the exchange, or delete; refused if it runs."""
+    note = _read(store, path)
+    if note is None:
+        return
+    if _is_running(note):
+        raise another_save(location_in(store, path))
+    note = _signed(note)
+    with _running(note):
+        if note.phase == "copying":
+            _exchange(store, path, note)
+            note = replace(note, phase="removing")
+        if note.part or not _is_complete(store, path):
+            _remove(store, path, note, _leftovers(store, path, note), note_it=True)
+        keys.delete(store, [join(path, NOTE)])
+    _log.info("Removed what an interrupted save left at %s.", location_in(store, path))
+
+
+def _remove(store: Store, path: str, note: Note, left: Collection[str], *, note_it: bool) -> None:
+    """Delete what a save left, the documents of its root first."""
+    if left and note_it:
+        arrays = {folder_of(key) for key in left if not note.part and keys.is_array_key(store, key)}
+        _write(store, path, replace(note, phase="removing", arrays=tuple(sorted({*arrays, *note.arrays}))))
+    roots = {join(path, key) for key in DOCUMENTS} & set(left)
+    keys.delete(store, sorted(roots))  # ".zattrs" before ".zgroup"
+    keys.delete(store, sorted(set(left) - roots))
 
 
 def _leftovers(store: Store, path: str, note: Note) -> list[str]:
     """Keys that an interrupted save left: its part; or in place, arrays and metadata, but nothing else."""
     if note.part:
-        return keys.under(store, note.part) if note.part.endswith(PART) else []
-    if keys.has_attributes(store, path):  # it was complete, but for the deletion of its note
-        return []
+        above, _, name = path.rpartition("/")
+        is_part = is_leftover_of(name or "root", note.part.removeprefix(f"{above}/" if above else ""))
+        return keys.under(store, note.part) if is_part else []
     present = keys.under(store, path)
     documents = {key for key in present if is_document(key)}
-    arrays = tuple(f"{folder_of(key)}/" for key in documents if keys.is_array_key(store, key))
-    return [key for key in present if key in documents or key.startswith(arrays)]
+    arrays = {folder_of(key) for key in documents if keys.is_array_key(store, key)} | set(note.arrays)
+    inside = tuple(f"{array}/" for array in arrays)
+    return [key for key in present if key in documents or key.startswith(inside)]
+
+
+def _is_complete(store: Store, path: str) -> bool:
+    """Whether a hierarchy that is written in place has its last document; what is removed loses it first."""
+    return keys.exists(store, path) and keys.has_attributes(store, path)
 
 
 def _is_running(note: Note) -> bool | None:
@@ -235,24 +338,8 @@ def _is_running(note: Note) -> bool | None:
 
 
 def _write(store: Store, path: str, note: Note, *, only_new: bool = False) -> None:
-    content = json.dumps({**asdict(note), "made by": "napari-ome-ngff"}).encode()
-    keys.put(store, join(path, NOTE), content, only_new=only_new)
+    keys.put(store, join(path, NOTE), note.encode(), only_new=only_new)
 
 
 def _read(store: Store, path: str) -> Note | None:
-    """Return the note at a place; of a damaged one nothing is known, so it is of nobody here."""
-    content = keys.read(store, join(path, NOTE))
-    if content is None:
-        return None
-    try:
-        entries: dict[str, Any] = json.loads(content)
-        return Note(
-            save=str(entries["save"]),
-            host=str(entries["host"]),
-            process=int(entries["process"]),
-            part=str(entries["part"]),
-            complete=entries["complete"] is True,
-            obsolete=tuple(map(str, entries["obsolete"])),
-        )
-    except (ValueError, TypeError, KeyError):
-        return Note(save="", host="", process=0)
+    return decode_note(keys.read(store, join(path, NOTE)))

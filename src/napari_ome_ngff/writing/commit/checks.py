@@ -25,7 +25,7 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
     """Refuse to write where something could be lost; `overwrite` allows to replace a Zarr hierarchy.
 
     Refused is whatever is no Zarr hierarchy, a place inside another one, a home folder or one above it, and
-    where nothing can be written. What an interrupted save left there is cleaned up.
+    where nothing can be written.
     """
     root = local_root(store)
     if root is None:
@@ -115,13 +115,13 @@ def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
         raise TargetError("The place lies inside a Zarr array.", where=where, found=above)
     if (outer := _hierarchy_above(store)) is not None:
         raise inside_hierarchy(where, f"{store_location(outer)} is a Zarr group or array")
-    bucket_commit.recover(store, path, overwrite=overwrite)
-    if keys.exists(store, path):
+    exists, left = bucket_commit.occupied(store, path, overwrite=overwrite)
+    if exists:
         if not overwrite:
             raise target_exists(where)
-        if not (store.supports_deletes and store.supports_listing):
+        if not bucket_commit.can_replace(store):
             raise TargetError("This kind of store cannot replace what it holds.", where=where)
-    elif keys.under(store, path, limit=1):
+    elif set(keys.under(store, path, limit=len(left) + 1)) - left:
         raise TargetError("There is something that is not a Zarr hierarchy.", where=where)
 
 

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING
 
 from napari_ome_ngff.errors import OmeNgffWarning, TargetError
 from napari_ome_ngff.storage.places.folders import node_kind, remove
+from napari_ome_ngff.storage.places.keys import documents_only
 from napari_ome_ngff.storage.places.location import folder_of
 from napari_ome_ngff.writing.commit.bucket_commit import is_document, keys_to_keep
 from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
@@ -70,22 +71,12 @@ def documents_in(target: Path) -> Store | None:
 
     None if there is no such file.
     """
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.storage import MemoryStore
-
-    class Documents(MemoryStore):
-        def __str__(self) -> str:
-            return str(target)
-
     if not any(map(is_document, _names(target))):
         return None
-    make = default_buffer_prototype().buffer.from_bytes
     with zipfile.ZipFile(target) as archive:
         members, _ = _members(archive)
-        return Documents(
-            {name: make(archive.read(info)) for name, info in members.items() if is_document(name)},
-            read_only=True,
-        )
+        contents = {name: archive.read(info) for name, info in members.items() if is_document(name)}
+        return documents_only(str(target), contents)
 
 
 def pack(

@@ -218,7 +218,7 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
     place: Store
     if root is None:
         place, inner = as_store(store), path.strip("/")
-        bucket_commit.recover(place, inner, overwrite=True)
+        place = bucket_commit.documents_after_recovery(place, inner)
     else:
         target = target_folder(root, path)
         restore_old(target)

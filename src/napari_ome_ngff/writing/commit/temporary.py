@@ -7,7 +7,9 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 
-PART, OLD, LOCK = ".ngff-part", ".ngff-old", ".ngff-lock"
+from napari_ome_ngff.storage.places.save_note import NOTE
+
+PART, OLD, LOCK = NOTE, ".ngff-old", ".ngff-lock"
 """Ends of names: of what is in the making, of what was moved aside for it, and of the lock file."""
 
 
