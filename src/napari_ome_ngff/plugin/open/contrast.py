@@ -173,8 +173,7 @@ def read_as_one(data: Any) -> tuple[int, ...]:
     source = source_of(data)
     if source is None:
         return (1,) * int(data.ndim)
-    kept = [size for size, axis in zip(source.unit, source.axes, strict=True) if not isinstance(axis, int)]
-    return tuple(max(1, min(size, n)) for size, n in zip(kept, data.shape, strict=True))
+    return tuple(max(1, min(size, n)) for size, n in zip(source.units, data.shape, strict=True))
 
 
 def _read(samples: Sequence[_Sample]) -> list[Limits | None]:

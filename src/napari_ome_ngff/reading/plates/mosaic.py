@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError
-from napari_ome_ngff.storage.pixels.indexing import Pick, Source, as_slice, outer, whole
+from napari_ome_ngff.storage.pixels.indexing import Pick, Source, as_slice, outer
 from napari_ome_ngff.storage.pixels.process_state import shared_failures
 from napari_ome_ngff.storage.places.location import is_url
 
@@ -172,7 +172,7 @@ class MosaicSource(Source):
         self._board = Board(hierarchy, tuple(patches), ndim=len(shape), plane=plane, make=make)
         self._dtype = np.dtype(dtype)
         self._unit = tuple(max(1, n) for n in unit)
-        self._view = whole(shape)
+        self._cover(shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -195,7 +195,7 @@ class MosaicSource(Source):
         return f"<MosaicSource of {count} arrays in {self._board.hierarchy.location} shape={self.shape}>"
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return (self._board.identity, str(self._view))
+        return (self._board.identity, str(self.part))
 
     def _read(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
         """Read what is asked for of each array that it cuts into its place, at once."""

@@ -227,7 +227,7 @@ def _normalize(chunks: Chunks, source: Source) -> Blocks:
         return cast(
             "Blocks",
             normalize_chunks(  # type: ignore[no-untyped-call]
-                chunks, shape=source.shape, dtype=source.dtype, previous_chunks=_units(source)
+                chunks, shape=source.shape, dtype=source.dtype, previous_chunks=source.units
             ),
         )
     except (ValueError, TypeError, NotImplementedError) as error:
@@ -236,10 +236,6 @@ def _normalize(chunks: Chunks, source: Source) -> Blocks:
             where=min(source.locations, default=""),
             found=f"chunks={chunks!r} for shape {source.shape}: {error}",
         ) from error
-
-
-def _units(source: Source) -> tuple[int, ...]:
-    return tuple(n for axis, n in zip(source.axes, source.unit, strict=True) if isinstance(axis, range))
 
 
 def _name_by_url(source: ChunkedSource) -> str:

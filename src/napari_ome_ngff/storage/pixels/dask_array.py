@@ -10,12 +10,12 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from napari_ome_ngff.storage.pixels.indexing import Axis, Source, is_basic, pieces
+from napari_ome_ngff.storage.pixels.indexing import Source, compose, is_basic, pieces
 
 if TYPE_CHECKING:
     import dask.array
@@ -43,8 +43,8 @@ _MAX_BLOCKS = 4096  # along an axis; above it blocks grow, since dask lists thei
 
 
 def plan_blocks(
-    axes: Sequence[Axis],
-    unit: Sequence[int],
+    dims: Sequence[range],
+    units: Sequence[int],
     itemsize: int,
     *,
     limit: int = BLOCK_BYTES,
@@ -52,41 +52,40 @@ def plan_blocks(
 ) -> Blocks:
     """Blocks for a part of an array: large, but of limited length, and cut only where chunks end.
 
-    `unit` is the shape of the chunks or shards, by axis of the array; a block exceeds `limit` bytes only if
-    one unit does; `edge` is the length along each axis, the last axis first, until `limit` is reached.
+    `units` is the shape of the chunks or shards, by dim; a block exceeds `limit` bytes only if one unit does;
+    `edge` is the length along each dim, the last one first, until `limit` is reached.
 
     >>> plan_blocks((range(300), range(2048), range(600)), (1, 256, 256), 2)
     ((128, 128, 44), (512, 512, 512, 512), (512, 88))
     """
-    lengths = [1 if isinstance(axis, int) else len(axis) for axis in axes]
-    steps = [1 if isinstance(axis, int) else abs(axis.step) for axis in axes]
+    steps = [abs(dim.step) for dim in dims]
     # How much of what is taken lies in one unit.
-    held = [min(n, max(1, u // s)) for n, u, s in zip(lengths, unit, steps, strict=True)]
+    held = [min(len(dim), max(1, u // s)) for dim, u, s in zip(dims, units, steps, strict=True)]
     blocks: list[tuple[int, ...]] = []
-    for i in reversed(range(len(axes))):
-        axis = axes[i]
-        if isinstance(axis, int):
-            continue
+    for i in reversed(range(len(dims))):
         fits = limit // max(1, math.prod(held) * itemsize)
         wanted = -(-edge // max(1, held[i]))
-        needed = -(-len(axis) // (_MAX_BLOCKS * max(1, held[i])))
+        needed = -(-len(dims[i]) // (_MAX_BLOCKS * max(1, held[i])))
         room = max(1, min(fits, wanted), needed)
-        blocks.append(pieces(axis, max(unit[i], steps[i]) * room))
-        held[i] = min(len(axis), held[i] * room)
+        blocks.append(pieces(dims[i], max(units[i], steps[i]) * room))
+        held[i] = min(len(dims[i]), held[i] * room)
     return tuple(reversed(blocks))
 
 
-def cut_blocks(blocks: Blocks, whole: Sequence[Axis], part: Sequence[Axis]) -> Blocks:
-    """Blocks of a part of an array, cut where the blocks of the whole are; empty ones are left out.
+def cut_blocks(blocks: Blocks, dims: Sequence[range], index: object) -> Blocks:
+    """Blocks of what an index takes of an array, cut where its blocks are; empty ones are left out.
 
-    >>> cut_blocks(((3, 3, 3), (9,)), (range(9), range(9)), (range(8, 0, -2), 4))
-    ((2, 1, 1),)
+    >>> cut_blocks(((3, 3, 3), (9,)), (range(9), range(9)), (slice(8, 0, -2), 4, None))
+    ((2, 1, 1), (1,))
     """
-    lengths = iter(blocks)
-    result = []
-    for before, after in zip(whole, part, strict=True):
-        sizes = () if isinstance(before, int) else next(lengths)
-        if isinstance(before, int) or isinstance(after, int):
+    following = iter(zip(blocks, dims, strict=True))
+    result: list[tuple[int, ...]] = []
+    for after in compose(dims, index):
+        if after is None:
+            result.append((1,))
+            continue
+        sizes, before = next(following)
+        if not isinstance(after, range):
             continue
         step = after.step // before.step
         first = before.index(after[0]) if len(after) else 0
@@ -104,22 +103,17 @@ def cut_blocks(blocks: Blocks, whole: Sequence[Axis], part: Sequence[Axis]) -> B
 
 @dataclass(frozen=True, kw_only=True)
 class _Origin:
-    """How one of our dask arrays was made, and what it is called as long as it is nothing else."""
+    """How one of our dask arrays was made, and what it is called as long as it is nothing else.
+
+    `whole` is the array that it is a part of, by its name, and the part that this is of its source.
+    """
 
     name: str
+    whole: tuple[str, object]
     source: Source
     planned: bool
     inline_array: bool
     meta: Any
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Transposed:
-    """What one of our dask arrays is transposed from: transposed back, it is that again."""
-
-    name: str
-    straight: Any
-    order: tuple[int, ...]
 
 
 def lazy_array(
@@ -127,9 +121,10 @@ def lazy_array(
 ) -> dask.array.Array:
     """A dask array that reads from a source; nothing is read until it is computed.
 
-    Slicing it with integers and slices takes a part of the source and makes a dask array of that, so that
-    only what a request needs is read however often the array was sliced before. (dask itself pushes one slice
-    down to the source, not a slice of a slice: a plane of a channel would read the channel.)
+    Slicing it with integers, slices and new axes, and transposing it, takes a part of the source and makes a
+    dask array of that, so that only what a request needs is read whatever was done before. (dask itself
+    pushes one slice down to the source, not a slice of a slice or of a transpose: a plane of a channel would
+    read the channel, a plane across the order of storage all blocks that it cuts.)
 
     `name` must stand for this content alone. Without `blocks` they are planned, anew for every part that is
     taken; `inline_array` and `meta` are those of ``dask.array.from_array``.
@@ -138,7 +133,7 @@ def lazy_array(
 
     planned = blocks is None
     if blocks is None:
-        blocks = plan_blocks(source.axes, source.unit, source.dtype.itemsize)
+        blocks = plan_blocks(source.dims, source.units, source.dtype.itemsize)
     plain = dask.array.from_array(  # type: ignore[no-untyped-call]
         source,
         chunks=blocks,
@@ -150,7 +145,12 @@ def lazy_array(
     )
     array = _copy(plain)
     array.made = _Origin(
-        name=array.name, source=source, planned=planned, inline_array=inline_array, meta=meta
+        name=array.name,
+        whole=(array.name, source.part),
+        source=source,
+        planned=planned,
+        inline_array=inline_array,
+        meta=meta,
     )
     return cast("dask.array.Array", array)
 
@@ -158,31 +158,32 @@ def lazy_array(
 def source_of(data: object) -> Source | None:
     """The source that a dask array of ours is; None for all else, such as what was computed from one."""
     made = _made(data)
-    return made.source if isinstance(made, _Origin) else None
+    return None if made is None else made.source
 
 
-def transposed_from(data: object) -> tuple[dask.array.Array, tuple[int, ...]] | None:
-    """The dask array that one of ours is the transpose of, and the order of its axes; None for all else."""
-    made = _made(data)
-    return (made.straight, made.order) if isinstance(made, _Transposed) else None
-
-
-def _made(data: object) -> _Origin | _Transposed | None:
+def _made(data: object) -> _Origin | None:
     """How a dask array of ours was made; None for all else, and for one that was assigned to since."""
-    made: _Origin | _Transposed | None = data.made if isinstance(data, _source_array()) else None
+    made: _Origin | None = data.made if isinstance(data, _source_array()) else None
     return made if made is not None and made.name == data.name else None  # type: ignore[attr-defined]
+
+
+def _part(made: _Origin, source: Source, blocks: Blocks) -> Any:
+    """Another part of what one of our arrays reads; the same part has the same name, whatever the way."""
+    name, whole = made.whole
+    part = lazy_array(
+        source,
+        name=name if source.part == whole else f"{name}-{token(source.part)}",
+        blocks=None if made.planned else blocks,
+        inline_array=made.inline_array,
+        meta=made.meta,  # dask gives it the number of axes that it needs
+    )
+    part.made = replace(part.made, whole=made.whole)  # type: ignore[attr-defined]
+    return part
 
 
 def _copy(array: Any) -> Any:
     """A dask array as one of ours."""
     return _source_array()(array.dask, array.name, array.chunks, dtype=array.dtype, meta=array._meta)
-
-
-def _straight(array: Any) -> Any:
-    """A copy that stays what it is when the array is assigned to."""
-    copy = _copy(array)
-    copy.made = array.made
-    return copy
 
 
 def token(thing: object) -> str:
@@ -196,49 +197,34 @@ def _source_array() -> Any:
     import dask.array
 
     class SourceArray(dask.array.Array):
-        """A dask array that is nothing but a source: slicing it takes a part of the source."""
+        """A dask array that is nothing but a source: slicing or transposing it takes a part of that."""
 
         # Copies, unpickled and computed arrays are ordinary dask arrays.
-        made: _Origin | _Transposed | None = None
+        made: _Origin | None = None
 
         def transpose(self, *axes: Any) -> Any:
             given = axes[0] if len(axes) == 1 and isinstance(axes[0], Iterable) else axes
             order = tuple(range(self.ndim))[::-1] if not given else tuple(int(i) % self.ndim for i in given)
             made = _made(self)
-            if made is None or len(order) != self.ndim:
+            if made is None or sorted(order) != list(range(self.ndim)):
                 return super().transpose(*axes)  # type: ignore[no-untyped-call]
-            if isinstance(made, _Transposed):
-                straight, order = made.straight, tuple(made.order[i] for i in order)
-            else:
-                straight = _straight(self)
-            if order == tuple(range(self.ndim)):
-                return _straight(straight)
-            plain = dask.array.transpose(straight, order)
-            result = _copy(plain)
-            result.made = _Transposed(name=result.name, straight=straight, order=order)
-            return result
+            return _part(made, made.source.transpose(order), tuple(self.chunks[i] for i in order))
 
         def __getitem__(self, index: Any) -> Any:
             made = _made(self)
-            if not isinstance(made, _Origin) or not is_basic(index):
+            if made is None or not is_basic(index):
                 return super().__getitem__(index)  # type: ignore[no-untyped-call]
-            axes, part = made.source.axes, made.source.view(index)
-            if part.axes == axes:
+            part = made.source.view(index)
+            if part.part == made.source.part:
                 return self
-            return lazy_array(
-                part,
-                name=f"{self.name}-{token(part.axes)}",
-                blocks=None if made.planned else cut_blocks(self.chunks, axes, part.axes),
-                inline_array=made.inline_array,
-                meta=made.meta,  # dask gives it the number of axes that it needs
-            )
+            return _part(made, part, cut_blocks(self.chunks, made.source.dims, index))
 
         def __array__(  # type: ignore[override]  # dask takes further options and warns of them
             self, dtype: Any = None, copy: bool | None = None
         ) -> np.ndarray[Any, Any]:
             # One request is one read, with all its chunks under way at once, however many blocks it cuts.
             made = _made(self)
-            if not isinstance(made, _Origin) or made.meta is not None or self.nbytes > BLOCK_BYTES:
+            if made is None or made.meta is not None or self.nbytes > BLOCK_BYTES:
                 return np.asarray(self.compute(), dtype=dtype)  # type: ignore[no-untyped-call]
             return made.source.__array__(dtype)
 

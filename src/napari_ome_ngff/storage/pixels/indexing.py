@@ -24,32 +24,31 @@ def whole(shape: Sequence[int]) -> tuple[range, ...]:
 
 
 def is_basic(index: object) -> bool:
-    """Whether an index is made of integers, slices and an ellipsis alone: no new axes, masks or lists."""
+    """Whether an index is made of integers, slices, new axes and an ellipsis alone: no masks or lists."""
     items = index if isinstance(index, tuple) else (index,)
-    return all(_is_int(item) or isinstance(item, slice | EllipsisType) for item in items)
+    return all(item is None or _is_int(item) or isinstance(item, slice | EllipsisType) for item in items)
 
 
-def compose(view: Sequence[Axis], index: object) -> tuple[int | range | np.ndarray[Any, Any], ...]:
-    """What an index of a view takes along each axis of the array; IndexError for what is not supported.
+def compose(dims: Sequence[range], index: object) -> tuple[int | range | np.ndarray[Any, Any] | None, ...]:
+    """What an index takes along each dim, None for a new axis; IndexError for what is not supported.
 
-    Supported are integers, slices (also with steps and backwards), an ellipsis, lists or masks of one axis.
-    Several lists select the product of their positions (as ``numpy.ix_``), not pairs.
+    Supported are integers, slices (also with steps and backwards), an ellipsis, ``np.newaxis``, lists or
+    masks of one axis. Several lists select the product of their positions (as ``numpy.ix_``), not pairs.
 
-    >>> compose((4, range(10, 20)), slice(None, None, -2))
-    (4, range(19, 9, -2))
+    >>> compose((range(10, 20), range(5)), (slice(None, None, -2), None))
+    (range(19, 9, -2), None, range(0, 5))
     """
     items = list(index) if isinstance(index, tuple) else [index]
-    ndim = sum(isinstance(axis, range) for axis in view)
     gaps = [i for i, item in enumerate(items) if isinstance(item, EllipsisType)]
     if len(gaps) > 1:
         raise IndexError("an index can have only one ellipsis")
-    missing = ndim - (len(items) - len(gaps))
-    if missing < 0:
-        raise IndexError(f"too many indices: the array has {ndim} dimensions, {len(items)} were given")
+    given = sum(item is not None for item in items) - len(gaps)
+    if given > len(dims):
+        raise IndexError(f"too many indices: the array has {len(dims)} dimensions, {given} were given")
     at = gaps[0] if gaps else len(items)
-    items[at : at + len(gaps)] = [slice(None)] * missing
-    following = iter(items)
-    return tuple(axis if isinstance(axis, int) else _take(axis, next(following)) for axis in view)
+    items[at : at + len(gaps)] = [slice(None)] * (len(dims) - given)
+    following = iter(dims)
+    return tuple(None if item is None else _take(next(following), item) for item in items)
 
 
 def cut(pick: Pick, chunk: int) -> list[tuple[int, Any, Any]]:
@@ -98,9 +97,17 @@ class Source(ABC):
     """What a lazy array reads from: an array of any kind, or a view of one, that is read by indexing.
 
     A source is never changed, may be read by several threads at once, and is pickled without what it read.
+    What is taken along each axis of the whole, and the order of axes, belong to it: so what a slice of a
+    transposed array needs is all that is read.
     """
 
-    _view: tuple[Axis, ...]
+    _rank: int
+    _view: tuple[Axis, ...]  # one more for each new axis
+    _order: tuple[int, ...]  # the place in `_view` of each dim
+
+    def _cover(self, shape: Sequence[int]) -> None:
+        """Take the whole, as it is."""
+        self._rank, self._view, self._order = len(shape), whole(shape), tuple(range(len(shape)))
 
     @property
     @abstractmethod
@@ -124,7 +131,7 @@ class Source(ABC):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the part that is taken."""
-        return tuple(len(axis) for axis in self._view if isinstance(axis, range))
+        return tuple(map(len, self.dims))
 
     @property
     def ndim(self) -> int:
@@ -132,32 +139,69 @@ class Source(ABC):
         return len(self.shape)
 
     @property
-    def axes(self) -> tuple[Axis, ...]:
-        """What is taken along each axis of the whole: a position (the axis is dropped) or a range."""
-        return self._view
+    def dims(self) -> tuple[range, ...]:
+        """The positions that are taken along each axis that is left, in the order of `shape`."""
+        return tuple(axis for i in self._order if isinstance(axis := self._view[i], range))
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """`unit` along each axis that is left, in the order of `shape`."""
+        unit = self.unit
+        return tuple(unit[i] if i < self._rank else 1 for i in self._order)
+
+    @property
+    def part(self) -> tuple[tuple[Axis, ...], tuple[int, ...]]:
+        """What is taken along each axis (a position: it is dropped), and the order of those that are left.
+
+        Axes beyond those of the whole are new ones, of length one.
+        """
+        return self._view, self._order
 
     def view(self, index: object) -> Self:
-        """Take a part with integers, slices and an ellipsis, without reading anything."""
-        axes = compose(self._view, index)
+        """Take a part with integers, slices, new axes and an ellipsis, without reading anything."""
+        axes, order = self._indexed(index)
         if any(isinstance(axis, np.ndarray) for axis in axes):
             raise IndexError("a view is taken with integers and slices only")
-        return self.taking(tuple(axis for axis in axes if not isinstance(axis, np.ndarray)))
+        return self.taking(tuple(axis for axis in axes if not isinstance(axis, np.ndarray)), order)
 
-    def taking(self, axes: tuple[Axis, ...]) -> Self:
-        """The same source, but `axes` of it."""
+    def transpose(self, order: Sequence[int]) -> Self:
+        """The same part, its axes in another order."""
+        return self.taking(self._view, [self._order[i] for i in order])
+
+    def taking(self, axes: Sequence[Axis], order: Sequence[int]) -> Self:
+        """The same source, but another `part` of it."""
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
-        part._view = axes
+        # A new axis that was taken out again leaves nothing behind.
+        kept = [i for i, axis in enumerate(axes) if i < self._rank or isinstance(axis, range)]
+        part._view, part._order = tuple(axes[i] for i in kept), tuple(kept.index(i) for i in order)
         return part
+
+    def _indexed(self, index: object) -> tuple[list[int | Pick], list[int]]:
+        """What an index takes along each axis, and the order of those that are left."""
+        axes: list[int | Pick] = list(self._view)
+        order = []
+        following = iter(self._order)
+        for taken in compose(self.dims, index):
+            at = len(axes) if taken is None else next(following)
+            axes[at : at + 1] = [range(1) if taken is None else taken]
+            if not isinstance(taken, int):
+                order.append(at)
+        return axes, order
 
     def __getitem__(self, index: object) -> Any:
         """Read a part, indexed as in `compose`, into memory of the caller's own."""
-        axes = compose(self._view, index)
-        shape = tuple(len(axis) for axis in axes if not isinstance(axis, int))
+        axes, order = self._indexed(index)
+        shape = tuple(1 if isinstance(axes[i], int) else len(axes[i]) for i in order)
         if 0 in shape:
             return np.empty(shape, self.dtype)
-        values = self._read([range(axis, axis + 1) if isinstance(axis, int) else axis for axis in axes])
-        values = values.reshape(shape)
+        picks = [range(axis, axis + 1) if isinstance(axis, int) else axis for axis in axes]
+        values = self._read(picks[: self._rank])
+        kept = [i for i in order if i < self._rank]
+        values = values.transpose(kept + [i for i in range(self._rank) if i not in kept])
+        values = values.reshape([n if i < self._rank else 1 for i, n in zip(order, shape, strict=True)])
+        if values.shape != shape:  # a list of positions along a new axis
+            values = np.broadcast_to(values, shape).copy()
         return values if shape or index == () or index is Ellipsis else values[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:

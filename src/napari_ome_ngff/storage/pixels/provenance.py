@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
-from napari_ome_ngff.storage.pixels.dask_array import lazy_array, source_of, transposed_from
+from napari_ome_ngff.storage.pixels.dask_array import lazy_array, source_of
 from napari_ome_ngff.storage.pixels.indexing import Axis, whole
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.places.location import location_in, location_of, store_location
@@ -120,7 +120,9 @@ def stored_array(data: object) -> zarr.Array[Any] | None:
     if source is None:
         source = source_of(data)
     if type(source) is ChunkedSource:
-        source = source.array if source.axes == whole(source.array.shape) else None
+        shape = source.array.shape
+        all_of_it = (whole(shape), tuple(range(len(shape))))
+        source = source.array if source.part == all_of_it else None
     return source if type(source) is zarr.Array else None
 
 
@@ -148,13 +150,11 @@ def for_a_pass(data: Any) -> Any:
     Decoded chunks are not kept for viewers, whose cache they would fill, and a chunk that cannot be read is
     an error: shown as empty it may be, saved as empty it would be lost. Other data are returned as they are.
     """
-    if (transposed := transposed_from(data)) is not None:
-        return for_a_pass(transposed[0]).transpose(transposed[1])
     source = source_of(data)
     if type(source) is not ChunkedSource:
         return data
     cache = ChunkCache(max_bytes=_PASS_CACHE)
-    once = ChunkedSource(source.array, view=source.axes, cache=cache)
+    once = ChunkedSource(source.array, cache=cache).taking(*source.part)
     name = f"ome-ngff-{uuid.uuid4().hex}"
     return lazy_array(once, name=name, blocks=data.chunks, inline_array=True, meta=None)
 
@@ -165,28 +165,19 @@ def rejoined(parts: Sequence[Any], axis: int) -> dask.array.Array | None:
     Parts are dask arrays, each at one position of an axis of the same array, one after the other. What
     ``dask.array.stack(parts, axis)`` would be, read from the array itself; None if they are no such parts.
     """
-    transposed = [transposed_from(part) for part in parts]
-    straight = [part if one is None else one[0] for part, one in zip(parts, transposed, strict=True)]
-    orders = {None if one is None else one[1] for one in transposed}
-    sources = [source for part in straight if type(source := source_of(part)) is ChunkedSource]
-    if not sources or len(sources) != len(parts) or len(orders) != 1:
+    sources = [source for part in parts if type(source := source_of(part)) is ChunkedSource]
+    if not sources or len(sources) != len(parts):
         return None
-    first = sources[0]
-    if any(source.array is not first.array for source in sources):
+    (axes, order), first = sources[0].part, sources[0]
+    if any(source.array is not first.array or source.part[1] != order for source in sources):
         return None
-    axes = _joined_axes([source.axes for source in sources])
-    if axes is None:
+    joined = _joined_axes([source.part[0] for source in sources])
+    if joined is None:
         return None
-    joined, at = axes
-    together = lazy_array(
-        first.taking(joined), name=f"ome-ngff-{uuid.uuid4().hex}", blocks=None, inline_array=True, meta=None
-    )
-    # Where the new axis is among the others, and where these are in each part.
-    position = sum(isinstance(taken, range) for taken in joined[:at])
-    order = [i + (i >= position) for i in orders.pop() or range(first.ndim)]
-    order.insert(axis, position)
-    result: dask.array.Array = together.transpose(order)  # type: ignore[no-untyped-call]
-    return result
+    axes, at = joined
+    together = first.taking(axes, (*order[:axis], at, *order[axis:]))
+    name = f"ome-ngff-{uuid.uuid4().hex}"
+    return lazy_array(together, name=name, blocks=None, inline_array=True, meta=None)
 
 
 def _joined_axes(views: Sequence[tuple[Axis, ...]]) -> tuple[tuple[Axis, ...], int] | None:

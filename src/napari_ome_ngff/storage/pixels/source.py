@@ -19,7 +19,7 @@ from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.chunk_reader import ChunkReader
 from napari_ome_ngff.storage.pixels.failed_chunks import Chunk, Failures
 from napari_ome_ngff.storage.pixels.freshness import Position
-from napari_ome_ngff.storage.pixels.indexing import Axis, Pick, Source, cut, outer, whole
+from napari_ome_ngff.storage.pixels.indexing import Pick, Source, cut, outer
 from napari_ome_ngff.storage.pixels.process_state import shared_cache, shared_failures
 from napari_ome_ngff.storage.places.location import location_of
 
@@ -49,14 +49,13 @@ class ChunkedSource(Source):
         self,
         array: zarr.Array[Any],
         *,
-        view: tuple[Axis, ...] | None = None,
         cache: ChunkCache | None = None,
         missing: Missing = "raise",
         failures: Failures | None = None,
         opening: str | None = None,
     ) -> None:
         self.array = array
-        self._view = whole(array.shape) if view is None else view
+        self._cover(array.shape)
         self._cache = shared_cache() if cache is None else cache
         self._missing: Missing = missing
         self._failures = shared_failures() if failures is None else failures
@@ -72,11 +71,8 @@ class ChunkedSource(Source):
     @property
     def chunks(self) -> tuple[int, ...]:
         """Shape of the chunks, counted in what is taken."""
-        return tuple(
-            max(1, chunk // abs(axis.step))
-            for axis, chunk in zip(self._view, self._grid, strict=True)
-            if isinstance(axis, range)
-        )
+        grid = (*self._grid, *(1 for _ in self._view[self._rank :]))
+        return tuple(max(1, grid[i] // abs(dim.step)) for i, dim in zip(self._order, self.dims, strict=True))
 
     @property
     def unit(self) -> tuple[int, ...]:
@@ -99,10 +95,10 @@ class ChunkedSource(Source):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tasks may run in other processes: there the cache is that of the process.
-        return _rebuild, (self.array, self._view, self._missing)
+        return _rebuild, (self.array, self.part, self._missing)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return (self._reader.identity, str(self._view), self._missing)
+        return (self._reader.identity, str(self.part), self._missing)
 
     def _worth_keeping(self, picks: Sequence[Pick]) -> bool:
         """Whether the decoded chunks of a request should go through the cache.
@@ -229,5 +225,5 @@ class _Result:
         return outer(outside) if self._fancy else outside
 
 
-def _rebuild(array: zarr.Array[Any], view: tuple[Axis, ...], missing: Missing) -> ChunkedSource:
-    return ChunkedSource(array, view=view, missing=missing)
+def _rebuild(array: zarr.Array[Any], part: tuple[Any, Any], missing: Missing) -> ChunkedSource:
+    return ChunkedSource(array, missing=missing).taking(*part)
