@@ -192,10 +192,10 @@ class Source(ABC):
     def __getitem__(self, index: object) -> Any:
         """Read a part, indexed as in `compose`, into memory of the caller's own."""
         axes, order = self._indexed(index)
-        shape = tuple(1 if isinstance(axes[i], int) else len(axes[i]) for i in order)
+        picks = [range(axis, axis + 1) if isinstance(axis, int) else axis for axis in axes]
+        shape = tuple(len(picks[i]) for i in order)
         if 0 in shape:
             return np.empty(shape, self.dtype)
-        picks = [range(axis, axis + 1) if isinstance(axis, int) else axis for axis in axes]
         values = self._read(picks[: self._rank])
         kept = [i for i in order if i < self._rank]
         values = values.transpose(kept + [i for i in range(self._rank) if i not in kept])
