@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ome_ngff.arguments import shown
 from napari_ome_ngff.errors import CoordinateError, MetadataError
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_transform
@@ -219,7 +220,14 @@ def _axis(arrays: Mapping[str, DataArray], dim: str) -> Axis:
     for key, array in arrays.items():
         coordinate = _coordinate(array, dim)
         attrs = {} if coordinate is None else coordinate.attrs
-        unit = canonical_unit(attrs.get("units", attrs.get("unit")))
+        given = attrs.get("units", attrs.get("unit"))
+        if not isinstance(given, str | None):
+            raise CoordinateError(
+                f"The unit of axis {dim!r} is no text.",
+                found=shown(given),
+                hint=f'Set array.coords["{dim}"].attrs["units"] to str(unit), for example "micrometer".',
+            )
+        unit = canonical_unit(given)
         if unit is None and coordinate is not None and coordinate.dtype.kind == "m":
             unit = "second"
         if unit is not None:

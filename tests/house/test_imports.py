@@ -30,6 +30,7 @@ ORDER = modules_in_the_picture()
 
 ROOMS = (
     "errors",
+    "arguments",
     "metadata",
     "storage",
     "coordinates",

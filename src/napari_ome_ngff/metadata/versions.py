@@ -178,7 +178,8 @@ def _warn(summary: str, where: str) -> None:
 def check_version(version: str) -> Version:
     """Return what a version that is to be written needs; an unknown one is refused."""
     # Not by the table alone: what is no text may not be hashable.
-    row = next((row for row in VERSIONS.values() if row.name == version), None)
+    is_text = isinstance(version, str)
+    row = next((row for row in VERSIONS.values() if is_text and row.name == version), None)
     if row is None:
         raise OptionError(
             "There is no such OME-NGFF version to write.",

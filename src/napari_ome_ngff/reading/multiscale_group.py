@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zarr
 from xarray import DataArray, Variable
 
+from napari_ome_ngff.arguments import shown
 from napari_ome_ngff.coordinates import check_lengths, longest_ordinary, to_coordinates
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.image.datasets import listed_paths, placed_by_shapes
@@ -114,10 +115,14 @@ def select_image(multiscales: tuple[Multiscale, ...], which: int | str, where: s
     names = [multiscale.name for multiscale in multiscales]
     if isinstance(which, str) and which in names:
         return multiscales[names.index(which)]
-    if isinstance(which, int) and -len(multiscales) <= which < len(multiscales):
+    if (
+        isinstance(which, int)
+        and not isinstance(which, bool)
+        and -len(multiscales) <= which < len(multiscales)
+    ):
         return multiscales[which]
     raise OptionError(
-        f"There is no multiscale {which!r}.",
+        f"There is no multiscale {shown(which)}.",
         where=where,
         found=", ".join(f"{i}: {describe(name)}" for i, name in enumerate(names[:_MAX_NAMED])),
         hint="Choose one by its index or its name.",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from os import PathLike
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import zarr
 from xarray import DataArray
 
+from napari_ome_ngff.arguments import check_store, check_type
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, image_count, kind_of
 from napari_ome_ngff.metadata.image.label_images import decode_labels
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 _AHEAD = ("labels", "OME")
 """What most groups have, asked for along with the group itself."""
 
+
+_OPENS_PATHS = "open_ome_ngff opens paths, addresses and stores."
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +95,7 @@ def read_multiscale_group(
     [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     """
     wrapper = resolve_wrapper(array_wrapper)
+    check_type(group, (zarr.Group, MultiscaleGroup), "The group", "a zarr.Group", _OPENS_PATHS)
     if not isinstance(group, MultiscaleGroup):
         group, _ = open_multiscale_group(open_hierarchy(group), multiscale=multiscale)
     return read_levels(group, wrapper)
@@ -129,6 +134,7 @@ def read_multiscale_array(
     ('y', 'x')
     """
     wrapper = resolve_wrapper(array_wrapper)
+    check_type(array, zarr.Array, "The array", "a zarr.Array", _OPENS_PATHS)
     hierarchy, index, path = _image_above(array)
     group, _ = open_multiscale_group(hierarchy, multiscale=index, only=path)
     (level,) = read_levels(group, wrapper).values()
@@ -207,6 +213,10 @@ def open_ome_ngff(
     ('y', 'x')
     """
     wrapper = resolve_wrapper(array_wrapper)
+    if not isinstance(location, zarr.Group):
+        check_store(location)
+    check_type(multiscale, (int, str, NoneType), "The multiscale", "its index, its name, or None")
+    check_type(coordinate_system, (str, NoneType), "The coordinate system", "the name of one, or None")
     opened = open_metadata(location, multiscale=multiscale, coordinate_system=coordinate_system)
     return with_levels(opened, lambda group: read_levels(group, wrapper))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from napari_ome_ngff.arguments import check_store, check_type
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.location import is_within, location_of
@@ -180,7 +181,11 @@ def create_multiscale_group(
     >>> group["s0"][:] = image.values
     """
     import zarr
+    from pydantic_zarr.v2 import GroupSpec as GroupSpecV2
+    from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
 
+    check_store(store, path)
+    check_type(overwrite, bool, "overwrite", "True or False")
     given = StorageOptions(
         version=ngff_version,
         chunks=chunks,
@@ -192,8 +197,10 @@ def create_multiscale_group(
     chosen = chosen_options(options, given, version="0.4")
     if model is None:
         model = _model(arrays, None, chosen)
-    elif arrays is not None or chosen != StorageOptions(version="0.4"):
-        raise OptionError("A model already says what the arrays are, and how they are stored.")
+    else:
+        check_type(model, (GroupSpecV2, GroupSpecV3), "The model", "what model_multiscale_group returns")
+        if arrays is not None or chosen != StorageOptions(version="0.4"):
+            raise OptionError("A model already says what the arrays are, and how they are stored.")
     if is_archive(store):
         raise TargetError(
             "An .ozx file cannot be filled afterwards.",

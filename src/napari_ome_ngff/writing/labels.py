@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from napari_ome_ngff.arguments import check_mapping, check_store, check_type
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.metadata.nouns import LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS, decode
@@ -106,6 +107,9 @@ def write_labels(
             memory_limit=memory_limit,
         ),
     )
+    check_store(store, path)
+    for value, what in ((overwrite, "overwrite"), (verify, "verify")):
+        check_type(value, bool, what, "True or False")
     image = _image_at(store, path)
     setup, plan, prepared = _plan(image, labels, chosen, executor)
     inside = join_paths(image.path, "labels")
@@ -200,6 +204,9 @@ def _plan(
     image: _Target, labels: Mapping[str, MultiscaleSource], chosen: StorageOptions, executor: Executor | None
 ) -> tuple[SaveOptions, WritePlan, tuple[Prepared, ...]]:
     """Plan label images in the image's version, with paths relative to its group ``labels``."""
+    check_mapping(labels, "The label images", 'label images by their names: {"cells": ...}')
+    for source in labels.values():
+        check_type(source, MultiscaleSource, "A label image", "MultiscaleSource(image=...)")
     if not labels:
         raise OptionError("There is no label image to write.", hint="Give at least one.")
     options = save_options(replace(chosen, version=image.multiscale.version), image.store, executor)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from napari_ome_ngff.arguments import check_mapping, check_store, check_type, check_whole
 from napari_ome_ngff.metadata.nouns import Channel, LabelImage
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing
@@ -151,6 +152,7 @@ def write_multiscale_group(
         channels=channels,
         label_image=label_image,
     )
+    check_mapping({} if labels is None else labels, "The label images", "label images by their names")
     named = {f"labels/{key}": source for key, source in (labels or {}).items()}
     return write_hierarchy(
         store=store,
@@ -226,6 +228,8 @@ def plan_hierarchy(
             memory_limit=memory_limit,
         ),
     )
+    if workers is not None:
+        check_whole(workers, 1, 4096, "The number of workers")
     setup = save_options(chosen, store, None)
     setup = replace(setup, workers=workers or setup.workers)
     return plan_save(sources, setup)[0]
@@ -293,6 +297,9 @@ def write_hierarchy(
             memory_limit=memory_limit,
         ),
     )
+    check_store(store, path)
+    for value, what in ((overwrite, "overwrite"), (verify, "verify")):
+        check_type(value, bool, what, "True or False")
     setup = save_options(chosen, store, executor)
     plan, prepared = plan_save(sources, setup)
     check_target(store, path, overwrite=overwrite)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
+from napari_ome_ngff.arguments import check_type, shown
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.storage.pixels.dask_array import Blocks, lazy_array, token
 from napari_ome_ngff.storage.pixels.freshness import fingerprint, state
@@ -147,9 +148,13 @@ class DaskArrayWrapper(BaseArrayWrapper):
             ("way to treat missing chunks", self.missing, ("raise", "fill")),
             ("naming of dask arrays", self.naming, ("auto", "array_url")),
         ):
-            if value not in allowed:
+            if shown(value) not in map(repr, allowed):
                 expected = " or ".join(f'"{name}"' for name in allowed)
-                raise OptionError(f"This {what} does not exist.", found=repr(value), expected=expected)
+                raise OptionError(f"This {what} does not exist.", found=shown(value), expected=expected)
+        check_type(self.chunks, (str, int, list, tuple), "Chunks", '"auto", a size, or sizes for each axis')
+        check_type(self.inline_array, bool, "inline_array", "True or False")
+        if self.meta is not None and not hasattr(type(self.meta), "__array_function__"):
+            raise OptionError("The meta cannot be that.", found=shown(self.meta), expected="an empty array")
 
     def wrap(self, data: zarr.Array[Any]) -> dask.array.Array:
         """Wrap an array, without reading its values.
@@ -211,7 +216,7 @@ def resolve_wrapper(wrapper: BaseArrayWrapper | ArrayWrapperSpec) -> BaseArrayWr
     expected = 'a wrapper, or {"name": "zarr_array" | "dask_array", "config": {...}}'
     spec: Any = wrapper
     if not isinstance(spec, dict) or spec.get("name") not in kinds or set(spec) - {"name", "config"}:
-        raise OptionError("This array wrapper is not known.", found=repr(wrapper), expected=expected)
+        raise OptionError("This array wrapper is not known.", found=shown(wrapper), expected=expected)
     try:
         return kinds[spec["name"]](**spec.get("config", {}))
     except TypeError as error:
@@ -224,17 +229,17 @@ def _normalize(chunks: Chunks, source: Source) -> Blocks:
     from dask.array.core import normalize_chunks
 
     try:
-        return cast(
-            "Blocks",
-            normalize_chunks(  # type: ignore[no-untyped-call]
-                chunks, shape=source.shape, dtype=source.dtype, previous_chunks=source.units
-            ),
+        blocks = normalize_chunks(  # type: ignore[no-untyped-call]
+            chunks, shape=source.shape, dtype=source.dtype, previous_chunks=source.units
         )
-    except (ValueError, TypeError, NotImplementedError) as error:
+        if any(sum(sizes) != n for sizes, n in zip(blocks, source.shape, strict=True)):
+            raise ValueError("they do not add up to it")
+        return cast("Blocks", blocks)
+    except (ArithmeticError, ValueError, TypeError, LookupError, NotImplementedError) as error:
         raise OptionError(
             "These chunks do not fit the array.",
             where=min(source.locations, default=""),
-            found=f"chunks={chunks!r} for shape {source.shape}: {error}",
+            found=f"chunks {shown(chunks)} for shape {source.shape}: {error}",
         ) from error
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ome_ngff.arguments import shown
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.writing.plan.options import StorageOptions
 
@@ -116,12 +117,22 @@ def choose_compressor(compressor: object, *, labels: bool = False) -> object:
     Shuffled bytes make images smaller and faster to encode; label images are runs of equal values, which
     shuffling breaks up. The measurements are in ``docs/explanation/speed.md``.
     """
-    from numcodecs import Blosc
+    from numcodecs import Blosc, get_codec
 
     if isinstance(compressor, str) and compressor == "auto":
         shuffle = Blosc.NOSHUFFLE if labels else Blosc.SHUFFLE
         return Blosc(cname="zstd", clevel=1, shuffle=shuffle, blocksize=_BLOCK)
-    config = {} if compressor is None else _codec_config(compressor)
+    if compressor is None:
+        return None
+    config = _codec_config(compressor)
+    try:
+        get_codec(config)
+    except Exception as error:  # codecs raise whatever they like
+        raise OptionError(
+            "There is no such compressor.",
+            found=f"{type(error).__name__}: {error}",
+            expected='"auto", a numcodecs codec such as numcodecs.Zstd(level=3), or None',
+        ) from error
     if config.get("id") == "blosc" and config.get("cname") == "zstd" and not config.get("blocksize"):
         return {**config, "blocksize": _OPEN_BLOCK}
     return compressor
@@ -206,12 +217,12 @@ def _codecs_v3(
 
 def _codec_config(compressor: object) -> dict[str, Any]:
     """Return a compressor as numcodecs would write it, whatever package it comes from."""
-    if hasattr(compressor, "get_config"):
-        return dict(compressor.get_config())
+    if hasattr(type(compressor), "get_config"):
+        return dict(compressor.get_config())  # type: ignore[attr-defined]
     if isinstance(compressor, Mapping):
         return dict(compressor)
-    if hasattr(compressor, "to_dict"):
-        given = compressor.to_dict()
+    if hasattr(type(compressor), "to_dict"):
+        given = compressor.to_dict()  # type: ignore[attr-defined]
         config = {"id": given["name"], **given.get("configuration", {})}
         if given["name"] == "blosc":
             names = {name: number for number, name in _BLOSC_SHUFFLE.items()}
@@ -279,7 +290,7 @@ def _fill_json(fill_value: object, dtype: np.dtype[Any]) -> Any:
         same = False
     if not same:
         raise OptionError(
-            f"The fill value {fill_value!r} is no value of type {dtype}.",
+            f"The fill value {shown(fill_value)} is no value of type {dtype}.",
             hint="Choose one that the data type can hold, usually 0.",
         )
     if dtype.kind == "c":

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+from napari_ome_ngff.arguments import check_type, shown
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.nouns import Axis
 from napari_ome_ngff.writing.plan.array_spec import auto_chunks, clip_chunks
@@ -74,6 +75,8 @@ def _given_factors(
     if factors is None:
         return None
     if not isinstance(factors, Mapping):
+        for one in factors:
+            check_type(one, Mapping, "A step from level to level", 'a factor for each dim: {"y": 2, "x": 2}')
         return [step for one in factors if isinstance(step := _given_factors(dims, types, one), tuple)]
     unknown = [dim for dim in factors if dim not in dims]
     if unknown:
@@ -83,7 +86,9 @@ def _given_factors(
     for dim, kind in zip(dims, types, strict=True):
         factor = factors.get(dim, 1)
         if isinstance(factor, bool) or not hasattr(factor, "__index__") or factor < 1:
-            raise OptionError(f"The factor of {dim!r} is {factor!r}.", expected="a whole number, 1 or more")
+            raise OptionError(
+                f"The factor of {dim!r} is {shown(factor)}.", expected="a whole number, 1 or more"
+            )
         if factor > 1 and kind in ("time", "channel"):
             raise OptionError(
                 f"Levels are never made smaller along {dim!r}, a {kind} axis.", hint="Leave its factor at 1."

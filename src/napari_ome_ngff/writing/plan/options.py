@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from numbers import Number
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from napari_ome_ngff.arguments import check_store, check_type, check_whole, shown
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.writing.target import can_append, is_archive, local_root, refuse_version
@@ -71,6 +77,24 @@ class StorageOptions:
 
     def __post_init__(self) -> None:
         version = check_version(self.version)
+        sizes = '"auto", or whole numbers for the last axes'
+        check_type(self.chunks, (str, list, tuple), "Chunks", sizes)
+        check_type(self.shards, (str, list, tuple, NoneType), "Shards", f"None, {sizes}")
+        is_number = isinstance(self.fill_value, Number | str | np.generic | np.ndarray)
+        if not is_number or np.ndim(self.fill_value):
+            raise OptionError("The fill value must be one number.", found=shown(self.fill_value))
+        is_codec = isinstance(self.compressor, Mapping | None) or hasattr(type(self.compressor), "encode")
+        if isinstance(self.compressor, str):
+            is_codec = self.compressor == "auto"
+        if not is_codec:
+            raise OptionError(
+                "The compressor cannot be that.",
+                found=shown(self.compressor),
+                expected='"auto", a numcodecs codec such as numcodecs.Zstd(level=3), or None',
+            )
+        check_whole(self.memory_limit, 1, sys.maxsize, "The limit of memory")
+        if self.transform_precision is not None:
+            check_whole(self.transform_precision, 0, 300, "The number of decimal places")
         if self.shards is not None and version.zarr_format == 2:
             raise OptionError(
                 f"OME-NGFF {self.version} has no shards.",
@@ -115,6 +139,7 @@ def chosen_options(
     """
     if options is None:
         return given
+    check_type(options, StorageOptions, "The options", "StorageOptions")
     if given != StorageOptions(version=version):
         raise OptionError(
             "Options were given both as `options` and on their own.",
@@ -127,6 +152,8 @@ def save_options(
     chosen: StorageOptions, store: Store | str | os.PathLike[str], executor: Executor | None
 ) -> SaveOptions:
     """Add what follows from the store and the executor; refuse a version that the store cannot hold."""
+    check_type(executor, (Executor, NoneType), "The executor", "an Executor of concurrent.futures, or None")
+    check_store(store)
     refuse_version(chosen.version, chosen.zarr_format, store)
     is_threads = executor is None or isinstance(executor, ThreadPoolExecutor)
     is_local = local_root(store) is not None

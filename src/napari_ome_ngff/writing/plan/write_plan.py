@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ome_ngff.arguments import (
+    check_all,
+    check_data_array,
+    check_mapping,
+    check_text,
+    check_type,
+    check_whole,
+)
 from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Multiscale, ScaleTranslation
 from napari_ome_ngff.writing.blocks import count_boxes
 from napari_ome_ngff.writing.plan.options import Factors
@@ -18,6 +27,10 @@ if TYPE_CHECKING:
     from pydantic_zarr.v2 import GroupSpec as GroupSpecV2
     from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
     from xarray import DataArray
+
+
+MAX_LEVELS = 64
+"""More than any size can be halved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +77,31 @@ class MultiscaleSource:
     multiscale: Multiscale | None = None
     attributes: Mapping[str, Json] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.image is not None:
+            check_data_array(self.image, "The image")
+        if self.arrays is not None:
+            check_mapping(self.arrays, "The arrays", 'levels by their paths: {"s0": array, ...}')
+            for path, array in self.arrays.items():
+                check_data_array(array, f"Level {path!r}")
+        for value, what in ((self.method, "The method"), (self.name, "The name")):
+            if value is not None:
+                check_text(value, what)
+        if self.levels is not None:
+            check_whole(self.levels, 1, MAX_LEVELS, "The number of levels")
+        by_dim = 'a factor for each dim: {"y": 2, "x": 2}, or a list of these'
+        check_type(self.factors, (Mapping, list, tuple, NoneType), "The factors", by_dim)
+        check_all(self.channels, Channel, "The channels", "Channels, one per index of the channel axis")
+        check_type(self.label_image, (LabelImage, NoneType), "The label image", "a LabelImage, or None")
+        if self.label_image is not None:
+            check_type(self.label_image.colors, Mapping, "Colours of labels", "{label: (r, g, b, a)}")
+            check_all(
+                self.label_image.properties, Mapping, "Properties of labels", '[{"label-value": 1, ...}]'
+            )
+        check_type(self.multiscale, (Multiscale, NoneType), "The multiscale", "a Multiscale, or None")
+        for what, attributes in (("The attributes", self.attributes), ("The groups", self.groups)):
+            check_mapping(attributes, what, "JSON by its name")
 
 
 def split_path(path: str) -> tuple[str, str | None]:

@@ -1,0 +1,123 @@
+"""What public functions are given, compared with what they take: errors say what to give instead."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.errors import CoordinateError, OptionError
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+_NOT_DATA_ARRAYS = {
+    "Dataset": 'Take the variable that is the image: dataset["name"].',
+    "DataTree": 'Take the variables that are the levels: arrays={"s0": tree["s0"]["name"], ...}.',
+    "Image": 'Take its finest level, image.arrays["0"], or all of them: arrays=image.arrays.',
+    "Variable": "Give it a name for each axis: xarray.DataArray(variable).",
+    "MultiscaleSource": "Give it to write_hierarchy, or give the array that is in it.",
+}
+_NOT_STORES = {
+    "Group": "Give store=group.store and path=group.path.",
+    "Array": "Give store=array.store and path=array.path.",
+    "StorePath": "Give store=place.store and path=place.path.",
+    "dict": "Give zarr.storage.MemoryStore(that dict).",
+}
+
+
+def check_type(
+    value: object, kinds: type | tuple[type, ...], what: str, expected: str, hint: str = ""
+) -> None:
+    """OptionError unless a value is of one of these kinds; True and False are no numbers."""
+    numbers_only = isinstance(value, bool) and bool not in (kinds if isinstance(kinds, tuple) else (kinds,))
+    if not isinstance(value, kinds) or numbers_only:
+        raise OptionError(f"{what} cannot be that.", found=shown(value), expected=expected, hint=hint)
+
+
+def check_whole(value: object, least: int, most: int, what: str) -> None:
+    """OptionError unless a value is a whole number in this range, both ends included."""
+    check_type(value, int, what, f"a whole number from {least} to {most}")
+    assert isinstance(value, int)
+    if not least <= value <= most:
+        raise OptionError(f"{what} cannot be that.", found=shown(value), expected=f"{least} to {most}")
+
+
+def check_mapping(value: object, what: str, expected: str) -> None:
+    """OptionError unless a value is a mapping whose keys are text."""
+    check_type(value, Mapping, what, expected)
+    assert isinstance(value, Mapping)
+    for key in value:
+        check_type(key, str, f"A name in {what.lower()}", "text")
+
+
+def check_text(value: object, what: str) -> None:
+    """OptionError unless a value is text that can be in a file."""
+    check_type(value, str, what, "text")
+    assert isinstance(value, str)
+    if "\0" in value or not _is_unicode(value):
+        raise OptionError(f"{what} has a character that no file can hold.", found=shown(value))
+
+
+def check_data_array(value: object, what: str) -> None:
+    """OptionError unless a value is a DataArray; CoordinateError unless it has axes with names and sizes."""
+    import xarray
+
+    if not isinstance(value, xarray.DataArray):
+        default = 'Name its axes: xarray.DataArray(array, dims=("z", "y", "x")).'
+        hint = _NOT_DATA_ARRAYS.get(type(value).__name__, default)
+        check_type(value, xarray.DataArray, what, "an xarray.DataArray", hint)
+        return
+    if not value.ndim or not all(isinstance(dim, str) for dim in value.dims):
+        raise CoordinateError(
+            "Axes of an image have names.",
+            found=f"dims {value.dims}",
+            hint='Name them: xarray.DataArray(array, dims=("y", "x")).',
+        )
+    _check_size(value)
+
+
+def _check_size(array: DataArray) -> None:
+    if any(not isinstance(size, int) for size in array.shape):  # dask's nan
+        raise CoordinateError(
+            "The size of an image must be known.",
+            found=f"shape {array.shape}",
+            hint="Call compute_chunk_sizes() of the dask array first.",
+        )
+
+
+def check_store(store: object, path: object = "") -> None:
+    """OptionError unless a value is the path of a folder, an address or a Zarr store."""
+    from zarr.abc.store import Store
+
+    value: Any = store
+    hint = _NOT_STORES.get(type(store).__name__, "")
+    check_type(store, (str, os.PathLike, Store), "The store", "a path, an address or a Zarr store", hint)
+    check_text(path, "The path inside the store")
+    if not isinstance(store, Store):
+        check_text(os.fspath(value), "The path of the store")
+        if not os.fspath(value):
+            raise OptionError("The path of the store is empty.", hint="Give the path of a folder.")
+
+
+def shown(value: object) -> str:
+    """A value in a message: its type, and a short text of it if there is one."""
+    name = type(value).__name__
+    if isinstance(value, str | int | float | bytes | None):
+        return repr(value)[:80]
+    return f"{'an' if name[:1] in 'AEIOUaeio' else 'a'} {name}"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def check_all(values: Any, kind: type, what: str, expected: str) -> None:
+    """OptionError unless a value is a list or tuple of such things."""
+    check_type(values, (list, tuple), what, expected)
+    for value in values:
+        check_type(value, kind, f"An entry of {what.lower()}", kind.__name__)
