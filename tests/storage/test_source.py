@@ -428,6 +428,23 @@ def test_an_array_made_anew_at_the_same_place_is_read_anew(tmp_path: Path) -> No
     assert ChunkedSource(zarr.open_array(tmp_path / "a"), cache=cache)[0, 0, 1] == 8
 
 
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+@pytest.mark.parametrize("looked_before", [False, True])
+def test_an_array_that_is_gone_is_an_error_and_not_zeros(
+    looked_before: bool, kind: str, tmp_path: Path
+) -> None:
+    store: Any = tmp_path / "a" if kind == "folder" else MemoryStore()
+    zarr.create_array(store, shape=(4, 4), chunks=(2, 2), dtype="uint8")[...] = 7
+    source = ChunkedSource(zarr.open_array(store, mode="r"))
+    assert not looked_before or source[0, 0] == 7
+    if kind == "folder":
+        store.rename(tmp_path / "b")
+    else:
+        store._store_dict.clear()
+    with pytest.raises(StorageError, match="another array has taken its place"):
+        source[3, 3]
+
+
 def test_a_zip_file_written_again_is_read_again(tmp_path: Path) -> None:
     cache = ChunkCache()
     for value in (1, 2):

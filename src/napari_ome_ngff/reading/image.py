@@ -51,8 +51,9 @@ def open_image(
     image lies (0.6), which is usually the intrinsic one.
     """
     where, attributes = hierarchy.location, hierarchy.attributes() or {}
-    names = _label_names(hierarchy) if labels else ()
-    label_groups = [f"labels/{name}" for name in names]
+    inside = hierarchy.moved("labels") if labels else "labels"
+    names = _label_names(hierarchy, inside) if labels else ()
+    label_groups = [f"{inside}/{name}" for name in names]
     # The levels of label images are nearly always called as those of the image: asked for at once, they save
     # a round trip.
     paths = listed_paths(attributes)
@@ -63,7 +64,7 @@ def open_image(
     image = _with_view(
         hierarchy, select_image(images, multiscale, where), parameters, coordinate_system, only=only
     )
-    label_images = open_labels(hierarchy.below("labels"), names) if names else {}
+    label_images = open_labels(hierarchy.below(inside), names) if names else {}
     model = cast("Multiscale", image.multiscale)
     labelled = {
         name: _in_view(label, coordinate_system, model, image.view) for name, label in label_images.items()
@@ -149,13 +150,13 @@ def _foreign_attributes(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str,
     return {path: attributes for path, attributes in foreign.items() if attributes}
 
 
-def _label_names(hierarchy: Hierarchy) -> tuple[str, ...]:
+def _label_names(hierarchy: Hierarchy, inside: str) -> tuple[str, ...]:
     """Return the names of an image's label images: those that are listed, and those that are just there."""
-    attributes = hierarchy.attributes("labels")
-    where = f"{hierarchy.location}/labels"
+    attributes = hierarchy.attributes(inside)
+    where = f"{hierarchy.location}/{inside}"
     listed = decode_labels(attributes, where=where) if attributes else ()
-    unlisted = set(hierarchy.children("labels") or ()) - set(listed)
-    if unlisted and unfinished(hierarchy.store, join(hierarchy.path, "labels")):
+    unlisted = set(hierarchy.children(inside) or ()) - set(listed)
+    if unlisted and unfinished(hierarchy.store, join(hierarchy.path, inside)):
         unlisted = set()  # a save lists them when all of them are there
     return (*listed, *sorted(unlisted))
 

@@ -23,6 +23,7 @@ from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
 from napari_ome_ngff.reading.scene import open_scene
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
 from napari_ome_ngff.storage.documents.parents import array_at, parents
+from napari_ome_ngff.storage.documents.watch import read_settled
 from napari_ome_ngff.storage.pixels.array_wrap import (
     ArrayWrapperSpec,
     BaseArrayWrapper,
@@ -96,9 +97,13 @@ def read_multiscale_group(
     """
     wrapper = resolve_wrapper(array_wrapper)
     check_type(group, (zarr.Group, MultiscaleGroup), "The group", "a zarr.Group", _OPENS_PATHS)
-    if not isinstance(group, MultiscaleGroup):
-        group, _ = open_multiscale_group(open_hierarchy(group), multiscale=multiscale)
-    return read_levels(group, wrapper)
+    if isinstance(group, MultiscaleGroup):
+        return read_levels(group, wrapper)
+
+    def read() -> MultiscaleGroup:
+        return open_multiscale_group(open_hierarchy(group, watched=True), multiscale=multiscale)[0]
+
+    return read_levels(read_settled(group, read), wrapper)
 
 
 def read_multiscale_array(
@@ -228,8 +233,16 @@ def open_metadata(
     coordinate_system: str | None = None,
 ) -> Image | Collection:
     """Open what is at a location as `open_ome_ngff` does, but read no level yet: `arrays` are empty."""
+    return read_settled(location, lambda: _open_metadata(location, multiscale, coordinate_system))
+
+
+def _open_metadata(
+    location: str | PathLike[str] | Store | zarr.Group,
+    multiscale: int | str | None,
+    coordinate_system: str | None,
+) -> Image | Collection:
     try:
-        hierarchy = open_hierarchy(location, ahead=_AHEAD)
+        hierarchy = open_hierarchy(location, ahead=_AHEAD, watched=True)
     except NotOmeNgffError:
         # A level is opened in its place; what is no array stays the error that it is.
         array = array_at(location)
@@ -239,6 +252,15 @@ def open_metadata(
         return open_image(
             image, multiscale=index, coordinate_system=coordinate_system, only=path, labels=False
         )
+    try:
+        return _open_kind(hierarchy, multiscale, coordinate_system)
+    finally:
+        hierarchy.settle()
+
+
+def _open_kind(
+    hierarchy: Hierarchy, multiscale: int | str | None, coordinate_system: str | None
+) -> Image | Collection:
     attributes = hierarchy.attributes() or {}
     kind = kind_of(attributes)
     if kind == "image" and (multiscale is not None or image_count(attributes) <= 1):

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER
+from napari_ome_ngff.storage.places.leftovers import moved_aside
 from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, says_array
 
@@ -35,6 +36,7 @@ def is_likely_ome_ngff(path: str) -> bool:
     if is_url(place):
         return _is_likely_url(urlsplit(path))
     folder = Path(os.path.abspath(os.path.expanduser(place)))
+    folder = moved_aside(folder) or folder
     if folder.name.lower().endswith(".ozx") and folder.is_file():
         return True  # nobody else reads these: what is no zip file is refused with a reason
     if folder.name.lower().endswith(".zip"):

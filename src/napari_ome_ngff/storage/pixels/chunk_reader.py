@@ -16,12 +16,12 @@ from napari_ome_ngff.storage.pixels.freshness import (
     Position,
     ReplacementWatch,
     fingerprint,
-    stamper,
     stored_position,
 )
 from napari_ome_ngff.storage.pixels.process_state import decode_pool
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.storage.places.requests import MAX_REQUESTS, Answer, Piece, read_pieces
+from napari_ome_ngff.storage.places.stamps import stamper
 
 if TYPE_CHECKING:
     import zarr

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import OmeNgffError
@@ -15,6 +13,7 @@ from napari_ome_ngff.storage.documents.hierarchy import Table
 from napari_ome_ngff.storage.documents.json_documents import array_of
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.node_documents import array_document
+from napari_ome_ngff.storage.places.stamps import file_stamp, stamper
 from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 
 if TYPE_CHECKING:
@@ -43,29 +42,6 @@ def fingerprint(array: zarr.Array[Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def stamper(store: Any) -> Callable[[str], object] | None:
-    """What tells from a key whether its object was written again; None if a server would have to be asked.
-
-    It is pickled with the tasks that read.
-    """
-    if (folder := local_folder(store)) is not None:
-        return functools.partial(_stamp_in_folder, os.path.join(folder, ""))
-    if store_kind(store) == "zip":
-        return functools.partial(_stamp_in_zip, os.path.abspath(str(store.path)))
-    if store_kind(store) == "memory":
-        get: Callable[[str], object] = store._store_dict.get
-        return get
-    return None
-
-
-def _stamp_in_folder(root: str, key: str) -> object:
-    return file_stamp(root + key)
-
-
-def _stamp_in_zip(path: str, _key: str) -> object:
-    return file_stamp(path)
-
-
 class ReplacementWatch:
     """Whether another array has taken the place of one, or none is left.
 
@@ -76,7 +52,7 @@ class ReplacementWatch:
         self._array = array
         self._key = join(array.path, array_document(array.metadata.zarr_format))
         self._stamp = None if store_kind(array.store) == "zip" else stamper(array.store)
-        self._seen: object = None
+        self._seen: object = self  # None is the stamp of what is gone
 
     def is_replaced(self) -> bool:
         """False also where a server would have to be asked."""
@@ -104,15 +80,6 @@ class ReplacementWatch:
 def _layout(metadata: Any) -> dict[str, Any]:
     """What the values of an array depend on, besides its chunks."""
     return {key: repr(value) for key, value in metadata.to_dict().items() if key not in _NOT_LAYOUT}
-
-
-def file_stamp(path: str) -> tuple[int, ...] | None:
-    """Inode, size and times of a file; None if there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def state(array: zarr.Array[Any]) -> object:

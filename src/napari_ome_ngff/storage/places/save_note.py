@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.storage.places.leftovers import PART
 from napari_ome_ngff.storage.places.location import join, location_in
 from napari_ome_ngff.storage.places.requests import fetch
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-NOTE = ".ngff-part"
+NOTE = PART
 """Name of the note in the root of a hierarchy; it is there while a save is under way."""
 
 _PHASES = ("writing", "copying", "removing")

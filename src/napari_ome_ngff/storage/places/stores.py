@@ -12,6 +12,7 @@ from zarr.storage import LocalStore, ZipStore
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
 from napari_ome_ngff.storage.places import server_errors
+from napari_ome_ngff.storage.places.leftovers import where_it_is
 from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
@@ -73,7 +74,7 @@ def _read_only(store: Store) -> Store:
 
 
 def _local(path: Path) -> tuple[Store, str]:
-    inner = ""
+    inner, path = "", where_it_is(path)
     try:
         if path.is_dir():
             return LocalStore(path.absolute(), read_only=True), ""

@@ -23,12 +23,13 @@ from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.metadata.group_kind import kind_of
 from napari_ome_ngff.storage.pixels.process_state import running_saves
 from napari_ome_ngff.storage.places import keys
+from napari_ome_ngff.storage.places.leftovers import PART, is_leftover_of
 from napari_ome_ngff.storage.places.location import folder_of, join, store_location
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.requests import settle
 from napari_ome_ngff.storage.places.save_note import NOTE, Note, decode_note, unfinished
 from napari_ome_ngff.storage.places.server_errors import first_line
-from napari_ome_ngff.writing.commit.temporary import PART, is_leftover_of, new_part, undone_by
+from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
 from napari_ome_ngff.writing.refusals import another_save
 from napari_ome_ngff.writing.stored_objects import copy_objects
 from napari_ome_ngff.writing.target import location_in

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.folders import is_empty, node_kind
+from napari_ome_ngff.storage.places.leftovers import moved_aside
 from napari_ome_ngff.storage.places.location import is_zip, join, store_location
 from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.single_file import check_archive
-from napari_ome_ngff.writing.commit.temporary import OLD
 from napari_ome_ngff.writing.refusals import inside_hierarchy, target_exists
 from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in, target_folder
 
@@ -55,7 +55,7 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
 
 def restore_old(target: Path) -> None:
     """Move a hierarchy back that a process moved aside and was killed before it put another in its place."""
-    if os.path.lexists(target) or not any(p.name.endswith(OLD) for p in local_swap.leftovers(target)):
+    if moved_aside(target) is None:
         return
     with contextlib.suppress(TargetError), local_swap.exclusive(target) as alone:  # another save is running
         if alone:

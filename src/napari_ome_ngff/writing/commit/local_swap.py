@@ -20,8 +20,9 @@ from napari_ome_ngff.storage.places.folders import (
     node_kind,
     remove,
 )
+from napari_ome_ngff.storage.places.leftovers import LOCK, OLD, PART, leftovers, short
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
-from napari_ome_ngff.writing.commit.temporary import LOCK, OLD, PART, is_leftover_of, short, undone_by
+from napari_ome_ngff.writing.commit.temporary import undone_by
 from napari_ome_ngff.writing.refusals import another_save
 
 _log = logging.getLogger(__name__)
@@ -89,9 +90,11 @@ def recover(target: Path) -> None:
     """Clean up what a killed process left beside a target; only under its lock.
 
     A hierarchy that was moved aside and not replaced is moved back. If something else took its place
-    meanwhile, it gets a new name.
+    meanwhile, it gets a new name. A link stays for those that have opened it, until the next save has ended.
     """
     for path in leftovers(target):
+        if path.is_symlink():
+            continue
         unfinished = path.with_name(path.name.removesuffix(OLD) + PART)
         if path.name.endswith(PART) or not unfinished.exists():
             remove(path)
@@ -99,16 +102,16 @@ def recover(target: Path) -> None:
         else:
             back = target if not os.path.lexists(target) else _rescued(path, target)
             os.rename(path, back)
+            with contextlib.suppress(OSError, NotImplementedError):
+                path.symlink_to(back.name)
             _log.warning("A save to %s was interrupted; what was there before is at %s.", target, back)
 
 
-def leftovers(target: Path) -> list[Path]:
-    """Return what interrupted saves left beside a target: first what was moved aside, then what was made."""
-    try:
-        names = [name for name in os.listdir(target.parent) if is_leftover_of(target.name, name)]
-    except OSError:
-        return []
-    return [target.with_name(name) for name in sorted(names, key=lambda n: (n.endswith(PART), n))]
+def remove_links(target: Path) -> None:
+    """Delete the links that `recover` has made."""
+    for path in leftovers(target):
+        if path.is_symlink():
+            remove(path)
 
 
 def carry_over(old: Path, new: Path, obsolete: Collection[Path]) -> None:
@@ -131,6 +134,8 @@ def carry_over(old: Path, new: Path, obsolete: Collection[Path]) -> None:
 
 def _is_of_a_save(path: Path) -> bool:
     """Whether a save inside the old group made it: one that died, or that ends without its folder."""
+    if path.name.startswith(".") and path.name.endswith(OLD) and path.is_symlink():
+        return True
     if path.name.startswith(".") and path.name.endswith(PART):
         # What was moved aside is only recognised while this is there.
         return not os.path.lexists(path.with_name(path.name.removesuffix(PART) + OLD))

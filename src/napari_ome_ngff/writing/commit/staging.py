@@ -88,8 +88,11 @@ def staged(
             making = _staged_file(target, overwrite=overwrite, obsolete=obsolete)
         else:
             making = _staged_beside(store, target, root, overwrite=overwrite, obsolete=obsolete)
-        with making as stage:
-            yield stage
+        try:
+            with making as stage:
+                yield stage
+        finally:
+            local_swap.remove_links(target)
         for folder in made:
             _make_group(folder, zarr_format)
 
