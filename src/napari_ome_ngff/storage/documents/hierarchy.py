@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import zarr
@@ -13,13 +12,12 @@ from zarr.abc.store import Store
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.storage.documents import json_documents
 from napari_ome_ngff.storage.documents.separators import find_separators, lacks_separator
-from napari_ome_ngff.storage.documents.watch import StaleError, Watch
-from napari_ome_ngff.storage.places.leftovers import moved_aside, where_it_is
+from napari_ome_ngff.storage.documents.watch import Watch
 from napari_ome_ngff.storage.places.location import join, location_in, store_location
 from napari_ome_ngff.storage.places.node_documents import GROUP_DOCUMENTS
 from napari_ome_ngff.storage.places.requests import fetch
 from napari_ome_ngff.storage.places.save_note import unfinished
-from napari_ome_ngff.storage.places.store_kind import is_cheap, local_folder
+from napari_ome_ngff.storage.places.store_kind import is_cheap
 from napari_ome_ngff.storage.places.stores import folders, nothing_found, stores_of
 
 _AHEAD = ("zarr.json", ".zattrs")  # asked for before the Zarr format is known
@@ -35,7 +33,7 @@ class Table:
 
     def __init__(self, store: Store, *, watched: bool = False) -> None:
         self.store = store
-        self._watch = Watch(store) if watched and Watch.can_tell(store) else None
+        self.watch = Watch(store, is_on=watched)
         self.zarr_format = 3
         self.documents: dict[str, json_documents.Document | OmeNgffError | None] = {}
         self.arrays: dict[int, zarr.Array[Any]] = {}
@@ -46,11 +44,9 @@ class Table:
         parsed: dict[bytes, json_documents.Document | OmeNgffError] = {}
         silent: dict[str, json_documents.Document] = {}
         new = [key for key in keys if key not in self.documents]
-        if self._watch is not None:
-            self._watch.look(new)
+        self.watch.look(new)
         contents = fetch(self.store, new)
-        if self._watch is not None:
-            self._watch.look_again(new)
+        self.watch.look_again(new)
         for key, content in contents.items():
             document: json_documents.Document | OmeNgffError | None
             if not isinstance(content, bytes):
@@ -67,20 +63,11 @@ class Table:
         for path, form in find_separators(self.store, silent).items() if silent else ():
             self.documents[join(path, ".zarray")] = silent[path] | {"dimension_separator": form}
 
-    @property
-    def is_watched(self) -> bool:
-        """Whether what is fetched is shown together, and can be watched without asking a server."""
-        return self._watch is not None
-
-    def settle(self) -> None:
-        """Watch no longer: what is fetched from now on is not shown together with what was."""
-        self._watch = None
-
     def take_group(self, group: zarr.Group) -> None:
         """Take what a group of the same store knows already, unless it can be seen that it is stale."""
         self.zarr_format = group.metadata.zarr_format
         attributes, metadata = group.attrs.asdict(), group.metadata.to_dict()
-        if self._watch is not None and self._stored_attributes(group) != attributes:
+        if self.watch.sees_other(group, attributes):
             self.zarr_format = 3
             self.find_root(group.path, ())
             return
@@ -95,17 +82,6 @@ class Table:
         else:
             self.documents[join(group.path, ".zattrs")] = attributes
             self.documents[join(group.path, ".zarray")] = None
-
-    def _stored_attributes(self, group: zarr.Group) -> Any:
-        """Attributes of a group as they are in the store now, which is watched from here on."""
-        key = join(group.path, "zarr.json" if self.zarr_format == 3 else ".zattrs")
-        assert self._watch is not None
-        self._watch.look([key])
-        content = fetch(self.store, [key])[key]
-        document = _parsed(content, key) if isinstance(content, bytes) else {}
-        if not isinstance(document, dict):
-            return None
-        return document.get("attributes", {}) if self.zarr_format == 3 else document
 
     def find_root(self, path: str, ahead: Iterable[str]) -> None:
         """Fetch the first documents of a group, in both Zarr formats, and find out which one it is.
@@ -284,18 +260,11 @@ class Hierarchy:
 
     def moved(self, path: str) -> str:
         """Where the group at a path is, which a save may have moved aside; a StaleError if it came back."""
-        root = local_folder(self.store)
-        place = None if root is None else Path(root, self._full(path))
-        if place is None or moved_aside(place) is None:
-            return path
-        aside = where_it_is(place)
-        if aside == place and self._table.is_watched:
-            raise StaleError(path)
-        return join(path.rpartition("/")[0], aside.name)
+        return self._table.watch.moved(self._full(path)).removeprefix(f"{self.path}/")
 
     def settle(self) -> None:
         """Stop watching: everything that belongs together was fetched."""
-        self._table.settle()
+        self._table.watch.is_on = False
 
     def __repr__(self) -> str:
         return f"<Hierarchy {self.location}>"
