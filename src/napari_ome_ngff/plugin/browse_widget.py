@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
@@ -78,7 +79,7 @@ class EntryTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return text
         if role == Qt.ItemDataRole.ToolTipRole:
-            return entry.location
+            return f"<qt>{escape(entry.location)}</qt>"  # Qt itself guesses whether it is HTML
         return natural_key(text) if role == Qt.ItemDataRole.UserRole else None
 
     def headerData(
@@ -128,6 +129,7 @@ class BrowseWidget(QWidget):
         self._viewer = napari_viewer
         self._layer: Layer | None = None
         self.heading = QLabel(_NOTHING)
+        self.heading.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
         self.heading.setWordWrap(True)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Find, such as B/3")
@@ -266,6 +268,6 @@ def _heading(layer: Layer, rows: tuple[Entry, ...]) -> str:
         return f"{len(rows)} images. A double click shows one alone."
     wells = len({entry.name for entry in rows})
     return (
-        f"<b>{layer.name}</b>: {wells} wells, {len(rows)} fields. "
+        f"{layer.name}: {wells} wells, {len(rows)} fields. "
         "A click goes to a field, a double click shows it alone."
     )

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import OmeNgffWarning
+from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.storage.places.location import group_location
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ MAX_NAMED = 5
 """How many of them are named."""
 
 
+_MARKUP = re.compile("<(?=[^>]*>)|&(?=lt;)")
+
+
 _log = logging.getLogger("napari_ome_ngff")
 
 
@@ -52,6 +57,25 @@ def has_window() -> bool:
     return current_viewer() is not None
 
 
+def plain(text: str) -> str:
+    """Break what Qt would take for HTML in a label that is not ours: names in a file are anyone's.
+
+    An ``<img src=...>`` in the name of a plate would be loaded, from any server on Windows.
+    """
+    return _MARKUP.sub("\\g<0>\u200b", text)  # a space without width
+
+
+@contextmanager
+def errors_as_text() -> Iterator[None]:
+    """Let napari show our errors as the text that they are."""
+    try:
+        yield
+    except OmeNgffError as error:
+        if has_window():
+            error.args = (plain(str(error)),)
+        raise
+
+
 def warn(message: str) -> None:
     """Show a warning.
 
@@ -60,7 +84,7 @@ def warn(message: str) -> None:
     if has_window():
         from napari.utils.notifications import show_warning
 
-        _once_visible(show_warning, message)
+        _once_visible(show_warning, plain(message))
     else:
         warnings.warn(message, OmeNgffWarning, stacklevel=2)
 
@@ -70,7 +94,7 @@ def inform(message: str) -> None:
     if has_window():
         from napari.utils.notifications import show_info
 
-        _once_visible(show_info, message)
+        _once_visible(show_info, plain(message))
     else:
         _log.info(message)
 

@@ -40,6 +40,7 @@ def get_reader(path: Path | Sequence[Path]) -> Callable[[Path | Sequence[Path]],
     return read_layers if paths and all(map(is_likely_ome_ngff, paths)) else None
 
 
+@notify.errors_as_text()
 def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
     """Open OME-NGFF images, lazily, as napari layers.
 

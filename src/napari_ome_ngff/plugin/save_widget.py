@@ -84,6 +84,7 @@ class CreateWidget(Container[Any]):
         grid.setWordWrap(False)
         grid.setMinimumSize(440, 150)
         self.status.min_width = 430
+        self.status.native.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
         self.status.native.setWordWrap(True)
         self.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.fields["target"].choose_btn.text = "Choose…"

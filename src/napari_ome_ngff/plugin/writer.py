@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.plugin.save.request import Preview
 
 
+@notify.errors_as_text()
 def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     """Save layers as an OME-NGFF image with its label images, all or nothing; return the paths written.
 

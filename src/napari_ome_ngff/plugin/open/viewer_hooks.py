@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_ome_ngff.plugin.notify import plain
 from napari_ome_ngff.plugin.open.catalog import active_first, tile_under, title
 from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
 
@@ -77,7 +78,7 @@ def name_field(event: Any) -> None:
     tile = _tile_at(viewer, viewer.cursor.position)
     if tile is None or not viewer.mouse_over_canvas:
         return
-    name = title(tile[1])
+    name = plain(title(tile[1]))
     status = viewer.status
     text = status if isinstance(status, str) else status["coordinates"]
     if text.endswith(name):  # this very function has just added it

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_ome_ngff.plugin.notify import has_window
+from napari_ome_ngff.plugin.notify import has_window, plain
 from napari_ome_ngff.plugin.save.summary import Meter
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _run_in_window(job: SaveJob, cancelled: Event, description: str) -> None:
     timer = QTimer()
     timer.setSingleShot(True)  # showing progress processes events: a repeating timer would come in between
     meter = Meter()
-    bar = cancelable_progress(total=1, desc=description)
+    bar = cancelable_progress(total=1, desc=plain(description))
     worker: Any = create_worker(job.run)
 
     def refresh() -> None:
@@ -166,7 +166,8 @@ def can_ask() -> bool:
 
 def confirm(question: str, details: str, action: str) -> bool:
     """Ask with a dialog; True if `action` was pressed. Enter and Escape press Cancel. Needs `can_ask`."""
-    from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox
+    from qtpy.QtCore import Qt
+    from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QMessageBox
 
     windows = [window for window in QApplication.topLevelWidgets() if isinstance(window, QMainWindow)]
     box = QMessageBox(QApplication.activeWindow() or next(filter(QMainWindow.isVisible, windows), None))
@@ -174,6 +175,8 @@ def confirm(question: str, details: str, action: str) -> bool:
     box.setWindowTitle("OME-NGFF")
     box.setText(question)
     box.setInformativeText(details)
+    for label in box.findChildren(QLabel):
+        label.setTextFormat(Qt.TextFormat.PlainText)
     button = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
     cancel = box.addButton(QMessageBox.StandardButton.Cancel)
     box.setDefaultButton(cancel)
