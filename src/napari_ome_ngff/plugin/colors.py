@@ -15,6 +15,12 @@ from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Window
 Limits = tuple[float, float]
 
 
+_FARTHEST = float(np.finfo(np.float32).max) / 4  # a slider reaches farther, and differences are finite
+
+
+_NARROWEST = float(np.finfo(np.float32).tiny) * 16  # napari divides by it
+
+
 RGB_KEY = "rgb_component"
 """Key in a channel's `extra` by which an RGB layer that we saved is known again."""
 
@@ -145,11 +151,20 @@ def window_limits(window: Window | None) -> Limits | None:
 
 
 def usable_limits(low: float, high: float) -> Limits | None:
-    """Return limits that differ in the single precision that graphics cards count in, or None."""
+    """Return limits that graphics cards can tell apart and divide by in their single precision, or None."""
     with np.errstate(over="ignore"):
         start, end = np.float32(low), np.float32(high)
-        fits = bool(np.isfinite(start) and np.isfinite(end) and np.isfinite(end - start) and start < end)
+        fits = bool(np.isfinite(start) and np.isfinite(end) and _NARROWEST <= end - start < np.inf)
     return (float(low), float(high)) if fits else None
+
+
+def limits_around(low: float, high: float) -> Limits | None:
+    """Return limits that show values from `low` to `high`, however extreme; None if both are 0 or nearly so.
+
+    Beyond what a graphics card can count they end there; of a single value they reach from it to 0.
+    """
+    low, high = (min(max(float(value), -_FARTHEST), _FARTHEST) for value in (low, high))
+    return usable_limits(low, high) or usable_limits(min(low, 0.0), max(high, 0.0))
 
 
 def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) -> Limits:
@@ -171,7 +186,7 @@ def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) ->
         if dtype.kind in "iu":
             top = min(top, float(np.iinfo(dtype).max))
         ends = usable_limits(max(floor, low - (high - low)), top) or limits
-    return min(ends[0], low), max(ends[1], high)
+    return usable_limits(min(ends[0], low), max(ends[1], high)) or limits
 
 
 def window_of(limits: object, dtype: np.dtype[Any], previous: Window | None) -> Window:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_ome_ngff.plugin.colors import Limits, is_rgb, usable_limits, window_limits
+from napari_ome_ngff.plugin.colors import Limits, is_rgb, limits_around, usable_limits, window_limits
 from napari_ome_ngff.plugin.layout import layout
 from napari_ome_ngff.reading.opened import Collection, Image, images_of
 from napari_ome_ngff.storage.pixels.dask_array import source_of
@@ -195,15 +195,18 @@ def _values(part: Any) -> Any:
 
 
 def _limits(values: Sequence[Any]) -> Limits | None:
-    """Return percentiles that leave out a few outliers; None for an empty or constant image."""
+    """Return percentiles that leave out a few outliers; None where all is 0 or not a number."""
     flat = np.concatenate(values) if len(values) > 1 else values[0]
     flat = flat[:: max(1, flat.size // _VALUES_AT_MOST)]
+    whole = flat.dtype.kind in "iu"
     with np.errstate(all="ignore"):  # of extreme numbers
         flat = np.abs(flat) if flat.dtype.kind == "c" else flat
         flat = flat[np.isfinite(flat)].astype(np.float64)
         if flat.size == 0:
             return None
-        for low, high in (np.percentile(flat, _PERCENTILES), (flat.min(), flat.max())):
-            if (limits := usable_limits(low, high)) is not None:
-                return limits
-    return None
+        low, high = np.percentile(flat, _PERCENTILES)
+        if not usable_limits(low, high):
+            low, high = flat.min(), flat.max()
+        if whole and low == high:  # what its type can hold shows as much of it
+            return None
+        return limits_around(low, high)

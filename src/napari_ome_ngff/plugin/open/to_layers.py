@@ -257,13 +257,22 @@ def _collection_layers(
         if not several:
             of_image = key.strip("/ ") if collection.kind == "collection" and not key.isdigit() else ""
             title = (collection.name or "").strip("/ ") or of_image or _given_name(image.multiscale) or name
-        for one in _layers(image, title, ref, limits.get(key, ())):
+        try:
+            shown = list(_layers(image, title, ref, limits.get(key, ())))
+        except UnsupportedError as error:
+            if not several:
+                raise
+            warn(f"Image {title!r} is not shown: {error.summary}", image.location)
+            continue
+        for one in shown:
             if several:
                 _prefix(one, title)
-            if index and collection.kind != "scene":
+            if layers and collection.kind != "scene":
                 one[1]["visible"] = False
                 one[1]["metadata"][METADATA_KEY]["appearance"]["visible"] = False
-            layers.append(one)
+        layers += shown
+    if collection.images and not layers:
+        raise UnsupportedError("None of the images can be shown.", where=collection.location)
     return layers
 
 
@@ -279,7 +288,10 @@ def _layers(image: Image, title: str, ref: ImageRef, limits: Sequence[Limits | N
     if len(shown) < len(image.labels):
         warn(f"{len(shown)} of {len(image.labels)} label images are shown.", image.location)
     for label, label_image in shown.items():
-        yield from label_layers(label_image, label, replace(ref, label=label), over=over)
+        try:
+            yield from label_layers(label_image, label, replace(ref, label=label), over=over)
+        except UnsupportedError as error:
+            warn(f"Label image {label!r} is not shown: {error.summary}", label_image.location)
 
 
 def _is_label(image: Image) -> bool:
