@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
-from napari_ome_ngff.metadata.collections.bioformats2raw import decode_series, names_in
+from napari_ome_ngff.metadata.collections.bioformats2raw import MAX_XML_BYTES, decode_series, names_in
 from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, holder_of, kind_of
 from napari_ome_ngff.reading.image import images_of_group, open_image, prefetch_images
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 OME_XML = "OME/METADATA.ome.xml"
 """Where bioformats2raw keeps the OME-XML of the original file."""
-
-
-MAX_XML_BYTES = 20_000_000
-"""Larger ones (with the positions of a million planes) are not searched for names."""
 
 
 _FIRST_PROBED = 16

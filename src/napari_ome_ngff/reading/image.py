@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
 from napari_ome_ngff.metadata.image.datasets import groups_above, listed_paths
-from napari_ome_ngff.metadata.image.label_images import decode_labels
+from napari_ome_ngff.metadata.image.label_images import MOST_LABELS, decode_labels
 from napari_ome_ngff.metadata.nouns import Multiscale, View
 from napari_ome_ngff.metadata.systems.view import parameter_paths, systems_of, view
 from napari_ome_ngff.reading.multiscale_group import decode_images, find_levels, select_image
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 _MOST_GUESSED = 2048
 """Documents of label images' levels that are asked for before it is known what they are called."""
-
-_MOST_LABELS = 1000
-"""Label images that are opened of one image."""
 
 _MAX_NAMED = 5
 """Missing label images that are named; more are counted: nobody reads a notification of a thousand lines."""
@@ -186,9 +183,9 @@ def open_labels(hierarchy: Hierarchy, names: Iterable[str]) -> dict[str, Image]:
         _warn(f"Label image {name!r} is listed but not there.", hierarchy.location)
     if len(missing) > _MAX_NAMED:
         _warn(f"{len(missing) - _MAX_NAMED} more label images are listed but not there.", hierarchy.location)
-    if len(groups) > _MOST_LABELS:
-        _warn(f"Only {_MOST_LABELS} of {len(groups)} label images are opened.", hierarchy.location)
-        groups = dict(islice(groups.items(), _MOST_LABELS))
+    if len(groups) > MOST_LABELS:
+        _warn(f"Only {MOST_LABELS} of {len(groups)} label images are opened.", hierarchy.location)
+        groups = dict(islice(groups.items(), MOST_LABELS))
     hierarchy.fetch(f"{name}/{path}" for name, each in groups.items() for path in listed_paths(each))
     around = {"..": foreign} if (foreign := foreign_attributes(attributes or {})) else {}
     images: dict[str, Image] = {}

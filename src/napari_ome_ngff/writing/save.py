@@ -22,6 +22,7 @@ from napari_ome_ngff.writing.plan.copied_levels import requests
 from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
 from napari_ome_ngff.writing.plan.group_documents import (
     group_documents,
+    groups_of,
     join_paths,
     series_document,
 )
@@ -29,6 +30,7 @@ from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.stored_tables import table_documents
 from napari_ome_ngff.writing.plan.write_plan import WritePlan
+from napari_ome_ngff.writing.reader_bounds import check_documents, check_listings
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -86,17 +88,17 @@ def new_save(
 ) -> Save:
     """Check against the group that is replaced, and put together, what is to be written."""
     model = plan.model if old is None else over_existing(plan.model, old)
+    documents = {**series_document(prepared, model), **group_documents(model)}
+    if old is not None:  # with what is kept of it, there may be more than was planned
+        check_listings(groups_of(model))
+        check_documents(documents)
     return Save(
         store=store,
         path=path,
         options=options,
         plan=plan,
         prepared=prepared,
-        documents={
-            **series_document(prepared, model),
-            **_tables(prepared, model.zarr_format),
-            **group_documents(model),
-        },
+        documents={**_tables(prepared, model.zarr_format), **documents},
         executor=executor,
         overwrite=overwrite,
         obsolete=() if old is None else replaced_members(plan.model, old),

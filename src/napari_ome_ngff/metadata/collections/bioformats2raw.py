@@ -22,6 +22,9 @@ from napari_ome_ngff.metadata.versions import check_version
 OME_XML = "METADATA.ome.xml"
 """Name of the document in the group ``OME``."""
 
+MAX_XML_BYTES = 20_000_000
+"""Larger ones (with the positions of a million planes) are not searched for names."""
+
 NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 
 _TYPES = {

@@ -32,6 +32,9 @@ _SOURCE = "../../"
 
 _MOST_NAMES = 10_000
 
+MOST_LABELS = 1000
+"""Label images that are opened of one image."""
+
 _MOST_VALUES = 200_000
 """Entries of a list that are read: reading more would take seconds."""
 

@@ -3,25 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from napari_ome_ngff.writing.plan.copied_levels import with_copies
-from napari_ome_ngff.writing.plan.group_documents import array_specs, hierarchy_model
+from napari_ome_ngff.writing.plan.group_documents import (
+    array_specs,
+    arrays_of,
+    group_documents,
+    groups_of,
+    hierarchy_model,
+    series_document,
+    series_of,
+)
 from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared, prepare
 from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
+from napari_ome_ngff.writing.reader_bounds import (
+    check_array,
+    check_documents,
+    check_image,
+    check_listings,
+    check_nesting,
+)
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.writing.plan.group_documents import GroupSpec
 
 
 def plan_save(
     sources: Mapping[str, MultiscaleSource], options: SaveOptions, *, onto: ImageShape | None = None
 ) -> tuple[WritePlan, tuple[Prepared, ...]]:
     """Plan and model everything that one save writes; `sources` and `onto` as for `prepare`."""
+    for path, source in sources.items():
+        for attributes in (source.attributes, *source.groups.values()):
+            check_nesting(attributes, path)
     prepared = prepare(sources, options, onto=onto)
     prepared, arrays = with_copies(prepared, array_specs(prepared, options), options)
+    model = hierarchy_model(prepared, arrays, options.version)
+    _check_bounds(prepared, model)
     plan = WritePlan(
         version=options.version,
         multiscales=tuple(one.plan for one in prepared),
         workers=options.workers,
         memory_limit=options.memory_limit,
-        model=hierarchy_model(prepared, arrays, options.version),
+        model=model,
     )
     return plan, prepared
+
+
+def _check_bounds(prepared: tuple[Prepared, ...], model: GroupSpec) -> None:
+    """Refuse what we could not open again, or not all of it."""
+    import zarr
+
+    groups, store = groups_of(model), zarr.storage.MemoryStore()
+    check_listings(groups, len(series_of(prepared)))
+    for one in prepared:
+        check_image(one.plan.path, one.multiscale, groups[one.plan.path])
+    for path, array in arrays_of(model).items():
+        check_array(path, array.model_dump(), store)
+    check_documents(group_documents(model) | series_document(prepared, model))
