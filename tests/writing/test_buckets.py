@@ -301,6 +301,41 @@ def test_an_exchange_that_is_interrupted_is_finished_by_the_next_save(
     assert not any(".ngff" in key for key in held())
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_upload_that_arrives_late_blocks_nothing(
+    answered: bool, url: str, s3: Any, held: Callable[[], dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A save that fails waits for what is under way; what is never answered may arrive after its clean-up."""
+    chunks: list[str] = []
+
+    def fault(request: Request, _: int) -> Answer | None:
+        if not is_chunk(request):
+            return None
+        chunks.append(request.path)
+        if not answered:
+            return Answer(reset=True)
+        if len(chunks) == 1:
+            return Answer(403)
+        time.sleep(0.3)
+        return None
+
+    with Relay(s3.meta.endpoint_url, fault=fault) as relay:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", relay.url)
+        with pytest.raises(StorageError):
+            write(url, 2, chunks=(2, 16, 16))
+        assert answered is not bool(held())
+        assert len(chunks) > 1
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.meta.endpoint_url)
+    if not answered:
+        for late in ("0/c/0/0/0", "1/c/0/0/0", "0/zarr.json"):
+            s3.put_object(Bucket="mine", Key=f"{url.removeprefix('s3://mine/')}/{late}", Body=b"{}")
+        with pytest.raises(OmeNgffError):
+            open_ome_ngff(url)
+    write(url, 3)
+    assert equal(url, 3)
+    assert not any(".ngff" in key for key in held())
+
+
 # --- two at once, and the dead
 
 

@@ -169,15 +169,17 @@ def _replace(store: Store, path: str, note: Note) -> None:
     if None in documents.values():
         raise TargetError("Another save took this place over.", where=location_in(store, path))
     images = {folder_of(key) for key in groups if _is_image(key, documents[key])}
+    # Not those that are there now: the same ones again, if this is done again after an interruption.
+    replaced = {path for path in images if any(one.startswith(f"{path}/") for one in note.obsolete)}
+    replaced |= images & {""}
     to_hide = sorted(filter(is_document, old), key=_outermost_first)
-    to_hide = [key for key in to_hide if folder_of(key) in images]
+    to_hide = [key for key in to_hide if folder_of(key) in replaced]
     to_keep = keys_to_keep(old, new, arrays, note.obsolete)
     for some in ([key for key in to_hide if "/" not in key], [key for key in to_hide if "/" in key]):
         keys.delete(store, [join(path, key) for key in some])
     keys.delete(store, [join(path, key) for key in old - new - to_keep - set(to_hide)])
     moved = [(join(note.part, key), join(path, key)) for key in sorted(new - set(groups))]
     copy_objects(store, store, moved, at_once=_REQUESTS)
-    replaced = {folder_of(key) for key in to_hide}
     groups.reverse()
     for key in sorted(groups, key=lambda key: folder_of(key) in replaced):
         keys.put(store, join(path, key), documents[key] or b"")

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.storage.pixels.codecs import MISSING, checksum, chunk_format
+from napari_ome_ngff.storage.places.requests import settle
 from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 from napari_ome_ngff.writing.blocks import Box, depth_first, relative, shape_of
+from napari_ome_ngff.writing.commit.temporary import undone_by
 from napari_ome_ngff.writing.target import can_append
 
 if TYPE_CHECKING:
@@ -191,7 +193,8 @@ def _plain_chunks(array: zarr.Array[Any], shared_memory: bool) -> PlainChunks | 
 def write_units(writer: UnitWriter, region: Box, data: NDArray[Any]) -> None:
     """Encode and store the voxels of a region of whole write units, clipped to the array."""
     if writer.plain is None:
-        writer.array[region] = data
+        with undone_by(settle):  # here, in the process that has sent it
+            writer.array[region] = data
         return
     plain = writer.plain
     for box in depth_first(region, [plain.chunks]):

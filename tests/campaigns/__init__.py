@@ -1,0 +1,1 @@
+"""Longer campaigns, run by hand: `python -m tests.campaigns.NAME`."""
