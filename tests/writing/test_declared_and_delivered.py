@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,51 @@ def processes() -> Any:
 @pytest.mark.parametrize("what", ["smaller", "one plane for all", "another type"])
 def test_other_processes_compare_too(what: str, processes: Executor, tmp_path: Path) -> None:
     refused(what, (1, 0, 1), tmp_path, chunks=(1, 48, 16), executor=processes)
+
+
+class Returning(Executor):
+    """Runs tasks at once, and returns something else than they do."""
+
+    def __init__(self, spoil: Callable[[Any], Any]) -> None:
+        self.spoil = spoil
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(self.spoil(fn(*args, **kwargs)))
+        return future
+
+
+def with_rest(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Change the voxels that a task leaves for the next level, if it leaves any."""
+
+    def spoil(result: Any) -> Any:
+        done, rest = result
+        return (done, rest) if rest is None else (done, (*rest[:2], change(rest[2])))
+
+    return spoil
+
+
+RESULTS: dict[str, Callable[[Any], Any]] = {
+    "nothing": lambda result: None,
+    "no numbers": lambda result: ("done", None),
+    "no rest": lambda result: (result[0], None),
+    "a smaller rest": with_rest(lambda values: values[:, :-1]),
+    "one voxel for all": with_rest(lambda values: values[:1, :1]),
+    "another type": with_rest(lambda values: values.astype("float64")),
+    "objects": with_rest(lambda values: values.astype(object)),
+}
+
+
+@pytest.mark.parametrize("what", RESULTS)
+def test_what_an_executor_returns_is_compared_too(what: str, tmp_path: Path) -> None:
+    image = xr.DataArray(np.arange(1536**2, dtype="uint32").reshape(1536, 1536), dims=("y", "x"))
+    options: dict[str, Any] = {"chunks": (512, 512), "levels": 3}
+    store = tmp_path / "a.ome.zarr"
+    with pytest.raises(StorageError):
+        write_multiscale_group(store=store, image=image, executor=Returning(RESULTS[what]), **options).run()
+    assert list(tmp_path.iterdir()) == []
+    write_multiscale_group(store=store, image=image, executor=Returning(lambda same: same), **options).run()
+    assert (open_ome_ngff(store).arrays["0"].values == image.values).all()
 
 
 def test_what_napari_shows_is_compared_too(tmp_path: Path) -> None:

@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.writing.blocks import Box, cells, count_boxes, relative, shape_of, split_for_loading
 from napari_ome_ngff.writing.engine.encode import UnitWriter, write_units
 from napari_ome_ngff.writing.engine.executors import Done, cancel_and_wait, failing
 from napari_ome_ngff.writing.engine.reduce import reduce_block
 from napari_ome_ngff.writing.plan.tasks import PARTS_PER_TASK, Cut, Pass, iter_blocks, iter_boxes
-from napari_ome_ngff.writing.sources import Tiles, check_complete, load, load_into, part_of
+from napari_ome_ngff.writing.sources import Tiles, as_declared, check_complete, load, load_into, part_of
 
 _LARGE_BOX = 2**25
 """Bytes of a box from which on it is worth some milliseconds to tidy up after it was read."""
@@ -136,6 +137,7 @@ class Engine:
         self.job = job
         self.executor = executor
         self.pending: set[Future[Any]] = set()
+        self.nbytes = 0  # written
         self.ready: deque[LevelPart] = deque()
         self.open: dict[tuple[int, ...], tuple[NDArray[Any], list[int]]] = {}
 
@@ -147,8 +149,10 @@ class Engine:
             for future in finished:
                 with failing("A task failed", self.job.where):
                     done, piece = future.result()
-                if piece is not None:
-                    self._paste(piece)
+                    done = Done(*map(int, done))
+                    if piece is not None:
+                        self._paste(LevelPart(*piece))
+                self.nbytes += done.nbytes
                 yield done
 
     def load(self, source: Any, box: Box, tiles: Tiles, parts: Iterable[Box]) -> None:
@@ -161,6 +165,16 @@ class Engine:
                 future.result()
         with failing("Reading the image failed", self.job.where):
             check_complete(tiles.sizes, shape_of(box))
+
+    def check_complete(self) -> None:
+        """StorageError unless every level was written: an executor may have lost what a task returned."""
+        declared = sum(math.prod(shape) for shape in self.job.work.shapes) * self.job.work.itemsize
+        if self.nbytes != declared:
+            raise StorageError(
+                "All tasks have ended, but the levels are not complete.",
+                where=self.job.where,
+                found=f"{self.nbytes} of {declared} bytes",
+            )
 
     def stop(self) -> None:
         """Wait for what has begun: after this nothing is written any more."""
@@ -182,7 +196,8 @@ class Engine:
 
     def _paste(self, piece: LevelPart) -> None:
         """Put voxels into their blocks; a block that is complete becomes a task."""
-        level, region, data = piece
+        level, region, values_left = piece
+        data = as_declared(np.asarray(values_left), region, self.job.writers[level].array.dtype)
         steps, shape = self.job.cut.blocks[level], self.job.work.shapes[level]
         for index, common in cells(region, steps):
             block = tuple(
@@ -226,5 +241,6 @@ def run_pass(job: PassJob, source: Any, executor: Executor) -> Iterator[Done]:
                 if memory.nbytes >= _LARGE_BOX:
                     give_back_freed_memory()
                 yield from engine.run(LevelPart(0, block, values) for block, values in tiles.blocks)
+        engine.check_complete()
     finally:
         engine.stop()
