@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,15 +14,19 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from napari.components import ViewerModel
+from zarr.storage import MemoryStore
 
 from napari_ome_ngff.coordinates import to_coordinates
 from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.metadata.nouns import LabelImage, ScaleTranslation
 from napari_ome_ngff.plugin.open.to_layers import to_layers
-from napari_ome_ngff.plugin.open.volume import LONGEST, VOLUME_BYTES, misfits, strides, with_volume
+from napari_ome_ngff.plugin.open.volume import LONGEST, VOLUME_BYTES, misfits, sampling, strides, with_volume
 from napari_ome_ngff.plugin.origin import METADATA_KEY
+from napari_ome_ngff.plugin.reader import open_layers
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
+from tests.cases import build
+from tests.plugin.test_axis_order_of_layers import Counting
 from tests.plugin.test_layers import as_saved, make_image, one_image
 
 
@@ -169,3 +175,57 @@ def test_levels_of_odd_sizes_and_of_every_nth_voxel_fit(
     fine = ScaleTranslation(scale=(scale,), translation=(0.0,))
     other = ScaleTranslation(scale=(scale * factor,), translation=(start,))
     assert misfits([(size,), (coarse,)], [fine, other]) == []
+
+
+@given(
+    shape=st.lists(st.integers(1, 10**6), min_size=3, max_size=5),
+    data=st.data(),
+    nbytes=st.integers(10**4, 2**33),
+    most=st.integers(1, 10**5),
+)
+def test_no_more_of_a_volume_is_read_than_there_is_room_for(
+    shape: list[int], data: st.DataObject, nbytes: int, most: int
+) -> None:
+    units = [data.draw(st.integers(1, min(n, 2000))) for n in shape]
+    array = SimpleNamespace(ndim=len(shape), shape=tuple(shape), chunksize=tuple(units), dtype=np.dtype("u2"))
+    factors = sampling(array, nbytes=nbytes, chunks=most) or (1, 1, 1)
+    counts = [
+        min(-(-n // unit), -(-n // factor))
+        for n, unit, factor in zip(shape[-3:], units[-3:], factors, strict=True)
+    ]
+    if math.prod(counts) > 1:
+        assert math.prod(counts) <= most
+        assert math.prod(counts) * math.prod(units) * 2 <= nbytes
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize("order", ["zyx", "xyz"])
+def test_3d_of_a_volume_of_165_gb_reads_a_bounded_part(
+    order: str, levels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One level of 6000 x 4000 x 3400 voxels, or one of two that are hardly smaller; and it is said."""
+    monkeypatch.setattr("napari_ome_ngff.plugin.open.volume.CHUNKS_AT_MOST", 300)
+    store = MemoryStore()
+    group = zarr.create_group(store, zarr_format=3)
+    sizes = {"z": 6000, "y": 4000, "x": 3400}
+    for level in range(levels):
+        shape = [sizes[dim] // (level + 1) for dim in order]
+        group.create_array(str(level), shape=shape, chunks=(64, 64, 64), dtype="u2", fill_value=7)
+    scales = [{"type": "scale", "scale": [level + 1.0] * 3} for level in range(levels)]
+    datasets = [{"path": str(i), "coordinateTransformations": [one]} for i, one in enumerate(scales)]
+    window = {"start": 0, "end": 9, "min": 0, "max": 9}
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "multiscales": [{"axes": build.axes_of(order), "datasets": datasets}],
+        "omero": {"channels": [{"color": "FFFFFF", "window": window}]},
+    }
+    counting = Counting(store)
+    with pytest.warns(OmeNgffWarning, match="In 3D only one of"):
+        ((data, meta, _),) = open_layers(counting, "huge")[1]
+    model = ViewerModel(ndisplay=3)
+    counting.reads.clear()
+    layer = model.add_image(data, **meta)
+    assert 8 <= sum("c/" in key for key in counting.reads) <= 300
+    assert sum(counting.reads.values()) <= 320
+    assert layer.data_level == len(data) - 1
+    assert layer._slice.image.view.min() == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from napari_ome_ngff.coordinates import grid_of
 from napari_ome_ngff.errors import OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.plugin.layout import Layout, VoxelGrid, layout, shown_units
-from napari_ome_ngff.plugin.open.volume import misfits, with_volume
+from napari_ome_ngff.plugin.open.volume import misfits, sampling, with_volume
 from napari_ome_ngff.plugin.open.world import (
     LayerTransform,
     World,
@@ -54,6 +55,7 @@ class PlacedLevels:
     where the grid has them.
     """
 
+    location: str
     levels: tuple[Any, ...]
     paths: tuple[str, ...]
     layout: Layout
@@ -103,6 +105,7 @@ def place_levels(image: Image) -> PlacedLevels:
         shape=arranged.pick(shape),
     )
     return PlacedLevels(
+        location=image.location,
         levels=tuple(level.data for level in arrays),
         paths=paths,
         layout=arranged,
@@ -154,6 +157,13 @@ def layer_data(
             level = level[(slice(None),) * axis + (channel,)]
         data.append(_arrange(level, placed, rgb=rgb))
     shown_levels = with_volume(data, rgb=rgb)
+    if (factors := sampling(data[-1], rgb=rgb)) is not None:
+        volume = math.prod(data[-1].shape[-3 - rgb :]) * data[-1].dtype.itemsize / 2**30
+        warn(
+            f"In 3D only one of {' x '.join(map(str, factors))} voxels is shown: the smallest level has "
+            f"{volume:.1f} GiB. Save the image with more levels to see more of it.",
+            placed.location,
+        )
     return (shown_levels if len(shown_levels) > 1 else shown_levels[0]), len(shown_levels) - len(data)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari_ome_ngff.metadata.nouns import ScaleTranslation
+from napari_ome_ngff.storage.pixels.dask_array import source_of
 
 LONGEST = 2048
 """Voxels along an axis of a 3D texture that graphics cards and drivers can be expected to take."""
@@ -24,34 +25,70 @@ VOLUME_BYTES = 2**28
 """Size that a volume should not exceed: it is loaded as a whole, for each channel, and sent to the card."""
 
 
+READ_AT_MOST = 2**32
+"""Bytes, decoded, that napari may read for a volume unless the user locks a level."""
+
+
+CHUNKS_AT_MOST = 2**16
+"""The same in chunks."""
+
+
 _OFF = 1.5  # of its own voxels: less is how levels of odd sizes, or of every second voxel, come to lie
 
 
 def with_volume(
     levels: Sequence[Any], *, rgb: bool = False, longest: int = LONGEST, nbytes: int = VOLUME_BYTES
 ) -> list[Any]:
-    """Return the levels, and after them one that can be drawn in 3D if the coarsest cannot.
+    """Return the levels, and after them one or two that can be drawn in 3D if the coarsest cannot.
 
     The added level is every n-th voxel of the coarsest one. Every chunk of the volume that holds such a voxel
     is read for it when it is shown in 3D, as without it; but what is kept in memory is no more than `nbytes`
     and the cache of chunks. In 2D it costs nothing: its chunks are those of the coarsest level's plane.
 
     An image of one level stays one, and can be painted on if it is a label image, up to four times `nbytes`:
-    napari itself thins what is too long for a texture, once it has loaded it.
+    napari itself thins what is too long for a texture, once it has loaded it. Where even reading all chunks
+    once is too much, a sample of them comes last.
     """
     coarsest = levels[-1]
     if coarsest.ndim - rgb < 3:
         return list(levels)
     *_, depth, height, width = coarsest.shape[: coarsest.ndim - rgb]
     voxel = coarsest.dtype.itemsize * (coarsest.shape[-1] if rgb else 1)
-    if len(levels) == 1 and depth * height * width * voxel <= 4 * nbytes:
-        return list(levels)
+    sample = sampling(coarsest, rgb=rgb)
+    small = len(levels) == 1 and depth * height * width * voxel <= 4 * nbytes
     factors = strides((depth, height, width), voxel, longest=longest, nbytes=nbytes)
-    if set(factors) == {1}:
-        return list(levels)
+    wanted = [] if small else [factors]
+    if sample is not None:
+        wanted.append(tuple(map(max, factors, sample)))
     # From the middle of the voxels that one stands for, so that it lies where they lie.
-    steps = tuple(slice((factor - 1) // 2, None, factor) for factor in factors)
-    return [*levels, coarsest[(..., *steps, *([slice(None)] * rgb))]]
+    steps = [[slice((factor - 1) // 2, None, factor) for factor in each] for each in wanted if max(each) > 1]
+    return [*levels, *(coarsest[(..., *each, *([slice(None)] * rgb))] for each in steps)]
+
+
+def sampling(
+    coarsest: Any, *, rgb: bool = False, nbytes: int | None = None, chunks: int | None = None
+) -> tuple[int, ...] | None:
+    """Return how a volume is thinned so that few of its chunks are read; None if all of them may be."""
+    nbytes, chunks = nbytes or READ_AT_MOST, chunks or CHUNKS_AT_MOST
+    source = source_of(coarsest)
+    units = getattr(coarsest, "chunksize", None) if source is None else source.units
+    last = coarsest.ndim - rgb
+    if units is None or last < 3 or 0 in coarsest.shape:
+        return None
+    sizes, cells = coarsest.shape[last - 3 : last], units[last - 3 : last]
+    cell = math.prod(map(min, units, coarsest.shape)) * coarsest.dtype.itemsize
+    colours = -(-coarsest.shape[-1] // units[-1]) if rgb else 1
+    factors = [1, 1, 1]
+
+    def touched(i: int) -> int:
+        return min(-(-sizes[i] // cells[i]), -(-sizes[i] // factors[i]))
+
+    while (count := math.prod(map(touched, range(3))) * colours) > chunks or count * cell > nbytes:
+        i = max(range(3), key=touched)
+        if touched(i) == 1:
+            break
+        factors[i] = 2 * max(factors[i], cells[i])
+    return tuple(factors) if max(factors) > 1 else None
 
 
 def strides(
