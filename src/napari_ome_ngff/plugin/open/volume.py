@@ -25,11 +25,11 @@ VOLUME_BYTES = 2**28
 """Size that a volume should not exceed: it is loaded as a whole, for each channel, and sent to the card."""
 
 
-READ_AT_MOST = 2**32
+READ_AT_MOST = 2**31
 """Bytes, decoded, that napari may read for a volume unless the user locks a level."""
 
 
-CHUNKS_AT_MOST = 2**16
+CHUNKS_AT_MOST = 2**15
 """The same in chunks."""
 
 
@@ -81,7 +81,7 @@ def sampling(
     factors = [1, 1, 1]
 
     def touched(i: int) -> int:
-        return min(-(-sizes[i] // cells[i]), -(-sizes[i] // factors[i]))
+        return int(min(-(-sizes[i] // cells[i]), -(-sizes[i] // factors[i])))
 
     while (count := math.prod(map(touched, range(3))) * colours) > chunks or count * cell > nbytes:
         i = max(range(3), key=touched)
