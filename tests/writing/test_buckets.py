@@ -249,6 +249,20 @@ def test_each_trouble_is_one_clear_sentence(
     assert held() == before
 
 
+def test_a_listing_that_is_refused(
+    url: str, s3: Any, held: Callable[[], dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(url, 1, levels=1, labels={"cells": MultiscaleSource(image=image(1), levels=1)})
+    before = held()
+    fault = broken(lambda request: "list-type" in request.query, Answer(403))
+    with Relay(s3.meta.endpoint_url, fault=fault) as relay:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", relay.url)
+        with pytest.raises(StorageError, match="answers 403"):
+            write(url, 2, overwrite=True)
+        assert relay.requests
+    assert held() == before
+
+
 def test_a_server_that_goes_away_in_the_middle(
     url: str, s3: Any, held: Callable[[], dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

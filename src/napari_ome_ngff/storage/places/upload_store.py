@@ -95,6 +95,12 @@ class UploadStore(NamedObjectStore):
             async for key in super().list_prefix(prefix):
                 yield key
 
+    async def list_dir(self, prefix: str) -> AsyncGenerator[str, None]:
+        """Yield the names of keys and folders in a folder."""
+        with self._explained():
+            async for name in super().list_dir(prefix):
+                yield name
+
     def above(self) -> UploadStore | None:
         """The store one folder higher, or None at the bucket's root."""
         parent = remote_parent(self.store)
