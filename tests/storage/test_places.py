@@ -11,6 +11,7 @@ import zarr
 from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
 from napari_ome_ngff.storage.documents.json_documents import normalised, shape_of
+from napari_ome_ngff.storage.places.bounded_reads import read_file
 from napari_ome_ngff.storage.places.folders import node_kind
 from napari_ome_ngff.storage.places.location import (
     folder_of,
@@ -23,7 +24,7 @@ from napari_ome_ngff.storage.places.location import (
     store_location,
 )
 from napari_ome_ngff.storage.places.object_store import has_credentials
-from napari_ome_ngff.storage.places.requests import explain, read_file
+from napari_ome_ngff.storage.places.requests import explain
 from napari_ome_ngff.storage.places.server_errors import first_line
 from napari_ome_ngff.storage.places.store_kind import is_cheap, local_folder, store_kind
 from napari_ome_ngff.storage.places.stores import folders

@@ -149,19 +149,32 @@ PLAIN: dict[str, dict[str, Any]] = {
     "v2 nested": {"zarr_format": 2, "chunk_key_encoding": {"name": "v2", "separator": "/"}},
     **{
         f"v2 {codec.codec_id}": {"zarr_format": 2, "compressors": codec}
-        for codec in (numcodecs.Blosc(), numcodecs.GZip(), numcodecs.Zlib(), numcodecs.LZ4(), numcodecs.BZ2())
+        for codec in (
+            *(numcodecs.Blosc(), numcodecs.GZip(), numcodecs.Zlib(), numcodecs.LZ4(), numcodecs.BZ2()),
+            *(numcodecs.LZMA(), numcodecs.Zstd(), numcodecs.Base64(), numcodecs.Shuffle(2)),
+        )
     },
+    "v2 filters": {"zarr_format": 2, "filters": [numcodecs.Delta(dtype="u2")]},
+    "v2 wider": {
+        "zarr_format": 2,
+        "filters": [numcodecs.AsType("f8", "u2"), numcodecs.FixedScaleOffset(0, 1, "f8", "i4")],
+        "compressors": numcodecs.Zstd(),
+    },
+    "v2 checked": {"zarr_format": 2, "filters": [numcodecs.CRC32(), numcodecs.Fletcher32()]},
+    "checked": {"compressors": [zarr.codecs.Crc32cCodec(), zarr.codecs.ZstdCodec()]},
 }
 """What is decoded here."""
 
 UNUSUAL: dict[str, dict[str, Any]] = {
     "transposed": {"filters": [zarr.codecs.TransposeCodec(order=(2, 0, 1))]},
-    "checked": {"compressors": zarr.codecs.Crc32cCodec()},
     "shards, transposed": {
         "shards": (4, 8, 10),
         "filters": [zarr.codecs.TransposeCodec(order=(2, 0, 1))],
     },
-    "v2 filters": {"zarr_format": 2, "filters": [numcodecs.Delta(dtype="u2")]},
+    "transposed, two": {
+        "filters": [zarr.codecs.TransposeCodec(order=(2, 0, 1))],
+        "compressors": [zarr.codecs.GzipCodec(), zarr.codecs.ZstdCodec()],
+    },
 }
 """What is left to Zarr."""
 
@@ -330,7 +343,12 @@ def test_large_chunks_are_fetched_few_at_once(monkeypatch: pytest.MonkeyPatch) -
 
     pieces = [requests.Piece(str(n)) for n in range(20)]
     requests.read_pieces(
-        Watched(MemoryStore()), pieces, found.__setitem__, pool=decode_pool(), decoded_bytes=33, limit=100
+        Watched(MemoryStore()),
+        pieces,
+        found.__setitem__,
+        pool=decode_pool(),
+        decoded_bytes=33,
+        limit=100,
     )
     assert found == dict.fromkeys(range(20))
 

@@ -12,7 +12,13 @@ from xarray import DataArray, Variable
 
 from napari_ome_ngff.arguments import shown
 from napari_ome_ngff.coordinates import check_lengths, longest_ordinary, to_coordinates
-from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import (
+    MetadataError,
+    OmeNgffError,
+    OmeNgffWarning,
+    OptionError,
+    UnsupportedError,
+)
 from napari_ome_ngff.metadata.image.datasets import listed_paths, placed_by_shapes
 from napari_ome_ngff.metadata.json_checks import describe
 from napari_ome_ngff.metadata.nouns import Multiscale
@@ -21,6 +27,7 @@ from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.reading.label_columns import with_tables
 from napari_ome_ngff.reading.opened import MultiscaleGroup
 from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
 
 if TYPE_CHECKING:
@@ -100,7 +107,7 @@ def read_parameters(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, Any
                 found=f"shape {array.shape}",
             )
         try:
-            parameters[path] = array[...].tolist()  # type: ignore[union-attr]
+            parameters[path] = ChunkedSource(array)[...].tolist()
         except Exception as error:  # codecs and stores raise whatever they like
             raise MetadataError(
                 "The numbers of a transform cannot be read.",
@@ -134,11 +141,13 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
     where = hierarchy.location
     problems: dict[str, str] = {}
     arrays: dict[str, zarr.Array[Any]] = {}
+    errors: list[OmeNgffError] = []
     for level in multiscale.levels:
         try:
             array = hierarchy.array(level.path)
-        except MetadataError as error:
+        except (MetadataError, UnsupportedError) as error:
             problems[level.path] = f"cannot be read: {error.summary}"
+            errors.append(error)
             continue
         if array is None:
             problems[level.path] = "is listed but not there"
@@ -158,6 +167,8 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
     if only is None:
         _warn_of(problems, multiscale, where)
     if not sources:
+        if errors and all(isinstance(error, UnsupportedError) for error in errors):
+            raise errors[0]
         raise MetadataError(
             "The image has no level that can be read.",
             where=where,
@@ -165,7 +176,7 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
             expected=f"an array with axes {', '.join(multiscale.dims)} at "
             + " or ".join(describe(level.path) for level in multiscale.levels[:5]),
             hint="The file is incomplete: copy it again, or create it again.",
-        )
+        ) from (errors[0] if errors else None)
     return MultiscaleGroup(multiscale=completed, sources=sources)
 
 

@@ -15,7 +15,8 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import StorePath
 
-from napari_ome_ngff.errors import MetadataError
+from napari_ome_ngff.errors import MetadataError, UnsupportedError
+from napari_ome_ngff.storage.documents.codec_names import check_codecs
 from napari_ome_ngff.storage.documents.spellings import is_misread, usual
 from napari_ome_ngff.storage.places.node_documents import says_array
 
@@ -107,7 +108,8 @@ def build_array(
     """The Zarr array that a document describes, as read-only as the store; no request is made.
 
     `twin` is an array that was made from the same document and attributes: its metadata are used again.
-    MetadataError if the document is damaged, or needs a codec that is not installed.
+    MetadataError if the document is damaged; UnsupportedError if it needs a codec that is not installed, or
+    has values that are Python objects.
     """
     if twin is not None:
         return zarr.Array(zarr.AsyncArray(metadata=twin.metadata, store_path=StorePath(store, path)))
@@ -119,13 +121,18 @@ def array_of(
     place: StorePath, document: Document, attributes: Mapping[str, Any], *, where: str
 ) -> zarr.Array[Any]:
     """The array of a document whose shape was checked, in its own spelling or else in the usual one."""
-    try:
-        return _from_document(place, usual(document) if is_misread(document) else document, attributes)
-    except Exception as error:  # noqa: BLE001 (zarr and codecs raise whatever they like)
+    errors: list[Exception] = []
+    for is_again in (False, True):
+        form = usual(document) if is_again or is_misread(document) else document
         try:
-            return _from_document(place, usual(document), attributes)
-        except Exception:  # noqa: BLE001 (the first error is about what stands in the file)
-            raise damaged(where, f"{type(error).__name__}: {error}") from error
+            check_codecs(form, where=where)
+            return _from_document(place, form, attributes)
+        except Exception as error:  # noqa: BLE001 (zarr and codecs raise whatever they like)
+            errors.append(error)
+    if isinstance(errors[-1], UnsupportedError):
+        raise errors[-1]
+    # The first error is about what stands in the file.
+    raise damaged(where, f"{type(errors[0]).__name__}: {errors[0]}") from errors[0]
 
 
 def _from_document(place: StorePath, document: Document, attributes: Mapping[str, Any]) -> zarr.Array[Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ome_ngff.errors import MetadataError, OmeNgffError
 from napari_ome_ngff.storage.pixels.codecs import ChunkFormat, ShardIndex, chunk_format
 from napari_ome_ngff.storage.pixels.freshness import (
     Position,
@@ -19,8 +20,9 @@ from napari_ome_ngff.storage.pixels.freshness import (
     stored_position,
 )
 from napari_ome_ngff.storage.pixels.process_state import decode_pool
+from napari_ome_ngff.storage.places.bounded_reads import Answer
 from napari_ome_ngff.storage.places.location import location_of
-from napari_ome_ngff.storage.places.requests import MAX_REQUESTS, Answer, Piece, read_pieces
+from napari_ome_ngff.storage.places.requests import MAX_REQUESTS, Piece, read_pieces
 from napari_ome_ngff.storage.places.stamps import stamper
 
 if TYPE_CHECKING:
@@ -68,8 +70,27 @@ class ChunkReader:
 
     @functools.cached_property
     def format(self) -> ChunkFormat | None:
-        """How chunks are decoded; None where only the Zarr array itself can tell."""
-        return chunk_format(self.array)
+        """How chunks are decoded; None where only the Zarr array itself can tell.
+
+        UnsupportedError for codecs that cannot be used, MetadataError for options that they do not have.
+        """
+        try:
+            return chunk_format(self.array)
+        except OmeNgffError:
+            raise
+        except Exception as error:  # codecs raise whatever they like
+            raise MetadataError(
+                "The codecs of an array cannot be used.",
+                where=location_of(self.array),
+                found=f"{type(error).__name__}: {error}"[:300],
+            ) from error
+
+    @functools.cached_property
+    def bounded(self) -> zarr.Array[Any]:
+        """The array, with bounds on what its chunks unpack to: for Zarr to read itself."""
+        from napari_ome_ngff.storage.pixels.zarr_chain import bounded_array
+
+        return bounded_array(self.array)
 
     @functools.cached_property
     def _stamp(self) -> Callable[[str], object] | None:
@@ -115,16 +136,16 @@ class ChunkReader:
     def _read_by_zarr(self, form: ChunkFormat, positions: Sequence[Position], take: Take) -> None:
         answers: dict[Position, Answer] = {}
         self._fetch(form, positions, answers.__setitem__)
-        stored: dict[Position, bytes | None] = {}
+        stored: dict[Position, bytes] = {}
         for position, answer in answers.items():
-            if isinstance(answer, Exception):
-                take(position, answer)
-            else:
+            if isinstance(answer, bytes):
                 stored[position] = answer
+            else:
+                take(position, np.broadcast_to(form.fill, form.shape) if answer is None else answer)
         # Few at a time: memory that is used again is faster than fresh memory.
         for first in range(0, len(stored), _DECODED_TOGETHER):
             part = list(stored)[first : first + _DECODED_TOGETHER]
-            for position, chunk in zip(part, form.decode_by_zarr([stored[p] for p in part]), strict=True):
+            for position, chunk in zip(part, form.pipeline.decode([stored[p] for p in part]), strict=True):
                 take(position, chunk)
 
     def _select(self, positions: Sequence[Position], take: Take) -> None:
@@ -137,7 +158,7 @@ class ChunkReader:
             )
             chunk: np.ndarray[Any, Any] | Exception
             try:
-                chunk = np.asarray(self.array[region])
+                chunk = np.asarray(self.bounded[region])
             except Exception as error:  # noqa: BLE001 (codecs and stores raise whatever they like)
                 chunk = error
             take(position, chunk)
@@ -154,7 +175,7 @@ class ChunkReader:
             return
         pieces = [Piece(self._prefix + self.name(position)) for position in positions]
         self._read_pieces(
-            pieces, lambda number, answer: got(positions[number], answer), form.nbytes, form.most_stored
+            pieces, lambda number, answer: got(positions[number], answer), form, form.nbytes, form.most_stored
         )
 
     def _fetch_from_shards(
@@ -169,7 +190,7 @@ class ChunkReader:
         for position in positions:
             by_key[self._prefix + self.name(position)].append(position)
         wanted: list[tuple[Piece, list[tuple[Position, slice]]]] = []
-        for key, index in self._indices(shard, by_key).items():
+        for key, index in self._indices(form, shard, by_key).items():
             places = {}
             for position in by_key[key]:
                 place = index if isinstance(index, Exception) else shard.place(index, position)
@@ -187,11 +208,11 @@ class ChunkReader:
 
         most = max((len(members) for _, members in wanted), default=0)
         self._read_pieces(
-            [piece for piece, _ in wanted], handle, most * form.nbytes, max(1, most) * form.most_stored
+            [piece for piece, _ in wanted], handle, form, most * form.nbytes, max(1, most) * form.most_stored
         )
 
     def _indices(
-        self, shard: ShardIndex, by_key: Mapping[str, Sequence[Position]]
+        self, form: ChunkFormat, shard: ShardIndex, by_key: Mapping[str, Sequence[Position]]
     ) -> dict[str, np.ndarray[Any, Any] | Exception]:
         keys = list(by_key)
         wanted = [((self.identity, "index", key), self.stamp(by_key[key][0])) for key in keys]
@@ -206,17 +227,28 @@ class ChunkReader:
             indices[keys[missing[number]]] = _decoded(decode, answer)
 
         size = shard.span[1]
-        self._read_pieces([Piece(keys[i], shard.span) for i in missing], handle, size, size)
+        self._read_pieces([Piece(keys[i], shard.span) for i in missing], handle, form, size, size)
         self._cache.put(
             (*wanted[i], indices[keys[i]]) for i in missing if isinstance(indices[keys[i]], np.ndarray)
         )
         return indices
 
     def _read_pieces(
-        self, pieces: Sequence[Piece], handle: Callable[[int, Answer], None], decoded_bytes: int, limit: int
+        self,
+        pieces: Sequence[Piece],
+        handle: Callable[[int, Answer], None],
+        form: ChunkFormat,
+        decoded_bytes: int,
+        limit: int,
     ) -> None:
         read_pieces(
-            self.array.store, pieces, handle, pool=decode_pool(), decoded_bytes=decoded_bytes, limit=limit
+            self.array.store,
+            pieces,
+            handle,
+            pool=decode_pool(),
+            decoded_bytes=decoded_bytes,
+            limit=limit,
+            largest=form.largest_object,
         )
 
 

@@ -22,6 +22,7 @@ from napari_ome_ngff.storage.pixels.freshness import Position
 from napari_ome_ngff.storage.pixels.indexing import Pick, Source, cut, outer
 from napari_ome_ngff.storage.pixels.process_state import shared_cache, shared_failures
 from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.storage.places.store_kind import store_kind
 
 if TYPE_CHECKING:
     import zarr
@@ -117,7 +118,11 @@ class ChunkedSource(Source):
     def _read(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
         keep = self._worth_keeping(picks)
         form = self._reader.format
-        if not keep and (form is None or form.codecs is None):
+        # Zarr asks for a whole shard at once, and need not ask for its index first if that is not kept.
+        by_shards = form is not None and form.shard is not None and not self._cache.max_bytes
+        if not keep and (
+            form is None or (by_shards and store_kind(self.array.store) not in ("folder", "zip", "memory"))
+        ):
             return self._read_by_zarr(picks)
         return self._assemble(picks, keep)
 
@@ -128,7 +133,8 @@ class ChunkedSource(Source):
         slices = tuple(slice(p.start, p.stop, p.step) if isinstance(p, range) else p for p in ordered)
         fancy = any(isinstance(p, np.ndarray) for p in picks)
         try:
-            values = self.array.oindex[slices] if fancy else self.array[slices]
+            array = self._reader.bounded
+            values = array.oindex[slices] if fancy else array[slices]
             self._reader.check_place()
         except Exception:  # noqa: BLE001 (anything; now we look which chunk it was)
             return self._assemble(picks, keep=False)

@@ -12,7 +12,9 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.freshness import ReplacementWatch
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.places.location import location_of
 
 if TYPE_CHECKING:
@@ -26,21 +28,25 @@ class LazyArray(BackendArray):
         self.array = array
         self.shape = array.shape
         self.dtype = array.dtype
+        # Nothing is kept: whoever asks again sees what is stored then.
+        self._source: Any = array
+        if isinstance(array, zarr.Array):
+            self._source = ChunkedSource(array, cache=ChunkCache(max_bytes=0))
         self._watch = ReplacementWatch(array) if isinstance(array, zarr.Array) else None
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, index: Any) -> Any:
-        if not isinstance(self.array, zarr.Array) or self._watch is None:
-            return self.array[index]  # sources take the product of several lists as they are
         try:
-            return self.array.oindex[index]
+            return self._source[index]  # sources take the product of several lists as they are
         finally:
-            if self._watch.is_replaced():  # then the values are nonsense, and an error says too little
+            if (
+                self._watch is not None and self._watch.is_replaced()
+            ):  # then the values are nonsense, and an error says too little
                 raise StorageError(
                     "The image was replaced by another one while it was open.",
-                    where=location_of(self.array),
+                    where=location_of(self.array),  # type: ignore[arg-type]
                     found="another array has taken its place",
                     hint="Open it again.",
                 )

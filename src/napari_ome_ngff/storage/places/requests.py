@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import os
-import stat
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, StorageError
+from napari_ome_ngff.errors import (
+    MetadataError,
+    NotOmeNgffError,
+    OmeNgffError,
+    StorageError,
+)
 from napari_ome_ngff.storage.places import server_errors
+from napari_ome_ngff.storage.places.bounded_reads import (
+    Answer,
+    NotRegularFileError,
+    TooLargeError,
+    read_file,
+    read_member,
+)
 from napari_ome_ngff.storage.places.location import is_url, store_location
 from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 
@@ -54,35 +62,12 @@ On a slow line, more at once would only make all of them late, until the server 
 """
 
 
-_NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
-
-
-# Not blocking: a pipe in the place of a chunk would never be opened.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-
-
 class Piece(NamedTuple):
     """What to read: a stored object or a part of it."""
 
     key: str
     span: tuple[int, int] | None = None
     """Offset and length in bytes; an offset of -1 stands for the last bytes; None for everything."""
-
-
-Answer = bytes | Exception | None
-"""What came of a request: bytes, None where there is no such object, or why it could not be read."""
-
-
-class NotRegularFileError(OSError):
-    """A pipe or device: it might never end."""
-
-
-class TooLargeError(ValueError):
-    """A file with more bytes than were expected."""
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"{size} bytes are too many: no more than {limit} were expected")
-        self.size = size
 
 
 def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, at_once: int) -> list[R]:
@@ -134,40 +119,6 @@ def settle() -> bool:
     return sync(others())
 
 
-def read_file(path: str, span: tuple[int, int] | None, *, limit: int) -> Answer:
-    """Read a file or a part of it (as in `Piece`) of at most `limit` bytes; it must be a regular file."""
-    try:
-        file = os.open(path, _FLAGS)
-    except (*_NOT_THERE, ValueError):  # a name that no file can have: NUL, lone surrogates
-        return None
-    except OSError as error:
-        # Windows refuses to open folders.
-        return None if error.errno == errno.ENAMETOOLONG or os.path.isdir(path) else error
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            is_folder = stat.S_ISDIR(status.st_mode)
-            return None if is_folder else NotRegularFileError(f"{path} is not a regular file")
-        start, length = (0, status.st_size) if span is None else span
-        if start:
-            start = start if start > 0 else max(0, status.st_size - length)
-            os.lseek(file, start, os.SEEK_SET)
-        length = min(length, max(0, status.st_size - start))
-        return _read(file, length) if length <= limit else TooLargeError(length, limit)
-    except (OSError, MemoryError, OverflowError) as error:
-        return error
-    finally:
-        os.close(file)
-
-
-def _read(file: int, length: int) -> bytes:
-    parts: list[bytes] = []
-    while length > 0 and (data := os.read(file, min(length, 2**30))):
-        parts.append(data)
-        length -= len(data)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
 def fetch(store: Store, keys: Iterable[str]) -> dict[str, bytes | OmeNgffError | None]:
     """Read several metadata documents in one round trip: bytes, None, or why it could not be read."""
     unique = list(dict.fromkeys(keys))
@@ -188,20 +139,19 @@ def _read_document(path: str) -> bytes | OmeNgffError | None:
 
 
 def _read_zip(store: Any, keys: list[str]) -> dict[str, bytes | OmeNgffError | None]:
-    if not store._is_open:
-        store._sync_open()
-    return {key: _read_member(store._zf, key, f"{store_location(store)}/{key}") for key in keys}
-
-
-def _read_member(archive: zipfile.ZipFile, key: str, where: str) -> bytes | OmeNgffError | None:
-    try:
-        size = archive.getinfo(key).file_size
-        return too_large(size, where) if size > MAX_DOCUMENT_BYTES else archive.read(key)
-    except KeyError:
-        return None
-    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        # Encrypted, cut off, or compressed in an unknown way.
-        return StorageError("The zip file is damaged.", where=where, found=f"{type(error).__name__}: {error}")
+    documents: dict[str, bytes | OmeNgffError | None] = {}
+    for key in keys:
+        answer, where = read_member(store, key, None, MAX_DOCUMENT_BYTES), f"{store_location(store)}/{key}"
+        if isinstance(answer, TooLargeError):
+            documents[key] = too_large(answer.size, where)
+        elif isinstance(answer, Exception) and not isinstance(answer, OmeNgffError):
+            text = f"{type(answer).__name__}: {answer}"
+            error = StorageError("The zip file is damaged.", where=where, found=text)
+            error.__cause__ = answer
+            documents[key] = error
+        else:
+            documents[key] = answer
+    return documents
 
 
 def _get_all(store: Store, keys: list[str]) -> dict[str, bytes | OmeNgffError | None]:
@@ -237,24 +187,30 @@ def read_pieces(
     pool: Executor,
     decoded_bytes: int,
     limit: int,
+    largest: int | None = None,
 ) -> None:
     """Read pieces of stored objects and hand each, by its number, to a function as soon as it is there.
 
     `handle` is called in any order and in threads of `pool`, several at once; it must not raise, nor read
     pieces itself. `decoded_bytes` is the memory that one piece needs once it is decoded: with large ones,
-    fewer are under way at once. Files with more than `limit` bytes are no chunks, and are not read.
+    fewer are under way at once. No piece has more than `limit` bytes, no stored object more than `largest`
+    (the same, if not given): what has is no chunk, and is not read.
     """
     todo = deque(enumerate(pieces))
     if not todo:
         return
     room = max(2, MAX_BYTES_AT_ONCE // max(1, decoded_bytes))
-    if (folder := local_folder(store)) is None:
+    folder = local_folder(store)
+    if folder is None and store_kind(store) != "zip":
         _request(store, todo, handle, pool, min(room, MAX_REQUESTS))
         return
-    root = os.path.join(folder, "")
+    root = os.path.join(folder or "", "")
 
     def read(number: int, piece: Piece) -> None:
-        handle(number, read_file(root + piece.key, piece.span, limit=limit))
+        if folder is None:
+            handle(number, read_member(store, piece.key, piece.span, largest or limit))
+        else:
+            handle(number, read_file(root + piece.key, piece.span, limit=limit))
 
     _share_out(todo, read, pool, min(room, usable_cores()))
 
