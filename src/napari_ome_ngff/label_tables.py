@@ -103,6 +103,15 @@ def columns_of(rows: Sequence[Mapping[str, Json]]) -> dict[str, list[Json]]:
     return {str(name): [row.get(name) for row in rows] for name in names}
 
 
+def joined(tables: Sequence[Columns]) -> dict[str, Any]:
+    """Return one table of several; of several rows for one label the first counts."""
+    import pandas
+
+    frames = [pandas.DataFrame(dict(table)) for table in tables if len(table[LABEL])]
+    every = pandas.concat(frames, ignore_index=True).drop_duplicates(LABEL)
+    return {str(name): every[name].array for name in every}
+
+
 def cell(value: Any) -> Json:
     """Return what JSON can say of a table's cell; None for what is missing or not a number."""
     if isinstance(value, np.generic):

@@ -22,6 +22,7 @@ from napari_ome_ngff import (
     Channel,
     LabelImage,
     MultiscaleSource,
+    label_tables,
     open_ome_ngff,
     write_hierarchy,
     write_labels,
@@ -220,6 +221,40 @@ def test_label_images_that_came_later_are_as_good(version: str, tmp_path: Path) 
         models = getattr(ome_zarr_models, {"0.4": "v04", "0.5": "v05", "0.6": "v06"}[version])
         image = models.image.Image.from_zarr(zarr.open_group(path, mode="r"))
         assert image.labels is not None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_large_table_beside_the_levels_is_no_reason_to_complain(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_tables, "LARGEST_IN_JSON", 20)
+    path, cells = tmp_path / "a.ome.zarr", (sample(("y", "x")) // 100).astype("uint16")
+    about = LabelImage(
+        table={"label-value": [1, 2], "area": [1.5, 2], "kind": ["a", None]},
+        colors={1: (1, 2, 3, 255), 2: (4, 5, 6, 255)},
+    )
+    write_multiscale_group(
+        store=path,
+        image=sample(("y", "x")),
+        ngff_version=version,
+        labels={"cells": MultiscaleSource(image=cells, label_image=about)},
+    ).run()
+    assert sorted(attributes(path / "labels/cells" / label_tables.GROUP / "properties")) == [
+        "columns",
+        "rows",
+        "version",
+    ]
+    ngff_zarr.validate(attributes(path / "labels/cells"), version=version, model="image")
+    ngff_zarr.validate(attributes(path / "labels/cells"), version=version, model="label")
+    ngff_zarr.from_ngff_zarr(str(path), validate=True)
+    if version in YAOZARRS_VERSIONS:
+        yaozarrs.validate_zarr_store(str(path))
+        yaozarrs.validate_zarr_store(str(path / "labels/cells"))
+    if version in MODELS_VERSIONS:
+        models = getattr(ome_zarr_models, {"0.4": "v04", "0.5": "v05", "0.6": "v06"}[version])
+        image = models.image.Image.from_zarr(zarr.open_group(path, mode="r"))
+        assert image.labels is not None
+        models.image_label.ImageLabel.from_zarr(zarr.open_group(path / "labels/cells", mode="r"))
 
 
 # Several images

@@ -16,12 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_ome_ngff import (
+    Collection,
     Image,
     LabelImage,
     MetadataError,
     MultiscaleSource,
     OmeNgffWarning,
+    OptionError,
+    create_multiscale_group,
     label_tables,
+    model_multiscale_group,
     open_ome_ngff,
     write_labels,
     write_multiscale_group,
@@ -315,3 +319,41 @@ def test_what_is_no_table_is_refused_before_the_first_byte(table: dict[str, Any]
     with pytest.raises(MetadataError):
         write(tmp_path / "a.ome.zarr", LabelImage(table=table))
     assert not (tmp_path / "a.ome.zarr").exists()
+
+
+def test_a_model_without_its_tables_is_not_created(tmp_path: Path) -> None:
+    source = MultiscaleSource(image=CELLS, label_image=LabelImage(table=a_table()))
+    model = model_multiscale_group(sources={"": source})
+    with pytest.raises(OptionError, match="too large for its metadata"):
+        create_multiscale_group(store=tmp_path / "a.ome.zarr", model=model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_tables_of_the_fields_of_a_plate_are_one(tmp_path: Path) -> None:
+    rows = {"A/1": {LABEL: [1, 2], "area": [10, 20]}, "A/2": {LABEL: [2, 3], "area": [99, 30]}}
+    zarr.open_group(
+        tmp_path / "p.zarr",
+        attributes={
+            "ome": {
+                "version": "0.5",
+                "plate": {
+                    "columns": [{"name": "1"}, {"name": "2"}],
+                    "rows": [{"name": "A"}],
+                    "wells": [{"path": path, "rowIndex": 0, "columnIndex": i} for i, path in enumerate(rows)],
+                },
+            }
+        },
+    )
+    for path, table in rows.items():
+        well = {"version": "0.5", "well": {"images": [{"path": "0"}]}}
+        zarr.open_group(tmp_path / "p.zarr" / path, attributes={"ome": well})
+        source = MultiscaleSource(image=CELLS, label_image=LabelImage(table=table))
+        write_multiscale_group(
+            store=tmp_path / "p.zarr", path=f"{path}/0", image=CELLS, labels={"cells": source}
+        ).run()
+    plate = open_ome_ngff(tmp_path / "p.zarr")
+    assert isinstance(plate, Collection)
+    (image,) = plate.images.values()
+    table = label_image_of(image).table or {}
+    assert list(table[LABEL]) == [1, 2, 3]
+    assert list(table["area"]) == [10, 20, 30]

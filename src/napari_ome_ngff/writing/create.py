@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.arguments import check_store, check_type
 from napari_ome_ngff.errors import OptionError, TargetError
+from napari_ome_ngff.label_tables import GROUP
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.location import is_within, location_of
 from napari_ome_ngff.writing.commit.staging import open_existing, staged
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
 from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
-from napari_ome_ngff.writing.plan.group_documents import group_documents
+from napari_ome_ngff.writing.plan.group_documents import group_documents, groups_of
 from napari_ome_ngff.writing.plan.options import (
     Chunks,
     NgffVersion,
@@ -207,6 +208,7 @@ def create_multiscale_group(
             where=str(store),
             hint="Write it with its pixels (write_multiscale_group), or create a folder.",
         )
+    _refuse_large_tables(model)
     old = open_existing(store, path) if overwrite else None
     obsolete: tuple[str, ...] = ()
     if old is not None:
@@ -217,6 +219,19 @@ def create_multiscale_group(
         create_arrays(part, model)
         write_documents(part, documents)
     return zarr.open_group(part.final_store, path=part.final_path, mode="r+")
+
+
+def _refuse_large_tables(model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]) -> None:
+    """Refuse a model of label images whose tables are arrays: it does not hold what is in them."""
+    for path, attributes in groups_of(model).items():
+        about = (attributes.get("ome") or attributes).get("image-label") or {}
+        if GROUP in about:
+            raise OptionError(
+                "The label image has a table that is too large for its metadata.",
+                where=path,
+                found=", ".join(about[GROUP]),
+                hint="Write it together with its pixels, with write_hierarchy or write_labels.",
+            )
 
 
 def _refuse_own_source(arrays: Mapping[str, DataArray], target: zarr.Group) -> None:

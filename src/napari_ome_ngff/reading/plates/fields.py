@@ -18,6 +18,7 @@ from napari_ome_ngff.metadata.image.datasets import placed_by_shapes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.nouns import Field, Json, Multiscale, PlateWell
 from napari_ome_ngff.metadata.versions import decode
+from napari_ome_ngff.reading.label_columns import with_tables
 from napari_ome_ngff.reading.omissions import LeftOut, warned_once
 from napari_ome_ngff.storage.places.location import join
 
@@ -243,7 +244,8 @@ def _labels(hierarchy: Hierarchy, item: FieldImage, left: LeftOut) -> dict[str, 
             if attributes is None:
                 left.add("label images are listed but not there", path)
             else:
-                labels[name] = decode(attributes, where=join(hierarchy.location, path))[0]
+                read = decode(attributes, where=join(hierarchy.location, path))[0]
+                labels[name] = with_tables(read, hierarchy.below(path))
         except OmeNgffError as error:
             left.failed("label images", path, error)
     return labels

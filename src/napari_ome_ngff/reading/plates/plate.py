@@ -10,9 +10,11 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
+from napari_ome_ngff.label_tables import Deferred, columns_of, joined
 from napari_ome_ngff.metadata.collections.plates import decode_plate
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
 from napari_ome_ngff.metadata.nouns import Acquisition, LabelImage, Multiscale, PlateWell
@@ -254,9 +256,19 @@ def _merged(multiscales: Iterable[Multiscale]) -> LabelImage | None:
     images = [each.label_image for each in multiscales if each.label_image is not None]
     if not images:
         return None
-    colors = {value: color for each in reversed(images) for value, color in each.colors.items()}
+
+    def all_colors() -> dict[int, tuple[int, int, int, int]]:
+        return {value: color for each in reversed(images) for value, color in each.colors.items()}
+
+    colors = (
+        Deferred(all_colors) if any(isinstance(each.colors, Deferred) for each in images) else all_colors()
+    )
     properties = {item["label-value"]: item for each in reversed(images) for item in each.properties}
-    return LabelImage(colors=colors, properties=tuple(properties.values()), extra=images[0].extra)
+    merged = LabelImage(colors=colors, properties=tuple(properties.values()), extra=images[0].extra)
+    if all(each.table is None for each in images):
+        return merged
+    tables = [columns_of(each.properties) if each.table is None else each.table for each in images]
+    return replace(merged, properties=(), table=Deferred(partial(joined, tables)))
 
 
 def _stem(location: str) -> str:
