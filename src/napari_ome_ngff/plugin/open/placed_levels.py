@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_ome_ngff.coordinates import grid_of
-from napari_ome_ngff.errors import OmeNgffWarning, UnsupportedError
+from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.plugin.layout import Layout, VoxelGrid, layout, shown_units
 from napari_ome_ngff.plugin.open.volume import misfits, sampling, with_volume
@@ -256,3 +256,19 @@ def multiscale_of(image: Image) -> Multiscale:
 def warn(message: str, where: str = "") -> None:
     """Warn of what is not shown as it is in the file."""
     warnings.warn(f"{message} ({where})" if where else message, OmeNgffWarning, stacklevel=3)
+
+
+def with_tables_read(image: Image, title: str) -> Image:
+    """Read the large tables of a label image; those that cannot be read are left out with a warning."""
+    multiscale = multiscale_of(image)
+    label_image = multiscale.label_image
+    if label_image is None:
+        return image
+    for key, empty in (("table", None), ("colors", {})):
+        try:
+            len(getattr(label_image, key) or ())
+        except OmeNgffError as error:
+            what = "properties" if key == "table" else "colours"
+            warn(f"The {what} of label image {title!r} are left out: {error.summary}", image.location)
+            label_image = replace(label_image, **{key: empty})  # type: ignore[arg-type]
+    return replace(image, multiscale=replace(multiscale, label_image=label_image))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from napari_ome_ngff.errors import OmeNgffError, UnsupportedError
+from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.image.omero import is_greyscale
 from napari_ome_ngff.metadata.nouns import Channel, Multiscale
 from napari_ome_ngff.plugin.colors import (
@@ -33,6 +33,7 @@ from napari_ome_ngff.plugin.open.placed_levels import (
     origin,
     place_levels,
     warn,
+    with_tables_read,
 )
 from napari_ome_ngff.plugin.open.world import layer_transform
 from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
@@ -130,7 +131,7 @@ def label_layers(
 ) -> list[LayerData]:
     """Return the layers of a label image: one, or one for each of its channels. `over` is its image."""
     title = _label_title(multiscale_of(image), name, ref.label)
-    image = _with_tables_read(image, title)
+    image = with_tables_read(image, title)
     multiscale = multiscale_of(image)
     dtype = next(iter(image.arrays.values())).dtype
     if dtype.kind not in "biu":
@@ -153,22 +154,6 @@ def label_layers(
         for index, (_, arguments, _) in enumerate(layers):
             arguments["name"] = f"{title} channel {index}"
     return layers
-
-
-def _with_tables_read(image: Image, title: str) -> Image:
-    """Read the large tables of a label image; those that cannot be read are left out with a warning."""
-    multiscale = multiscale_of(image)
-    label_image = multiscale.label_image
-    if label_image is None:
-        return image
-    for key, empty in (("table", None), ("colors", {})):
-        try:
-            len(getattr(label_image, key) or ())
-        except OmeNgffError as error:
-            what = "properties" if key == "table" else "colours"
-            warn(f"The {what} of label image {title!r} are left out: {error.summary}", image.location)
-            label_image = replace(label_image, **{key: empty})  # type: ignore[arg-type]
-    return replace(image, multiscale=replace(multiscale, label_image=label_image))
 
 
 def _over(placed: PlacedLevels, over: PlacedLevels, image: Image, title: str) -> PlacedLevels:
