@@ -32,7 +32,7 @@ def check_type(
     """OptionError unless a value is of one of these kinds; True and False are no numbers."""
     numbers_only = isinstance(value, bool) and bool not in (kinds if isinstance(kinds, tuple) else (kinds,))
     if not isinstance(value, kinds) or numbers_only:
-        raise OptionError(f"{what} cannot be that.", found=shown(value), expected=expected, hint=hint)
+        raise OptionError(f"{what} must be {expected}, not {shown(value)}.", hint=hint)
 
 
 def check_whole(value: object, least: int, most: int, what: str) -> None:
@@ -40,7 +40,7 @@ def check_whole(value: object, least: int, most: int, what: str) -> None:
     check_type(value, int, what, f"a whole number from {least} to {most}")
     assert isinstance(value, int)
     if not least <= value <= most:
-        raise OptionError(f"{what} cannot be that.", found=shown(value), expected=f"{least} to {most}")
+        raise OptionError(f"{what} must be from {least} to {most}, not {shown(value)}.")
 
 
 def check_mapping(value: object, what: str, expected: str) -> None:
@@ -104,8 +104,9 @@ def shown(value: object) -> str:
     """A value in a message: its type, and a short text of it if there is one."""
     name = type(value).__name__
     if isinstance(value, str | int | float | bytes | None):
-        return repr(value)[:80]
-    return f"{'an' if name[:1] in 'AEIOUaeio' else 'a'} {name}"
+        return repr(value)[:40]
+    module = type(value).__module__.partition(".")[0]
+    return f"of type {name if module == 'builtins' else f'{module}.{name}'}"
 
 
 def _is_unicode(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from napari_ome_ngff.arguments import check_mapping, check_type
 from napari_ome_ngff.writing.plan.copied_levels import with_copies
 from napari_ome_ngff.writing.plan.group_documents import (
     array_specs,
@@ -34,7 +35,9 @@ def plan_save(
     sources: Mapping[str, MultiscaleSource], options: SaveOptions, *, onto: ImageShape | None = None
 ) -> tuple[WritePlan, tuple[Prepared, ...]]:
     """Plan and model everything that one save writes; `sources` and `onto` as for `prepare`."""
+    check_mapping(sources, "The sources", 'images by their paths: {"": MultiscaleSource(...)}')
     for path, source in sources.items():
+        check_type(source, MultiscaleSource, "A source", "MultiscaleSource(image=...)")
         for attributes in (source.attributes, *source.groups.values()):
             check_nesting(attributes, path)
     prepared = prepare(sources, options, onto=onto)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.arguments import check_mapping, check_type
 from napari_ome_ngff.errors import CoordinateError, OptionError, UnsupportedError
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
@@ -62,9 +61,6 @@ def prepare(
     with fewer sizes than axes they hold for the last ones. Of several images, one with fewer axes than sizes
     takes the last sizes. `onto` is the image that is there already, if the sources are label images for it.
     """
-    check_mapping(sources, "The sources", 'images by their paths: {"": MultiscaleSource(...)}')
-    for source in sources.values():
-        check_type(source, MultiscaleSource, "A source", "MultiscaleSource(image=...)")
     if not sources:
         raise OptionError("There is nothing to write.", hint="Give at least one image.")
     _check_paths(sources)

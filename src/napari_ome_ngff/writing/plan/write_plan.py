@@ -102,6 +102,8 @@ class MultiscaleSource:
         check_type(self.multiscale, (Multiscale, NoneType), "The multiscale", "a Multiscale, or None")
         for what, attributes in (("The attributes", self.attributes), ("The groups", self.groups)):
             check_mapping(attributes, what, "JSON by its name")
+        for attributes in self.groups.values():
+            check_mapping(attributes, "The attributes of a group", "JSON by its name")
 
 
 def split_path(path: str) -> tuple[str, str | None]:
