@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -96,15 +97,15 @@ def read_settled(location: str | PathLike[str] | Any, read: Callable[[], T]) -> 
 
     Local images may be gone for a moment while others take their place.
     """
-    path = Path(location).expanduser() if isinstance(location, str | PathLike) else None
+    path = os.path.expanduser(location) if isinstance(location, str | PathLike) else None
     for _ in range(_ATTEMPTS):
-        before = None if path is None else file_stamp(str(path))
+        before = None if path is None else file_stamp(path)
         try:
             return read()
         except StaleError:
             continue
         except OmeNgffError:
-            if path is None or file_stamp(str(path)) == before:
+            if path is None or file_stamp(path) == before:
                 raise
     raise StorageError(
         "The image is replaced again and again while it is opened.",

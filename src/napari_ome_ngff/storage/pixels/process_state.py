@@ -4,12 +4,14 @@
 - Chunks that could not be read, and who is told of them: `shared_failures`.
 - Threads that decode: `decode_pool`.
 - Saves to stores that are under way: `running_saves`.
+- Lock files of saves to folders: `held_locks`.
 
 What else is remembered between calls follows from its arguments alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +39,24 @@ def running_saves() -> set[str]:
     return set()
 
 
+@functools.cache
+def held_locks() -> set[int]:
+    """Handles of the lock files of saves that are under way."""
+    return set()
+
+
+def _let_go_of_locks() -> None:
+    """In a process that was forked: the lock ends with the process that holds it, not with its workers."""
+    for handle in held_locks():
+        with contextlib.suppress(OSError):
+            os.close(handle)
+    held_locks().clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_of_locks)
+
+
 def decode_pool() -> ThreadPoolExecutor:
     """The threads that decode; a process that was forked has its own."""
     return _pool_of(os.getpid())
@@ -48,6 +68,6 @@ def _pool_of(process: int) -> ThreadPoolExecutor:
 
 
 def reset() -> None:
-    """Forget everything, as a new process; for tests. The threads stay, they hold nothing."""
+    """Forget everything, as a new process; for tests. The threads stay, they hold nothing, and locks."""
     for state in (shared_cache, shared_failures, running_saves):
         state.cache_clear()

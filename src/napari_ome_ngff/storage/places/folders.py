@@ -27,8 +27,8 @@ def node_kind(folder: Path) -> Literal["group", "array"] | None:
     """Whether a folder is a Zarr group, an array or neither; with a damaged ``zarr.json`` it is a group."""
 
     def read(name: str) -> bytes | None:
-        try:
-            return (folder / name).read_bytes()
+        try:  # a pipe would never answer
+            return (folder / name).read_bytes() if os.path.isfile(folder / name) else None
         except OSError:
             return None
 

@@ -45,7 +45,7 @@ def moved_aside(target: Path) -> Path | None:
 
 def where_it_is(path: Path) -> Path:
     """Return a path, or where a killed save has left what was there, with a warning."""
-    if os.path.exists(path):
+    if os.path.exists(path) or "\0" in str(path):
         return path
     real, missing = Path(os.path.realpath(path)), None
     for _ in range(_WAITS):

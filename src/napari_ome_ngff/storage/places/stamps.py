@@ -37,6 +37,6 @@ def file_stamp(path: str) -> tuple[int, ...] | None:
     """Inode, size and times of a file; None if there is none."""
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # nothing there, or a name that no file can have
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

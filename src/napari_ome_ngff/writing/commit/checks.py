@@ -12,6 +12,7 @@ from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.folders import is_empty, node_kind
 from napari_ome_ngff.storage.places.leftovers import moved_aside
 from napari_ome_ngff.storage.places.location import is_zip, join, store_location
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.single_file import check_archive
 from napari_ome_ngff.writing.refusals import inside_hierarchy, target_exists
@@ -35,6 +36,7 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
     if is_archive(store):
         check_surroundings(root, root)
         check_archive(root, path, overwrite=overwrite)
+        _refuse_protected(root)
         return
     check_surroundings(root, target)
     restore_old(target)
@@ -51,6 +53,20 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
         )
     if not overwrite:
         raise target_exists(str(target))
+    _refuse_protected(target)
+
+
+def _refuse_protected(target: Path) -> None:
+    """Refuse to replace what may not be written to, though the folder that it is in allows to rename it."""
+    for path in (target, *(target / name for name in DOCUMENTS)):
+        # An administrator may write everywhere.
+        if os.path.exists(path) and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
+            raise TargetError(
+                "What is there is write-protected, so it is not replaced.",
+                where=str(target),
+                found=f"no permission to write to {path}",
+                hint="Choose another name, or allow writing to it first.",
+            )
 
 
 def restore_old(target: Path) -> None:

@@ -6,12 +6,14 @@ import contextlib
 import errno
 import logging
 import os
+import stat
 import sys
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 
-from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.storage.pixels.process_state import held_locks
 from napari_ome_ngff.storage.places.folders import (
     exchange,
     flush_folder,
@@ -52,21 +54,62 @@ def exclusive(target: Path) -> Iterator[bool]:
     False if the file system has no locks: then the living cannot be told from the dead.
     """
     path = target.with_name(f".{short(target.name)}{LOCK}")
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        with undone_by(partial(os.close, handle)):
+    held = held_locks()
+    handle, locked = -1, None
+    try:
+        while True:
+            handle = _open_lock(path)
+            held.add(handle)
             locked = _lock(handle, target)
             # The holder before us may have removed the file between our opening and locking it.
-            current = not locked or (path.exists() and os.path.samestat(os.fstat(handle), path.stat()))
-        if current:
-            break
-        os.close(handle)
-    try:
+            if not locked or _is_at(path, handle):
+                break
+            held.discard(handle)
+            os.close(handle)
         yield locked
     finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        if handle in held:  # in a process that was forked meanwhile it is not
+            try:
+                with contextlib.suppress(OSError, TargetError):
+                    locked = _lock(handle, target) if locked is None else locked
+                    if locked is not None and _is_at(path, handle):
+                        path.unlink()
+            finally:
+                held.discard(handle)
+                os.close(handle)
+
+
+def _open_lock(path: Path) -> int:
+    """Open the lock file, making it if there is none; refused if something else is in its place."""
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
+        except PermissionError:  # somebody else's, who may be dead: that can be told with reading alone
+            handle = os.open(path, os.O_RDONLY | flags)
+    except OSError as error:
+        if not path.is_symlink() and not path.is_dir():
+            raise
+        raise _no_lock(path) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
+        raise _no_lock(path)
+    return handle
+
+
+def _no_lock(path: Path) -> StorageError:
+    return StorageError(
+        "Something else is in the place of the lock file.",
+        where=str(path),
+        hint="Look what it is; delete it.",
+    )
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
 
 
 def _lock(handle: int, target: Path) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.places.folders import flush, is_empty, node_kind, remove
 from napari_ome_ngff.storage.places.location import store_location
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.checks import check_surroundings, check_target, restore_old
 from napari_ome_ngff.writing.commit.single_file import check_archive, documents_in, pack, publish_file
@@ -103,8 +105,8 @@ def _parents_made(target: Path) -> Iterator[list[Path]]:
     made: list[Path] = []
     with undone_by(partial(_remove_empty, made)):
         for folder in reversed([folder for folder in target.parents if not os.path.exists(folder)]):
-            folder.mkdir()
             made.insert(0, folder)
+            folder.mkdir()
         yield made
 
 
@@ -134,9 +136,11 @@ def _staged_beside(
     """A folder beside the target, which is renamed when it is complete."""
     from zarr.storage import LocalStore
 
+    if not target.is_relative_to(root):  # a link leads elsewhere
+        store = root = target
     final_store = LocalStore(root) if isinstance(store, str | os.PathLike) else store
     part = target.with_name(new_part(target.name))
-    with local_swap.new_folder(part) as is_ours, undone_by(partial(remove, part)):
+    with undone_by(partial(remove, part)), local_swap.new_folder(part) as is_ours:
         yield Staged(
             store=LocalStore(part),
             path="",
@@ -169,8 +173,8 @@ def _staged_file(target: Path, *, overwrite: bool, obsolete: Collection[str]) ->
     replaces = os.path.lexists(target)
     packing = pack(part, packed, replaced=target if replaces else None, obsolete=obsolete)
     store = ZipStore(packed, mode="r")
-    part.mkdir()
     try:
+        part.mkdir()
         with undone_by(packing.close, partial(_close, store), partial(remove, packed)):
             yield Staged(
                 store=LocalStore(part),
@@ -231,8 +235,8 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
             if documents is None:
                 return None
             place = documents
-        elif node_kind(target) != "group":
-            _check_readable(target)
+        _check_readable(target)
+        if not is_archive(store) and node_kind(target) != "group":
             return None
     try:
         # Not what was consolidated: others may have added to it since.
@@ -249,9 +253,19 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
 
 
 def _check_readable(target: Path) -> None:
-    try:
-        (target / "zarr.json").stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise StorageError("What is there cannot be read.", where=str(target), found=str(error)) from error
+    """Refuse what the system does not let us see, and pipes, which would never answer."""
+    for name in DOCUMENTS:
+        try:
+            status = (target / name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise StorageError(
+                "What is there cannot be read.", where=str(target), found=str(error)
+            ) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise TargetError(
+                "What is there is no Zarr hierarchy, so it is not replaced.",
+                where=str(target),
+                found=f"{name}, which is no file",
+            )
