@@ -70,9 +70,7 @@ def left(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.ngff-*"))
 
 
-@pytest.mark.parametrize(
-    "error", [partial(OSError, errno.EIO, "broken"), KeyboardInterrupt], ids=["EIO", "^C"]
-)
+@pytest.mark.parametrize("error", [partial(OSError, errno.EIO, "broken"), KeyboardInterrupt])
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_call_fails_the_next_save_cleans_up(
     kind: str, error: Callable[[], BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
