@@ -71,8 +71,9 @@ def exclusive(target: Path) -> Iterator[bool]:
         if handle in held:  # in a process that was forked meanwhile it is not
             try:
                 with contextlib.suppress(OSError, TargetError):
-                    locked = _lock(handle, target) if locked is None else locked
-                    if locked is not None and _is_at(path, handle):
+                    if locked is None:  # interrupted before that was known
+                        _lock(handle, target)
+                    if _is_at(path, handle):
                         path.unlink()
             finally:
                 held.discard(handle)
