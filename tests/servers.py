@@ -12,8 +12,11 @@ import http.client
 import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -47,6 +50,10 @@ class Answer:
     """Cut the connection."""
     silence: float = 0.0
     """Seconds without an answer."""
+    raw: bytes | None = None
+    """What is sent in place of an answer, byte for byte, before the connection is closed."""
+    hold: float = 0.0
+    """Seconds between that and the end."""
 
 
 Fault = Callable[[Request, int], Answer | None]
@@ -64,6 +71,7 @@ class Web:
         gate: float = 0.0,
         fault: Fault | None = None,
         ranges: bool = True,
+        queue: int | None = None,
     ) -> None:
         self.folder = folder
         self.latency = latency
@@ -75,12 +83,16 @@ class Web:
         self.rounds = 0
         """How often the gate opened."""
         self._gate = gate
+        self._asked: Counter[str] = Counter()
         self._lock = threading.Condition()
         self._under_way = 0
         self._last = 0.0
         self._opened = 0
         self._stopped = threading.Event()
-        self._http = _Http(("127.0.0.1", 0), _Handler)
+        # Python's own queue of 5 connections, as people run it. With a gate, none may come late: a connection
+        # that is dropped comes a second later, and a round trip would be counted as two.
+        size = queue or (1024 if gate else _Http.request_queue_size)
+        self._http = type("_Queue", (_Http,), {"request_queue_size": size})(("127.0.0.1", 0), _Handler)
         self._http.web = self
 
     @property
@@ -101,6 +113,7 @@ class Web:
     def forget(self) -> None:
         """Begin a new record."""
         self.requests, self.busiest, self.rounds = [], 0, 0
+        self._asked.clear()
 
     def __enter__(self) -> Web:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
@@ -113,9 +126,13 @@ class Web:
         self._thread.join()
         self._http.server_close()
 
+    def pause(self, seconds: float) -> None:
+        """Let time pass, unless the server is stopped."""
+        self._stopped.wait(seconds) if seconds else None
+
     def wait(self) -> None:
         """Delay an answer."""
-        self._stopped.wait(self.latency) if self.latency else None
+        self.pause(self.latency)
         if not self._gate:
             return
         with self._lock:
@@ -141,16 +158,17 @@ class Web:
                 self._under_way -= 1
 
     def answer(self, request: Request) -> Answer:
-        earlier = self.paths.count(request.path)
+        with self._lock:
+            earlier = self._asked[request.path]
+            self._asked[request.path] += 1
         if self.fault is not None and (answer := self.fault(request, earlier)) is not None:
-            self._stopped.wait(answer.silence) if answer.silence else None
+            self.pause(answer.silence)
             return answer
         file = self.folder / request.path.lstrip("/")
         return Answer(body=file.read_bytes()) if file.is_file() else Answer(404)
 
 
 class _Http(ThreadingHTTPServer):
-    request_queue_size = 1024  # all connections of a burst are accepted
     daemon_threads = True
     block_on_close = False
     web: Web
@@ -171,6 +189,11 @@ class _Handler(BaseHTTPRequestHandler):
             answer = web.answer(asked)
             web.requests.append(Request(asked.path, asked.query, asked.headers, answer.status))
             web.wait()
+            if answer.raw is not None:
+                self.close_connection = True
+                self.wfile.write(answer.raw)
+                web.pause(answer.hold)
+                return
             if answer.reset:
                 # Zero seconds to linger: the client sees "connection reset" rather than an end.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -263,6 +286,24 @@ def missing_as(answer: Answer, folder: Path) -> Fault:
         return None if (folder / request.path.lstrip("/")).is_file() else answer
 
     return fault
+
+
+@contextlib.contextmanager
+def python_http_server(folder: Path) -> Iterator[str]:
+    """Run ``python -m http.server`` as people do, in another process; give its URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "-d", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(200):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
 
 
 @contextlib.contextmanager

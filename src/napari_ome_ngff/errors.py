@@ -7,6 +7,24 @@ alone: napari swallows a ``ValueError`` that leaves a writer, and a worker in wh
 
 from __future__ import annotations
 
+import re
+
+_USER = re.compile(r"(?<=://)[^/?#\n]*@")
+
+
+_QUERY = re.compile(r"""(\?|&(?=\w+=))[^\s"'<>]+""")
+
+
+def without_secrets(text: str) -> str:
+    """A text without what may be secret in the addresses in it: user, password, and query (a signature).
+
+    >>> without_secrets("http://me:word@host/a.zarr?sig=1 is not there")
+    'http://host/a.zarr is not there'
+    """
+    if "://" not in text or text.startswith("file://"):  # file names may hold "?"
+        return text
+    return _QUERY.sub("", _USER.sub("", text))
+
 
 class OmeNgffError(Exception):
     """Base of all errors of this package.
@@ -35,6 +53,7 @@ class OmeNgffError(Exception):
     def __init__(
         self, summary: str, *, where: str = "", found: str = "", expected: str = "", hint: str = ""
     ) -> None:
+        summary, where, found, hint = (without_secrets(text) for text in (summary, where, found, hint))
         details = {"Where": where, "Found": found, "Expected": expected, "What to do": hint}
         lines = [summary, *(f"{label}: {text}" for label, text in details.items() if text)]
         super().__init__("\n".join(lines))

@@ -19,6 +19,8 @@ from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.documents.parents import array_at, parents
 from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.storage.places.servers import remote_store
+from napari_ome_ngff.storage.places.servers.remote_store import Patience
 from tests.servers import PAGE, Answer, Fault, Web, missing_as, on, s3_server, upload
 
 if find_spec("obstore") is None:
@@ -172,22 +174,18 @@ def test_what_does_not_exist_may_be_called_other_names(
 def test_a_chunk_that_is_refused_because_access_has_ended_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from obstore.exceptions import BaseError
-
-    from napari_ome_ngff.storage.places import object_store
-
     make_image(tmp_path / "a.zarr")
     ended: list[bool] = []
 
     def fault(_: Any, __: int) -> Answer | None:
         return Answer(403) if ended else None
 
-    monkeypatch.setattr(object_store, "_FRESH", 0.0)
+    monkeypatch.setattr(remote_store, "PATIENCE", Patience(fresh=0.0))
     with Web(tmp_path, fault=fault) as web:
         array = open_hierarchy(f"{web.url}/a.zarr").array("0")
         assert array is not None
         ended.append(True)
-        with pytest.raises(BaseError):
+        with pytest.raises(StorageError, match="refuses access"):
             array[...]
 
 
@@ -221,8 +219,13 @@ FAULTS: list[tuple[str, Callable[[], Fault], type[OmeNgffError], str]] = [
 
 @pytest.mark.parametrize(("fault", "error", "sentence"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
 def test_each_trouble_is_one_clear_sentence_within_seconds(
-    fault: Callable[[], Fault], error: type[OmeNgffError], sentence: str, tmp_path: Path
+    fault: Callable[[], Fault],
+    error: type[OmeNgffError],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(remote_store, "PATIENCE", Patience(busy=0.2))
     with Web(tmp_path, fault=fault()) as web:
         started = time.monotonic()
         with pytest.raises(error, match=sentence) as caught:
@@ -234,17 +237,16 @@ def test_each_trouble_is_one_clear_sentence_within_seconds(
 
 
 def test_a_server_that_keeps_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_ome_ngff.storage.places import requests
-
-    assert requests._PATIENCE <= 20
-    monkeypatch.setattr(requests, "_PATIENCE", 0.5)
+    assert Patience().quick + Patience().long < 10
+    monkeypatch.setattr(remote_store, "PATIENCE", Patience(quick=0.2, long=0.3))
     with Web(tmp_path, fault=on("", Answer(silence=60))) as web, pytest.raises(StorageError) as caught:
         open_hierarchy(f"{web.url}/a.zarr", ahead=["labels"])
     assert "did not answer in time" in said(caught.value)
 
 
 @pytest.mark.parametrize("trouble", [Answer(500), Answer(503), Answer(429), Answer(reset=True)])
-def test_what_passes_is_tried_again(trouble: Answer, tmp_path: Path) -> None:
+def test_what_passes_is_tried_again(trouble: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_store, "PATIENCE", Patience(busy=0.1))
     make_image(tmp_path / "a.zarr")
     with Web(tmp_path, fault=on("a.zarr", trouble, times=2)) as web:
         hierarchy = open_hierarchy(f"{web.url}/a.zarr")

@@ -328,6 +328,8 @@ def open_hierarchy(
             reason = (unfinished(store, path) if missing else None) or nothing_found(store, error)
             if not isinstance(location, zarr.Group) and store is not location:
                 store.close()
+            if reason is error:  # it keeps its own cause
+                raise
             raise reason from error
         return Hierarchy(table, path)
     raise AssertionError("there is at least one store")

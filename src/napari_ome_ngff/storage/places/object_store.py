@@ -5,23 +5,18 @@ This module imports zarr at its top and is imported only when a URL is opened.
 
 from __future__ import annotations
 
-import math
-import time
+import base64
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from zarr.storage import ObjectStore
 
 from napari_ome_ngff.errors import StorageError
-from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
-from napari_ome_ngff.storage.places.server_errors import explain, first_line
+from napari_ome_ngff.storage.places.server_errors import explain, without_secrets_in
 
 if TYPE_CHECKING:
-    from zarr.abc.store import ByteRequest
-    from zarr.core.buffer import Buffer, BufferPrototype
-
     _ObjectStore = ObjectStore[Any]
 else:
     _ObjectStore = ObjectStore  # not generic before zarr 3.1.2
@@ -45,9 +40,6 @@ _CREDENTIALS = {
 
 
 # Four more attempts within about two seconds; a server that needs longer is down.
-_CLIENT = {"allow_http": True, "timeout": "60s", "connect_timeout": "5s"}
-
-
 _RETRIES = {
     "max_retries": 4,
     "retry_timeout": timedelta(seconds=15),
@@ -55,10 +47,7 @@ _RETRIES = {
 }
 
 
-_FRESH = 10.0  # seconds in which a server that just answered is taken to do so still
-
-
-_PAGES = (b"<!doctype html", b"<html")
+_NO_RETRIES = {"max_retries": 0, "retry_timeout": timedelta(seconds=1)}
 
 
 class NamedObjectStore(_ObjectStore):
@@ -68,107 +57,19 @@ class NamedObjectStore(_ObjectStore):
         return remote_location(self.store)
 
 
-class RemoteStore(NamedObjectStore):
-    """An object store whose server may say in other ways than 404 that something does not exist.
-
-    - Buckets that may be read but not listed answer 403, and Zarr asks for what need not exist: documents of
-      the other format, chunks that hold only the fill value. So a refused document is a missing one; and so
-      is a refused chunk, as long as a document that could be read before can still be read. Where access has
-      ended (a signature has expired), a refused chunk is an error.
-    - Servers of web applications send their page, with 200: a page is nothing.
-    - Simple servers send no parts of files: then the part is cut out of the whole.
-
-    `refused` is the last refusal, `page` whether a page was sent: for the message when nothing else was read.
-    """
-
-    def __init__(self, store: Any, *, read_only: bool = False) -> None:
-        super().__init__(store, read_only=read_only)
-        self.refused = ""
-        self.page = False
-        self._proof = ""  # a document that could be read, and when
-        self._proven = -math.inf
-
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """The bytes of one key, or None where there is nothing, whatever the server calls that."""
-        from obstore.exceptions import NotSupportedError, PermissionDeniedError, UnauthenticatedError
-
-        is_document = key.rpartition("/")[2] in DOCUMENTS
-        try:
-            content = await super().get(key, prototype, byte_range)
-        except NotSupportedError:
-            whole = await super().get(key, prototype)
-            return whole if whole is None or byte_range is None else _part(whole, byte_range)
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            if not is_document and not await self._can_read(prototype):
-                raise
-            self.refused = first_line(error)
-            return None
-        if content is None or self._is_page(content):
-            return None
-        if is_document:
-            self._proof, self._proven = key, time.monotonic()
-        return content
-
-    async def _can_read(self, prototype: BufferPrototype) -> bool:
-        """Whether a document that could be read can be read still."""
-        if self._proof and time.monotonic() - self._proven > _FRESH:
-            try:
-                content = await super().get(self._proof, prototype)
-            except Exception:  # noqa: BLE001 (whatever it is: no)
-                return False
-            if content is None:
-                return False
-            self._proven = time.monotonic()
-        return bool(self._proof)
-
-    def _is_page(self, content: Buffer) -> bool:
-        is_page = content[:64].to_bytes().lstrip().lower().startswith(_PAGES)
-        self.page |= is_page
-        return is_page
-
-    def __getstate__(self) -> dict[Any, Any]:
-        return {**super().__getstate__(), "_proven": -math.inf}  # another machine has another clock
-
-
-def _part(whole: Buffer, part: ByteRequest) -> Buffer:
-    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
-
-    if isinstance(part, RangeByteRequest):
-        return whole[part.start : part.end]
-    if isinstance(part, OffsetByteRequest):
-        return whole[part.offset :]
-    return whole[max(0, len(whole) - part.suffix) :]
-
-
-def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]:
-    """Read-only stores to try for a URL, in order: unsigned, then with credentials; no request is made.
-
-    A query (a signature) is sent with every request. The environment variables are those of obstore
-    (``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``GOOGLE_BASE_URL``, ``AZURE_STORAGE_ACCOUNT_NAME`` ...), and
-    ``STORAGE_EMULATOR_HOST``.
-    """
-    scheme = urlsplit(url).scheme.lower()
-    if urlsplit(url).path.lower().endswith((".ozx", ".zip")):
-        raise StorageError(
-            "Zip files on servers cannot be opened.", where=url, hint="Download it and open the file."
-        )
-    ways = [False] if scheme.startswith("http") else [False, True][: 1 + has_credentials(url, environment)]
-    return [RemoteStore(connect(url, environment, signed=signed), read_only=True) for signed in ways]
-
-
 def has_credentials(url: str, environment: Mapping[str, str]) -> bool:
     """Whether the environment holds credentials for a URL; False for web servers."""
     names = _CREDENTIALS.get(urlsplit(url).scheme.lower(), ())
     return any(environment.get(name) for name in names)
 
 
-def connect(url: str, environment: Mapping[str, str], *, signed: bool, timeout: str = "") -> Any:
+def connect(
+    url: str, environment: Mapping[str, str], *, signed: bool, timeouts: Mapping[str, str], retry: bool
+) -> Any:
     """The obstore store that is rooted at a URL; no request is made.
 
-    `signed` says whether requests are signed with the credentials of the environment, `timeout` how long a
-    request may take, such as "180s"; "" is that of reading.
+    `signed` says whether requests are signed with the credentials of the environment, `timeouts` are
+    obstore's, such as ``{"timeout": "180s"}``. A user and a password in the URL go into a header.
     """
     try:
         import obstore.store as stores
@@ -194,17 +95,28 @@ def connect(url: str, environment: Mapping[str, str], *, signed: bool, timeout: 
             where=url,
             expected="a folder, a .zip or .ozx file, or an http, https, s3, gs or az address",
         )
+    url, headers = _without_user(url)
     unsigned = {} if signed or scheme.startswith("http") else {"skip_signature": True}
     try:
         return kinds[scheme].from_url(
             url.replace("#", "%23"),  # a fragment would never reach the server: it is part of a name
-            client_options={**_CLIENT, "timeout": timeout or _CLIENT["timeout"]},
-            retry_config=_RETRIES,
+            client_options={"allow_http": True, **timeouts, "default_headers": headers},
+            retry_config=_RETRIES if retry else _NO_RETRIES,
             **_settings(scheme, environment),
             **unsigned,
         )
     except (BaseError, ValueError) as error:
-        raise explain(error, url) from error
+        raise explain(error, url) from without_secrets_in(error)
+
+
+def _without_user(url: str) -> tuple[str, dict[str, str]]:
+    """An address without its ``user:password@``, and the header that says the same."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at or not parts.scheme.lower().startswith("http"):
+        return url, {}
+    token = base64.b64encode(unquote_to_bytes(user)).decode()
+    return parts._replace(netloc=host).geturl(), {"Authorization": f"Basic {token}"}
 
 
 def _settings(scheme: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -221,7 +133,8 @@ def remote_location(store: Any) -> str:
     kind = type(store).__name__
     if kind == "HTTPStore":
         parts = urlsplit(str(store.url))
-        return parts._replace(query="", fragment="").geturl().rstrip("/")
+        host = parts.netloc.rpartition("@")[2]
+        return parts._replace(netloc=host, query="", fragment="").geturl().rstrip("/")
     if kind == "LocalStore":
         return str(store.prefix or "/")
     config = dict(getattr(store, "config", None) or {})
@@ -238,14 +151,22 @@ def remote_location(store: Any) -> str:
 
 def remote_parent(store: Any) -> Any | None:
     """An obstore store one folder higher, with the same options; None where there is none."""
-    options = {"client_options": store.client_options, "retry_config": store.retry_config}
     if type(store).__name__ == "HTTPStore":
-        parts = urlsplit(str(store.url).rstrip("/"))
-        above, _, name = parts.path.rpartition("/")
-        if not name:
-            return None
-        return type(store).from_url(parts._replace(path=above or "/").geturl(), **options)
+        above, _, name = urlsplit(str(store.url).rstrip("/")).path.rpartition("/")
+        return with_options(store, path=above or "/") if name else None
     prefix = str(getattr(store, "prefix", None) or "").strip("/")
     if not prefix or not hasattr(store, "config"):
         return None
-    return type(store)(config=store.config, prefix=prefix.rpartition("/")[0] or None, **options)
+    return with_options(store, path=prefix.rpartition("/")[0])
+
+
+def with_options(store: Any, *, path: str | None = None, timeouts: Mapping[str, str] | None = None) -> Any:
+    """An obstore store for the same server, at another path or with other timeouts."""
+    client = {**(store.client_options or {}), **(timeouts or {})}
+    options = {"client_options": client, "retry_config": store.retry_config}
+    if type(store).__name__ == "HTTPStore":
+        parts = urlsplit(str(store.url))
+        parts = parts if path is None else parts._replace(path=path)
+        return type(store).from_url(parts.geturl(), **options)
+    prefix = store.prefix if path is None else path
+    return type(store)(config=store.config, prefix=prefix or None, **options)

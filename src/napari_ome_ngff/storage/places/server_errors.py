@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
+from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError, without_secrets
 
 _HOST = re.compile(r"https?://([^/?#\s]+)")
 
@@ -14,10 +14,64 @@ _HOST = re.compile(r"https?://([^/?#\s]+)")
 _STATUS = re.compile(r"status code: (\d{3}[\w ]*)")
 
 
+Trouble = Literal["missing", "refused", "silent", "broken", "busy", "ill", "no part", "no length", "other"]
+"""What an error means: nothing there; 401 or 403; no answer in time; the connection broke or was not taken;
+asked too much; 5xx; parts of files are not sent, or not those that were asked for; the length is not said."""
+
+
+_SIGNS: tuple[tuple[str, Trouble], ...] = (
+    ("ength Header missing", "no length"),
+    ("ength header missing", "no length"),
+    ("Range request not supported", "no part"),
+    ("Received non-partial response", "no part"),
+    ("Content-Range", "no part"),
+    ("Requested ", "no part"),  # 4..7, got 0..3
+    ("following redirect", "other"),
+    ("kind: Timeout", "silent"),
+    ("imed out", "silent"),
+    ("kind: Connect", "broken"),
+    ("kind: Interrupted", "broken"),
+    ("IncompleteRead", "broken"),
+    ("error sending request", "broken"),
+    ("body error", "broken"),
+)
+
+
+def trouble(error: BaseException) -> Trouble:
+    """What an error of obstore or urllib means; the text is all that obstore gives."""
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+        return "missing"
+    if name in ("PermissionDeniedError", "UnauthenticatedError"):
+        return "refused"
+    if name == "NotSupportedError":
+        return "no part"
+    if status := _STATUS.search(text):
+        code = int(status[1][:3])
+        named: dict[int, Trouble] = {401: "refused", 403: "refused", 404: "missing", 410: "missing"}
+        named |= {408: "ill", 416: "no part", 425: "busy", 429: "busy", 503: "busy"}
+        return named.get(code, "ill" if code >= 500 else "other")
+    if isinstance(error, TimeoutError):
+        return "silent"
+    signs = (kind for sign, kind in _SIGNS if sign in text or sign in name)
+    return next(signs, "broken" if isinstance(error, OSError) else "other")
+
+
+def without_secrets_in(error: BaseException) -> BaseException:
+    """The same error, as far as it may be shown: libraries name addresses with all that is in them."""
+    text = without_secrets(str(error))
+    if text == str(error):
+        return error
+    try:
+        return type(error)(text)
+    except TypeError:  # it is made from more than a text
+        return StorageError(f"{type(error).__name__}: {text}")
+
+
 def explain(error: BaseException, url: str) -> OmeNgffError:
     """The error for what obstore or zarr raised at an address."""
-    text, kind = str(error), type(error).__name__
-    host = match[1] if (match := _HOST.search(text)) else urlsplit(url).netloc
+    text, kind = without_secrets(str(error)), type(error).__name__
+    host = match[1] if (match := _HOST.search(text)) else urlsplit(url).netloc.rpartition("@")[2]
     if kind in ("PermissionDeniedError", "UnauthenticatedError"):
         return refused(url, first_line(error))
     for sign, summary, hint in (
@@ -79,8 +133,8 @@ def refused(url: str, answer: str) -> StorageError:
         "The server refuses access (401 or 403).",
         where=url,
         found=answer,
-        hint="Check the address; for private data set the storage's usual environment variables"
-        " (AWS_ACCESS_KEY_ID and so on).",
+        hint="Check the address. Private data: a web server takes https://user:password@..., for buckets set"
+        " the storage's usual environment variables (AWS_ACCESS_KEY_ID and so on).",
     )
 
 
@@ -95,4 +149,4 @@ def _not_zarr(url: str, content: str) -> NotOmeNgffError:
 
 def first_line(error: BaseException) -> str:
     """The first line of what an exception says, or its name; at most 300 characters."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    return (without_secrets(str(error)).strip() or type(error).__name__).splitlines()[0][:300]

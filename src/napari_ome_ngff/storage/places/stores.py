@@ -58,9 +58,9 @@ def stores_of(location: str | os.PathLike[str] | Store | zarr.Group) -> list[tup
         return [(_read_only(location), "")]
     text = local_path(group_location(os.fspath(location)))
     if is_url(text):
-        from napari_ome_ngff.storage.places import object_store
+        from napari_ome_ngff.storage.places.servers import remote_store
 
-        return [(store, "") for store in object_store.remote_stores(text, dict(os.environ))]
+        return [(store, "") for store in remote_store.remote_stores(text, dict(os.environ))]
     return [_local(Path(text).expanduser())]
 
 
@@ -127,9 +127,10 @@ def parent_store(store: Any) -> Store | None:
         return LocalStore(root.parent, read_only=True) if root.parent != root else None
     if kind == "object":
         from napari_ome_ngff.storage.places import object_store
+        from napari_ome_ngff.storage.places.servers import remote_store
 
         above = object_store.remote_parent(store.store)
-        return None if above is None else object_store.RemoteStore(above, read_only=True)
+        return None if above is None else remote_store.RemoteStore(above, read_only=True)
     if kind == "fsspec" and "/" in store.path.strip("/"):
         path = store.path.rstrip("/").rpartition("/")[0]
         return cast("Store", type(store)(fs=store.fs, path=path, read_only=True))

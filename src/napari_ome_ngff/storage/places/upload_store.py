@@ -17,7 +17,7 @@ from napari_ome_ngff.storage.places.object_store import (
     has_credentials,
     remote_parent,
 )
-from napari_ome_ngff.storage.places.server_errors import explain, was_answered
+from napari_ome_ngff.storage.places.server_errors import explain, was_answered, without_secrets_in
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _IN_ONE_REQUEST = 256 * 2**20
 
 
-_TIMEOUT = "180s"  # for one object, also through a slow line
+_TIMEOUTS = {"timeout": "180s", "connect_timeout": "5s"}  # for one object, also through a slow line
 
 
 class UploadStore(NamedObjectStore):
@@ -112,9 +112,9 @@ class UploadStore(NamedObjectStore):
             yield
         except OmeNgffError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is becomes an error of ours)
             self.unanswered |= changes and not was_answered(error)
-            raise explain(error, str(self)) from error
+            raise explain(error, str(self)) from without_secrets_in(error)
 
 
 def upload_store(url: str, environment: Mapping[str, str]) -> UploadStore:
@@ -140,4 +140,4 @@ def upload_store(url: str, environment: Mapping[str, str]) -> UploadStore:
             "The address names no bucket.", where=url, expected=f"{parts.scheme}://bucket/name"
         )
     signed = has_credentials(url, environment)
-    return UploadStore(connect(url, environment, signed=signed, timeout=_TIMEOUT))
+    return UploadStore(connect(url, environment, signed=signed, timeouts=_TIMEOUTS, retry=True))

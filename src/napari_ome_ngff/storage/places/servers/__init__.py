@@ -1,0 +1,1 @@
+"""Reading from servers as they are."""

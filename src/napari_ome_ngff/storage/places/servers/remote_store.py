@@ -1,0 +1,338 @@
+"""Reading from servers as they are: at their pace, again where that helps, right bytes or an error of ours.
+
+This module imports zarr at its top and is imported only when a URL is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from napari_ome_ngff.errors import OmeNgffError, StorageError
+from napari_ome_ngff.storage.places.location import folder_of, join
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
+from napari_ome_ngff.storage.places.object_store import (
+    NamedObjectStore,
+    connect,
+    has_credentials,
+    with_options,
+)
+from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES, too_large
+from napari_ome_ngff.storage.places.server_errors import (
+    Trouble,
+    explain,
+    first_line,
+    refused,
+    trouble,
+    without_secrets_in,
+)
+from napari_ome_ngff.storage.places.servers import plain_http
+from napari_ome_ngff.storage.places.servers.pace import Pace
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Seconds for which a server is waited for."""
+
+    quick: float = 2.5
+    """Without a byte, after which a request is sent once more."""
+    long: float = 6.0
+    """Without a byte, after which the second one is given up."""
+    total: float = 9.0
+    """After which nothing is tried again, from the first try of a request on."""
+    waits: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
+    """Before each further try, where a server fails at once."""
+    busy: float = 1.0
+    """At least, where it was asked too much; more if it says so."""
+    fresh: float = 10.0
+    """In which a server that just showed a document is taken to do so still."""
+    dead: float = 5.0
+    """In which one that left several requests without an answer is not asked."""
+
+
+PATIENCE = Patience()
+
+
+_DEAD = 3  # requests without an answer
+
+
+_PAGES = (b"<!doctype html", b"<html")
+
+
+_Kind = Literal["content", "missing", "refused", "page"]
+
+
+class Reply(NamedTuple):
+    """What came of a request, tries included: bytes, or in which way the server says that there is none."""
+
+    kind: _Kind
+    content: Any = b""
+    text: str = ""
+
+
+class RemoteStore(NamedObjectStore):
+    """A read-only object store whose server may be slow, small, odd or out of order for a moment.
+
+    - It is asked at its `Pace`, and again with back-off where the connection is not taken or breaks, where
+      nothing comes, and where it is busy (429, 503) or ill (5xx). After `PATIENCE`, a StorageError.
+    - Buckets that may be read but not listed answer 403 for what is not there, servers of web applications
+      send their page. Such a document is missing. Such a chunk is, if the server says the same of one that
+      cannot exist, and documents can still be read (a signature may have expired); else it is an error.
+    - Parts that are not sent, or wrong ones, are cut out of the whole. What is compressed on the way is
+      decompressed, what has no length is read until its end.
+
+    `refused` is the last refusal, `page` whether a page was sent: for the message when nothing else was read.
+    """
+
+    def __init__(self, store: Any, *, read_only: bool = False) -> None:
+        super().__init__(store, read_only=read_only)
+        self.refused = ""
+        self.page = False
+        self._proof = ""  # a document that could be read, and when
+        self._proven = -math.inf
+        self._absent: _Kind | None = None  # what the server says of chunks that cannot exist
+        self._plain = False  # obstore refuses its answers
+        self._closes: bool | None = None  # each connection, after one answer (HTTP/1.0)
+        self._patient: Any = None
+        self._paces: tuple[Any, Pace, asyncio.Lock] | None = None
+        self._given_up: list[tuple[float, OmeNgffError]] = []  # requests without an answer
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The bytes of one key, or None where there is nothing, whatever the server calls that."""
+        is_document = key.rpartition("/")[2] in DOCUMENTS
+        reply = await self._ask(key, byte_range)
+        if reply.kind == "content":
+            if is_document:
+                self._proof, self._proven = key, time.monotonic()
+            return prototype.buffer.from_bytes(reply.content)
+        if reply.kind == "missing":
+            return None
+        if not is_document and not await self._says_so_of_nothing(reply.kind, key):
+            where = f"{self}/{key}"
+            if reply.kind == "refused":
+                raise refused(where, reply.text)
+            raise StorageError("The server sends a web page instead of the data.", where=where)
+        self.refused = reply.text or self.refused
+        self.page |= reply.kind == "page"
+        return None
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Several parts, each as `get` has it."""
+        return await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges))
+
+    async def _says_so_of_nothing(self, kind: _Kind, key: str) -> bool:
+        """Whether the server gives this answer for chunks that cannot exist, and is not merely closed now."""
+        async with self._here()[1]:
+            if self._absent is None:
+                self._absent = (await self._ask(join(folder_of(key), str(uuid.uuid4().int)), None)).kind
+            if self._absent != kind:
+                return False
+            if self._proof and time.monotonic() - self._proven > PATIENCE.fresh:
+                if (await self._ask(self._proof, None)).kind != "content":
+                    return False
+                self._proven = time.monotonic()
+            return bool(self._proof)
+
+    async def _ask(self, key: str, part: ByteRequest | None) -> Reply:
+        """Ask until there is an answer, as long as that makes sense; StorageError if it does not."""
+        pace, _ = self._here()
+        first, tries, patient, busy = math.inf, 0, False, False
+        while True:
+            turn = await pace.begin()
+            first = min(first, turn)
+            error: Exception | None = None
+            try:
+                self._check_alive(pace, turn)
+                content = await self._try(key, part, pace, turn, patient=patient, busy=busy)
+            except OmeNgffError:
+                raise
+            except Exception as caught:  # noqa: BLE001 (whatever obstore and urllib raise: explained below)
+                error = caught
+            finally:
+                pace.end()
+            if error is None:
+                return Reply("page" if _is_page(content) else "content", content)
+            kind = trouble(error)
+            if kind == "missing":
+                return Reply("missing")
+            if kind == "refused":
+                return Reply("refused", text=first_line(error))
+            if kind == "no length" and not self._plain and self._is_http:
+                self._plain = True
+                continue
+            if kind == "no part" and part is not None:
+                return await self._ask_for_more(key, part)
+            wait = _wait(kind, tries, error, patient=patient)
+            if kind in ("silent", "broken", "busy"):
+                pace.trouble(turn, pause=min(getattr(error, "retry_after", 0.0), PATIENCE.total))
+            if time.monotonic() + wait > first + PATIENCE.total:
+                shown = without_secrets_in(error)
+                failure = explain(shown, f"{self}/{key}")
+                if kind in ("silent", "broken") and pace.heard < first:
+                    self._given_up.append((time.monotonic(), failure))
+                break
+            tries, patient, busy = tries + 1, patient or kind == "silent", kind == "busy"
+            await asyncio.sleep(wait)
+        # Not in the handler: what was caught there may name a password.
+        raise failure from shown
+
+    async def _try(
+        self,
+        key: str,
+        part: ByteRequest | None,
+        pace: Pace,
+        turn: float,
+        *,
+        patient: bool,
+        busy: bool,
+    ) -> Any:
+        """Send one request."""
+        import obstore
+
+        options, span = _options(part)
+        try:
+            # What obstore does not show: when a busy server wants to be asked again, and its version of HTTP.
+            if self._is_http and (self._plain or busy or self._closes is None):
+                self._closes = bool(self._closes)
+                url, seconds = str(self.store.url), PATIENCE.long if patient else PATIENCE.quick
+                content: Any
+                content, pace.closes = await asyncio.to_thread(
+                    plain_http.get, url, key, self._headers(), span, seconds
+                )
+                self._closes = pace.closes
+                pace.answered(turn)
+                return content
+            store = self._patient_store() if patient else self.store
+            answer = await obstore.get_async(store, key, options=options)
+            pace.answered(turn)
+            size = answer.meta["size"]
+            if size > MAX_DOCUMENT_BYTES and key.rpartition("/")[2] in DOCUMENTS:
+                raise too_large(size, f"{self}/{key}")
+            content = await answer.bytes_async()
+            if encoding := answer.attributes.get("Content-Encoding"):
+                if part is not None:
+                    raise plain_http.StatusError("Range request not supported")
+                content = plain_http.decoded(bytes(content), encoding)
+            return content
+        except Exception as error:
+            pace.closes = self._closes = getattr(error, "closes", bool(self._closes))
+            if trouble(error) not in ("silent", "broken"):
+                pace.answered(turn)
+            raise
+
+    async def _ask_for_more(self, key: str, part: ByteRequest) -> Reply:
+        """Ask for a part by its place, or for everything, where the server does not send what was wanted."""
+        import obstore
+        from zarr.abc.store import RangeByteRequest, SuffixByteRequest
+
+        if isinstance(part, SuffixByteRequest) and not self._is_http:  # Azure knows no last bytes
+            size = (await obstore.head_async(self.store, key))["size"]
+            return await self._ask(key, RangeByteRequest(max(0, size - part.suffix), size))
+        reply = await self._ask(key, None)
+        return reply if reply.kind != "content" else Reply("content", _cut(reply.content, part))
+
+    def _check_alive(self, pace: Pace, now: float) -> None:
+        """StorageError if the server has left several requests without any answer just now."""
+        self._given_up = [one for one in self._given_up if one[0] > pace.heard]
+        if len(self._given_up) >= _DEAD and now - self._given_up[-1][0] < PATIENCE.dead:
+            last = self._given_up[-1][1]
+            raise StorageError(last.summary, where=last.where, found=last.found, hint=last.hint)
+
+    def _here(self) -> tuple[Pace, asyncio.Lock]:
+        """The pace, and a lock, of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if self._paces is None or self._paces[0] is not loop:
+            self._paces = loop, Pace(), asyncio.Lock()
+            self._paces[1].closes = bool(self._closes)
+        return self._paces[1:]
+
+    def _patient_store(self) -> Any:
+        if self._patient is None:
+            self._patient = with_options(self.store, timeouts=_timeouts(PATIENCE.long))
+        return self._patient
+
+    def _headers(self) -> dict[str, str]:
+        given = (self.store.client_options or {}).get("default_headers") or {}
+        return {name: v.decode() if isinstance(v, bytes) else v for name, v in given.items()}
+
+    @property
+    def _is_http(self) -> bool:
+        return type(self.store).__name__ == "HTTPStore"
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # Another machine has another clock and another event loop.
+        return {**super().__getstate__(), "_proven": -math.inf, "_patient": None, "_paces": None}
+
+
+def _wait(kind: Trouble, tries: int, error: Exception, *, patient: bool) -> float:
+    """Seconds before the next try; infinite if there is none."""
+    if kind == "silent":
+        return math.inf if patient else 0.0
+    if kind not in ("broken", "busy", "ill") or tries >= len(PATIENCE.waits):
+        return math.inf
+    least = max(PATIENCE.busy, getattr(error, "retry_after", 0.0)) if kind == "busy" else 0.0
+    return max(least, PATIENCE.waits[tries] * random.uniform(0.7, 1.3))  # not all at once
+
+
+def _timeouts(seconds: float) -> dict[str, str]:
+    spelled = f"{round(seconds * 1000)}ms"
+    return {"timeout": "60s", "connect_timeout": spelled, "read_timeout": spelled}
+
+
+def _options(part: ByteRequest | None) -> tuple[Any, str]:
+    """A part in obstore's words, and as a header."""
+    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
+
+    if part is None:
+        return {}, ""
+    if isinstance(part, RangeByteRequest):
+        return {"range": (part.start, part.end)}, f"bytes={part.start}-{part.end - 1}"
+    if isinstance(part, OffsetByteRequest):
+        return {"range": {"offset": part.offset}}, f"bytes={part.offset}-"
+    return {"range": {"suffix": part.suffix}}, f"bytes=-{part.suffix}"
+
+
+def _cut(whole: Any, part: ByteRequest) -> memoryview:
+    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
+
+    view = memoryview(whole)
+    if isinstance(part, RangeByteRequest):
+        return view[part.start : part.end]
+    return view[part.offset if isinstance(part, OffsetByteRequest) else max(0, len(view) - part.suffix) :]
+
+
+def _is_page(content: Any) -> bool:
+    return bytes(memoryview(content)[:64]).lstrip().lower().startswith(_PAGES)
+
+
+def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]:
+    """Read-only stores to try for a URL, in order: unsigned, then with credentials; no request is made.
+
+    A query (a signature) is sent with every request, a user and a password as its header. The environment
+    variables are those of obstore (``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``GOOGLE_BASE_URL``,
+    ``AZURE_STORAGE_ACCOUNT_NAME`` ...), and ``STORAGE_EMULATOR_HOST``.
+    """
+    scheme = urlsplit(url).scheme.lower()
+    if urlsplit(url).path.lower().endswith((".ozx", ".zip")):
+        raise StorageError(
+            "Zip files on servers cannot be opened.", where=url, hint="Download it and open the file."
+        )
+    ways = [False] if scheme.startswith("http") else [False, True][: 1 + has_credentials(url, environment)]
+    timeouts = _timeouts(PATIENCE.quick)
+    stores = (connect(url, environment, signed=way, timeouts=timeouts, retry=False) for way in ways)
+    return [RemoteStore(store, read_only=True) for store in stores]
