@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,7 +103,8 @@ def _run_in_window(job: SaveJob, cancelled: Event, description: str) -> None:
 
     def refresh() -> None:
         if job.latest is not None and not job.done.is_set():
-            _show(bar, job.latest, meter)
+            with _window_may_be_gone():
+                _show(bar, job.latest, meter)
         if bar.is_canceled or worker.abort_requested:
             cancelled.set()
         if finished.is_set():
@@ -125,7 +126,8 @@ def _run_in_window(job: SaveJob, cancelled: Event, description: str) -> None:
                 cancelled.set()
                 job.done.wait()
             timer.stop()
-            bar.close()
+            with _window_may_be_gone():
+                bar.close()
 
 
 def _show(bar: Any, progress: Progress, meter: Meter) -> None:
@@ -154,9 +156,15 @@ def _activity_dock() -> Iterator[None]:
     try:
         yield
     finally:
-        viewer.window.view_menu.aboutToShow.emit()
-        if not shown and entry.isChecked():
-            entry.trigger()
+        with _window_may_be_gone():
+            viewer.window.view_menu.aboutToShow.emit()
+            if not shown and entry.isChecked():
+                entry.trigger()
+
+
+def _window_may_be_gone() -> suppress:
+    """Where Qt raises RuntimeError for what it has deleted: the user may close the window meanwhile."""
+    return suppress(RuntimeError)
 
 
 def can_ask() -> bool:
