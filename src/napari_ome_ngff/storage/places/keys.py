@@ -66,13 +66,19 @@ def _is_array(store: Store, path: str) -> bool:
 
 def read(store: Store, key: str) -> bytes | None:
     """What is at a key; None if there is nothing."""
+    return read_all(store, [key])[key]
 
-    async def get() -> bytes | None:
+
+def read_all(store: Store, keys: Iterable[str]) -> dict[str, bytes | None]:
+    """What is at several keys, many at once; None where there is nothing."""
+
+    async def get(key: str) -> bytes | None:
         await store._ensure_open()  # a ZipStore is not, before its first use
         buffer = await store.get(key, default_buffer_prototype())
         return None if buffer is None else buffer.to_bytes()
 
-    return sync(get())
+    wanted = list(keys)
+    return dict(zip(wanted, for_each(wanted, get, at_once=_AT_ONCE), strict=True))
 
 
 def put(store: Store, key: str, content: bytes, *, only_new: bool = False) -> None:

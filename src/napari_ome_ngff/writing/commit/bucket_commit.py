@@ -54,10 +54,11 @@ def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[st
         with undone_by(partial(_log.warning, warning, store_location(store))):
             yield path
         return
-    image = [folder_of(path)] if _is_labels(path) else []
-    for place in (*image, *_with_labels(path)):
+    for place in (folder_of(path), path) if _is_labels(path) else (path,):
         recover(store, place)
     part = _path_beside(path) if keys.exists(store, path) else path
+    if part != path and not _is_labels(path):
+        recover(store, join(path, "labels"))
     above = keys.documents_above(store, path)
     note = _signed(Note(part=part if part != path else "", obsolete=tuple(obsolete)))
     with _running(note):
@@ -80,11 +81,6 @@ def can_replace(store: Store) -> bool:
 
 def _is_labels(path: str) -> bool:
     return path.rpartition("/")[2] == "labels"
-
-
-def _with_labels(path: str) -> tuple[str, ...]:
-    """A place, and the group of its label images, to which others may have saved."""
-    return (path,) if _is_labels(path) else (path, join(path, "labels"))
 
 
 def _path_beside(path: str) -> str:
@@ -161,8 +157,10 @@ def _replace(store: Store, path: str, note: Note) -> None:
     """
     new = _relative(_leftovers(store, path, note), note.part)
     old = {key for key in _relative(keys.under(store, path), path) if PART not in key}
-    documents = {key: keys.read(store, join(note.part, key)) for key in new if is_document(key)}
-    arrays = {folder_of(key) for key, content in documents.items() if keys.is_array_document(key, content)}
+    arrays = {folder_of(key) for key in new if key.endswith(".zarray")}
+    wanted = {join(note.part, key): key for key in new if is_document(key) and folder_of(key) not in arrays}
+    documents = {wanted[key]: content for key, content in keys.read_all(store, wanted).items()}
+    arrays |= {folder_of(key) for key, content in documents.items() if keys.is_array_document(key, content)}
     groups = sorted((key for key in documents if folder_of(key) not in arrays), key=_outermost_first)
     if not groups or folder_of(groups[0]):  # somebody deleted it
         return
@@ -257,7 +255,9 @@ def occupied(store: Store, path: str, *, overwrite: bool) -> tuple[bool, set[str
 
 def documents_after_recovery(store: Store, path: str) -> Store:
     """The store; where saves were interrupted, the documents that there will be when the next one begins."""
-    notes = [(place, note) for place in _with_labels(path) if (note := _read(store, place))]
+    places = {join(place, NOTE): place for place in (path, join(path, "labels"))}
+    contents = keys.read_all(store, places)
+    notes = [(place, note) for key, place in places.items() if (note := decode_note(contents[key]))]
     if not (notes and can_replace(store)):
         return store
     sources = {key: key for key in keys.under(store, path) if PART not in key}
@@ -273,8 +273,9 @@ def documents_after_recovery(store: Store, path: str) -> Store:
         elif not note.part and not _is_complete(store, place):
             for key in _leftovers(store, place, note):
                 sources.pop(key, None)
-    contents = {key: keys.read(store, source) or b"" for key, source in sources.items() if is_document(key)}
-    return keys.documents_only(store_location(store), contents)
+    read = keys.read_all(store, filter(is_document, sources.values()))
+    documents = {key: read[source] or b"" for key, source in sources.items() if is_document(source)}
+    return keys.documents_only(store_location(store), documents)
 
 
 def recover(store: Store, path: str) -> None:
