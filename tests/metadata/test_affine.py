@@ -317,7 +317,7 @@ def test_transforms_may_nest_as_deep_as_they_like() -> None:
         ({"type": "translation", "translation": [1, None]}, "here.translation[1]"),
         ({"type": "scale", "path": "../up"}, "here.path"),
         ({"type": "affine", "affine": []}, "here.affine"),
-        ({"type": "affine", "affine": [[1, 0], [0, 1]]}, "here.affine[0]"),
+        ({"type": "affine", "affine": [[1, 0], [0, 1, 2]]}, "here.affine[0]"),
         ({"type": "affine", "affine": [[1, 0, 0], [0, 1, "a"]]}, "here.affine[1][2]"),
         ({"type": "affine", "affine": [[1, 0, 0]]}, "here"),
         ({"type": "affine", "affine": [[1, 0, 0]] * 1000}, "here.affine"),

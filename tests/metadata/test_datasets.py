@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from napari_ome_ngff.errors import MetadataError, UnsupportedError
+from napari_ome_ngff.errors import MetadataError, OmeNgffError, UnsupportedError
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.image.datasets import (
     MOST_IMAGES,
@@ -55,7 +55,6 @@ def read(*datasets: Any, placed: bool = True) -> tuple[tuple[Level, ...], tuple[
         ({"datasets": {}}, "m.datasets"),
         ({"datasets": [1]}, "m.datasets[0]"),
         ({"datasets": [{"path": "../0"}, {}]}, "m.datasets[0].path"),
-        ({"datasets": [{"path": "0", "scale": -1}, {"path": "1"}]}, "m.datasets[0]"),
     ],
 )
 def test_what_is_wrong_is_named_where_no_level_can_be_read(entry: Any, where: str) -> None:
@@ -100,14 +99,15 @@ def test_before_0_4_that_is_nothing_to_speak_of() -> None:
     assert read({"path": "0"}, {"path": "1"}, placed=False)[2] == []
 
 
-def test_a_level_that_cannot_be_shown_is_not_placed_by_its_size() -> None:
-    """Something else than scale and translation: guessed at, it would be in a wrong place."""
-
+@pytest.mark.parametrize("kind", [MetadataError, UnsupportedError])
+def test_pixels_are_never_refused_for_their_place(kind: type[OmeNgffError]) -> None:
     def refuse(*_: Any) -> None:
-        raise UnsupportedError("This level is bent.")
+        raise kind("This level is bent.")
 
-    with pytest.raises(UnsupportedError):
-        decode_levels({"datasets": [{"path": "0"}]}, refuse, Context(), ndim=1)
+    context = Context()
+    levels, unplaced = decode_levels({"datasets": [{"path": "0"}]}, refuse, context, ndim=1)
+    assert (levels, unplaced) == ((Level(path="0", transform=identity(1)),), ("0",))
+    assert "This level is bent, voxels of size 1 assumed" in context.notes[0]
 
 
 def test_a_million_levels_are_not_looked_at() -> None:
@@ -160,7 +160,7 @@ def test_an_unknown_time_step_is_1(unknown: Any) -> None:
     "item",
     [
         {"type": "scale", "scale": [1, 0]},
-        {"type": "scale", "scale": [0]},
+        {"type": "scale", "scale": [0, 1, 2, 3]},
         {"type": "scale", "scale": ["0", 1]},
         {"type": "scale", "scale": [-1, 1]},
         {"type": "translation", "translation": [0, 0]},

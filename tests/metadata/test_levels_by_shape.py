@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ome_ngff.errors import MetadataError
-from napari_ome_ngff.metadata.image.datasets import ASSUMED_AXES, placed_by_shapes
+from napari_ome_ngff.metadata.image.array_axes import ASSUMED_AXES
+from napari_ome_ngff.metadata.image.datasets import placed_by_shapes
 from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import identity, level_transform
 
@@ -115,12 +117,41 @@ def test_arrays_of_0_1_and_0_2_may_have_less_dims(version: str, ndim: int) -> No
     assert all(len(level.transform.scale) == ndim for level in found.levels)
 
 
-@pytest.mark.parametrize(("version", "ndim"), [("0.4", 4), ("0.2", 1), ("0.2", 6), ("0.3", 3)])
-def test_other_dims_are_not_guessed(version: str, ndim: int) -> None:
-    given_ = image(None, axes=ASSUMED_AXES, version=version)
-    found = placed_by_shapes(given_, {"0": (4,) * ndim})
-    assert found.axes == ASSUMED_AXES
-    assert found.levels[0].transform == identity(5)
+@pytest.mark.parametrize(("version", "ndim"), [("0.4", 4), ("0.2", 6), ("0.3", 3)])
+def test_arrays_of_other_dims_have_the_last_axes(version: str, ndim: int) -> None:
+    found = placed_by_shapes(image(None, axes=ASSUMED_AXES, version=version), {"0": (4,) * ndim})
+    assert ("dim_0", "t", "c", "z", "y", "x")[-ndim:] == found.dims
+    assert found.levels[0].transform == identity(ndim)
+
+
+def test_one_dim_is_no_image() -> None:
+    assert placed_by_shapes(image(None, axes=ASSUMED_AXES), {"0": (4,)}).axes == ASSUMED_AXES
+
+
+@pytest.mark.parametrize("names", ["tyx", "yxc", "ctzyx"])
+def test_arrays_say_their_axes_where_the_image_does_not(names: str) -> None:
+    for before in (ASSUMED_AXES, ASSUMED_AXES[-len(names) :]):
+        given_ = replace(image(None, axes=before), assumed=True)
+        found = placed_by_shapes(given_, {"0": (4,) * len(names)}, {"0": list(names)})
+        assert found.dims == tuple(names)
+        assert found.axes[names.index("y")].type == "space"
+        assert len(found.levels[0].transform.scale) == len(names)
+
+
+@pytest.mark.parametrize("names", [None, "yxc", ["a", "b", "d"], ["y", "x"], ["y", "y", "x"], ["y", "", 1]])
+def test_names_that_say_nothing_are_no_axes(names: Any) -> None:
+    given_ = replace(image(None, axes=ASSUMED_AXES), assumed=True)
+    assert placed_by_shapes(given_, {"0": (4, 4, 4)}, {"0": names}).dims == ("z", "y", "x")
+
+
+def test_axes_that_the_image_says_keep_their_places_by_name() -> None:
+    axes = tuple(Axis(name=name, type="space", unit="nanometer") for name in "xyz")
+    given_ = image(place(2, 1), axes=axes, version="0.5")
+    level = Level(path="0", transform=ScaleTranslation(scale=(1, 2, 3), translation=(4, 5, 6)))
+    found = placed_by_shapes(replace(given_, levels=(level,)), {"0": (1, 3, 4, 4, 4)}, {"0": list("ctzyx")})
+    assert found.dims == tuple("ctzyx")
+    assert found.axes[2:] == axes[::-1]
+    assert found.levels[0].transform == ScaleTranslation(scale=(1, 1, 3, 2, 1), translation=(0, 0, 6, 5, 4))
 
 
 def test_an_array_of_other_dims_than_the_image_takes_no_part() -> None:
@@ -135,5 +166,5 @@ def test_sizes_that_make_no_sense_are_not_scaled_by(other: tuple[int, int]) -> N
 
 
 def test_a_level_is_not_placed_infinitely_far_away() -> None:
-    with pytest.raises(MetadataError, match="finite"):
-        placed_by_shapes(image(place(1e308, 1), None), {"0": (10**6, 1), "1": (1, 1)})
+    found = placed_by_shapes(image(place(1e308, 1), None), {"0": (10**6, 1), "1": (1, 1)})
+    assert [level.transform for level in found.levels] == [identity(2)] * 2

@@ -110,7 +110,7 @@ def test_a_well_may_be_named_in_one_word() -> None:
     assert places(read({**SIX, "wells": [{"path": "B3"}]})) == {"B3": (1, 2)}
 
 
-@pytest.mark.parametrize("path", ["../A/1", "/A/1", "A/../../1", "C:/1", "", None, {"a": 1}, "A\\1", "A//1"])
+@pytest.mark.parametrize("path", ["../A/1", "/A/1", "A/../../1", "C:/1", "", None, {"a": 1}, "A\\1"])
 def test_a_path_that_leads_elsewhere_is_refused(path: Any) -> None:
     wells = [{"path": path}, {"path": "A/1"}]
     assert places(read({**SIX, "wells": wells}, told="left out")) == {"A/1": (0, 0)}

@@ -136,7 +136,7 @@ def test_a_list_is_composed_in_its_order(items: list[Any], expected: ScaleTransl
         ([scale(math.inf, 1)], "here[0].scale[0]"),
         ([scale(1, 10**400)], "here[0].scale[1]"),
         ([scale(1, True)], "here[0].scale[1]"),
-        ([scale(1, "2")], "here[0].scale[1]"),
+        ([scale(1, "two")], "here[0].scale[1]"),
         ([scale(1, None)], "here[0].scale[1]"),
         ([{"type": "scale"}], "here[0].scale"),
         ([{"type": "scale", "scale": 2}], "here[0].scale"),

@@ -33,6 +33,7 @@ def test_images_without_axes_are_tczyx(version: str) -> None:
         ),
         levels=tuple(Level(path=path, transform=identity(5)) for path in "01"),
         unplaced=("0", "1"),
+        assumed=True,
         name="cells",
         method="gaussian",
         metadata={"method": "f"},

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
+from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
 from napari_ome_ngff.metadata.nouns import (
     Axis,
     Channel,
@@ -104,7 +105,7 @@ def test_other_lists_of_transforms_are_composed_and_noted(transforms: list[Any])
         dataset("1", scale(1)),
         dataset("1", scale(1, 0)),
         dataset("1", scale(1, float("nan"))),
-        dataset("1", scale("2", 2)),
+        dataset("1", scale("two", 2)),
     ],
 )
 def test_a_level_of_unknown_place_is_kept_to_be_placed_by_its_size(missing: Any) -> None:
@@ -142,10 +143,11 @@ def test_without_axes_and_places_it_is_as_0_2_was() -> None:
     assert (image.version, image.unplaced) == ("0.2", ("0",))
 
 
-@pytest.mark.parametrize("scales", [[scale(1)], [scale(*[1] * 6)], [scale(1, 1), translation(1, 1, 1)]])
-def test_axes_are_not_guessed_where_the_numbers_disagree(scales: list[Any]) -> None:
-    with pytest.raises(MetadataError, match="does not say its axes"):
-        read(entry(dataset("0", *scales), axes=None))
+@pytest.mark.parametrize("scales", [[scale(2)], [scale(*[2] * 6)], [scale(2, 2), translation(2, 2, 2)]])
+def test_where_the_numbers_disagree_the_arrays_say_how_many_axes_there_are(scales: list[Any]) -> None:
+    with pytest.warns(OmeNgffWarning, match="missing, t, c, z, y, x assumed"):
+        image = read(entry(dataset("0", *scales), axes=None))
+    assert (image.assumed, image.unplaced) == (True, ("0",))
 
 
 def test_a_time_step_of_zero_is_unknown() -> None:
@@ -160,8 +162,9 @@ def test_numbers_that_are_kept_in_an_array_are_read_from_there() -> None:
     for attributes in ({"multiscales": [item]}, {"ome": {"version": "0.5", "multiscales": [item]}}):
         (image,) = decode(attributes, where="", parameters={"s": [2, 3]})
         assert image.levels[0].transform.scale == (2, 3)
-        with pytest.raises(UnsupportedError, match="kept in a Zarr array"):
-            decode(attributes, where="")
+        with pytest.warns(OmeNgffWarning, match="kept in a Zarr array"):
+            (image,) = decode(attributes, where="")
+        assert image.unplaced == ("0",)
 
 
 def test_all_that_is_odd_is_said_in_one_warning() -> None:
@@ -192,23 +195,9 @@ def test_what_the_group_says_counts_for_all_its_images() -> None:
         ({"axes": AXES}, "multiscales[0].datasets"),
         (entry({}), "multiscales[0].datasets[0].path"),
         (entry(dataset("../1", scale(1, 1))), "multiscales[0].datasets[0].path"),
-        (entry(dataset("0", scale(1))), "multiscales[0].datasets[0].coordinateTransformations[0].scale"),
-        (entry(dataset("0", scale(1, 0))), "multiscales[0].datasets[0].coordinateTransformations[0].scale"),
-        (
-            entry({"path": "0", "coordinateTransformations": {}}),
-            "multiscales[0].datasets[0].coordinateTransformations",
-        ),
-        (
-            entry(coordinateTransformations=[scale(1)]),
-            "multiscales[0].coordinateTransformations[0].scale",
-        ),
-        (
-            entry(dataset("0", scale(1e200, 1)), coordinateTransformations=[scale(1e200, 1)]),
-            "multiscales[0].coordinateTransformations",
-        ),
     ],
 )
-def test_what_cannot_be_placed_is_refused_and_its_place_named(item: Any, where: str) -> None:
+def test_what_cannot_be_found_is_refused_and_its_place_named(item: Any, where: str) -> None:
     with pytest.raises(MetadataError) as caught:
         read(item)
     assert caught.value.where == f"a.zarr: {where}"
@@ -225,9 +214,48 @@ def test_there_must_be_an_image(attributes: Any) -> None:
         decode({"ome": {"version": "0.5", **attributes}}, where="")
 
 
-def test_other_transforms_are_not_supported() -> None:
-    with pytest.raises(UnsupportedError, match="affine"):
-        read(entry(dataset("0", {"type": "affine"})))
+@pytest.mark.parametrize(
+    "step", [scale(1), scale(1, 0), scale(1, None), scale(1e308, 1), {"type": "affine"}, {"type": 1}, 3, None]
+)
+def test_pixels_are_never_refused_for_their_place(step: Any) -> None:
+    """Where nothing can be known, they are shown in pixels, with a warning that names the place."""
+    for odd in (
+        entry(dataset("0", step, scale(1e308, 1))),
+        entry(dataset("0", scale(1e308, 1)), coordinateTransformations=[step, scale(1e308, 1)]),
+    ):
+        with pytest.warns(OmeNgffWarning, match="coordinateTransformations"):
+            image = read(odd)
+        assert image.transform is None
+        assert image.unplaced or image.levels[0].transform.scale == (1e308, 1)
+
+
+@pytest.mark.parametrize("names", ["yx", "zyx", "czyx", "tczyx"])
+def test_numbers_for_the_axes_of_space_alone_count_for_those(names: str) -> None:
+    """Fractal and others have left out the channel."""
+    axes = [{"name": name, "type": {"t": "time", "c": "channel"}.get(name, "space")} for name in names]
+    space = [number for number, name in enumerate(names, start=2) if name in "zyx"]
+    right = [number if number in space else 1 for number in range(2, len(names) + 2)]
+    for outer in ({}, {"coordinateTransformations": [scale(*space)]}):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            image = read(entry(dataset("0", scale(*space)), axes=axes, **outer))
+        assert bool(caught) == (len(space) < len(names))
+        assert image.levels[0].transform.scale == tuple(right)
+        if outer:
+            assert image.transform is not None
+            assert image.transform.scale == tuple(right)
+
+
+def test_more_numbers_than_axes_are_the_last_ones_if_the_others_do_nothing() -> None:
+    with pytest.warns(OmeNgffWarning, match="5 numbers for 2 axes"):
+        image = read(entry(dataset("0", scale(1, 1, 1, 2, 3), translation(0, 0, 0, 4, 5))))
+    assert image.levels[0].transform == ScaleTranslation(scale=(2, 3), translation=(4, 5))
+
+
+def test_numbers_as_text_are_numbers() -> None:
+    with pytest.warns(OmeNgffWarning, match="read as a number"):
+        image = read(entry(dataset("0", scale("2", "0.5"), translation("1e1", 0))))
+    assert image.levels[0].transform == ScaleTranslation(scale=(2, 0.5), translation=(10, 0))
 
 
 IMAGE = Multiscale(

@@ -72,6 +72,18 @@ def holder_of(attributes: Mapping[str, Json], key: str) -> tuple[str, Mapping[st
     return "", attributes
 
 
+def beside(attributes: Mapping[str, Json], container: str, key: str) -> tuple[str, Json]:
+    """Return one of our keys of an image, and the key of what holds it: its own place, or else the other one.
+
+    Some writers leave ``omero`` at the top level, where it was before 0.5, beside an ``ome`` with the rest.
+    """
+    for name in (container, "" if container else CONTAINER):
+        holder = attributes.get(name) if name else attributes
+        if isinstance(holder, Mapping) and holder.get(key) is not None:
+            return name, holder[key]
+    return container, None
+
+
 def collection(holder: Mapping[str, Json], container: str) -> str:
     """Return the key that says what a group is, or "" if none says so and it may be an image."""
     return next((key for key in COLLECTIONS if _makes_collection(key, holder.get(key), container)), "")
@@ -98,7 +110,7 @@ def image_count(attributes: Mapping[str, Json]) -> int:
     """Return how many entries ``multiscales`` has; 0 if it is no list."""
     _, holder = container_of(attributes) or ("", {})
     images = holder.get("multiscales")
-    return len(images) if isinstance(images, list | tuple) else 0
+    return len(images) if isinstance(images, list | tuple) else int(isinstance(images, Mapping))
 
 
 def is_ome_ngff(attributes: Mapping[str, Json]) -> bool:

@@ -62,6 +62,16 @@ def as_list(value: Json, context: Context, what: str = "a list") -> list[Json] |
     return value
 
 
+def listed(
+    value: Json, context: Context, what: str = "a list of transforms"
+) -> list[Json] | tuple[Json, ...]:
+    """Return a list of objects; one object in place of a list of one is noted."""
+    if isinstance(value, Mapping) and value:
+        context.note("an object in place of a list of one")
+        return [value]
+    return as_list(value, context, what)
+
+
 def _malformed(value: Json, context: Context, what: str) -> OmeNgffError:
     return context.error(
         f"Malformed OME-NGFF metadata: {what} was expected.", found=describe(value), expected=what
@@ -77,6 +87,14 @@ def as_number(value: Json) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def number_in(value: Json) -> float | None:
+    """Return `value` as a finite float if it is a number, or one as text; else None."""
+    try:
+        return as_number(float(value) if isinstance(value, str) and len(value) < _LONGEST_TEXT else value)
+    except ValueError:
+        return None
 
 
 def as_integer(value: Json) -> int | None:
@@ -107,7 +125,9 @@ def as_vector(value: Json, context: Context, *, ndim: int, what: str) -> tuple[f
         )
     numbers = []
     for index, item in enumerate(items):
-        number = as_number(item)
+        number = number_in(item)
+        if isinstance(item, str) and number is not None:
+            context.below(index).note(f"{describe(item)}, read as a number")
         if number is None:
             raise context.below(index).error(
                 f"A {what} must be made of finite numbers.",
@@ -177,7 +197,9 @@ def without_keys(mapping: Mapping[str, Json], keys: Container[str]) -> dict[str,
 
 
 def items_of(value: Json, most: int | None = None) -> list[Json]:
-    """Return the first items of a list, or all, and none of anything else."""
+    """Return the first items of a list, or all; an object is one, and anything else none."""
+    if isinstance(value, Mapping) and value:
+        return [value]
     return list(value[:most]) if isinstance(value, list | tuple) else []
 
 
@@ -195,6 +217,9 @@ def objects_in(
     items, context = parent.get(key), context.below(key)
     if items is None:
         return
+    if isinstance(items, Mapping) and items:
+        context.note("an object in place of a list of one")
+        items = [items]
     if not isinstance(items, list | tuple):
         context.note(f"{describe(items)}, ignored")
         return

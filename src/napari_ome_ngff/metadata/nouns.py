@@ -260,6 +260,9 @@ class Multiscale:
     unplaced
         Paths of levels that the file does not place (0.1 to 0.3, or a missing transform). Their transform is
         the identity until it is worked out from the shapes of the arrays, as all reading functions do.
+    assumed
+        Whether the axes are a guess, because the file does not say them: arrays that name their dimensions,
+        or have fewer, know better.
     affine
         Applied after all scales and translations: rotation, shear and mirroring of the whole image, from
         `axes` to `axes`. Drafts of 0.6 say it in the levels' transforms; it is written as a transform to a
@@ -287,6 +290,7 @@ class Multiscale:
     label_image: LabelImage | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
     unplaced: tuple[str, ...] = ()
+    assumed: bool = False
     affine: Affine | None = None
 
     @property

@@ -224,23 +224,31 @@ def original_transform(
 
 def _are_equal(steps: Sequence[Json], transform: ScaleTranslation) -> bool:
     try:
-        return decode_scale_translation(steps, Context(), ndim=len(transform.scale)) == transform
+        context = Context()
+        same = decode_scale_translation(steps, context, ndim=len(transform.scale)) == transform
+        return same and not context.notes
     except OmeNgffError:
         return False
 
 
 def usable_steps(transforms: Json, axes: Sequence[Axis], context: Context) -> Json:
-    """Return a list of transforms with numbers from arrays put in, and unknown sizes made 1.
+    """Return a list of transforms with a number for each axis, also from arrays, and unknown sizes made 1.
 
     Writers without a time step put 0 or null in its place. Along time or channels that says nothing about
-    where a voxel lies; in space it would, and is left to be refused.
+    where a voxel lies; in space it would, and is left to be refused. Numbers for the axes of space alone
+    count for those; more numbers than axes are the last ones, if the others do nothing.
     """
     if not isinstance(transforms, list | tuple):
         return transforms
     if len(transforms) > _MOST_STEPS:
         raise context.error("There are too many transforms in a row.", found=describe(transforms))
     return [
-        _with_known_scale(_with_numbers(item, context.parameters), axes, context, index)
+        _with_known_scale(
+            _for_each_axis(_with_numbers(item, context.parameters), axes, context.below(index)),
+            axes,
+            context,
+            index,
+        )
         if isinstance(item, Mapping)
         else item
         for index, item in enumerate(transforms)
@@ -253,6 +261,24 @@ def _with_numbers(item: Mapping[str, Json], parameters: Mapping[str, Json]) -> M
     if kind in ("scale", "translation") and kind not in item and isinstance(path, str) and path in parameters:
         return {"type": kind, kind: parameters[path]}
     return item
+
+
+def _for_each_axis(item: Mapping[str, Json], axes: Sequence[Axis], context: Context) -> Mapping[str, Json]:
+    kind = str(item.get("type"))
+    numbers = item.get(kind) if kind in ("scale", "translation") else None
+    if not isinstance(numbers, list | tuple) or len(numbers) == len(axes):
+        return item
+    nothing = 1.0 if kind == "scale" else 0.0
+    space = [index for index, axis in enumerate(axes) if axis.type == "space"]
+    if len(numbers) == len(space):
+        values = dict(zip(space, numbers, strict=True))
+        fitted = [values.get(index, nothing) for index in range(len(axes))]
+    elif len(numbers) > len(axes) and all(number == nothing for number in numbers[: -len(axes)]):
+        fitted = list(numbers[-len(axes) :])
+    else:
+        return item
+    context.below(kind).note(f"{len(numbers)} numbers for {len(axes)} axes, taken as {describe(fitted)}")
+    return {**item, kind: fitted}
 
 
 def _with_known_scale(

@@ -20,13 +20,14 @@ from napari_ome_ngff.errors import (
     UnsupportedError,
 )
 from napari_ome_ngff.metadata.context import NO_PARAMETERS, Context
-from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER, collection, container_of
+from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER, beside, collection, container_of
 from napari_ome_ngff.metadata.image import v04, v06
 from napari_ome_ngff.metadata.image.datasets import LEGACY, decode_entries
 from napari_ome_ngff.metadata.image.label_images import decode_label_image, encode_label_image
 from napari_ome_ngff.metadata.image.omero import decode_omero, encode_omero
-from napari_ome_ngff.metadata.json_checks import as_mapping, as_paths, describe, plain_json
+from napari_ome_ngff.metadata.json_checks import as_mapping, as_paths, describe, items_of, plain_json
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
+from napari_ome_ngff.metadata.systems.coordinate_systems import MOST_SYSTEMS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +97,8 @@ def decode(
         _warn(f"OME-NGFF {name} metadata are not where they should be.", where)
     inside = context.below(container)
     # A group says once for all its images how they are shown.
-    channels, omero_extra = decode_omero(holder.get("omero"), inside.below("omero"))
-    label_image = decode_label_image(holder.get("image-label"), inside.below("image-label"))
+    channels, omero_extra = decode_omero(*_display(attributes, container, "omero", context))
+    label_image = decode_label_image(*_display(attributes, container, "image-label", context))
 
     def decode_entry(entry: Mapping[str, Json], at: Context) -> Multiscale:
         image = version.decode_entry(entry, at, name)
@@ -106,6 +107,24 @@ def decode(
     images = decode_entries(holder, decode_entry, inside)
     context.warn()
     return images
+
+
+def _display(
+    attributes: Mapping[str, Json], container: str, key: str, context: Context
+) -> tuple[Json, Context]:
+    """Return how an image is shown, and where that stands: with the image, beside it or in its entry."""
+    name, value = beside(attributes, container, key)
+    at = context.below(name, key)
+    if value is None:
+        holder = attributes[container] if container else attributes
+        first = next(iter(items_of(holder.get("multiscales"), 1)), None)
+        value = first.get(key) if isinstance(first, Mapping) else None
+        if not isinstance(value, Mapping):
+            return None, at
+        at = context.below(container, "multiscales", 0, key)
+    if at.keys != (container, key):
+        at.note(f"not in its place, {'.'.join(filter(None, (container, key)))}")
+    return value, at
 
 
 def _no_image(attributes: Mapping[str, Json], context: Context) -> OmeNgffError:
@@ -124,7 +143,7 @@ def _no_image(attributes: Mapping[str, Json], context: Context) -> OmeNgffError:
 def _detect(holder: Mapping[str, Json], container: str, where: str) -> str:
     """Return the version to read as: the one that the metadata name, unless their form is another's."""
     images = holder.get("multiscales")
-    first = images[0] if isinstance(images, list | tuple) and images else None
+    first = next(iter(items_of(images, 1)), None)
     entry = first if isinstance(first, Mapping) else {}
     tags = [holder.get("version"), entry.get("version")]
     tag = next((tag for tag in (tags if container else tags[::-1]) if tag is not None), None)
@@ -142,7 +161,7 @@ def _detect(holder: Mapping[str, Json], container: str, where: str) -> str:
         _warn(f"{describe(tag)} is no known version of OME-NGFF; read as {form}.", where)
         return form
     # 0.6 has coordinate systems in place of axes, which is what tells it from all others.
-    if (name == "0.6") != (form == "0.6") and ("axes" in entry) == (name == "0.6"):
+    if (name == "0.6") != (form == "0.6") and (name == "0.6" or "axes" not in entry):
         _warn(f"The metadata say version {describe(tag)}, but have the form of {form}; read as that.", where)
         return form
     return name
@@ -159,7 +178,7 @@ def _release(tag: Json) -> str:
 
 def _version_by_form(entry: Mapping[str, Json], container: str) -> str:
     """Return the version whose form an entry of ``multiscales`` has."""
-    if "coordinateSystems" in entry:
+    if any(isinstance(item, Mapping) for item in items_of(entry.get("coordinateSystems"), MOST_SYSTEMS)):
         return "0.6"
     axes = entry.get("axes")
     if container or "datasets" not in entry:

@@ -153,7 +153,14 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
             problems[level.path] = "is listed but not there"
         else:
             arrays[level.path] = array
-    completed = placed_by_shapes(multiscale, {path: array.shape for path, array in arrays.items()})
+    shapes = {path: array.shape for path, array in arrays.items()}
+    completed = placed_by_shapes(
+        multiscale, shapes, {path: _dimension_names(array) for path, array in arrays.items()}
+    )
+    if completed.axes != multiscale.axes and not multiscale.assumed:
+        message = f"The arrays have {len(completed.axes)} dimensions, but the axes are "
+        message += f"{', '.join(multiscale.dims)}; shown with {', '.join(completed.dims)}. ({where})"
+        warnings.warn(message, OmeNgffWarning, stacklevel=3)
     sources: dict[str, zarr.Array[Any]] = {}
     for level in completed.levels:
         array = arrays[level.path]
@@ -178,6 +185,13 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
             hint="The file is incomplete: copy it again, or create it again.",
         ) from (errors[0] if errors else None)
     return MultiscaleGroup(multiscale=completed, sources=sources)
+
+
+def _dimension_names(array: zarr.Array[Any]) -> Any:
+    """What an array calls its dimensions, as Zarr v3 has it or xarray before; not checked."""
+    return getattr(array.metadata, "dimension_names", None) or array.metadata.attributes.get(
+        "_ARRAY_DIMENSIONS"
+    )
 
 
 def _warn_of(problems: Mapping[str, str], multiscale: Multiscale, where: str) -> None:

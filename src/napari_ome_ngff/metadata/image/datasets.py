@@ -8,36 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
+from types import MappingProxyType
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError
 from napari_ome_ngff.metadata.axes import TRANSFORMS_KEY
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.group_kind import container_of
+from napari_ome_ngff.metadata.image.array_axes import with_axes_of_arrays
 from napari_ome_ngff.metadata.json_checks import (
-    as_list,
     as_mapping,
     as_path,
     describe,
     first_items,
     is_deep,
     items_of,
+    listed,
     number_as_text,
     without_keys,
 )
-from napari_ome_ngff.metadata.nouns import Axis, Json, Level, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Json, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import check_transform, coarser, compose, identity
 
 LEGACY = ("0.1", "0.2", "0.3")
 """Versions that are read alone: they say neither where levels lie nor, before 0.3, which axes there are."""
-
-ASSUMED_AXES = (
-    Axis(name="t", type="time"),
-    Axis(name="c", type="channel"),
-    Axis(name="z", type="space"),
-    Axis(name="y", type="space"),
-    Axis(name="x", type="space"),
-)
-"""0.1 and 0.2, "multiscales": the arrays are five-dimensional, "tczyx"."""
 
 MOST_IMAGES = 256
 """Entries of ``multiscales`` that are read."""
@@ -57,7 +50,7 @@ def decode_entries(
 ) -> tuple[Multiscale, ...]:
     """Return the images of ``multiscales``, those that can be read; the first one's error if none can."""
     context = context.below("multiscales")
-    items = as_list(holder.get("multiscales"), context, "a list of images")
+    items = listed(holder.get("multiscales"), context, "a list of images")
     if not items:
         raise context.error("The list of images is empty.")
     images: list[Multiscale] = []
@@ -93,10 +86,9 @@ def decode_levels(
     """
     levels: dict[str, Level] = {}
     unnamed: list[MetadataError] = []
-    misplaced: list[MetadataError] = []
     unplaced: dict[str, tuple[Context, str]] = {}
     context = context.below("datasets")
-    items = as_list(entry.get("datasets"), context, "a list of datasets")
+    items = listed(entry.get("datasets"), context, "a list of datasets")
     if not items:
         raise context.error("The image has no levels.", expected="at least one dataset")
     for index, item in enumerate(first_items(items, MOST_LEVELS, context, "levels")):
@@ -114,9 +106,8 @@ def decode_levels(
         transform, problem = None, "missing"
         try:
             transform = decode_place(dataset, path, at)
-        except MetadataError as error:
-            misplaced.append(error)
-            problem = error.summary.removesuffix(".")
+        except OmeNgffError as error:
+            problem = error.summary.removesuffix(".") + (f" ({error.found})" if error.found else "")
         if transform is None:
             unplaced[path] = at.below(TRANSFORMS_KEY), problem
         levels[path] = Level(
@@ -125,9 +116,8 @@ def decode_levels(
             original=None if transform is None else dataset.get(TRANSFORMS_KEY),
             extra=without_keys(dataset, ("path", TRANSFORMS_KEY)),
         )
-    # A level can be placed by its size only beside one that the file places.
-    if not levels or (misplaced and len(unplaced) == len(levels)):
-        raise (unnamed if not levels else misplaced)[0]
+    if not levels:
+        raise unnamed[0]
     for count, (at, problem) in enumerate(unplaced.values() if placed else ()):
         first = count == 0 and len(unplaced) == len(levels)
         at.note(problem + (", voxels of size 1 assumed" if first else ", placed by its size"))
@@ -135,10 +125,15 @@ def decode_levels(
 
 
 def decode_path(path: Json, context: Context, what: str = "array") -> str:
-    """Return the path of a level's array or another node; a number is noted and read as text."""
+    """Return the path of a level's array or another node; a number, or parts that lead nowhere, are noted."""
     text = number_as_text(path)
     if text is not path:
         context.note(f"the number {path}, read as text")
+    if isinstance(text, str) and not text.startswith("/") and not is_deep(text):
+        plain = "/".join(part for part in text.split("/") if part not in ("", "."))
+        if plain and plain != text.removesuffix("/"):
+            context.note(f"{describe(text)}, read as {describe(plain)}")
+            text = plain
     return as_path(text, context, what)
 
 
@@ -171,24 +166,26 @@ def groups_above(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(islice(groups, _MOST_GROUPS))
 
 
-def placed_by_shapes(multiscale: Multiscale, shapes: Mapping[str, tuple[int, ...]]) -> Multiscale:
+def placed_by_shapes(
+    multiscale: Multiscale,
+    shapes: Mapping[str, tuple[int, ...]],
+    names: Mapping[str, Json] = MappingProxyType({}),
+) -> Multiscale:
     """Return the image with a transform for every level, worked out from the shapes of the arrays by path.
 
     Levels without a shape are left out, nothing is `unplaced`. A level that the file does not place covers,
     edge to edge, what the first level covers that it does place; if it places none, the first level has
     voxels of size 1, and the others cover what that one covers. Along channels all levels have the same
-    transform. Arrays of an image of 0.1 or 0.2 with less than five dims have the last of t, c, z, y, x. An
-    array with another number of dims than the image keeps the identity.
+    transform. The axes are those of the arrays where the image says none, or none has as many dims: `names`
+    are those of the dims by path. An array with another number of dims keeps the identity.
     """
-    levels = tuple(level for level in multiscale.levels if level.path in shapes)
-    axes = _axes_by_ndim(multiscale, [len(shapes[level.path]) for level in levels])
-    if axes != multiscale.axes:
-        levels = tuple(replace(level, transform=identity(len(axes))) for level in levels)
+    multiscale = with_axes_of_arrays(multiscale, shapes, names)
+    levels, axes = tuple(level for level in multiscale.levels if level.path in shapes), multiscale.axes
     fitting = {level.path: level for level in levels if len(shapes[level.path]) == len(axes)}
     if fitting and multiscale.unplaced:
         placed = [level for path, level in fitting.items() if path not in multiscale.unplaced]
         reference = placed[0] if placed else next(iter(fitting.values()))
-        channel = replace(multiscale, axes=axes).channel_axis
+        channel = multiscale.channel_axis
         missing = {path for path in multiscale.unplaced if path in fitting}
         levels = tuple(
             replace(
@@ -199,18 +196,13 @@ def placed_by_shapes(multiscale: Multiscale, shapes: Mapping[str, tuple[int, ...
             for level in levels
         )
         whole = multiscale.transform or identity(len(axes))
-        for level in levels:
-            check_transform(compose(level.transform, whole), Context(keys=(level.path,)), ndim=len(axes))
-    return replace(multiscale, axes=axes, levels=levels, unplaced=())
-
-
-def _axes_by_ndim(multiscale: Multiscale, ndims: list[int]) -> tuple[Axis, ...]:
-    """Return the axes, as many of the assumed ones as the arrays have dims."""
-    assumed = multiscale.version in ("0.1", "0.2") and multiscale.axes == ASSUMED_AXES
-    all_unplaced = all(level.path in multiscale.unplaced for level in multiscale.levels)
-    if assumed and all_unplaced and ndims and 2 <= ndims[0] < len(ASSUMED_AXES):
-        return ASSUMED_AXES[-ndims[0] :]
-    return multiscale.axes
+        try:
+            for level in levels:
+                check_transform(compose(level.transform, whole), Context(), ndim=len(axes))
+        except MetadataError:  # infinitely far away: in pixels
+            levels = tuple(replace(level, transform=identity(len(axes)), original=None) for level in levels)
+            multiscale = replace(multiscale, transform=None)
+    return replace(multiscale, levels=levels, unplaced=())
 
 
 def _stretched(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from napari_ome_ngff.metadata.context import Context
-from napari_ome_ngff.metadata.json_checks import as_number, describe, objects_in, without_keys
+from napari_ome_ngff.metadata.json_checks import as_number, describe, number_in, objects_in, without_keys
 from napari_ome_ngff.metadata.nouns import Channel, Json, Multiscale, Window
 
 _WINDOW_KEYS = ("start", "end", "min", "max")
@@ -97,19 +97,12 @@ def _decode_window(window: Json, context: Context) -> Window | None:
     limits: dict[str, float | None] = {}
     for key in _WINDOW_KEYS:
         value = window.get(key)
-        limits[key] = _number_in(value) if isinstance(value, str) else as_number(value)
+        limits[key] = number_in(value)
         if isinstance(value, str) or limits[key] is None:
             context.below(key).note(f"{describe(value)} instead of a number")
     extra = without_keys(window, _WINDOW_KEYS)
     usable = extra or any(limit is not None for limit in limits.values())
     return Window(**limits, extra=extra) if usable else None
-
-
-def _number_in(text: str) -> float | None:
-    try:
-        return as_number(float(text))
-    except ValueError:
-        return None
 
 
 def encode_omero(multiscale: Multiscale, context: Context) -> dict[str, Json]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from napari_ome_ngff.errors import OmeNgffError
+from napari_ome_ngff.metadata.affine import as_scale_translation
 from napari_ome_ngff.metadata.axes import (
     TRANSFORMS_KEY,
     check_levels,
@@ -14,14 +16,16 @@ from napari_ome_ngff.metadata.axes import (
     unknown_keys,
 )
 from napari_ome_ngff.metadata.context import Context
-from napari_ome_ngff.metadata.image.datasets import ASSUMED_AXES, LEGACY, MOST_LEVELS, decode_levels
-from napari_ome_ngff.metadata.json_checks import describe, items_of
+from napari_ome_ngff.metadata.image.array_axes import ASSUMED_AXES
+from napari_ome_ngff.metadata.image.datasets import LEGACY, MOST_LEVELS, decode_levels
+from napari_ome_ngff.metadata.json_checks import describe, items_of, listed
 from napari_ome_ngff.metadata.nouns import Axis, Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems.alternatives import (
     are_alternatives,
     decode_alternatives,
     preferred,
 )
+from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
 from napari_ome_ngff.metadata.systems.rotated import affine_into_levels
 from napari_ome_ngff.metadata.transforms import (
     ONE_SCALE,
@@ -31,6 +35,7 @@ from napari_ome_ngff.metadata.transforms import (
     encode_transform,
     identity,
     original_steps,
+    types_of,
     usable_steps,
 )
 from napari_ome_ngff.metadata.units import axis_type
@@ -42,7 +47,7 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
     Before 0.4 a level need not say where it lies: all are `unplaced`, unless the file has transforms
     nevertheless.
     """
-    axes, guessed = _decode_axes(entry, context, version)
+    axes, guessed = decode_axes_or_guess(entry.get("axes"), entry, context, version)
     levels, unplaced = decode_levels(
         entry,
         lambda dataset, _, at: _decode_steps(dataset.get(TRANSFORMS_KEY), axes, at.below(TRANSFORMS_KEY)),
@@ -56,13 +61,18 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
     if are_alternatives(transforms):
         fields |= decode_alternatives(transforms, axes, at)
     else:
-        fields["transform"] = _decode_steps(transforms, axes, at, of_image=True)
+        fields |= _place_of_image(transforms, axes, at)
     whole = fields["transform"]
-    for level in levels:
-        check_transform(compose(level.transform, whole or identity(len(axes))), at, ndim=len(axes))
+    try:
+        for level in levels:
+            check_transform(compose(level.transform, whole or identity(len(axes))), at, ndim=len(axes))
+    except OmeNgffError as error:
+        at.note(f"{error.summary.removesuffix('.')}, ignored")
+        whole = fields["transform"] = None
     return Multiscale(
         # Neither axes nor transforms: that is what 0.2 was, whose axes follow from the arrays.
-        version="0.2" if guessed and len(unplaced) == len(levels) else version,
+        version="0.2" if guessed and version not in LEGACY and len(unplaced) == len(levels) else version,
+        assumed=guessed,
         levels=levels,
         unplaced=unplaced,
         original=None if whole is None else transforms,
@@ -71,25 +81,46 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
     )
 
 
-def _decode_axes(entry: Mapping[str, Json], context: Context, version: str) -> tuple[tuple[Axis, ...], bool]:
+def _place_of_image(transforms: Json, axes: tuple[Axis, ...], context: Context) -> dict[str, Json]:
+    """Return the fields of a Multiscale that say how all of its levels are placed; empty if none does."""
+    try:
+        if set(types_of(items_of(transforms, MOST_LEVELS))) <= {"scale", "translation", "identity"}:
+            return {"transform": _decode_steps(transforms, axes, context, of_image=True)}
+        names = [axis.name for axis in axes]
+        steps = {
+            "type": "sequence",
+            "transformations": usable_steps(listed(transforms, context), axes, context),
+        }
+        affine = decode_two_way(steps, context, inputs=names, outputs=names).forward
+        context.note("more than a scale, then at most one translation")
+        plain = as_scale_translation(affine)
+        return {"affine": affine} if plain is None else {"transform": plain}
+    except OmeNgffError as error:
+        context.note(f"{error.summary.removesuffix('.')}, ignored")
+        return {}
+
+
+def decode_axes_or_guess(
+    axes: Json, entry: Mapping[str, Json], context: Context, version: str
+) -> tuple[tuple[Axis, ...], bool]:
     """Return the axes of an image, and whether they had to be guessed from the number of dims."""
-    axes, context = entry.get("axes"), context.below("axes")
+    context = context.below("axes")
     if version in LEGACY:
-        axes = _legacy_axes(axes, version)
+        axes = _legacy_axes(axes)
+        if axes is None and version != "0.3":
+            return ASSUMED_AXES, True
     if axes is not None and axes != []:
         return decode_axes(axes, context), False
-    lengths = _vector_lengths(entry) or {len(ASSUMED_AXES)}
-    if len(lengths) > 1 or not 2 <= min(lengths) <= len(ASSUMED_AXES):
-        raise context.error("The image does not say its axes.", expected="2 to 5 axes")
-    assumed = ASSUMED_AXES[-min(lengths) :]
-    context.note(f"missing, {', '.join(axis.name for axis in assumed)} assumed")
+    lengths = _vector_lengths(entry)
+    count = lengths.pop() if len(lengths) == 1 else len(ASSUMED_AXES)
+    assumed = ASSUMED_AXES[-count if 2 <= count <= len(ASSUMED_AXES) else 0 :]
+    names = ", ".join(axis.name for axis in assumed)
+    context.note(f"missing, {names} assumed, if the arrays do not name their dimensions")
     return assumed, True
 
 
-def _legacy_axes(axes: Json, version: str) -> Json:
+def _legacy_axes(axes: Json) -> Json:
     """Return axes of 0.1 to 0.3 in the form of 0.4."""
-    if axes is None and version != "0.3":
-        return [{"name": axis.name, "type": axis.type} for axis in ASSUMED_AXES]
     # 0.3: '"axes": ["t", "c", "z", "y", "x"]'
     if isinstance(axes, list | tuple) and all(isinstance(name, str) for name in axes):
         return [{"name": name, "type": axis_type(name, None)} for name in axes]
@@ -118,8 +149,9 @@ def _decode_steps(
     """
     # 'MUST contain the field TRANSFORMS_KEY ... MUST contain exactly one scale'. For an image,
     # MoBIE and SpatialData have written an empty list, and an identity.
-    if transforms is None or transforms == []:
+    if transforms is None or transforms in ([], {}):
         return None
+    transforms = listed(transforms, context)
     if are_alternatives(transforms):
         transforms = preferred(transforms)
     transforms = usable_steps(transforms, axes, context)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.affine import as_scale_translation
 from napari_ome_ngff.metadata.axes import (
     SYSTEMS_KEY,
     TRANSFORMS_KEY,
     check_levels,
-    decode_axes,
     decode_description,
     encode_axes,
     encode_description,
@@ -22,6 +22,7 @@ from napari_ome_ngff.metadata.axes import (
 )
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.image.datasets import MOST_LEVELS, decode_levels
+from napari_ome_ngff.metadata.image.v04 import decode_axes_or_guess
 from napari_ome_ngff.metadata.json_checks import as_list, as_text, describe, items_of
 from napari_ome_ngff.metadata.nouns import Affine, Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems.coordinate_systems import (
@@ -53,14 +54,19 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
     at = context.below(SYSTEMS_KEY)
     systems = decode_systems(entry.get(SYSTEMS_KEY), at)
     system = intrinsic_system(_outputs(entry, context), systems, at)
-    index = next(i for i, item in enumerate(entry[SYSTEMS_KEY]) if item is systems[system])
-    axes = decode_axes(systems[system].get("axes"), at.below(index, "axes"))
+    index = next(i for i, item in enumerate(items_of(entry[SYSTEMS_KEY])) if item is systems[system])
+    axes, guessed = decode_axes_or_guess(systems[system].get("axes"), entry, at.below(index), version)
     places: dict[str, Affine] = {}
 
     def place_level(dataset: Mapping[str, Json], path: str, at: Context) -> ScaleTranslation | None:
         place = decode_place(dataset, path, axes, at)
         if place is None:
             return None
+        output = _output(dataset)
+        if output != system and output in systems:
+            raise at.below(TRANSFORMS_KEY).error("It is placed in another coordinate system.", found=output)
+        if not all(map(any, zip(*place.matrix, strict=True))):
+            raise at.below(TRANSFORMS_KEY).error("Its voxels have no size.")
         places[path] = place
         return as_scale_translation(place) or identity(len(axes))
 
@@ -68,7 +74,11 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
     common: Affine | None = None
     if any(as_scale_translation(place) is None for place in places.values()):
         at = context.below("datasets")
-        common, remaining, odd = common_affine(places, at)
+        try:
+            common, remaining, odd = common_affine(places, at)
+        except MetadataError as error:
+            at.note(f"{error.summary.removesuffix('.')}, voxels of size 1 assumed")
+            remaining, odd, unplaced = {}, (), tuple(level.path for level in levels)
         levels = tuple(
             replace(level, transform=remaining.get(level.path, level.transform)) for level in levels
         )
@@ -80,6 +90,7 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
         axes=axes,
         levels=levels,
         unplaced=unplaced,
+        assumed=guessed,
         system=system,
         affine=common,
         extra=unknown_keys(entry) | views,
@@ -90,11 +101,18 @@ def decode_entry(entry: Mapping[str, Json], context: Context, version: str) -> M
 def _outputs(entry: Mapping[str, Json], context: Context) -> Iterator[tuple[Context, Json]]:
     """Yield place and value of each level's ``output``."""
     context = context.below("datasets")
-    items = as_list(entry.get("datasets"), context, "a list of datasets")
-    for index, item in enumerate(items[:MOST_LEVELS]):
+    for index, item in enumerate(items_of(entry.get("datasets"), MOST_LEVELS)):
         for first in items_of(item.get(TRANSFORMS_KEY) if isinstance(item, Mapping) else None, 1):
             if isinstance(first, Mapping):
                 yield context.below(index, TRANSFORMS_KEY, 0, "output"), first.get("output")
+
+
+def _output(dataset: Mapping[str, Json]) -> str:
+    """Return the name of the system that a level is placed in, or "" if it does not say it."""
+    first = next(iter(items_of(dataset.get(TRANSFORMS_KEY), 1)), None)
+    output = first.get("output") if isinstance(first, Mapping) else None
+    name = output.get("name") if isinstance(output, Mapping) else output
+    return name if isinstance(name, str) else ""
 
 
 def encode_entry(multiscale: Multiscale, context: Context) -> dict[str, Json]:

@@ -17,6 +17,7 @@ from napari_ome_ngff.metadata.json_checks import (
     describe,
     first_items,
     items_of,
+    listed,
     without_keys,
 )
 from napari_ome_ngff.metadata.nouns import Json
@@ -30,7 +31,7 @@ _ENDS = ("input", "output")
 def decode_systems(systems: Json, context: Context) -> dict[str, Mapping[str, Json]]:
     """Return the usable coordinate systems by name, in order; at least one."""
     usable: dict[str, Mapping[str, Json]] = {}
-    items = as_list(systems, context, "a list of coordinate systems")
+    items = listed(systems, context, "a list of coordinate systems")
     for index, item in enumerate(first_items(items, MOST_SYSTEMS, context, "systems")):
         name = item.get("name") if isinstance(item, Mapping) else None
         # "The value MUST be a non-empty string that is unique among all entries"
@@ -60,9 +61,8 @@ def intrinsic_system(
             at.note(f"{describe(output)} instead of an object with the name of a system")
     # "It MUST be the same value for every resolution level in a single multiscales"
     if len(named) > 1:
-        raise list(named.values())[1].error(
-            "The levels of an image must be placed in the same coordinate system.",
-            found=", ".join(describe(name) for name in list(named)[:3]),
+        list(named.values())[1].note(
+            "levels in several coordinate systems: " + ", ".join(describe(name) for name in list(named)[:3])
         )
     for name in named:
         if name in systems:
@@ -83,7 +83,7 @@ def decode_views(
         without_keys(item, ("axes",)) if name == system else item for name, item in systems.items()
     ]
     kept: dict[str, Json] = {} if kept_systems == [{"name": system}] else {SYSTEMS_KEY: kept_systems}
-    if transforms is not None and not isinstance(transforms, list | tuple):
+    if transforms is not None and not isinstance(transforms, list | tuple | Mapping):
         context.note(f"{describe(transforms)}, ignored")
     views = []
     for index, item in enumerate(items_of(transforms, MOST_SYSTEMS)):

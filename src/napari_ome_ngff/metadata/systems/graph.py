@@ -51,11 +51,17 @@ def ways_to(target: SystemRef, edges: Iterable[Edge], *, ndim: int) -> dict[Syst
             if source in ways or len(affine.matrix) != len(way.affine.matrix[0]):
                 continue
             longer = compose_affine(affine, way.affine)
-            if is_finite(longer):
+            if is_finite(longer) and not _is_flat(longer):
                 all_problems = tuple(dict.fromkeys((*problems, *way.problems)))
                 further = Way(affine=longer, problems=all_problems)
                 heapq.heappush(heap, (len(all_problems), steps + 1, next(order), source, further))
     return ways
+
+
+def _is_flat(affine: Affine) -> bool:
+    """Return whether voxels have no size along an axis that both systems have: a scale of zero."""
+    rows, columns = affine.matrix, list(zip(*affine.matrix, strict=True))
+    return len(rows) == len(columns) and not all(map(any, rows)) and not all(map(any, columns))
 
 
 def _steps(edges: Iterable[Edge]) -> dict[SystemRef, list[tuple[SystemRef, Affine, tuple[str, ...]]]]:

@@ -14,7 +14,7 @@ from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.affine import affine_of, compose_affine, invert_affine
 from napari_ome_ngff.metadata.axes import TRANSFORMS_KEY
 from napari_ome_ngff.metadata.context import Context
-from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, describe
+from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, describe, listed
 from napari_ome_ngff.metadata.nouns import Affine, Axis, Json, ScaleTranslation
 from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
 from napari_ome_ngff.metadata.transforms import (
@@ -118,9 +118,9 @@ def _is_plain(step: Json) -> bool:
 def _single(dataset: Mapping[str, Json], context: Context) -> Mapping[str, Json] | None:
     """Return a dataset's one transform, or None if it has none."""
     transforms = dataset.get(TRANSFORMS_KEY)
-    if transforms is None or transforms == []:
+    if transforms is None or transforms in ([], {}):
         return None
-    items = as_list(transforms, context, "a list of transforms")
+    items = listed(transforms, context)
     first = as_mapping(items[0], context.below(0), "a transform")
     # "MUST be restricted to a single scale, identity or sequence of a scale followed by a translation"
     if len(items) == 1:

@@ -14,7 +14,15 @@ from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.affine import affine_of, identity_affine, invert_affine
 from napari_ome_ngff.metadata.axes import MOST_AXES
 from napari_ome_ngff.metadata.context import Context
-from napari_ome_ngff.metadata.json_checks import as_integer, as_list, as_mapping, as_path, as_vector, describe
+from napari_ome_ngff.metadata.json_checks import (
+    as_integer,
+    as_list,
+    as_mapping,
+    as_path,
+    as_vector,
+    describe,
+    number_in,
+)
 from napari_ome_ngff.metadata.nouns import Affine, Json, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import type_of
 
@@ -104,7 +112,7 @@ def _numbers(task: Task, key: str) -> Json:
 
 def _matrix(task: Task, key: str, *, columns: int) -> tuple[tuple[float, ...], ...]:
     at = task.context.below(key)
-    rows = as_list(_numbers(task, key), at, "a list of rows")
+    rows = _in_rows(as_list(_numbers(task, key), at, "a list of rows"), columns, task, at)
     # "the outer array MUST be length M and the inner arrays MUST be length N+1"
     if not 1 <= len(rows) <= MOST_AXES:
         raise at.error("A matrix must have one row per axis.", found=f"{len(rows)} rows")
@@ -112,6 +120,31 @@ def _matrix(task: Task, key: str, *, columns: int) -> tuple[tuple[float, ...], .
         as_vector(row, at.below(index), ndim=columns, what="row of a matrix")
         for index, row in enumerate(rows)
     )
+
+
+def _in_rows(rows: Sequence[Json], columns: int, task: Task, context: Context) -> Sequence[Json]:
+    """Return the rows of a matrix that may also be written flat, homogeneous or without a translation."""
+    ndim = len(task.inputs)
+    is_flat = all(not isinstance(item, list | tuple | Mapping) for item in rows)
+    if rows and is_flat and len(rows) in (columns * ndim, columns * (ndim + 1), ndim * ndim):
+        width = columns if len(rows) % columns == 0 else ndim
+        rows = [rows[start : start + width] for start in range(0, len(rows), width)]
+        context.note("a list of numbers, read row by row")
+    if any(not isinstance(row, list | tuple) for row in rows):
+        return rows
+    count = len(task.outputs) or ndim
+    if columns > ndim and len(rows) == count and all(len(row) == ndim for row in rows):
+        context.note("no translation")
+        return [[*row, 0.0] for row in rows]
+    # The last row of a homogeneous matrix says nothing.
+    if (
+        len(rows) == count + 1
+        and all(number_in(n) == 0.0 for n in rows[-1][:-1])
+        and number_in(rows[-1][-1]) == 1.0
+    ):
+        context.note("a homogeneous matrix, read without its last row")
+        return rows[:-1]
+    return rows
 
 
 def _selection(chosen: Sequence[int | None], *, inputs: int) -> Affine:
