@@ -261,8 +261,8 @@ def cases() -> list[Case]:
             "axes that do not fit the data",
             "refused, or shown with axes that are made up, with a warning",
             entry(axes=axes),
-            error=OmeNgffError if name not in ("null", "numbers") else None,
-            layers=[Shown(name="cells", pixels=YX, levels=2)] if name in ("null", "numbers") else (),
+            error=OmeNgffError if name not in ("null", "numbers", "three") else None,
+            layers=[Shown(name="cells", pixels=YX, levels=2)] if name in ("null", "numbers", "three") else (),
         )
     level_0 = [Shown(name="cells", pixels=YX, places={(0, 0): (0, 0)})]
     for name, values in (

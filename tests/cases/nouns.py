@@ -26,6 +26,7 @@ GROUPS = (
     "Collections",
     "Paths and files",
     "Data types",
+    "Other programs",
     "Damaged",
 )
 """The sections of the table, in order."""

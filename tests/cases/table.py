@@ -14,6 +14,7 @@ from . import (
     paths,
     plates,
     scenes,
+    spellings,
     transforms,
     versions,
 )
@@ -35,6 +36,7 @@ INTRODUCTIONS = {
     "Channels": "The `omero` part of the metadata, of any completeness.",
     "Plates": "High-content screening. The well and field under the mouse are shown in the status bar.",
     "Collections": "Several images in one folder.",
+    "Other programs": "Metadata as others write them.",
     "Damaged": "Files that are incomplete, wrong, or made to do harm. Nothing outside of them is read.",
 }
 
@@ -69,6 +71,7 @@ def all_cases() -> list[Case]:
         collections,
         paths,
         dtypes,
+        spellings,
         damaged,
     )
     return [case for module in modules for case in module.cases()]

@@ -10,6 +10,9 @@ from napari_ome_ngff.metadata.nouns import Json
 CONTAINER = "ome"
 """Key of a group's attributes that holds everything of ours since 0.5."""
 
+SPATIALDATA = "spatialdata_attrs"
+"""Key that makes a group the root of a SpatialData store: images and labels in folders, beside tables."""
+
 # What a group can be, by the key that says so, with the error's sentence for those who asked for one image.
 # The order matters: a plate may also carry a "bioformats2raw.layout", an image also "labels".
 COLLECTIONS: Mapping[str, tuple[type | tuple[type, ...], str]] = MappingProxyType(

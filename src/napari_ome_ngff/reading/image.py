@@ -149,8 +149,12 @@ def _foreign_attributes(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str,
 
 def _label_names(hierarchy: Hierarchy, inside: str) -> tuple[str, ...]:
     """Return the names of an image's label images: those that are listed, and those that are just there."""
-    attributes = hierarchy.attributes(inside)
     where = f"{hierarchy.location}/{inside}"
+    try:
+        attributes = hierarchy.attributes(inside)
+    except OmeNgffError as error:  # a part that fails is not the whole
+        attributes = None
+        _warn(f"The list of label images cannot be read: {error.summary}", where)
     listed = decode_labels(attributes, where=where) if attributes else ()
     unlisted = set(hierarchy.children(inside) or ()) - set(listed)
     if unlisted and unfinished(hierarchy.store, join(hierarchy.path, inside)):
@@ -163,7 +167,7 @@ def open_labels(hierarchy: Hierarchy, names: Iterable[str]) -> dict[str, Image]:
 
     What exists without being listed may be something else: it is passed over in silence if it is no image.
     """
-    attributes = hierarchy.attributes()
+    attributes = hierarchy.readable_attributes("")
     listed = frozenset(decode_labels(attributes) if attributes else ())
     names = tuple(names)
     missing: list[str] = []

@@ -17,6 +17,7 @@ from napari_ome_ngff.errors import (
     OmeNgffError,
     OmeNgffWarning,
     OptionError,
+    StorageError,
     UnsupportedError,
 )
 from napari_ome_ngff.metadata.image.datasets import listed_paths, placed_by_shapes
@@ -94,26 +95,25 @@ def _wrapped(source: zarr.Array[Any] | Callable[[Missing], Source], wrapper: Bas
 
 
 def read_parameters(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, Any]:
-    """Read the arrays in which transforms keep their numbers, as nested lists; missing ones are left out."""
+    """Read the arrays in which transforms keep their numbers, as nested lists.
+
+    Missing ones are left out, and with a warning those that cannot be read: pixels are shown without them.
+    """
     parameters: dict[str, Any] = {}
     for path in paths:
-        array = hierarchy.array(path)
-        if array is None:
-            continue
-        if array.size > MAX_PARAMETERS:
-            raise MetadataError(
-                "An array is too large to hold the numbers of a transform.",
-                where=f"{hierarchy.location}/{path}",
-                found=f"shape {array.shape}",
-            )
         try:
-            parameters[path] = ChunkedSource(array)[...].tolist()
-        except Exception as error:  # codecs and stores raise whatever they like
-            raise MetadataError(
-                "The numbers of a transform cannot be read.",
-                where=f"{hierarchy.location}/{path}",
-                found=f"{type(error).__name__}: {error}",
-            ) from error
+            array = hierarchy.array(path)
+            if array is not None and array.size > MAX_PARAMETERS:
+                problem = f"its array is too large, shape {array.shape}"
+            elif array is not None:
+                parameters[path] = ChunkedSource(array)[...].tolist()
+                continue
+            else:
+                continue
+        except Exception as error:  # noqa: BLE001 (codecs and stores raise whatever they like)
+            problem = str(error).partition("\n")[0] or type(error).__name__
+        message = f"The numbers of a transform cannot be read: {problem} ({hierarchy.location}/{path})"
+        warnings.warn(message, OmeNgffWarning, stacklevel=4)
     return parameters
 
 
@@ -145,7 +145,7 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
     for level in multiscale.levels:
         try:
             array = hierarchy.array(level.path)
-        except (MetadataError, UnsupportedError) as error:
+        except OmeNgffError as error:
             problems[level.path] = f"cannot be read: {error.summary}"
             errors.append(error)
             continue
@@ -174,7 +174,7 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
     if only is None:
         _warn_of(problems, multiscale, where)
     if not sources:
-        if errors and all(isinstance(error, UnsupportedError) for error in errors):
+        if errors and all(isinstance(error, StorageError | UnsupportedError) for error in errors):
             raise errors[0]
         raise MetadataError(
             "The image has no level that can be read.",

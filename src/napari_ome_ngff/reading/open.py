@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from os import PathLike
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ import zarr
 from xarray import DataArray
 
 from napari_ome_ngff.arguments import check_store, check_type
-from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
-from napari_ome_ngff.metadata.group_kind import foreign_attributes, image_count, kind_of
+from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning, UnsupportedError
+from napari_ome_ngff.metadata.group_kind import SPATIALDATA, foreign_attributes, image_count, kind_of
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.reading.collection import open_collection
@@ -41,6 +42,13 @@ _AHEAD = ("labels", "OME")
 
 
 _OPENS_PATHS = "open_ome_ngff opens paths, addresses and stores."
+
+_ELEMENTS = ("images", "points", "shapes", "tables")
+"""What a SpatialData store may hold besides labels."""
+
+
+_MOST_NAMED = 5
+
 
 _log = logging.getLogger(__name__)
 
@@ -277,19 +285,43 @@ def _open_kind(
     return row or _labels_alone(hierarchy)
 
 
+def _spatialdata_parts(hierarchy: Hierarchy) -> str:
+    """Return what a SpatialData store holds besides labels, in words."""
+    hierarchy.fetch(_ELEMENTS, groups=True)
+    parts = []
+    for kind in _ELEMENTS:
+        names = hierarchy.children(kind)
+        if names or (names is None and hierarchy.readable_attributes(kind)):
+            some = ", ".join((names or ())[:_MOST_NAMED])
+            parts.append(f"{kind} ({some})" if some else kind)
+    return ", ".join(parts)
+
+
 def _labels_alone(hierarchy: Hierarchy) -> Image:
     """Open a group without image: the ``labels`` group itself, or one that holds nothing else."""
     attributes = hierarchy.attributes() or {}
     if not attributes and (error := unfinished(hierarchy.store, hierarchy.path)):
         raise error
+    others = _spatialdata_parts(hierarchy) if SPATIALDATA in attributes else ""
     for parent in (hierarchy, hierarchy.below("labels")):
         listed = decode_labels(parent.attributes() or {}, where=parent.location)
         if labels := open_labels(parent, listed):
+            if others:
+                message = f"Of this SpatialData store the labels are shown, and not {others}. "
+                message += f"Open the images one by one. ({hierarchy.location})"
+                warnings.warn(message, OmeNgffWarning, stacklevel=4)
             return Image(
                 location=hierarchy.location,
                 multiscale=None,
                 labels=labels,
                 attributes=foreign_attributes(attributes),
             )
+    if SPATIALDATA in attributes:
+        raise UnsupportedError(
+            "This is a SpatialData store; its images open one by one.",
+            where=hierarchy.location,
+            found=others or "no images and no labels",
+            hint=f"Open one of its images, such as {hierarchy.location}/images/NAME.",
+        )
     decode(attributes, where=hierarchy.location)  # says what is wrong
     raise NotOmeNgffError("This group holds no OME-NGFF image.", where=hierarchy.location)

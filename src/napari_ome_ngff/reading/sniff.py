@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER
+from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER, SPATIALDATA
 from napari_ome_ngff.storage.places.leftovers import moved_aside
 from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, says_array
@@ -49,6 +49,7 @@ def is_likely_ome_ngff(path: str) -> bool:
     return (
         kind == "damaged"
         or not _OURS.isdisjoint(attributes)
+        or SPATIALDATA in attributes
         or any(not _OURS.isdisjoint(_read_node(folder / name)[1]) for name in ("labels", "OME"))
         or _is_in_plate(folder)
     )
