@@ -173,6 +173,7 @@ def test_a_part_that_fails_is_not_the_whole(version: str, sign: str, broken: Any
     assert seen(opened)[0]["0"] == seen(open_ome_ngff(folder))[0]["0"]
 
 
+@pytest.mark.filterwarnings("ignore::napari_ome_ngff.errors.OmeNgffWarning")
 def test_where_no_level_can_be_reached_that_is_the_error(tmp_path: Path) -> None:
     image(tmp_path / "a.zarr", version="0.5")
     with Web(tmp_path, fault=on("/0/", Answer(500))) as server, pytest.raises(StorageError):
