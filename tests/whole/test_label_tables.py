@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -178,49 +179,47 @@ def test_rows_and_colours_become_columns(version: str, tmp_path: Path) -> None:
 # In napari
 
 
-def as_layer(features: Any, **meta: Any) -> Any:
-    """A Labels layer as napari hands it to a writer."""
-    layers = pytest.importorskip("napari.layers")
-    return layers.Labels(CELLS.values, features=features, name="cells", **meta).as_layer_data_tuple()
-
-
-def opened(path: Path) -> Any:
-    """The real layer of the first label image at a place."""
-    layers = pytest.importorskip("napari.layers")
-    data, meta, _ = next(layer for layer in read_layers(str(path)) if layer[2] == "labels")
-    return layers.Labels(data, **meta)
-
-
 def for_napari(table: pandas.DataFrame) -> pandas.DataFrame:
     return table.rename(columns={LABEL: "index"})
 
 
-def test_features_of_a_layer_come_back_with_their_types(tmp_path: Path) -> None:
-    features = for_napari(a_table())
-    write_layers(str(tmp_path / "a.ome.zarr"), [as_layer(features)])
-    layer = opened(tmp_path / "a.ome.zarr")
-    assert_same(layer.features, features)
-    # saved unchanged, and with one value changed
-    write_layers(str(tmp_path / "b.ome.zarr"), [layer.as_layer_data_tuple()])
-    assert_same(opened(tmp_path / "b.ome.zarr").features, features)
-    changed = layer.features.assign(area=[9.0, 8.0, 7.0, 6.0])
-    layer.features = changed
-    write_layers(str(tmp_path / "c.ome.zarr"), [layer.as_layer_data_tuple()])
-    assert_same(opened(tmp_path / "c.ome.zarr").features, changed)
-    layer.features = {}
-    write_layers(str(tmp_path / "d.ome.zarr"), [layer.as_layer_data_tuple()])
-    assert opened(tmp_path / "d.ome.zarr").features.empty
+if find_spec("napari") is not None:
+    from napari import layers
+    from napari.utils.colormaps import DirectLabelColormap
 
+    def as_layer(features: Any, **meta: Any) -> Any:
+        """A Labels layer as napari hands it to a writer."""
+        return layers.Labels(CELLS.values, features=features, name="cells", **meta).as_layer_data_tuple()
 
-def test_many_colours_are_shown(tmp_path: Path) -> None:
-    colors: dict[int | None, Any] = {value: (value / 255, 0, 0.2, 1) for value in range(1, 200)}
-    colormaps = pytest.importorskip("napari.utils.colormaps")
-    colormap = colormaps.DirectLabelColormap(color_dict={**colors, None: (0, 0, 0, 0)})
-    write_layers(str(tmp_path / "a.ome.zarr"), [as_layer({}, colormap=colormap)])
-    assert (tmp_path / "a.ome.zarr" / GROUP / "colors").is_dir()
-    shown = opened(tmp_path / "a.ome.zarr").colormap.color_dict
-    for value in (1, 100, 199):
-        assert tuple(np.round(shown[value] * 255)) == (value, 0, 51, 255)
+    def opened(path: Path) -> Any:
+        """The real layer of the first label image at a place."""
+        data, meta, _ = next(layer for layer in read_layers(str(path)) if layer[2] == "labels")
+        return layers.Labels(data, **meta)
+
+    def test_features_of_a_layer_come_back_with_their_types(tmp_path: Path) -> None:
+        features = for_napari(a_table())
+        write_layers(str(tmp_path / "a.ome.zarr"), [as_layer(features)])
+        layer = opened(tmp_path / "a.ome.zarr")
+        assert_same(layer.features, features)
+        # saved unchanged, and with one value changed
+        write_layers(str(tmp_path / "b.ome.zarr"), [layer.as_layer_data_tuple()])
+        assert_same(opened(tmp_path / "b.ome.zarr").features, features)
+        changed = layer.features.assign(area=[9.0, 8.0, 7.0, 6.0])
+        layer.features = changed
+        write_layers(str(tmp_path / "c.ome.zarr"), [layer.as_layer_data_tuple()])
+        assert_same(opened(tmp_path / "c.ome.zarr").features, changed)
+        layer.features = {}
+        write_layers(str(tmp_path / "d.ome.zarr"), [layer.as_layer_data_tuple()])
+        assert opened(tmp_path / "d.ome.zarr").features.empty
+
+    def test_many_colours_are_shown(tmp_path: Path) -> None:
+        colors: dict[int | None, Any] = {value: (value / 255, 0, 0.2, 1) for value in range(1, 200)}
+        colormap = DirectLabelColormap(color_dict={**colors, None: (0, 0, 0, 0)})
+        write_layers(str(tmp_path / "a.ome.zarr"), [as_layer({}, colormap=colormap)])
+        assert (tmp_path / "a.ome.zarr" / GROUP / "colors").is_dir()
+        shown = opened(tmp_path / "a.ome.zarr").colormap.color_dict
+        for value in (1, 100, 199):
+            assert tuple(np.round(shown[value] * 255)) == (value, 0, 51, 255)
 
 
 # Saved onto what is there
@@ -257,7 +256,8 @@ def test_a_table_lives_and_ends_with_its_label_image(version: str, tmp_path: Pat
 
 def test_a_small_table_stays_in_the_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_tables, "LARGEST_IN_JSON", 10_000)
-    write_layers(str(tmp_path / "a.ome.zarr"), [as_layer(for_napari(a_table()))])
+    layer = CELLS.values, {"name": "cells", "features": for_napari(a_table())}, "labels"
+    write_layers(str(tmp_path / "a.ome.zarr"), [layer])
     assert not (tmp_path / "a.ome.zarr" / GROUP).exists()
     attributes: Any = zarr.open_group(tmp_path / "a.ome.zarr", mode="r").attrs.asdict()
     numbers = {"area": 1.5, "count": 1, "some": 1, "nullable": 1, "mixed": 1, "../odd/ name": 1}
