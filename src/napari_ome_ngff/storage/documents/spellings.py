@@ -31,7 +31,10 @@ _TO_BYTES = ("bytes", "sharding_indexed", "vlen-utf8", "vlen-bytes", "packbits")
 
 def usual(document: Document) -> Document:
     """Return an array's document as zarr-python writes it; what is usual stays as it is."""
-    return _usual_v2(document) if "dtype" in document else _usual_v3(document)
+    try:
+        return _usual_v2(document) if "dtype" in document else _usual_v3(document)
+    except (TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+        return document  # damaged, which is said when the array is made
 
 
 def is_misread(document: Document) -> bool:
@@ -160,7 +163,7 @@ def _codec(codec: Any, ndim: int, endian: str, depth: int) -> Any:
         return {"name": "bytes", "configuration": {"endian": configuration.get("endian") or endian}}
     if name == "transpose" and configuration.get("order") == "F":
         configuration = {"order": list(range(ndim))[::-1]}
-    if name in _DEFAULTS:
+    if isinstance(name, str) and name in _DEFAULTS:
         configuration = {**_DEFAULTS[name], **configuration}
         shuffle = configuration.get("shuffle")
         if isinstance(shuffle, int) and shuffle in (0, 1, 2):
