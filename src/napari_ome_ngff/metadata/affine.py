@@ -6,7 +6,6 @@ arithmetic on tuples.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +16,9 @@ _SINGULAR = "A transform that maps different points to one place cannot be inver
 
 _NOTHING = 1e-9
 """A row with nothing larger than this, once multiples of other rows are taken out, depends on them."""
+
+_LARGEST = 1e60
+"""1e308 is finite, but twice as much is not; what can be seen is between 1e-20 and 1e30 of any unit."""
 
 _SLIGHT = 1e-6
 """A rotation by 90 degrees may leave such a share of an axis by rounding."""
@@ -150,8 +152,13 @@ def _pivots(matrix: Sequence[Sequence[float]], preferred: Sequence[int] = ()) ->
 
 
 def is_finite(affine: Affine) -> bool:
-    """Return whether all numbers of an affine are finite."""
-    return all(math.isfinite(n) for row in (*affine.matrix, affine.translation) for n in row)
+    """Return whether all numbers of an affine can be computed with."""
+    return all(is_usable(n) for row in (*affine.matrix, affine.translation) for n in row)
+
+
+def is_usable(number: float) -> bool:
+    """Return whether a number is finite, and stays so when it is squared or multiplied with a few others."""
+    return abs(number) <= _LARGEST
 
 
 def squared(affine: Affine, *, inputs: Sequence[Axis], outputs: Sequence[Axis]) -> Squared:

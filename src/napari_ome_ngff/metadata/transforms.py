@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OptionError, UnsupportedError
+from napari_ome_ngff.metadata.affine import is_usable
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.json_checks import as_list, as_mapping, as_vector, describe
 from napari_ome_ngff.metadata.nouns import Axis, Json, Multiscale, ScaleTranslation
@@ -164,9 +165,9 @@ def check_transform(transform: ScaleTranslation, context: Context, *, ndim: int)
             raise context.error(
                 f"A {what} must have one number per axis.", found=describe(vector), expected=f"{ndim} numbers"
             )
-        if not all(math.isfinite(number) for number in vector):
+        if not all(map(is_usable, vector)):
             raise context.error(f"A {what} must be made of finite numbers.", found=describe(vector))
-    if 0.0 in transform.scale:
+    if not all(scale and is_usable(1 / scale) for scale in transform.scale):
         raise context.error(
             "A scale must not be zero: all voxels would lie at one place.", found=describe(transform.scale)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -94,6 +95,10 @@ def _wrapped(source: zarr.Array[Any] | Callable[[Missing], Source], wrapper: Bas
     return lazily_indexed(source("raise"))
 
 
+def _is_large(array: zarr.Array[Any]) -> bool:
+    return max(array.size, math.prod(array.shards or array.chunks), array.nchunks**2) > MAX_PARAMETERS
+
+
 def read_parameters(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, Any]:
     """Read the arrays in which transforms keep their numbers, as nested lists.
 
@@ -103,8 +108,8 @@ def read_parameters(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, Any
     for path in paths:
         try:
             array = hierarchy.array(path)
-            if array is not None and array.size > MAX_PARAMETERS:
-                problem = f"its array is too large, shape {array.shape}"
+            if array is not None and _is_large(array):
+                problem = f"its array is too large, shape {array.shape}, {array.nchunks} chunks"
             elif array is not None:
                 parameters[path] = ChunkedSource(array)[...].tolist()
                 continue

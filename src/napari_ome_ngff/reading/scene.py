@@ -77,14 +77,16 @@ def _open_members(hierarchy: Hierarchy, paths: Iterable[str], numbers: Iterable[
     paths = tuple(paths)
     prefetch_images(hierarchy, paths, numbers)
     images: dict[str, Image] = {}
+    problems: list[str] = []
     for path in paths:
         try:
             if hierarchy.attributes(path) is None:
-                _warn_of([f"Image {path!r} is named in the scene but not there."], hierarchy.location)
+                problems.append(f"Image {path!r} is named in the scene but not there.")
             else:
                 images[path] = open_image(hierarchy.below(path))
         except OmeNgffError as error:
-            _warn_of([f"Image {path!r} is left out: {error.summary}"], hierarchy.location)
+            problems.append(f"Image {path!r} is left out: {error.summary}")
+    _warn_of(problems, hierarchy.location)
     return images
 
 

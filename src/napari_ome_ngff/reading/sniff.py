@@ -14,6 +14,7 @@ from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER, SPATIALD
 from napari_ome_ngff.storage.places.leftovers import moved_aside
 from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, says_array
+from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES
 
 _MAX_LEVEL_DEPTH = 3  # folders in a level's path, such as "scale0/image"
 
@@ -92,7 +93,11 @@ def _read_node(folder: Path) -> tuple[str, dict[str, Any]]:
 def _read_json(path: Path) -> dict[str, Any] | None:
     """Return what a document holds; None if there is none."""
     try:
-        content = json.loads(path.read_bytes()) if path.is_file() else None  # a pipe would never answer
+        if not path.is_file():  # a pipe would never answer
+            return None
+        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+            return dict(_DAMAGED)
+        content = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError):

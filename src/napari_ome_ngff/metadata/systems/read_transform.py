@@ -5,6 +5,7 @@ Each is read in both directions at once, because some say their own way back (0.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,9 @@ from napari_ome_ngff.metadata.nouns import Affine, Json
 from napari_ome_ngff.metadata.systems.read_simple import Task, TwoWay, axis_indices, decode_simple, two_way
 
 _MOST_PROBLEMS = 8
+
+_MOST_PARTS = 5000
+"""Transforms that one may be made of."""
 
 _LONGEST_PLACE = 300
 
@@ -54,7 +58,12 @@ def _read(whole: Task) -> TwoWay:
     """Read a transform and its parts, with a stack in place of recursion: a file may nest as it likes."""
     stack: list[_Reading] = [_decode(whole)]
     result: TwoWay | None = None
+    parts = itertools.count()
     while True:
+        if next(parts) > 2 * _MOST_PARTS:
+            raise whole.context.error(
+                "A transform is made of too many others.", expected=f"at most {_MOST_PARTS}"
+            )
         try:
             task = stack[-1].send(result)
         except StopIteration as done:

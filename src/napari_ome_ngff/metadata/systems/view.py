@@ -27,8 +27,11 @@ A layer that was rotated on the screen is a use case that dictates otherwise, an
 word for it.
 """
 
-_MOST_ITEMS = 4096
+_MOST_ITEMS = 1024
 """Not more than anyone needs: the file may have a million."""
+
+_MOST_ARRAYS = 256
+"""Arrays of numbers that are read."""
 
 
 def parameter_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
@@ -45,7 +48,7 @@ def parameter_paths(attributes: Mapping[str, Json]) -> tuple[str, ...]:
             for part in (entry, *datasets):
                 transforms = part.get(TRANSFORMS_KEY) if isinstance(part, Mapping) else None
                 paths.update(dict.fromkeys(number_paths(items_of(transforms, _MOST_ITEMS))))
-    return tuple(paths)
+    return tuple(islice(paths, _MOST_ARRAYS))
 
 
 def systems_of(multiscale: Multiscale) -> dict[str, CoordinateSystem]:
@@ -144,7 +147,7 @@ def view(
     if way is None:
         raise context.error(
             f"The image cannot be placed in its coordinate system {describe(system)}.",
-            found=" ".join(problem for problem in results if isinstance(problem, str)),
+            found=" ".join(islice((problem for problem in results if isinstance(problem, str)), 5)),
             expected=f"transforms that lead there from {describe(multiscale.system)}",
             hint="Open it without naming a coordinate system.",
             kind=UnsupportedError,

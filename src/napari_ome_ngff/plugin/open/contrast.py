@@ -21,6 +21,14 @@ READ_AT_MOST = 16 * 2**20
 """Bytes that are read for all channels of all images together."""
 
 
+CHUNKS_AT_MOST = 1024
+"""Chunks that are read for all channels of all images together: a file may have millions in a plane."""
+
+
+LARGEST_CHUNK = 2**28
+"""Bytes of a decoded chunk above which none is read: contrast is not worth that."""
+
+
 IMAGES_AT_MOST = 8
 """Images of a collection that are read; the others get the contrast of one of the same kind."""
 
@@ -63,14 +71,15 @@ def estimate_limits(
 
     All that is read, for whatever number of channels and images, is asked for at once: of a stack the plane
     that napari shows first and two more, of a plate some of the fields. `nbytes` is how much at most, in
-    whole chunks, but one chunk for each channel; what does not fit is left out around the middle. Limits come
-    by name of the image; they are None where the file has them, or nothing could be read.
+    whole chunks of a bounded number, but one chunk of each plane; what does not fit is left out around the
+    middle. Limits come by name of the image; they are None where the file has them, or nothing could be read.
     """
     images = images_of(opened)
     wanted = {name: _wanted(image) for name, image in images.items()}
     sampled = [name for name, channels in wanted.items() if any(channels)][:IMAGES_AT_MOST]
-    room = nbytes // max(1, sum(sum(wanted[name]) for name in sampled))
-    samples = [sample for name in sampled for sample in _samples(name, images[name], wanted[name], room)]
+    count = max(1, sum(sum(wanted[name]) for name in sampled))
+    room = nbytes // count, CHUNKS_AT_MOST // count
+    samples = [sample for name in sampled for sample in _samples(name, images[name], wanted[name], *room)]
     estimates = dict(zip([(each.image, each.channel) for each in samples], _read(samples), strict=True))
     limits = {
         name: tuple(estimates.get((name, i)) if use else None for i, use in enumerate(channels))
@@ -95,6 +104,8 @@ def _wanted(image: Image) -> tuple[bool, ...]:
     channels = multiscale.channels if axis is not None or len(multiscale.channels) == 1 else ()
     if coarsest.dtype.kind not in "iufc" or 0 in coarsest.shape or is_rgb(channels, count):
         return (False,) * count
+    if not _is_readable(coarsest):
+        return (False,) * count
     return tuple(i >= len(channels) or window_limits(channels[i].window) is None for i in range(count))
 
 
@@ -109,12 +120,13 @@ def _kind(image: Image) -> tuple[object, ...]:
     return str(dtype), tuple(channel.label for channel in channels)
 
 
-def _samples(name: str, image: Image, wanted: Sequence[bool], nbytes: int) -> Iterator[_Sample]:
+def _samples(name: str, image: Image, wanted: Sequence[bool], nbytes: int, chunks: int) -> Iterator[_Sample]:
+    """Yield what is to be read of each channel: so many bytes, and so many chunks."""
     multiscale = image.multiscale
     assert multiscale is not None
     data = _coarsest(image)
     arranged = layout(multiscale, data.shape)
-    unit = read_as_one(data)
+    unit, inside = read_as_one(data, chunks)
     if math.prod(unit) * data.dtype.itemsize > nbytes:  # a chunk too large to be read as a whole
         unit = tuple(min(size, max(1, math.isqrt(nbytes // data.dtype.itemsize))) for size in unit)
     plane, channel_axis = arranged.order[-2:], arranged.channel
@@ -122,7 +134,9 @@ def _samples(name: str, image: Image, wanted: Sequence[bool], nbytes: int) -> It
     middle = [(n - 1) // 2 for n in data.shape]  # what napari shows first
     regions = _regions(image, plane, data.shape)
     planes = dict.fromkeys(int((data.shape[stack[0]] - 1) * part) for part in _DEPTHS) if stack else [0]
-    room = nbytes // max(1, len(regions) * len(planes)) // (math.prod(unit) * data.dtype.itemsize)
+    share = max(1, len(regions) * len(planes))
+    room = nbytes // share // (math.prod(unit) * data.dtype.itemsize)
+    room = min(room, chunks // share // inside) if inside else room
     for channel in (i for i, use in enumerate(wanted) if use):
         parts = []
         for depth, region in product(planes, regions):
@@ -168,12 +182,25 @@ def _window(region: Sequence[range], unit: Sequence[int], room: int) -> list[sli
     return result
 
 
-def read_as_one(data: Any) -> tuple[int, ...]:
-    """Return the shape of the chunks that an array is read in; ones where that is not known."""
+def read_as_one(data: Any, most: int = CHUNKS_AT_MOST) -> tuple[tuple[int, ...], int]:
+    """Return the shape that an array is read in, a chunk or a shard, and how many chunks that is.
+
+    No more than `most`, if it can be; ones and no chunk at all where neither is known.
+    """
     source = source_of(data)
     if source is None:
-        return (1,) * int(data.ndim)
-    return tuple(max(1, min(size, n)) for size, n in zip(source.units, data.shape, strict=True))
+        return (1,) * int(data.ndim), 0
+    unit, inside = source.unit, math.prod(-(-u // c) for u, c in zip(source.unit, source.grid, strict=True))
+    if inside > most:
+        unit, inside = source.grid, 1
+    lengths = zip(source.along(unit), data.shape, strict=True)
+    return tuple(max(1, min(size, n)) for size, n in lengths), inside
+
+
+def _is_readable(data: Any) -> bool:
+    """Return whether chunks are small enough to be read for contrast."""
+    source = source_of(data)
+    return source is None or math.prod(source.grid) * source.dtype.itemsize <= LARGEST_CHUNK
 
 
 def _read(samples: Sequence[_Sample]) -> list[Limits | None]:

@@ -66,13 +66,15 @@ class Table:
     def take_group(self, group: zarr.Group) -> None:
         """Take what a group of the same store knows already, unless it can be seen that it is stale."""
         self.zarr_format = group.metadata.zarr_format
-        attributes, metadata = group.attrs.asdict(), group.metadata.to_dict()
+        attributes = group.attrs.asdict()
+        json_documents.check_nesting(attributes, where=location_in(self.store, group.path))
         if self.watch.sees_other(group, attributes):
             self.zarr_format = 3
             self.find_root(group.path, ())
             return
         if self.zarr_format == 3:
-            consolidated = metadata.get("consolidated_metadata")
+            held = group.metadata.consolidated_metadata
+            consolidated = None if held is None else held.to_dict()
             self.documents[join(group.path, "zarr.json")] = {
                 "node_type": "group",
                 "attributes": attributes,

@@ -8,7 +8,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import zarr
@@ -24,6 +24,18 @@ Document = dict[str, Any]
 
 
 _MAX_AXES = 32  # of a numpy array, in every version of numpy that is supported
+
+
+_MAX_NESTED = 100  # objects and lists in each other: whoever copies what is deeper recurses too far
+
+
+_SURROGATES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+
+
+_MAX_ITEMS = 100  # of a list or object in an array's document: codecs, axes
+
+
+_OF_ANY_LENGTH = ("attributes", "chunk_grid", "data_type", "fill_value")  # which is not said of these
 
 
 _MAX_VALUES = 10**17  # per array: more than any storage holds, and far from where 64 bits end
@@ -52,7 +64,26 @@ def parse(content: bytes, *, where: str) -> Document:
         raise damaged(where, f"{type(error).__name__}: {error}") from error
     if not isinstance(document, dict):
         raise damaged(where, f"a JSON {type(document).__name__}")
+    if content.count(b"{") + content.count(b"[") > _MAX_NESTED:
+        check_nesting(document, where=where)
+    if _SURROGATES.search(content):  # half characters, which nothing can print or store
+        document = json.loads(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
     return document
+
+
+def check_nesting(document: object, *, where: str) -> None:
+    """MetadataError if objects and lists lie too deep in each other."""
+    layer: list[Any] = [document]
+    for _ in range(_MAX_NESTED):
+        layer = [
+            inner
+            for outer in layer
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not layer:
+            return
+    raise damaged(where, f"more than {_MAX_NESTED} objects and lists in each other")
 
 
 def damaged(where: str, found: str) -> MetadataError:
@@ -113,7 +144,8 @@ def build_array(
     """
     if twin is not None:
         return zarr.Array(zarr.AsyncArray(metadata=twin.metadata, store_path=StorePath(store, path)))
-    shape_of(document, where=where)
+    _check_chunks(document, shape_of(document, where=where), where=where)
+    _check_lists(document, where=where)
     return array_of(StorePath(store, path), document, attributes, where=where)
 
 
@@ -142,6 +174,38 @@ def _from_document(place: StorePath, document: Document, attributes: Mapping[str
         # That a codec or a type is no part of Zarr's core concerns who writes, not who looks.
         warnings.simplefilter("ignore")
         return zarr.Array.from_dict(place, {**fresh, "attributes": dict(attributes)})
+
+
+def _check_chunks(document: Document, shape: Sequence[int], *, where: str) -> None:
+    """MetadataError if chunks hold nothing along an axis that has voxels: some versions of Zarr take them."""
+    holders = [document.get("chunk_grid"), *_items(document.get("codecs"))]
+    settings = [holder.get("configuration") for holder in holders if isinstance(holder, dict)]
+    given = [
+        document.get("chunks"),
+        *(each.get("chunk_shape") for each in settings if isinstance(each, dict)),
+    ]
+    for chunks in given:
+        if any(size and chunk == 0 for chunk, size in zip(_items(chunks), shape, strict=False)):
+            raise damaged(where, f"chunks of shape {chunks} in an array of {list(shape)}")
+
+
+def _check_lists(document: Document, *, where: str) -> None:
+    """MetadataError if a list has more items than any array needs: Zarr takes minutes for thousands."""
+    containers: list[Any] = [{key: each for key, each in document.items() if key not in _OF_ANY_LENGTH}]
+    while containers:
+        here = containers.pop()
+        if len(here) > _MAX_ITEMS:
+            raise damaged(where, f"a list or object of {len(here)} in the metadata of an array")
+        containers += [
+            item
+            for item in (here.values() if isinstance(here, dict) else here)
+            if isinstance(item, dict | list)
+        ]
+
+
+def _items(value: object) -> list[Any]:
+    """A list as it is, anything else as an empty one."""
+    return value if isinstance(value, list) else []
 
 
 def build_group(

@@ -120,6 +120,11 @@ class Source(ABC):
         """Shape of what is read as one, such as a chunk: one length per axis of the whole, 1 at least."""
 
     @property
+    def grid(self) -> tuple[int, ...]:
+        """Shape of the chunks: `unit`, or what a unit is made of."""
+        return self.unit
+
+    @property
     @abstractmethod
     def locations(self) -> frozenset[str]:
         """Paths or URLs of all arrays that values may come from: what a save must not destroy first."""
@@ -146,8 +151,11 @@ class Source(ABC):
     @property
     def units(self) -> tuple[int, ...]:
         """`unit` along each axis that is left, in the order of `shape`."""
-        unit = self.unit
-        return tuple(unit[i] if i < self._rank else 1 for i in self._order)
+        return self.along(self.unit)
+
+    def along(self, lengths: Sequence[int]) -> tuple[int, ...]:
+        """Lengths along the axes of the whole, such as `grid`, along each axis that is left."""
+        return tuple(lengths[i] if i < self._rank else 1 for i in self._order)
 
     @property
     def part(self) -> tuple[tuple[Axis, ...], tuple[int, ...]]:

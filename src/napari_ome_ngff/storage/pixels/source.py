@@ -82,6 +82,11 @@ class ChunkedSource(Source):
         return tuple(shards) if shards is not None and max(shards) <= LONGEST_SHARD else self._grid
 
     @property
+    def grid(self) -> tuple[int, ...]:
+        """Shape of the chunks, of which a shard has many."""
+        return self._grid
+
+    @property
     def locations(self) -> frozenset[str]:
         """The location of the array, alone."""
         return frozenset((self.location,))

@@ -1,0 +1,193 @@
+"""What a file declares is bounded before work is done on it: a megabyte costs no more than a moment.
+
+Every family of `tests.hostile_files` is opened from a folder, by scripts and by napari's reader.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_ome_ngff import open_ome_ngff, read_multiscale_group
+from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.storage.documents.json_documents import parse
+from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES
+from tests.hostile_files import ENTRY, FAMILIES, array, group, image, nested, write
+
+SMALL, LARGE = 20_000, 1_000_000
+ALLOWED = 2.0
+"""Seconds of processor time for a megabyte, on the machine of `unit`."""
+
+
+@functools.cache
+def unit() -> float:
+    """How much slower this machine is than one that counts to ten million in 0.25 s."""
+    start = time.process_time()
+    sum(range(10_000_000))
+    return max(1.0, (time.process_time() - start) / 0.25)
+
+
+def seconds_to_open(folder: Path) -> float:
+    """Open a store in both ways; every error is ours and short, every warning too."""
+    start = time.process_time()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for open_it in (open_ome_ngff, layers_of):
+            refusal = None
+            try:
+                open_it(str(folder))
+            except OmeNgffError as error:
+                refusal = error
+            assert len(str(refusal)) < 5000
+    assert {warned.category for warned in caught} <= {OmeNgffWarning}
+    assert sum(len(str(warned.message)) for warned in caught) < 20_000
+    return time.process_time() - start
+
+
+def layers_of(place: str) -> object:
+    try:
+        from napari_ome_ngff.plugin import reader
+    except ImportError:  # without napari
+        return None
+    reader.get_reader(place)
+    return reader.read_layers(place)
+
+
+def test_what_is_declared_costs_no_more_than_its_bytes(tmp_path: Path) -> None:
+    for number, name in enumerate(FAMILIES):
+        write(FAMILIES[name](SMALL), tmp_path / str(number))
+        assert seconds_to_open(tmp_path / str(number)) < ALLOWED * unit(), name
+
+
+QUADRATIC = (
+    "numbers as images",
+    "images",
+    "path of many parts",
+    "paths of many images",
+    "longest channel axis",
+    "codecs",
+    "sequence",
+)
+
+
+@pytest.mark.parametrize("name", QUADRATIC)
+def test_a_megabyte_of_what_took_minutes_takes_a_moment(name: str, tmp_path: Path) -> None:
+    write(FAMILIES[name](LARGE), tmp_path / "a.zarr")
+    assert seconds_to_open(tmp_path / "a.zarr") < ALLOWED * unit()
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("chunks", [(0, 4), (4, 0), (0, 0)])
+def test_chunks_without_voxels_are_damage(chunks: tuple[int, int], zarr_format: int, tmp_path: Path) -> None:
+    zarr.create_group(tmp_path / "a.zarr", zarr_format=zarr_format, attributes={"multiscales": [ENTRY]})  # type: ignore[arg-type]
+    place = tmp_path / "a.zarr" / "0"
+    zarr.create_array(place, shape=(8, 8), chunks=(4, 4), dtype="u1", zarr_format=zarr_format)  # type: ignore[arg-type]
+    path = place / ("zarr.json" if zarr_format == 3 else ".zarray")
+    document = json.loads(path.read_text())
+    if zarr_format == 3:
+        document["chunk_grid"]["configuration"]["chunk_shape"] = list(chunks)
+    else:
+        document["chunks"] = list(chunks)
+    path.write_text(json.dumps(document))
+    with pytest.warns(OmeNgffWarning), pytest.raises(MetadataError, match="no level that can be read"):
+        open_ome_ngff(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("depth", [60, 150, 900])
+def test_nesting_is_read_or_refused_also_in_a_group_that_is_given(depth: int, tmp_path: Path) -> None:
+    store = {**image(), "zarr.json": group({"multiscales": [ENTRY]}, attributes={"a": nested(depth)})}
+    write(store, tmp_path / "a.zarr")
+    try:
+        given = zarr.open_group(tmp_path / "a.zarr", mode="r")
+    except RecursionError:  # Zarr's own
+        return
+    if depth < 100:
+        assert read_multiscale_group(given)
+        return
+    with pytest.raises(MetadataError, match="damaged"):
+        read_multiscale_group(given)
+
+
+@pytest.mark.parametrize("half", [b'"\\ud800"', b'"\\uDFFFx"', b'"\xed\xa0\x80"'])
+def test_half_characters_are_replaced(half: bytes) -> None:
+    text = parse(b'{"a": ' + half + b', "b": "\\ud83d\\ude00"}', where="")
+    text["a"].encode()
+    assert "?" in text["a"]
+    assert text["b"] == "\U0001f600"
+
+
+@pytest.mark.parametrize("path", ["\0", "a\0b", "\ud800", "a/\udfff"])
+def test_paths_that_no_store_can_have_are_left_out(path: str, tmp_path: Path) -> None:
+    entry = {**ENTRY, "datasets": [*ENTRY["datasets"], {**ENTRY["datasets"][0], "path": path}]}
+    write(image(entry=entry), tmp_path / "a.zarr")
+    with pytest.warns(OmeNgffWarning) as caught:
+        opened = open_ome_ngff(tmp_path / "a.zarr")
+    assert list(opened.arrays) == ["0"]  # type: ignore[union-attr]
+    for warned in caught:
+        str(warned.message).encode()
+
+
+@pytest.mark.parametrize("name", ["zarr.json", ".zattrs"])
+def test_a_document_of_gigabytes_is_not_read(name: str, tmp_path: Path) -> None:
+    sniff = pytest.importorskip("napari_ome_ngff.reading.sniff")
+    folder = tmp_path / "a.zarr"
+    folder.mkdir()
+    with (folder / name).open("wb") as file:
+        file.truncate(30 * MAX_DOCUMENT_BYTES)  # a hole: it takes no room
+    start = time.process_time()
+    assert sniff.is_likely_ome_ngff(str(folder))
+    with pytest.raises(MetadataError, match="too large"):
+        open_ome_ngff(folder)
+    assert time.process_time() - start < 0.5 * unit()
+
+
+def test_contrast_touches_few_chunks_however_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("napari")
+    from napari_ome_ngff.plugin.open.contrast import CHUNKS_AT_MOST
+    from napari_ome_ngff.storage.pixels.chunk_reader import ChunkReader
+
+    touched: list[Any] = []
+    read = ChunkReader.read
+
+    def counting(self: ChunkReader, positions: Any, take: Any) -> None:
+        touched.extend(positions)
+        read(self, positions, take)
+
+    monkeypatch.setattr(ChunkReader, "read", counting)
+    for name in FAMILIES:
+        if "tiny chunks" in name or "huge chunk" in name or "short shards" in name:
+            touched.clear()
+            write(FAMILIES[name](SMALL), tmp_path / name)
+            layers_of(str(tmp_path / name))
+            assert len(touched) <= CHUNKS_AT_MOST, name
+            if "huge" in name:
+                assert not touched, name
+
+
+@pytest.mark.parametrize("number", [1e308, -1e308, 1e-308, 1e155, 1e61])
+def test_numbers_that_cannot_be_computed_with_reach_nobody(number: float, tmp_path: Path) -> None:
+    pytest.importorskip("napari")
+    steps = [{"type": "scale", "scale": [number, 2]}, {"type": "translation", "translation": [number, 0]}]
+    entry = {
+        **ENTRY,
+        "datasets": [{"path": "0", "coordinateTransformations": steps}],
+        "coordinateTransformations": steps,
+    }
+    write(image({"0": array((1000, 1000))}, entry=entry), tmp_path / "a.zarr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            layers: Any = layers_of(str(tmp_path / "a.zarr"))
+        except OmeNgffError:
+            return
+    for _, meta, _ in layers:
+        assert np.isfinite([*meta["scale"], *meta["translate"]]).all()
