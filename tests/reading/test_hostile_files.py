@@ -22,7 +22,7 @@ from napari_ome_ngff.storage.documents.json_documents import parse
 from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES
 from tests.hostile_files import ENTRY, FAMILIES, array, group, image, nested, write
 
-SMALL, LARGE = 20_000, 1_000_000
+SMALL, LARGE = 4_000, 1_000_000
 ALLOWED = 2.0
 """Seconds of processor time for a megabyte, on the machine of `unit`."""
 
@@ -74,7 +74,6 @@ QUADRATIC = (
     "paths of many images",
     "longest channel axis",
     "codecs",
-    "sequence",
 )
 
 
@@ -149,6 +148,7 @@ def test_a_document_of_gigabytes_is_not_read(name: str, tmp_path: Path) -> None:
     assert time.process_time() - start < 0.5 * unit()
 
 
+@pytest.mark.filterwarnings("ignore::napari_ome_ngff.errors.OmeNgffWarning")
 def test_contrast_touches_few_chunks_however_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("napari")
     from napari_ome_ngff.plugin.open.contrast import CHUNKS_AT_MOST

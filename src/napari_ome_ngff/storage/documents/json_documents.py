@@ -67,7 +67,7 @@ def parse(content: bytes, *, where: str) -> Document:
     if content.count(b"{") + content.count(b"[") > _MAX_NESTED:
         check_nesting(document, where=where)
     if _SURROGATES.search(content):  # half characters, which nothing can print or store
-        document = json.loads(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
+        return dict(json.loads(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")))
     return document
 
 
