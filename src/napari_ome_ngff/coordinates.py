@@ -7,7 +7,7 @@ way back accepts only what OME-NGFF can say, a regular grid, and names the axis 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_ome_ngff.arguments import shown
 from napari_ome_ngff.errors import CoordinateError, MetadataError
+from napari_ome_ngff.long_axes import ORDINARY, is_range, lazy_coordinate
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
@@ -31,15 +32,6 @@ MAX_LENGTH = 2**31
 """Longest axis that is read. No image is as long, but a damaged file may say so."""
 
 
-_ORDINARY = 2**18  # longer axes get positions that are worked out when they are asked for
-
-
-_ORDINARY_IN_ALL = 2**20  # positions of all levels of an image together
-
-
-_ALWAYS_ORDINARY = 2**12
-
-
 _MOST_NAMED = 10_000  # channels that get a name each
 
 
@@ -50,7 +42,7 @@ _TIDY_TOLERANCE = 1e-10  # of a voxel, over the whole axis
 
 
 def to_coordinates(
-    multiscale: Multiscale, index: int, shape: Sequence[int], *, lazy_above: int = _ORDINARY
+    multiscale: Multiscale, index: int, shape: Sequence[int], *, lazy_above: int = ORDINARY
 ) -> dict[Hashable, Variable] | Coordinates:
     """Return the coordinates of one level by name: the positions of voxel centres along each axis.
 
@@ -82,7 +74,7 @@ def axis_coordinates(
     transform: ScaleTranslation,
     shape: Sequence[int],
     *,
-    lazy_above: int = _ORDINARY,
+    lazy_above: int = ORDINARY,
     others: Mapping[Hashable, Variable] = MappingProxyType({}),
 ) -> dict[Hashable, Variable] | Coordinates:
     """Return the positions of voxel centres along each axis, with its unit, type and scale as attributes.
@@ -103,7 +95,7 @@ def axis_coordinates(
         if axis.type is not None:
             attrs["type"] = axis.type
         if size > lazy_above:
-            lazy.append(_lazy_coordinate(axis.name, translation, scale, size, attrs))
+            lazy.append(lazy_coordinate(axis.name, translation, scale, size, attrs))
             continue
         values = translation + scale * np.arange(size, dtype=np.float64)
         coordinates[axis.name] = Variable((axis.name,), values, attrs)
@@ -114,28 +106,6 @@ def axis_coordinates(
     for each in lazy:
         result = result.assign(each)
     return result
-
-
-def _lazy_coordinate(
-    name: str, translation: float, scale: float, size: int, attrs: Mapping[str, object]
-) -> Coordinates:
-    from xarray import Coordinates
-    from xarray.indexes import RangeIndex
-
-    # Half a voxel short of the end: rounding cannot add a voxel.
-    stop = translation + scale * (size - 0.5)
-    index = RangeIndex.arange(translation, stop, scale, dim=name)
-    if index.size != size:  # so far from 0 that voxels cannot be told apart
-        index = RangeIndex.linspace(translation, translation + scale * (size - 1), size, dim=name)
-    coordinates = Coordinates.from_xindex(index)
-    coordinates.variables[name].attrs.update(attrs)
-    return coordinates
-
-
-def longest_ordinary(shapes: Iterable[Sequence[int]]) -> int:
-    """Return how long an axis of an image with levels of these shapes may be to get ordinary coordinates."""
-    together = sum(size for shape in shapes for size in shape if size <= _ORDINARY)
-    return _ORDINARY if together <= _ORDINARY_IN_ALL else _ALWAYS_ORDINARY
 
 
 def check_lengths(path: str, shape: Sequence[int]) -> None:
@@ -264,7 +234,7 @@ def _grid(array: DataArray, axis: Axis, key: str) -> tuple[float | None, float |
         return None, None
     size = coordinate.size
     # The positions of a RangeIndex are regular, and may be too many to be worked out.
-    values = _numbers(coordinate[[0, -1]] if _is_range(coordinate) else coordinate, axis, key)
+    values = _numbers(coordinate[[0, -1]] if is_range(coordinate) else coordinate, axis, key)
     if values is None:
         return 1.0, 0.0
     start = float(values[0])
@@ -279,12 +249,6 @@ def _grid(array: DataArray, axis: Axis, key: str) -> tuple[float | None, float |
     if exact is not None and abs(exact - step) * (size - 1) <= _TIDY_TOLERANCE * abs(step):
         return exact, _tidy(start, abs(step))
     return _tidy(step, abs(step) / (size - 1)), _tidy(start, abs(step))
-
-
-def _is_range(coordinate: DataArray) -> bool:
-    from xarray.indexes import RangeIndex
-
-    return coordinate.size > 2 and isinstance(coordinate.xindexes.get(coordinate.dims[0]), RangeIndex)
 
 
 def _numbers(coordinate: DataArray, axis: Axis, key: str) -> NDArray[np.float64] | None:

@@ -16,10 +16,10 @@ from napari_ome_ngff.coordinates import (
     axis_coordinates,
     from_coordinates,
     grid_of,
-    longest_ordinary,
     to_coordinates,
 )
 from napari_ome_ngff.errors import CoordinateError, MetadataError
+from napari_ome_ngff.long_axes import longest_ordinary
 from napari_ome_ngff.metadata.nouns import Axis, Channel, Level, Multiscale, ScaleTranslation
 
 

@@ -12,7 +12,7 @@ import zarr
 from xarray import DataArray, Variable
 
 from napari_ome_ngff.arguments import shown
-from napari_ome_ngff.coordinates import check_lengths, longest_ordinary, to_coordinates
+from napari_ome_ngff.coordinates import check_lengths, to_coordinates
 from napari_ome_ngff.errors import (
     MetadataError,
     OmeNgffError,
@@ -21,6 +21,7 @@ from napari_ome_ngff.errors import (
     StorageError,
     UnsupportedError,
 )
+from napari_ome_ngff.long_axes import longest_ordinary
 from napari_ome_ngff.metadata.image.datasets import listed_paths, placed_by_shapes
 from napari_ome_ngff.metadata.json_checks import describe
 from napari_ome_ngff.metadata.nouns import Multiscale
