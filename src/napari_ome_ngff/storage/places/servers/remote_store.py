@@ -151,9 +151,11 @@ class RemoteStore(NamedObjectStore):
     async def _ask(self, key: str, part: ByteRequest | None) -> Reply:
         """Ask until there is an answer, as long as that makes sense; StorageError if it does not."""
         pace, _ = self._here()
-        first, tries, patient, busy = math.inf, 0, False, False
+        first, tries, patient, busy, held = math.inf, 0, False, False, False
         while True:
-            turn = await pace.begin()
+            # What was left without an answer is asked for again before anything new.
+            turn = time.monotonic() if held else await pace.begin()
+            held = False
             first = min(first, turn)
             error: Exception | None = None
             try:
@@ -162,9 +164,10 @@ class RemoteStore(NamedObjectStore):
             except OmeNgffError:
                 raise
             except Exception as caught:  # noqa: BLE001 (whatever obstore and urllib raise: explained below)
-                error = caught
+                error, held = caught, trouble(caught) == "silent" and not patient
             finally:
-                pace.end()
+                if not held:
+                    pace.end()
             if error is None:
                 return Reply("page" if _is_page(content) else "content", content)
             kind = trouble(error)
@@ -181,13 +184,16 @@ class RemoteStore(NamedObjectStore):
             if kind in ("silent", "broken", "busy"):
                 pace.trouble(turn, pause=min(getattr(error, "retry_after", 0.0), PATIENCE.total))
             if time.monotonic() + wait > first + PATIENCE.total:
+                if held:
+                    pace.end()
                 shown = without_secrets_in(error)
                 failure = explain(shown, f"{self}/{key}")
                 if kind in ("silent", "broken") and pace.heard < first:
                     self._given_up.append((time.monotonic(), failure))
                 break
             tries, patient, busy = tries + 1, patient or kind == "silent", kind == "busy"
-            await asyncio.sleep(wait)
+            if not held:
+                await asyncio.sleep(wait)
         # Not in the handler: what was caught there may name a password.
         raise failure from shown
 
