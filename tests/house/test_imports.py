@@ -33,6 +33,7 @@ ROOMS = (
     "arguments",
     "metadata",
     "storage",
+    "long_axes",
     "coordinates",
     "channels",
     "label_tables",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import time
 import warnings
 from pathlib import Path
@@ -21,6 +22,9 @@ from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.storage.documents.json_documents import parse
 from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES
 from tests.hostile_files import ENTRY, FAMILIES, array, group, image, nested, write
+
+LONG = bool(os.environ.get("NAPARI_OME_NGFF_LONG"))
+"""Every family, not each third one."""
 
 SMALL, LARGE = 4_000, 1_000_000
 ALLOWED = 2.0
@@ -62,7 +66,7 @@ def layers_of(place: str) -> object:
 
 
 def test_what_is_declared_costs_no_more_than_its_bytes(tmp_path: Path) -> None:
-    for number, name in enumerate(FAMILIES):
+    for number, name in enumerate(list(FAMILIES)[:: 1 if LONG else 3]):
         write(FAMILIES[name](SMALL), tmp_path / str(number))
         assert seconds_to_open(tmp_path / str(number)) < ALLOWED * unit(), name
 
