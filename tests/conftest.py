@@ -187,8 +187,6 @@ def _process_as_new() -> Iterator[None]:
         notifications.notification_manager.records.clear()
     if (widgets := sys.modules.get("qtpy.QtWidgets")) and (app := widgets.QApplication.instance()):
         app.sendPostedEvents(None, DEFERRED_DELETE)
-    if not gc.get_freeze_count():  # a save that did so for itself has ended
-        gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -415,7 +415,7 @@ def cases() -> list[Case]:
         "a huge shape (10^12 voxels)",
         "opens at once",
         claimed((10**6, 1000, 1000), (1, 1000, 1000), "zyx"),
-        [Shown(name="cells", shape=(10**6, 1000, 1000), levels=2)],  # the coarser one is for 3D
+        [Shown(name="cells", shape=(10**6, 1000, 1000), levels=3)],  # the coarser ones are for 3D
     )
     add(
         "cube",

@@ -261,7 +261,8 @@ def test_a_folder_is_judged_by_its_attributes_in_a_few_file_operations(
         operations.clear()
         ours = is_likely_ome_ngff(str(tmp_path / name))
         assert ours == (name in ("v2.zarr", "v3.zarr")), name
-        assert len(operations) <= (4 if ours else 30), (name, operations)
+        # Each document is looked at before it is opened: a pipe would be waited for, and 3 GB read.
+        assert len(operations) <= (5 if ours else 30), (name, operations)
     monkeypatch.undo()
     for path in ("v3.zarr/zarr.json", "v2.zarr/.zattrs", "v2.zarr/.zgroup", "v2.zarr//"):
         assert is_likely_ome_ngff(f"{tmp_path}/{path}")

@@ -79,7 +79,7 @@ def _usual_v3(document: Document) -> Document:
         "node_type": "array",
         "data_type": data_type if dtype is None else dtype.name,
         "fill_value": _fill(document.get("fill_value"), dtype, default=0),
-        "chunk_grid": _named(document.get("chunk_grid")),
+        "chunk_grid": _grid(document.get("chunk_grid")),
         "chunk_key_encoding": _named(document.get("chunk_key_encoding"), "default"),
         "codecs": _codecs(document.get("codecs"), ndim, endian),
         "dimension_names": names if isinstance(names, list) and len(names) == ndim else None,
@@ -119,6 +119,14 @@ def _fill(value: Any, dtype: np.dtype[Any] | None, *, default: Any) -> Any:
     limits = np.iinfo(dtype)
     inside = math.isfinite(number) and number.is_integer() and limits.min <= number <= limits.max
     return (value if isinstance(value, int) else int(number)) if inside else default
+
+
+def _grid(value: Any) -> Any:
+    """Return a grid of chunks as it is now; drafts kept the separator of chunk keys in it."""
+    grid = _named(value)
+    if isinstance(grid, dict):
+        grid["configuration"].pop("separator", None)
+    return grid
 
 
 def _named(value: Any, name: str | None = None) -> Any:
