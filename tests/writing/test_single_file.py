@@ -11,6 +11,7 @@ import shutil
 import time
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -397,3 +398,19 @@ def test_what_a_file_cannot_be(tmp_path: Path) -> None:
         write(tmp_path / "outer.zarr" / "cells.ozx")
     with pytest.raises(StorageError, match="no folder"):
         write(tmp_path / "missing" / "cells.ozx")
+
+
+def test_many_threads_read_one_file_at_once(tmp_path: Path) -> None:
+    """Python's ZipFile takes members that are read by turns for overlapping ones."""
+    values = np.arange(64 * 64, dtype="uint16").reshape(64, 64)
+    image = xarray.DataArray(values, dims=("y", "x"))
+    write_multiscale_group(store=tmp_path / "a.ozx", image=image, chunks=(4, 4), shards=(4, 4)).run()
+    corners = list(itertools.product(range(0, 64, 4), repeat=2))
+    with ThreadPoolExecutor(16) as pool:
+        for _ in range(8):
+            level = open_ome_ngff(tmp_path / "a.ozx").arrays["0"]
+            parts = pool.map(
+                lambda at, level=level: level[at[0] : at[0] + 4, at[1] : at[1] + 4].values, corners
+            )
+            for (y, x), part in zip(corners, parts, strict=True):
+                np.testing.assert_array_equal(part, values[y : y + 4, x : x + 4])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 import zipfile
 from typing import Any
 
@@ -20,6 +21,10 @@ _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 # Not blocking: a pipe in the place of a chunk would never be opened.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+_OPENING = threading.Lock()
+"""Held while a zip file is opened: stores make their own lock only then."""
 
 
 class NotRegularFileError(OSError):
@@ -71,27 +76,34 @@ def _read(file: int, length: int) -> bytes:
 def read_member(store: Any, key: str, span: tuple[int, int] | None, largest: int) -> Answer:
     """Read a member of a zip file, or a part of it, unless it unpacks to more than `largest` bytes."""
     try:
-        if not store._is_open:
-            store._sync_open()
-        member = store._zf.getinfo(key)
-        if member.file_size > largest:
-            return TooLargeError(member.file_size, largest)
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            # Python unpacks all that it reads of these, whatever the member says about its size.
-            return UnsupportedError(
-                "Zip files that are compressed in this way are not read.",
-                where=f"{store_location(store)}/{key}",
-                found=f"the method {member.compress_type}",
-                expected="members that are stored or deflated",
-                hint="Unpack the file, or pack it again without compression.",
-            )
-        start, length = (0, member.file_size) if span is None else span
-        with store._zf.open(member) as file:
-            if start:
-                file.seek(start if start > 0 else max(0, member.file_size - length))
-            content: bytes = file.read(length)
-            return content
+        with _OPENING:
+            if not store._is_open:
+                store._sync_open()
+        with store._lock:
+            return _read_member(store, key, span, largest)
     except KeyError:
         return None
     except Exception as error:  # noqa: BLE001 (encrypted, cut off, or compressed in an unknown way)
         return error
+
+
+def _read_member(store: Any, key: str, span: tuple[int, int] | None, largest: int) -> Answer:
+    """Read a member; the lock of the store is held: Python's ZipFile is wrong about members read by turns."""
+    member = store._zf.getinfo(key)
+    if member.file_size > largest:
+        return TooLargeError(member.file_size, largest)
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Python unpacks all that it reads of these, whatever the member says about its size.
+        return UnsupportedError(
+            "Zip files that are compressed in this way are not read.",
+            where=f"{store_location(store)}/{key}",
+            found=f"the method {member.compress_type}",
+            expected="members that are stored or deflated",
+            hint="Unpack the file, or pack it again without compression.",
+        )
+    start, length = (0, member.file_size) if span is None else span
+    with store._zf.open(member) as file:
+        if start:
+            file.seek(start if start > 0 else max(0, member.file_size - length))
+        content: bytes = file.read(length)
+        return content
