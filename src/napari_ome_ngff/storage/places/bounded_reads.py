@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 import zipfile
 from typing import Any
 
@@ -21,10 +20,6 @@ _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 # Not blocking: a pipe in the place of a chunk would never be opened.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-
-
-_OPENING = threading.Lock()
-"""Held while a zip file is opened: stores make their own lock only then."""
 
 
 class NotRegularFileError(OSError):
@@ -76,9 +71,8 @@ def _read(file: int, length: int) -> bytes:
 def read_member(store: Any, key: str, span: tuple[int, int] | None, largest: int) -> Answer:
     """Read a member of a zip file, or a part of it, unless it unpacks to more than `largest` bytes."""
     try:
-        with _OPENING:
-            if not store._is_open:
-                store._sync_open()
+        if not store._is_open:  # by one thread: its documents are read before any chunk is
+            store._sync_open()
         with store._lock:
             return _read_member(store, key, span, largest)
     except KeyError:
