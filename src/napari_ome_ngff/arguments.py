@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_ome_ngff.errors import CoordinateError, OptionError
 
@@ -37,10 +40,16 @@ def check_type(
 
 def check_whole(value: object, least: int, most: int, what: str) -> None:
     """OptionError unless a value is a whole number in this range, both ends included."""
-    check_type(value, int, what, f"a whole number from {least} to {most}")
-    assert isinstance(value, int)
+    check_type(value, Integral, what, f"a whole number from {least} to {most}")  # numpy's too
+    assert isinstance(value, Integral)
     if not least <= value <= most:
         raise OptionError(f"{what} must be from {least} to {most}, not {shown(value)}.")
+
+
+def check_flags(**flags: object) -> None:
+    """OptionError unless each of these arguments, by its name, is True or False."""
+    for name, value in flags.items():
+        check_type(value, (bool, np.bool_), name, "True or False")
 
 
 def check_mapping(value: object, what: str, expected: str) -> None:

@@ -113,6 +113,15 @@ def parameters() -> list[tuple[str, str]]:
     ]
 
 
+def test_numbers_and_flags_of_numpy_are_taken() -> None:
+    options = ngff.StorageOptions(memory_limit=np.int64(2**28), transform_precision=np.int16(3))
+    source = ngff.MultiscaleSource(image=IMAGE, levels=np.int64(2))
+    plan = ngff.plan_hierarchy(sources={"": source}, options=options, workers=np.int32(2))
+    assert len(plan.multiscales[0].levels) == 2
+    store = MemoryStore()
+    ngff.write_multiscale_group(store=store, image=IMAGE, overwrite=np.True_, verify=np.False_).run()
+
+
 def use(name: str, result: Any) -> None:
     """Go on with what a call returned, as far as one would."""
     if isinstance(result, ngff.Writing):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.arguments import check_store, check_type
+from napari_ome_ngff.arguments import check_flags, check_store, check_type
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.label_tables import GROUP
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
@@ -186,7 +186,7 @@ def create_multiscale_group(
     from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
 
     check_store(store, path)
-    check_type(overwrite, bool, "overwrite", "True or False")
+    check_flags(overwrite=overwrite)
     given = StorageOptions(
         version=ngff_version,
         chunks=chunks,

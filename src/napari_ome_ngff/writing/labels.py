@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.arguments import check_mapping, check_store, check_type
+from napari_ome_ngff.arguments import check_flags, check_mapping, check_store, check_type
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.metadata.nouns import LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS, decode
@@ -108,8 +108,7 @@ def write_labels(
         ),
     )
     check_store(store, path)
-    for value, what in ((overwrite, "overwrite"), (verify, "verify")):
-        check_type(value, bool, what, "True or False")
+    check_flags(overwrite=overwrite, verify=verify)
     image = _image_at(store, path)
     setup, plan, prepared = _plan(image, labels, chosen, executor)
     inside = join_paths(image.path, "labels")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.arguments import check_mapping, check_store, check_type, check_whole
+from napari_ome_ngff.arguments import check_flags, check_mapping, check_store, check_whole
 from napari_ome_ngff.metadata.nouns import Channel, LabelImage
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing
@@ -298,8 +298,7 @@ def write_hierarchy(
         ),
     )
     check_store(store, path)
-    for value, what in ((overwrite, "overwrite"), (verify, "verify")):
-        check_type(value, bool, what, "True or False")
+    check_flags(overwrite=overwrite, verify=verify)
     setup = save_options(chosen, store, executor)
     plan, prepared = plan_save(sources, setup)
     check_target(store, path, overwrite=overwrite)
