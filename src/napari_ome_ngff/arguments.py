@@ -41,8 +41,8 @@ def check_type(
 def check_whole(value: object, least: int, most: int, what: str) -> None:
     """OptionError unless a value is a whole number in this range, both ends included."""
     check_type(value, Integral, what, f"a whole number from {least} to {most}")  # numpy's too
-    assert isinstance(value, Integral)
-    if not least <= value <= most:
+    number: Any = value
+    if not least <= number <= most:
         raise OptionError(f"{what} must be from {least} to {most}, not {shown(value)}.")
 
 

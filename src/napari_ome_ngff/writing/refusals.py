@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.errors import OmeNgffError, StorageError, TargetError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a system says when a disk, or somebody's share of it, is full."""
@@ -41,6 +41,22 @@ def cannot_write(target: Path | str, error: OSError) -> StorageError:
     """Return the error for a target that the system refuses to write to."""
     summary = "The disk is full." if error.errno in FULL else "The place cannot be written to."
     return StorageError(summary, where=str(target), found=str(error))
+
+
+@contextlib.contextmanager
+def failing(what: str, where: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into an error of ours, with the original as its cause."""
+    try:
+        yield
+    except OmeNgffError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise cannot_write(where, error) from error
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise StorageError(
+            f"{what}: {reason}", where=where, found=f"{type(error).__name__}: {error}"
+        ) from error
 
 
 @contextlib.contextmanager

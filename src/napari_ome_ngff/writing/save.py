@@ -16,7 +16,7 @@ from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
 from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
 from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, verify_copy
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
-from napari_ome_ngff.writing.engine.executors import Done, failing
+from napari_ome_ngff.writing.engine.executors import Done
 from napari_ome_ngff.writing.engine.verify import verify_pass
 from napari_ome_ngff.writing.plan.copied_levels import requests
 from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
@@ -31,6 +31,7 @@ from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.stored_tables import table_documents
 from napari_ome_ngff.writing.plan.write_plan import WritePlan
 from napari_ome_ngff.writing.reader_bounds import check_documents, check_listings
+from napari_ome_ngff.writing.refusals import failing
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store

@@ -15,7 +15,7 @@ from napari_ome_ngff.storage.places.location import is_zip, join, store_location
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.single_file import check_archive
-from napari_ome_ngff.writing.refusals import inside_hierarchy, target_exists
+from napari_ome_ngff.writing.refusals import failing, inside_hierarchy, target_exists
 from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in, target_folder
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
     """
     root = local_root(store)
     if root is None:
-        _check_in_store(as_store(store), path.strip("/"), overwrite=overwrite)
+        place, inner = as_store(store), path.strip("/")
+        with failing("Looking at the place failed", location_in(place, inner)):
+            _check_in_store(place, inner, overwrite=overwrite)
         return
     target = target_folder(root, path)
     if is_archive(store):

@@ -21,7 +21,7 @@ from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.checks import check_surroundings, check_target, restore_old
 from napari_ome_ngff.writing.commit.single_file import check_archive, documents_in, pack, publish_file
 from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
-from napari_ome_ngff.writing.refusals import system_errors_of, target_exists
+from napari_ome_ngff.writing.refusals import failing, system_errors_of, target_exists
 from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in, target_folder
 
 if TYPE_CHECKING:
@@ -70,15 +70,11 @@ def staged(
     root = local_root(store)
     if root is None:
         place, inner = as_store(store), path.strip("/")
+        where = location_in(place, inner)
         check_target(place, path, overwrite=overwrite)
-        with bucket_commit.committed(place, inner, obsolete) as part:
-            yield Staged(
-                store=place,
-                path=part,
-                final=location_in(place, inner),
-                final_store=place,
-                final_path=inner,
-            )
+        committed = bucket_commit.committed(place, inner, obsolete)
+        with failing("Writing failed", where), committed as part:  # stores raise whatever they like
+            yield Staged(store=place, path=part, final=where, final_store=place, final_path=inner)
         return
     target = target_folder(root, path)
     check_surroundings(root, target)
@@ -225,7 +221,8 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
     place: Store
     if root is None:
         place, inner = as_store(store), path.strip("/")
-        place = bucket_commit.documents_after_recovery(place, inner)
+        with failing("Looking at the place failed", location_in(place, inner)):
+            place = bucket_commit.documents_after_recovery(place, inner)
     else:
         target = target_folder(root, path)
         restore_old(target)

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.writing.blocks import Box, cells, count_boxes, relative, shape_of, split_for_loading
 from napari_ome_ngff.writing.engine.encode import UnitWriter, write_units
-from napari_ome_ngff.writing.engine.executors import Done, cancel_and_wait, failing
+from napari_ome_ngff.writing.engine.executors import Done, cancel_and_wait
 from napari_ome_ngff.writing.engine.reduce import reduce_block
 from napari_ome_ngff.writing.plan.tasks import PARTS_PER_TASK, Cut, Pass, iter_blocks, iter_boxes
+from napari_ome_ngff.writing.refusals import failing
 from napari_ome_ngff.writing.sources import Tiles, as_declared, check_complete, load, load_into, part_of
 
 _LARGE_BOX = 2**25

@@ -18,12 +18,12 @@ from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.blocks import count_boxes
 from napari_ome_ngff.writing.engine.encode import UnitWriter
-from napari_ome_ngff.writing.engine.executors import Done, failing, run_in_order
+from napari_ome_ngff.writing.engine.executors import Done, run_in_order
 from napari_ome_ngff.writing.plan.array_spec import has_same_storage
 from napari_ome_ngff.writing.plan.copied_levels import object_bytes
 from napari_ome_ngff.writing.plan.group_documents import join_paths
 from napari_ome_ngff.writing.plan.tasks import Cut
-from napari_ome_ngff.writing.refusals import differs
+from napari_ome_ngff.writing.refusals import differs, failing
 from napari_ome_ngff.writing.stored_objects import Pair, copy_objects, same_objects
 
 if TYPE_CHECKING:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from napari_ome_ngff.errors import OmeNgffError, StorageError
-from napari_ome_ngff.writing.refusals import FULL, cannot_write
+from napari_ome_ngff.writing.refusals import failing
 
 
 class Done(NamedTuple):
@@ -17,22 +15,6 @@ class Done(NamedTuple):
 
     blocks: int
     nbytes: int
-
-
-@contextmanager
-def failing(what: str, where: str) -> Iterator[None]:
-    """Turn whatever goes wrong inside into an error of ours, with the original as its cause."""
-    try:
-        yield
-    except OmeNgffError:
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL:
-            raise cannot_write(where, error) from error
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise StorageError(
-            f"{what}: {reason}", where=where, found=f"{type(error).__name__}: {error}"
-        ) from error
 
 
 def cancel_and_wait(executor: Executor, pending: Collection[Future[Any]]) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.writing.blocks import Box, relative
-from napari_ome_ngff.writing.engine.executors import Done, failing, run_in_order
+from napari_ome_ngff.writing.engine.executors import Done, run_in_order
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass, iter_blocks, iter_boxes
-from napari_ome_ngff.writing.refusals import differs
+from napari_ome_ngff.writing.refusals import differs, failing
 from napari_ome_ngff.writing.sources import load, part_of
 
 if TYPE_CHECKING:
