@@ -125,6 +125,19 @@ def test_what_can_be_read_is_read_right(kind: str, name: str, folder: Path) -> N
         assert np.array_equal(pixels(f"{web.url}/{name}"), VALUES)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in READABLE if kind not in ONLY_PARTS])
+def test_a_document_that_is_too_large_is_not_taken_whole(
+    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the first one, with or without its length."""
+    monkeypatch.setattr(remote_store, "MAX_DOCUMENT_BYTES", 50)
+    with (
+        Web(folder, fault=answering(folder, READABLE[kind])) as web,
+        pytest.raises(OmeNgffError, match="too large"),
+    ):
+        open_ome_ngff(f"{web.url}/chunks.zarr")
+
+
 BROKEN: dict[str, Form | Answer] = {
     "fewer bytes than said": lambda b: sized(b, add=5),
     "more bytes than said": lambda b: sized(b, add=-5),

@@ -41,9 +41,7 @@ class Pace:
         self.closes = False
         self.heard = -math.inf  # when the server last answered
         self._open = FIRST
-        self._alone: deque[float] = deque(
-            maxlen=16
-        )  # how long answers took while few requests were under way
+        self._alone: deque[float] = deque(maxlen=16)  # seconds of answers while few requests were under way
         self._since = self._began = self._halved = self._pause = -math.inf
         self._turn = asyncio.Lock()
         self._change: asyncio.Future[None] | None = None

@@ -8,7 +8,16 @@ import urllib.request
 import zlib
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
+
+from napari_ome_ngff.storage.places.bounded_reads import TooLargeError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+
+_PAGES = (b"<!doctype html", b"<html")
+
 
 MAX_DECODED_BYTES = 2**30
 """More than this does not come out of what was compressed on the way."""
@@ -23,10 +32,13 @@ class StatusError(Exception):
         self.closes = closes
 
 
-def get(url: str, key: str, headers: Mapping[str, str], span: str, timeout: float) -> tuple[bytes, bool]:
+def get(
+    url: str, key: str, headers: Mapping[str, str], span: str, timeout: float, limit: int | None
+) -> tuple[bytes, bool]:
     """The body of one answer, and whether the server closes each connection (HTTP/1.0); blocks.
 
-    `span` is a Range header or "", `timeout` that of each read of the line.
+    `span` is a Range header or "", `timeout` that of each read of the line. More than `limit` bytes are not
+    read: TooLargeError.
 
     StatusError for another status than 200, or than 206 where a part was asked for.
     """
@@ -38,7 +50,7 @@ def get(url: str, key: str, headers: Mapping[str, str], span: str, timeout: floa
     failure: Exception
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
-            body = b"" if span and answer.status != 206 else answer.read()
+            body = b"" if span and answer.status != 206 else _body(answer, limit)
             if not span or answer.status == 206:
                 return decoded(body, answer.headers.get("Content-Encoding", "")), answer.version < 11
             failure = StatusError("Range request not supported")
@@ -50,6 +62,17 @@ def get(url: str, key: str, headers: Mapping[str, str], span: str, timeout: floa
     except http.client.HTTPException as error:
         failure = ConnectionError(f"{type(error).__name__}: {error}")
     raise failure  # not in the handlers: what was caught there may name a password
+
+
+def _body(answer: http.client.HTTPResponse, limit: int | None) -> bytes:
+    size = answer.length or 0  # None where the server does not say
+    # Python notices only in whole bodies that they were cut off.
+    if limit is None or 0 < size <= limit:
+        return answer.read()
+    body = b"" if size else answer.read(limit + 1)
+    if size or len(body) > limit:
+        raise TooLargeError(size or len(body), limit)
+    return body
 
 
 def _status_error(error: urllib.error.HTTPError) -> StatusError:
@@ -89,3 +112,18 @@ def _seconds(after: str, date: str) -> float:
 
 def _gap(after: str, date: str) -> float:
     return max(0.0, (parsedate_to_datetime(after) - parsedate_to_datetime(date)).total_seconds())
+
+
+def cut(whole: bytes, part: ByteRequest) -> memoryview:
+    """A part of what was sent whole."""
+    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
+
+    view = memoryview(whole)
+    if isinstance(part, RangeByteRequest):
+        return view[part.start : part.end]
+    return view[part.offset if isinstance(part, OffsetByteRequest) else max(0, len(view) - part.suffix) :]
+
+
+def is_page(content: bytes) -> bool:
+    """Whether a server sent a web page in the place of data."""
+    return bytes(memoryview(content)[:64]).lstrip().lower().startswith(_PAGES)

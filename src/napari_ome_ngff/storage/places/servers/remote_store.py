@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError
+from napari_ome_ngff.storage.places.bounded_reads import TooLargeError
 from napari_ome_ngff.storage.places.location import folder_of, join
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.object_store import (
@@ -65,9 +66,6 @@ PATIENCE = Patience()
 
 
 _DEAD = 3  # requests without an answer
-
-
-_PAGES = (b"<!doctype html", b"<html")
 
 
 _Kind = Literal["content", "missing", "refused", "page"]
@@ -169,7 +167,7 @@ class RemoteStore(NamedObjectStore):
                 if not held:
                     pace.end()
             if error is None:
-                return Reply("page" if _is_page(content) else "content", content)
+                return Reply("page" if plain_http.is_page(content) else "content", content)
             kind = trouble(error)
             if kind == "missing":
                 return Reply("missing")
@@ -211,6 +209,7 @@ class RemoteStore(NamedObjectStore):
         import obstore
 
         options, span = _options(part)
+        most = MAX_DOCUMENT_BYTES if key.rpartition("/")[2] in DOCUMENTS else None
         try:
             # What obstore does not show: when a busy server wants to be asked again, and its version of HTTP.
             if self._is_http and (self._plain or busy or self._closes is None):
@@ -218,7 +217,7 @@ class RemoteStore(NamedObjectStore):
                 url, seconds = str(self.store.url), PATIENCE.long if patient else PATIENCE.quick
                 content: Any
                 content, pace.closes = await asyncio.to_thread(
-                    plain_http.get, url, key, self._headers(), span, seconds
+                    plain_http.get, url, key, self._headers(), span, seconds, most
                 )
                 self._closes = pace.closes
                 pace.answered(turn)
@@ -227,7 +226,7 @@ class RemoteStore(NamedObjectStore):
             answer = await obstore.get_async(store, key, options=options)
             pace.answered(turn)
             size = answer.meta["size"]
-            if size > MAX_DOCUMENT_BYTES and key.rpartition("/")[2] in DOCUMENTS:
+            if most is not None and size > most:
                 raise too_large(size, f"{self}/{key}")
             content = await answer.bytes_async()
             if encoding := answer.attributes.get("Content-Encoding"):
@@ -235,6 +234,8 @@ class RemoteStore(NamedObjectStore):
                     raise plain_http.StatusError("Range request not supported")
                 content = plain_http.decoded(bytes(content), encoding)
             return content
+        except TooLargeError as error:
+            raise too_large(error.size, f"{self}/{key}") from None
         except Exception as error:
             pace.closes = self._closes = getattr(error, "closes", bool(self._closes))
             if trouble(error) not in ("silent", "broken"):
@@ -250,7 +251,7 @@ class RemoteStore(NamedObjectStore):
             size = (await obstore.head_async(self.store, key))["size"]
             return await self._ask(key, RangeByteRequest(max(0, size - part.suffix), size))
         reply = await self._ask(key, None)
-        return reply if reply.kind != "content" else Reply("content", _cut(reply.content, part))
+        return reply if reply.kind != "content" else Reply("content", plain_http.cut(reply.content, part))
 
     def _check_alive(self, pace: Pace, now: float) -> None:
         """StorageError if the server has left several requests without any answer just now."""
@@ -311,19 +312,6 @@ def _options(part: ByteRequest | None) -> tuple[Any, str]:
     if isinstance(part, OffsetByteRequest):
         return {"range": {"offset": part.offset}}, f"bytes={part.offset}-"
     return {"range": {"suffix": part.suffix}}, f"bytes=-{part.suffix}"
-
-
-def _cut(whole: Any, part: ByteRequest) -> memoryview:
-    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
-
-    view = memoryview(whole)
-    if isinstance(part, RangeByteRequest):
-        return view[part.start : part.end]
-    return view[part.offset if isinstance(part, OffsetByteRequest) else max(0, len(view) - part.suffix) :]
-
-
-def _is_page(content: Any) -> bool:
-    return bytes(memoryview(content)[:64]).lstrip().lower().startswith(_PAGES)
 
 
 def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]:
