@@ -13,13 +13,13 @@ from napari_ome_ngff.metadata.group_kind import kind_of
 from napari_ome_ngff.metadata.image import label_images
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.metadata.versions import decode
-from napari_ome_ngff.storage.documents.json_documents import build_array, parse
+from napari_ome_ngff.storage.documents.json_documents import MAX_NESTED, build_array, is_nested, parse
 from napari_ome_ngff.storage.places import requests
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-_MOST_NESTED = 90  # objects and lists in each other, in attributes of others
+_MOST_NESTED = MAX_NESTED - 10  # in attributes of others, which lie in those of a group
 
 _HINT = "Keep what is large in files of its own, or save fewer things together."
 
@@ -43,17 +43,12 @@ def check_documents(documents: Mapping[str, bytes]) -> None:
 
 def check_nesting(attributes: Mapping[str, Json], where: str) -> None:
     """Refuse attributes with objects and lists that lie too deep in each other to be copied."""
-    layer: list[Any] = [attributes]
-    for _ in range(_MOST_NESTED):
-        inner = (each for one in layer for each in (one.values() if isinstance(one, Mapping) else one))
-        layer = [each for each in inner if isinstance(each, Mapping | list | tuple)]
-        if not layer:
-            return
-    raise MetadataError(
-        "Attributes are nested too deeply to be read again.",
-        where=where,
-        expected=f"at most {_MOST_NESTED} objects and lists in each other",
-    )
+    if is_nested(attributes, _MOST_NESTED):
+        raise MetadataError(
+            "Attributes are nested too deeply to be read again.",
+            where=where,
+            expected=f"at most {_MOST_NESTED} objects and lists in each other",
+        )
 
 
 def check_listings(groups: Mapping[str, Mapping[str, Json]], images: int = 0) -> None:

@@ -26,7 +26,7 @@ Document = dict[str, Any]
 _MAX_AXES = 32  # of a numpy array, in every version of numpy that is supported
 
 
-_MAX_NESTED = 100  # objects and lists in each other: whoever copies what is deeper recurses too far
+MAX_NESTED = 100  # objects and lists in each other: whoever copies what is deeper recurses too far
 
 
 _SURROGATES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
@@ -64,7 +64,7 @@ def parse(content: bytes, *, where: str) -> Document:
         raise damaged(where, f"{type(error).__name__}: {error}") from error
     if not isinstance(document, dict):
         raise damaged(where, f"a JSON {type(document).__name__}")
-    if content.count(b"{") + content.count(b"[") > _MAX_NESTED:
+    if content.count(b"{") + content.count(b"[") > MAX_NESTED:
         check_nesting(document, where=where)
     if _SURROGATES.search(content):  # half characters, which nothing can print or store
         return dict(json.loads(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")))
@@ -73,17 +73,19 @@ def parse(content: bytes, *, where: str) -> Document:
 
 def check_nesting(document: object, *, where: str) -> None:
     """MetadataError if objects and lists lie too deep in each other."""
+    if is_nested(document, MAX_NESTED):
+        raise damaged(where, f"more than {MAX_NESTED} objects and lists in each other")
+
+
+def is_nested(document: object, depth: int) -> bool:
+    """Whether more than so many objects and lists lie in each other."""
     layer: list[Any] = [document]
-    for _ in range(_MAX_NESTED):
-        layer = [
-            inner
-            for outer in layer
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
+    for _ in range(depth):
+        inner = (each for one in layer for each in (one.values() if isinstance(one, Mapping) else one))
+        layer = [each for each in inner if isinstance(each, Mapping | list | tuple)]
         if not layer:
-            return
-    raise damaged(where, f"more than {_MAX_NESTED} objects and lists in each other")
+            return False
+    return True
 
 
 def damaged(where: str, found: str) -> MetadataError:
