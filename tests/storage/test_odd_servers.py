@@ -120,7 +120,10 @@ def answering(folder: Path, form: Form, *, sign: str = "", parts: bool = False, 
 
 @pytest.mark.parametrize("name", ["chunks.zarr", "shards.zarr"])
 @pytest.mark.parametrize("kind", READABLE)
-def test_what_can_be_read_is_read_right(kind: str, name: str, folder: Path) -> None:
+def test_what_can_be_read_is_read_right(
+    kind: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_store, "PATIENCE", Patience())  # the server of the tests may be busy
     with Web(folder, fault=answering(folder, READABLE[kind], parts=kind in ONLY_PARTS)) as web:
         assert np.array_equal(pixels(f"{web.url}/{name}"), VALUES)
 

@@ -43,7 +43,7 @@ def check_documents(documents: Mapping[str, bytes]) -> None:
 
 def check_nesting(attributes: Mapping[str, Json], where: str) -> None:
     """Refuse attributes with objects and lists that lie too deep in each other to be copied."""
-    if is_nested(attributes, _MOST_NESTED):
+    if is_nested(dict(attributes), _MOST_NESTED):
         raise MetadataError(
             "Attributes are nested too deeply to be read again.",
             where=where,

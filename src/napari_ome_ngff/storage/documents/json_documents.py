@@ -81,8 +81,12 @@ def is_nested(document: object, depth: int) -> bool:
     """Whether more than so many objects and lists lie in each other."""
     layer: list[Any] = [document]
     for _ in range(depth):
-        inner = (each for one in layer for each in (one.values() if isinstance(one, Mapping) else one))
-        layer = [each for each in inner if isinstance(each, Mapping | list | tuple)]
+        layer = [
+            inner
+            for outer in layer
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list | tuple)
+        ]
         if not layer:
             return False
     return True
