@@ -26,6 +26,8 @@ Document = dict[str, Any]
 _MAX_AXES = 32  # of a numpy array, in every version of numpy that is supported
 
 
+_HOLDERS = (dict, list, tuple)  # which isinstance looks through faster than through a union
+
 MAX_NESTED = 100  # objects and lists in each other: whoever copies what is deeper recurses too far
 
 
@@ -85,7 +87,7 @@ def is_nested(document: object, depth: int) -> bool:
             inner
             for outer in layer
             for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list | tuple)
+            if isinstance(inner, _HOLDERS)
         ]
         if not layer:
             return False
