@@ -47,6 +47,8 @@ def documented(node: ast.AST, *, public: bool, above: str) -> Iterator[tuple[str
         if not isinstance(child, Function | ast.ClassDef):
             yield from documented(child, public=public, above=above)
             continue
+        if any(isinstance(each, ast.Name) and each.id == "overload" for each in child.decorator_list):
+            continue
         exported = isinstance(node, ast.Module) and child.name in napari_ome_ngff.__all__
         inside = public and isinstance(node, ast.ClassDef) and not child.name.startswith("_")
         name = f"{above}.{child.name}"

@@ -517,8 +517,8 @@ def test_what_is_previewed_is_modelled_and_what_is_modelled_is_created(version: 
     shown = preview(form, cells())
     assert shown.request is not None
     (place,), (planned,) = shown.places, shown.plans
-    model = model_multiscale_group(sources=place.sources, options=shown.request.storage)
-    assert planned.model == model
+    model = model_multiscale_group(sources=place.sources, options=shown.request.storage, store=place.path)
+    assert place.model == planned.model == model
     empty = create_multiscale_group(store=tmp_path / "empty.zarr", model=planned.model)
     created(form, cells())
     assert documents(Path(place.path)) == documents(tmp_path / "empty.zarr")

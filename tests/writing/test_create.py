@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numcodecs
@@ -20,6 +21,7 @@ from napari_ome_ngff import (
     MetadataError,
     MultiscaleSource,
     OptionError,
+    StorageOptions,
     TargetError,
     create_multiscale_group,
     model_multiscale_group,
@@ -295,6 +297,31 @@ def test_what_is_modelled_is_what_is_created_and_what_is_written(
     ]
     assert documents[0] == documents[1]
     assert len(documents[0]) > 8
+
+
+def test_pixels_fill_what_was_modelled_and_nothing_else() -> None:
+    store, options = zarr.storage.MemoryStore(), StorageOptions(chunks=(1, 32, 32))
+    model = model_multiscale_group(sources=hierarchy(), options=options)
+    create_multiscale_group(store=store, model=model, pixels=hierarchy(), options=options).run()
+    group, image = zarr.open_group(store, mode="r"), hierarchy()[""].image
+    assert image is not None
+    np.testing.assert_array_equal(group["0"][...], image.values)
+    for wrong in ({"pixels": several(), "options": options}, {"pixels": hierarchy()}):
+        empty = zarr.storage.MemoryStore()
+        with pytest.raises(OptionError, match="The model is of other pixels"):
+            create_multiscale_group(store=empty, model=model, **wrong)
+        assert not empty._store_dict
+
+
+def test_pixels_are_given_alone_and_what_is_for_them_not_without() -> None:
+    store = zarr.storage.MemoryStore()
+    with pytest.raises(OptionError, match="Give either arrays"):
+        create_multiscale_group(store=store, arrays={"s0": square()}, pixels=hierarchy())
+    with ThreadPoolExecutor() as executor:
+        for more in ({"verify": True}, {"executor": executor}):
+            with pytest.raises(OptionError, match="are for pixels"):
+                create_multiscale_group(store=store, arrays={"s0": square()}, **more)
+    assert not store._store_dict
 
 
 @pytest.mark.parametrize("version", VERSIONS)

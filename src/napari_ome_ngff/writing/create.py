@@ -1,20 +1,23 @@
-"""From DataArrays to a model of everything but pixels, and from such a model to empty arrays in a store."""
+"""From images to a model of everything but pixels, and from a model to a group: empty, or with pixels."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from napari_ome_ngff.arguments import check_flags, check_store, check_type
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.label_tables import GROUP
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.location import is_within, location_of
+from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing, staged
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
+from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
 from napari_ome_ngff.writing.plan.group_documents import group_documents, groups_of
 from napari_ome_ngff.writing.plan.options import (
@@ -27,6 +30,7 @@ from napari_ome_ngff.writing.plan.options import (
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.save import new_save
 from napari_ome_ngff.writing.target import is_archive
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
     from xarray import DataArray
     from zarr.abc.store import Store
+
+    from napari_ome_ngff.writing.plan.group_documents import GroupSpec
 
 
 def model_multiscale_group(
@@ -48,6 +54,7 @@ def model_multiscale_group(
     shards: Shards = None,
     sources: Mapping[str, MultiscaleSource] | None = None,
     options: StorageOptions | None = None,
+    store: Store | str | PathLike[str] = "image.ome.zarr",
 ) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
     """Model the Zarr group that holds these levels as an OME-NGFF image. No IO.
 
@@ -75,6 +82,8 @@ def model_multiscale_group(
         in the hierarchy. The levels that it would make are modelled too.
     options
         In place of `ngff_version` and the other options that :class:`StorageOptions` holds.
+    store
+        Where `sources` go: a single file has shards, for example. Whether it may be written to is not asked.
 
     Returns
     -------
@@ -106,25 +115,58 @@ def model_multiscale_group(
         fill_value=fill_value,
         transform_precision=transform_precision,
     )
-    return _model(arrays, sources, chosen_options(options, given, version="0.4"))
+    return _model(arrays, sources, chosen_options(options, given, version="0.4"), store)
 
 
 def _model(
     arrays: Mapping[str, DataArray] | None,
     sources: Mapping[str, MultiscaleSource] | None,
     chosen: StorageOptions,
-) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
+    store: Store | str | PathLike[str] = "image.ome.zarr",
+) -> GroupSpec:
     if (arrays is None) == (sources is None):
         raise OptionError(
             "Give either arrays, the levels of an image, or sources, what would be written.",
             found="neither" if arrays is None else "both",
         )
-    setup = save_options(chosen, "image.ome.zarr", None)
+    setup = save_options(chosen, store, None)
     if sources is None:
         # What is filled by others need not fit in the engine's memory, and nothing is copied as it is stored.
         sources = {"": MultiscaleSource(arrays=arrays)}
         setup = replace(setup, memory_limit=sys.maxsize, keep_layout=False)
     return plan_save(sources, setup)[0].model
+
+
+@overload
+def create_multiscale_group(
+    *,
+    store: Store | str | PathLike[str],
+    path: str = "",
+    overwrite: bool = False,
+    options: StorageOptions | None = None,
+    model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] | None = None,
+    pixels: Mapping[str, MultiscaleSource],
+    executor: Executor | None = None,
+    verify: bool = False,
+) -> Writing: ...
+
+
+@overload
+def create_multiscale_group(
+    *,
+    store: Store | str | PathLike[str],
+    path: str = "",
+    arrays: Mapping[str, DataArray] | None = None,
+    transform_precision: int | None = None,
+    ngff_version: NgffVersion = "0.4",
+    chunks: Chunks = "auto",
+    compressor: object = "auto",
+    fill_value: object = 0,
+    overwrite: bool = False,
+    shards: Shards = None,
+    options: StorageOptions | None = None,
+    model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] | None = None,
+) -> zarr.Group: ...
 
 
 def create_multiscale_group(
@@ -141,8 +183,11 @@ def create_multiscale_group(
     shards: Shards = None,
     options: StorageOptions | None = None,
     model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] | None = None,
-) -> zarr.Group:
-    """Create the group and its empty arrays, ready to be filled. No pixels are written.
+    pixels: Mapping[str, MultiscaleSource] | None = None,
+    executor: Executor | None = None,
+    verify: bool = False,
+) -> zarr.Group | Writing:
+    """Create the group and its empty arrays, ready to be filled; or, with `pixels`, fill them first.
 
     Parameters
     ----------
@@ -156,19 +201,26 @@ def create_multiscale_group(
         Replace an OME-NGFF group that is there already. Attributes and members that are not its levels
         (labels, tables, attributes of others) are kept. Refused while `arrays` lazily read from that group.
     model
-        In place of `arrays` and all options of storage: what :func:`model_multiscale_group` returned.
+        In place of `arrays` and all options of storage: what :func:`model_multiscale_group` returned. With
+        `pixels` it is what was modelled, and shown, of them with the same options.
+    pixels
+        In place of `arrays`: the sources of :func:`write_hierarchy`, images and label images by their paths
+        in the hierarchy. The empty arrays are created out of sight and filled, then the group gets its name.
+    executor, verify
+        As for :func:`write_hierarchy`, with `pixels`.
 
     Returns
     -------
     zarr.Group
-        Open for reading and writing.
+        Open for reading and writing; or, with `pixels`, a :class:`Writing` to be looped over, or run.
 
     Raises
     ------
     TargetError
         If something is there and `overwrite` is False, or if writing there could lose data.
     CoordinateError, MetadataError, OptionError
-        As for :func:`model_multiscale_group`, before anything is written.
+        As for :func:`model_multiscale_group`, before anything is written; OptionError also if `model` is not
+        that of `pixels` and `options`.
     StorageError
         If the store cannot be written.
 
@@ -181,12 +233,8 @@ def create_multiscale_group(
     ... )
     >>> group["s0"][:] = image.values
     """
-    import zarr
-    from pydantic_zarr.v2 import GroupSpec as GroupSpecV2
-    from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
-
     check_store(store, path)
-    check_flags(overwrite=overwrite)
+    check_flags(overwrite=overwrite, verify=verify)
     given = StorageOptions(
         version=ngff_version,
         chunks=chunks,
@@ -196,12 +244,65 @@ def create_multiscale_group(
         transform_precision=transform_precision,
     )
     chosen = chosen_options(options, given, version="0.4")
+    if model is not None:
+        _check_model(model)
+    if pixels is not None:
+        if arrays is not None:
+            raise OptionError("Give either arrays, to create them empty, or pixels.", found="both")
+        return _filled(store, path, pixels, model, chosen, executor, overwrite=overwrite, verify=verify)
+    if verify or executor is not None:
+        raise OptionError("An executor, and verify, are for pixels: there are none.")
     if model is None:
         model = _model(arrays, None, chosen)
-    else:
-        check_type(model, (GroupSpecV2, GroupSpecV3), "The model", "what model_multiscale_group returns")
-        if arrays is not None or chosen != StorageOptions(version="0.4"):
-            raise OptionError("A model already says what the arrays are, and how they are stored.")
+    elif arrays is not None or chosen != StorageOptions(version="0.4"):
+        raise OptionError("A model already says what the arrays are, and how they are stored.")
+    return _empty(store, path, arrays or {}, model, overwrite=overwrite)
+
+
+def _filled(
+    store: Store | str | PathLike[str],
+    path: str,
+    pixels: Mapping[str, MultiscaleSource],
+    model: GroupSpec | None,
+    chosen: StorageOptions,
+    executor: Executor | None,
+    *,
+    overwrite: bool,
+    verify: bool,
+) -> Writing:
+    setup = save_options(chosen, store, executor)
+    plan, prepared = plan_save(pixels, setup)
+    if model is not None and model != plan.model:
+        raise OptionError(
+            "The model is of other pixels, or of other options.",
+            expected="what model_multiscale_group(sources=pixels, options=options, store=store) returns",
+        )
+    check_target(store, path, overwrite=overwrite)
+    return Writing(
+        new_save(
+            store=store,
+            path=path,
+            options=setup,
+            plan=plan,
+            prepared=prepared,
+            old=open_existing(store, path) if overwrite else None,
+            executor=executor,
+            overwrite=overwrite,
+            verify=verify,
+        )
+    )
+
+
+def _empty(
+    store: Store | str | PathLike[str],
+    path: str,
+    arrays: Mapping[str, DataArray],
+    model: GroupSpec,
+    *,
+    overwrite: bool,
+) -> zarr.Group:
+    import zarr
+
     if is_archive(store):
         raise TargetError(
             "An .ozx file cannot be filled afterwards.",
@@ -212,7 +313,7 @@ def create_multiscale_group(
     old = open_existing(store, path) if overwrite else None
     obsolete: tuple[str, ...] = ()
     if old is not None:
-        _refuse_own_source(arrays or {}, old)
+        _refuse_own_source(arrays, old)
         obsolete, model = replaced_members(model, old), over_existing(model, old)
     documents = group_documents(model)
     with staged(store, path, overwrite=overwrite, obsolete=obsolete) as part:
@@ -221,7 +322,14 @@ def create_multiscale_group(
     return zarr.open_group(part.final_store, path=part.final_path, mode="r+")
 
 
-def _refuse_large_tables(model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]) -> None:
+def _check_model(model: object) -> None:
+    from pydantic_zarr.v2 import GroupSpec as GroupSpecV2
+    from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
+
+    check_type(model, (GroupSpecV2, GroupSpecV3), "The model", "what model_multiscale_group returns")
+
+
+def _refuse_large_tables(model: GroupSpec) -> None:
     """Refuse a model of label images whose tables are arrays: it does not hold what is in them."""
     for path, attributes in groups_of(model).items():
         about = (attributes.get("ome") or attributes).get("image-label") or {}

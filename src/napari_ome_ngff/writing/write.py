@@ -8,10 +8,9 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.arguments import check_flags, check_mapping, check_store, check_whole
+from napari_ome_ngff.arguments import check_mapping, check_whole
 from napari_ome_ngff.metadata.nouns import Channel, LabelImage
-from napari_ome_ngff.writing.commit.checks import check_target
-from napari_ome_ngff.writing.commit.staging import open_existing
+from napari_ome_ngff.writing.create import create_multiscale_group
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.options import (
     MEMORY_LIMIT,
@@ -24,7 +23,6 @@ from napari_ome_ngff.writing.plan.options import (
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.save import new_save
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -297,21 +295,12 @@ def write_hierarchy(
             memory_limit=memory_limit,
         ),
     )
-    check_store(store, path)
-    check_flags(overwrite=overwrite, verify=verify)
-    setup = save_options(chosen, store, executor)
-    plan, prepared = plan_save(sources, setup)
-    check_target(store, path, overwrite=overwrite)
-    return Writing(
-        new_save(
-            store=store,
-            path=path,
-            options=setup,
-            plan=plan,
-            prepared=prepared,
-            old=open_existing(store, path) if overwrite else None,
-            executor=executor,
-            overwrite=overwrite,
-            verify=verify,
-        )
+    return create_multiscale_group(
+        store=store,
+        path=path,
+        pixels=sources,
+        options=chosen,
+        executor=executor,
+        overwrite=overwrite,
+        verify=verify,
     )

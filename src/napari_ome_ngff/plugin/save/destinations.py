@@ -17,6 +17,7 @@ from napari_ome_ngff.plugin.save.form import target_path
 from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
+    from napari_ome_ngff.writing.plan.group_documents import GroupSpec
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
 Action = Literal["new", "replace", "labels"]
@@ -45,6 +46,7 @@ class Destination:
     replaced: tuple[str, ...] = ()  # names of label images
     asks: bool = False  # replaces something that the layers were not opened from: needs permission
     bundle: Bundle | None = None  # None for a collection
+    model: GroupSpec | None = None  # of what is shown in the preview; None until it is modelled
 
     @property
     def folders(self) -> tuple[str, ...]:

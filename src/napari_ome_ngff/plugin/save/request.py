@@ -1,9 +1,8 @@
 """A save without a window: what the dock widget and the writer both do. No Qt, no napari.
 
-`preview`: form and layers -> model -> what is shown. The plans hold the model, the one that
-:func:`napari_ome_ngff.model_multiscale_group` returns for the same sources. `write`: the empty arrays of that
-model are created as by :func:`napari_ome_ngff.create_multiscale_group`, beside the target; they are filled;
-then the image gets its name.
+`preview`: form and layers -> `model_multiscale_group` -> the model, and the plan that is shown of it.
+`write`: `create_multiscale_group` creates the groups and empty arrays of that model, beside the target, fills
+them with the layers' pixels, and gives the image its name.
 """
 
 from __future__ import annotations
@@ -77,6 +76,7 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
         result = replace(result, notes=tuple(messages), hints=tuple(hints))
         bundles = tuple(_with_levels(bundle, request) for bundle in bundles)
         places = destinations(bundles, request.target, request.together)
+        places = tuple(modelled(place, request.storage) for place in places)
         plans = tuple(plan(place, request.storage) for place in places)
         notes = [*messages, *(place.note for place in places if place.note)]
         for place, planned in zip(places, plans, strict=True):
@@ -91,8 +91,21 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
     return replace(result, request=request)
 
 
+def modelled(place: Destination, options: StorageOptions) -> Destination:
+    """Model what would be created at one place: a save refuses to create anything else than what was shown.
+
+    The model of label images on an image that is there is in their plan only: it depends on the image.
+    """
+    from napari_ome_ngff.writing.create import model_multiscale_group
+
+    if place.action == "labels":
+        return place
+    model = model_multiscale_group(sources=place.sources, options=options, store=place.path)
+    return replace(place, model=model)
+
+
 def plan(place: Destination, options: StorageOptions) -> WritePlan:
-    """Model and plan what would be written to one place. No pixel is read; the target may be taken."""
+    """Plan what would be written to one place. No pixel is read; the target may be taken."""
     from napari_ome_ngff.writing.labels import plan_labels
     from napari_ome_ngff.writing.write import plan_hierarchy
 
@@ -181,8 +194,8 @@ def start_writing(
     Label images that the layers were opened from are replaced without `overwrite`.
     """
     from napari_ome_ngff.plugin.save.destinations import with_remote_state
+    from napari_ome_ngff.writing.create import create_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels
-    from napari_ome_ngff.writing.write import write_hierarchy
 
     place = with_remote_state(place)
     if place.action == "labels":
@@ -193,8 +206,13 @@ def start_writing(
             overwrite=overwrite or not place.asks,
             verify=verify,
         )
-    return write_hierarchy(
-        store=place.path, sources=place.sources, options=options, overwrite=overwrite, verify=verify
+    return create_multiscale_group(
+        store=place.path,
+        model=place.model,
+        pixels=place.sources,
+        options=options,
+        overwrite=overwrite,
+        verify=verify,
     )
 
 
