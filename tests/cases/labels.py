@@ -312,6 +312,15 @@ def cases() -> list[Case]:
             warns=("nuclei",),
             may_warn=True,
         )
+    for dtype in ("float32", "float64"):
+        add(
+            f"whole_{dtype}",
+            "numbers with a fraction, or bool",
+            "whole numbers become labels; others are shown as an image, with a warning; bool is fine",
+            labelled({"nuclei": {"values": IDS.astype(dtype)}}),
+            [CELLS, nuclei()],
+            warns=("integers",),
+        )
     add(
         "bool",
         "numbers with a fraction, or bool",

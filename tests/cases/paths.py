@@ -19,9 +19,11 @@ YX = ramp((8, 6))
 PLACES = {(0, 0): (10.0, 20.0), (7, 5): (13.5, 21.25)}
 
 
+_PLACED: Any = {"levels": 2, "scale": (0.5, 0.25), "translation": (10, 20)}
+
+
 def cells(folder: Path, version: str = "0.4", name: str = "cells.ome.zarr", **more: Any) -> Path:
-    known = {"levels": 2, "scale": (0.5, 0.25), "translation": (10, 20), "name": None}
-    return image(folder / name, version=version, **(known | more))
+    return image(folder / name, version=version, **(_PLACED | {"name": None} | more))
 
 
 def opened_as(spell: Any, version: str = "0.4", **more: Any) -> Any:
@@ -127,6 +129,27 @@ def cases() -> list[Case]:
             "one folder in a zip file",
             "opens that folder",
             inside_zip(version, suffix, inside="cells.ome.zarr"),
+        )
+    for key, inside, opens in (
+        ("deep", "data/first one/cells.zarr", shown()),
+        ("beside", "cells.zarr", shown()),
+    ):
+        add(
+            f"zip_{key}",
+            "an image in a folder of a zip file",
+            "opens",
+            lambda folder, inside=inside: _with_more(
+                zipped(cells(folder, "0.5"), folder / "cells.zip", inside=inside)
+            ),
+            opens,
+        )
+    for above in (None, "2", "3"):
+        add(
+            f"zip_of_several_{above}",
+            "several images in a zip file",
+            "all of them open",
+            lambda folder, above=above: _several_in_zip(folder, above),
+            [*shown("a"), *shown("b/c", visible=False)],
         )
     add(
         "zip_deflated",
@@ -248,6 +271,25 @@ def _link(folder: Path) -> Path:
 def _channel_level(folder: Path) -> Path:
     store = image(folder / "a.zarr", axes="cyx", shape=(2, 8, 6), levels=2)
     return store / "1"
+
+
+def _with_more(archive: Path) -> Path:
+    """A zip file with things beside the image that have nothing to do with it."""
+    with zipfile.ZipFile(archive, "a") as opened:
+        for name in ("readme.txt", "data/photos/1.png", "__MACOSX/cells.zarr/zarr.json"):
+            opened.writestr(name, "{}")
+    return archive
+
+
+def _several_in_zip(folder: Path, above: str | None) -> Path:
+    """Images of both Zarr formats, one of them named, in a zip file; `above` is the format of a group."""
+    inside = folder / "all"
+    inside.mkdir()
+    if above is not None:
+        group(inside, {}, zarr=int(above))
+    image(inside / "one.zarr", version="0.4", name="a", **_PLACED)
+    image(inside / "b" / "c.ome.zarr", version="0.5", name=None, **_PLACED)
+    return zipped(inside, folder / "several.zip")
 
 
 def _empty_zip(folder: Path) -> Path:

@@ -58,6 +58,7 @@ def test_it_sorts_before_the_builtin_reader_and_answers_to_its_own_name_only(
         "cells.ome.zarr",
         "CELLS.OZX",
         "cells.zarr.zip",
+        "cells.zip",
         "zarr.json",
         ".zattrs",
         ".zgroup",
@@ -78,7 +79,7 @@ def test_paths_are_offered_to_the_reader(manager: PluginManager, path: str) -> N
     assert [reader.command for reader in manager.iter_compatible_readers(path)] == [f"{NAME}.get_reader"]
 
 
-@pytest.mark.parametrize("path", ["cells.tif", "cells.zip", "settings.json", "https://example.org/cells.tif"])
+@pytest.mark.parametrize("path", ["cells.tif", "cells.7z", "settings.json", "https://example.org/cells.tif"])
 def test_other_paths_are_not(manager: PluginManager, path: str) -> None:
     assert list(manager.iter_compatible_readers(path)) == []
 

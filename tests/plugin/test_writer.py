@@ -40,6 +40,7 @@ from napari_ome_ngff.plugin.save.progress import run_steps
 from napari_ome_ngff.plugin.save.request import Outcome
 from napari_ome_ngff.plugin.writer import write_layers
 from napari_ome_ngff.writing.save import Progress
+from tests.cases.labels import IDS, labelled
 from tests.window_tools import lives
 
 NAME = "napari-ome-ngff"
@@ -126,6 +127,18 @@ def test_what_was_opened_is_saved_as_it_was(corpus: Path, plugin: Any, tmp_path:
         assert noun.transform == noun_again.transform
         assert noun.extra == noun_again.extra
         assert noun.omero_extra == noun_again.omero_extra
+
+
+def test_labels_of_floating_point_numbers_are_saved_as_integers(tmp_path: Path) -> None:
+    values = IDS.astype("float32")
+    values[0, 0] = np.nan
+    with pytest.warns(OmeNgffWarning, match="integers"):
+        layers = read_layers(str(labelled({"nuclei": {"values": values}})(tmp_path)))
+    assert [kind for _, _, kind in layers] == ["image", "labels"]
+    (written,) = write_layers(str(tmp_path / "new.zarr"), layers)
+    _, (data, _, kind) = read_layers(written)
+    assert (kind, np.asarray(data).dtype) == ("labels", "int32")
+    np.testing.assert_array_equal(data, np.nan_to_num(values))
 
 
 def test_attributes_of_others_are_kept(tmp_path: Path) -> None:

@@ -15,13 +15,16 @@ import pytest
 import zarr
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
-from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, StorageError
+from napari_ome_ngff import Collection, open_ome_ngff
+from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, OmeNgffError, OmeNgffWarning, StorageError
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
 from napari_ome_ngff.storage.documents.hierarchy import open_hierarchy
 from napari_ome_ngff.storage.documents.parents import array_at, parents
 from napari_ome_ngff.storage.places.location import group_location, is_within, location_of
 
-OME = {"ome": {"version": "0.5", "multiscales": []}}
+AXES = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+LEVEL = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1]}]}
+OME = {"ome": {"version": "0.5", "multiscales": [{"axes": AXES, "datasets": [LEVEL]}]}}
 
 
 def make_image(store: Any, *, zarr_format: Any = 3, path: str = "") -> None:
@@ -173,8 +176,29 @@ def test_zip_files_that_are_none(tmp_path: Path) -> None:
     said(caught.value)
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         archive.writestr("notes.txt", "hello")
-    with pytest.raises(NotOmeNgffError, match="no Zarr group"):
+        archive.writestr("photos/1.png", "")
+    with pytest.raises(NotOmeNgffError, match="no Zarr group") as nothing:
         open_group(tmp_path / "b.zip")
+    assert nothing.value.found == "notes.txt, photos"
+    with ZipStore(tmp_path / "c.zip", mode="w") as store:
+        zarr.create_group(store).create_array("table/x", shape=(1,), dtype="u1")
+    with pytest.raises(NotOmeNgffError, match=r"no OME-NGFF image") as none:
+        open_ome_ngff(tmp_path / "c.zip")
+    assert "table" in none.value.found
+
+
+def test_what_is_damaged_in_a_zip_file_leaves_the_other_images(tmp_path: Path) -> None:
+    for name in ("a.zarr", "b.zarr", "c.zarr"):
+        make_image(tmp_path / name)
+    (tmp_path / "b.zarr" / "zarr.json").write_text("{")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for file in sorted(tmp_path.rglob("*.zarr/**/*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(tmp_path))
+    with pytest.warns(OmeNgffWarning, match=r"groups are left out.*b\.zarr"):
+        opened = open_ome_ngff(tmp_path / "all.zip")
+    assert isinstance(opened, Collection)
+    assert sorted(opened.images) == ["a", "c"]
 
 
 def test_zip_files_of_real_writers(corpus: Path) -> None:
@@ -317,7 +341,7 @@ def test_what_has_no_attributes_of_ours_is_judged_by_what_is_around_it(
 
 
 def test_a_zip_file_is_judged_by_what_it_lists(tmp_path: Path) -> None:
-    for name, inside in (("a", "zarr.json"), ("b", "image.zarr/.zattrs"), ("c", "photos/1.png")):
+    for name, inside in (("a", "zarr.json"), ("b", "all/of/it/image.zarr/.zattrs"), ("c", "photos/1.png")):
         with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
             archive.writestr(inside, "{}")
     (tmp_path / "d.zip").write_bytes(b"PK and then nothing")

@@ -19,6 +19,7 @@ from napari_ome_ngff.metadata.image.datasets import groups_above, listed_paths
 from napari_ome_ngff.metadata.image.label_images import MOST_LABELS, decode_labels
 from napari_ome_ngff.metadata.nouns import Multiscale, View
 from napari_ome_ngff.metadata.systems.view import parameter_paths, systems_of, view
+from napari_ome_ngff.reading.float_labels import as_labels
 from napari_ome_ngff.reading.multiscale_group import decode_images, find_levels, select_image
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.places.location import join
@@ -196,7 +197,8 @@ def open_labels(hierarchy: Hierarchy, names: Iterable[str]) -> dict[str, Image]:
     for name in groups:
         try:
             image = open_image(hierarchy.below(name), labels=False)
-            images[name] = replace(image, groups={**image.groups, **around})
+            levels = image.group and as_labels(image.group)
+            images[name] = replace(image, group=levels, groups={**image.groups, **around})
         except OmeNgffError as error:
             _warn(f"Label image {name!r} is left out: {error.summary}", f"{hierarchy.location}/{name}")
     if len(images) < len(listed) and (reason := unfinished(hierarchy.store, hierarchy.path)):

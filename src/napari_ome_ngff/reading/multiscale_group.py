@@ -27,6 +27,7 @@ from napari_ome_ngff.metadata.json_checks import describe
 from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.metadata.systems.view import parameter_paths
 from napari_ome_ngff.metadata.versions import decode
+from napari_ome_ngff.reading.float_labels import as_labels
 from napari_ome_ngff.reading.label_columns import with_tables
 from napari_ome_ngff.reading.opened import MultiscaleGroup
 from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper
@@ -190,7 +191,8 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
             + " or ".join(describe(level.path) for level in multiscale.levels[:5]),
             hint="The file is incomplete: copy it again, or create it again.",
         ) from (errors[0] if errors else None)
-    return MultiscaleGroup(multiscale=completed, sources=sources)
+    group = MultiscaleGroup(multiscale=completed, sources=sources)
+    return group if completed.label_image is None else as_labels(group)
 
 
 def _dimension_names(array: zarr.Array[Any]) -> Any:

@@ -19,6 +19,9 @@ class LeftOut:
         self._names: dict[str, list[str]] = {}
         self._first: OmeNgffError | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
     def add(self, reason: str, *names: str) -> None:
         """Note what is left out for a reason, worded for several: "fields are not there"."""
         self._names.setdefault(reason, []).extend(names)
@@ -33,9 +36,9 @@ class LeftOut:
         for line in self._lines():
             warnings.warn(f"{line}\nWhere: {self._location}", OmeNgffWarning, stacklevel=4)
 
-    def error(self, summary: str) -> OmeNgffError:
+    def error(self, summary: str, kind: type[OmeNgffError] = MetadataError) -> OmeNgffError:
         """Return the error for when nothing is left: the first one noted, or one with all reasons."""
-        return self._first or MetadataError(
+        return self._first or kind(
             summary,
             where=self._location,
             found="; ".join(self._lines()) or "nothing is listed",

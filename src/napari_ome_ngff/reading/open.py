@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import partial
 from os import PathLike
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,16 @@ from xarray import DataArray
 
 from napari_ome_ngff.arguments import check_store, check_type
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning, UnsupportedError
-from napari_ome_ngff.metadata.group_kind import SPATIALDATA, foreign_attributes, image_count, kind_of
+from napari_ome_ngff.metadata.group_kind import (
+    SPATIALDATA,
+    container_of,
+    foreign_attributes,
+    image_count,
+    kind_of,
+)
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import decode
+from napari_ome_ngff.reading.archive import open_archive
 from napari_ome_ngff.reading.collection import open_collection
 from napari_ome_ngff.reading.image import open_image, open_labels
 from napari_ome_ngff.reading.multiscale_group import open_multiscale_group, read_levels
@@ -33,6 +41,8 @@ from napari_ome_ngff.storage.pixels.array_wrap import (
 )
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.storage.places.save_note import unfinished
+from napari_ome_ngff.storage.places.store_kind import store_kind
+from napari_ome_ngff.storage.places.stores import stores_of
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -190,7 +200,7 @@ def open_ome_ngff(
     ----------
     location
         A folder, a URL, a ``.zip`` or ``.ozx`` file, a Zarr store or group: of an image, a level of one,
-        a label image, a plate, a well, a scene or a collection.
+        a label image, a plate, a well, a scene or a collection. In a zip file images may be in any folder.
     array_wrapper
         As for :func:`read_multiscale_group`.
     multiscale
@@ -255,7 +265,10 @@ def _open_metadata(
         # A level is opened in its place; what is no array stays the error that it is.
         array = array_at(location)
         if array is None:
-            raise
+            store, path = stores_of(location)[0]
+            if store_kind(store) != "zip":
+                raise
+            return open_archive(store, path, partial(_open_kind, coordinate_system=coordinate_system))
         image, index, path = _image_above(array)
         return open_image(
             image, multiscale=index, coordinate_system=coordinate_system, only=path, labels=False
@@ -267,7 +280,7 @@ def _open_metadata(
 
 
 def _open_kind(
-    hierarchy: Hierarchy, multiscale: int | str | None, coordinate_system: str | None
+    hierarchy: Hierarchy, multiscale: int | str | None = None, coordinate_system: str | None = None
 ) -> Image | Collection:
     attributes = hierarchy.attributes() or {}
     kind = kind_of(attributes)
@@ -282,6 +295,10 @@ def _open_kind(
     if kind in ("image", "bioformats2raw.layout", "series"):
         return open_collection(hierarchy, coordinate_system=coordinate_system)
     row = None if kind else open_row(hierarchy, coordinate_system=coordinate_system)
+    if row is None and store_kind(hierarchy.store) == "zip" and container_of(attributes) is None:
+        return open_archive(
+            hierarchy.store, hierarchy.path, partial(_open_kind, coordinate_system=coordinate_system)
+        )
     return row or _labels_alone(hierarchy)
 
 

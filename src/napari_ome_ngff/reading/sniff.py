@@ -69,7 +69,7 @@ def _lists_documents(archive: Path) -> bool:
             names = opened.namelist()
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return True  # it is damaged: opening it raises the error
-    return any(name.count("/") <= 1 and name.rpartition("/")[2] in DOCUMENTS for name in names)
+    return any(name.rpartition("/")[2] in DOCUMENTS for name in names)
 
 
 def _read_node(folder: Path) -> tuple[str, dict[str, Any]]:

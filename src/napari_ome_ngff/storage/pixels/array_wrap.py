@@ -249,4 +249,4 @@ def _name_by_url(source: ChunkedSource) -> str:
     dask and napari keep computed blocks under such names, so the name of what was overwritten must not come
     back. A state that cannot be told gives a name that is used once.
     """
-    return f"{source.location}-{token((fingerprint(source.array), state(source.array)))}"
+    return f"{source.location}-{token((fingerprint(source.array), state(source.array), source.dtype.str))}"

@@ -151,10 +151,10 @@ def for_a_pass(data: Any) -> Any:
     an error: shown as empty it may be, saved as empty it would be lost. Other data are returned as they are.
     """
     source = source_of(data)
-    if type(source) is not ChunkedSource:
+    if not isinstance(source, ChunkedSource):
         return data
     cache = ChunkCache(max_bytes=_PASS_CACHE)
-    once = ChunkedSource(source.array, cache=cache).taking(*source.part)
+    once = type(source)(source.array, cache=cache).taking(*source.part)
     name = f"ome-ngff-{uuid.uuid4().hex}"
     return lazy_array(once, name=name, blocks=data.chunks, inline_array=True, meta=None)
 

@@ -101,10 +101,10 @@ class ChunkedSource(Source):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tasks may run in other processes: there the cache is that of the process.
-        return _rebuild, (self.array, self.part, self._missing)
+        return _rebuild, (type(self), self.array, self.part, self._missing)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
-        return (self._reader.identity, str(self.part), self._missing)
+        return (self._reader.identity, str(self.part), self._missing, str(self.dtype))
 
     def _worth_keeping(self, picks: Sequence[Pick]) -> bool:
         """Whether the decoded chunks of a request should go through the cache.
@@ -147,7 +147,7 @@ class ChunkedSource(Source):
 
     def _assemble(self, picks: Sequence[Pick], keep: bool) -> np.ndarray[Any, Any]:
         """Put a result together from chunks: those in the cache, and those read now."""
-        result = _Result(picks, self._grid, self.dtype)
+        result = _Result(picks, self._grid, np.dtype(self.array.dtype))
         chunks = {position: self._chunk(position, keep) for position in result.parts}
         todo = list(chunks)
         if keep:
@@ -209,6 +209,46 @@ class ChunkedSource(Source):
         )
 
 
+class WholeNumbers(ChunkedSource):
+    """A Zarr array of floating point numbers, read as the integers that they are: a label image.
+
+    What is no number is 0, no label. A fraction, or what is too large, is an error, or with `missing` "fill"
+    shown as 0 and noted once.
+    """
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Integers of the same size, of 32 bits at least."""
+        return np.dtype(np.int32 if self.array.dtype.itemsize <= 4 else np.int64)
+
+    def _read(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
+        values = super()._read(picks)
+        values[~np.isfinite(values)] = 0
+        if not (fits := self._fits(values)).all():
+            error = StorageError(
+                "The label image holds numbers that are no labels"
+                + (", shown as 0." if self._missing == "fill" else "."),
+                where=self.location,
+                found=f"{values[~fits][0]} among {self.array.dtype} numbers",
+                expected="whole numbers",
+                hint="Read the array with Zarr, and round or convert it.",
+            )
+            if self._missing == "raise":
+                raise error
+            self._failures.report(self._opening, self.location, [(self.location, None)], error)
+            values[~fits] = 0
+        return values.astype(self.dtype)
+
+    def could_be_labels(self, picks: Sequence[Pick]) -> bool:
+        """Whether what lies at some positions, which are read now, is whole where it is a number."""
+        values = super()._read(picks)
+        return bool(self._fits(values[np.isfinite(values)]).all())
+
+    def _fits(self, values: np.ndarray[Any, Any]) -> Any:
+        limit = np.float64(2.0 ** (8 * self.dtype.itemsize - 1))
+        return (values == np.trunc(values)) & (np.abs(values) < limit)
+
+
 class _Result:
     """The values of a request, while its chunks come in."""
 
@@ -236,5 +276,7 @@ class _Result:
         return outer(outside) if self._fancy else outside
 
 
-def _rebuild(array: zarr.Array[Any], part: tuple[Any, Any], missing: Missing) -> ChunkedSource:
-    return ChunkedSource(array, missing=missing).taking(*part)
+def _rebuild(
+    kind: type[ChunkedSource], array: zarr.Array[Any], part: tuple[Any, Any], missing: Missing
+) -> ChunkedSource:
+    return kind(array, missing=missing).taking(*part)

@@ -17,6 +17,8 @@ from napari_ome_ngff.storage.places.location import group_location, is_url, is_z
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 
+_MOST_NAMED = 5
+
 
 def folders(store: Any, path: str) -> tuple[str, ...] | None:
     """Names of the folders below a path, sorted; None where listing takes requests, or may be impossible."""
@@ -100,7 +102,7 @@ def _local(path: Path) -> tuple[Store, str]:
         store._sync_open()
     except Exception as error:  # zipfile raises many kinds on a damaged file
         raise StorageError("The zip file is damaged.", where=str(path), found=str(error)) from error
-    return store, inner or _folder_in_zip(store)
+    return store, inner or _folder_in_zip(store, path)
 
 
 def nothing_found(store: Store, error: OmeNgffError) -> OmeNgffError:
@@ -110,13 +112,31 @@ def nothing_found(store: Store, error: OmeNgffError) -> OmeNgffError:
     return server_errors.nothing_found(store, error)
 
 
-def _folder_in_zip(store: Any) -> str:
-    """Path of the group in a zip file: the root, or the one folder that the file holds."""
-    names = store._zf.namelist()
-    if any(name in DOCUMENTS for name in names):
-        return ""
-    tops = {name.partition("/")[0] for name in names if "/" in name and not name.startswith("__MACOSX")}
-    return tops.pop() if len(tops) == 1 else ""
+def _folder_in_zip(store: Any, where: Path) -> str:
+    """Path of the group in a zip file: the root, or the one folder that has all others; else ""."""
+    every = zarr_folders(store)
+    if not every:
+        tops = sorted({name.partition("/")[0] for name in store._zf.namelist()})
+        store.close()
+        raise NotOmeNgffError(
+            "There is no Zarr group in this zip file.",
+            where=str(where),
+            found=", ".join(tops[:_MOST_NAMED]) + (", ..." if len(tops) > _MOST_NAMED else "") or "nothing",
+            expected="a zarr.json, .zgroup or .zarray document",
+        )
+    first = f"{every[0]}/" if every[0] else ""
+    return every[0] if all(f"{folder}/".startswith(first) for folder in every) else ""
+
+
+def zarr_folders(store: Any, below: str = "") -> list[str]:
+    """Zarr groups and arrays of a zip file, at a path or below it; those above come first."""
+    inside = f"{below}/" if below else ""
+    folders = {
+        folder
+        for folder, _, name in (name.rpartition("/") for name in store._zf.namelist())
+        if name in DOCUMENTS and f"{folder}/".startswith(inside) and not folder.startswith("__MACOSX")
+    }
+    return sorted(folders, key=lambda folder: (folder.count("/") if folder else -1, folder))
 
 
 def parent_store(store: Any) -> Store | None:

@@ -30,7 +30,7 @@ def space_for(plan: WritePlan, store: Store | str | PathLike[str]) -> Space:
 
     An image that is replaced stays until the new one is complete, so its space does not count as free.
     """
-    needed = sum(map(_stored_at_most, plan.multiscales))
+    needed = sum(map(_stored_at_most, plan.multiscales)) + plan.tables_nbytes
     if is_archive(store):  # packing holds one part twice
         needed += max(map(_largest_file, plan.multiscales))
     root = local_root(store)

@@ -18,6 +18,7 @@ from napari_ome_ngff.writing.plan.group_documents import (
 )
 from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared, prepare
+from napari_ome_ngff.writing.plan.stored_tables import DOCUMENTS_OF_AN_ARRAY, stored_size
 from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
 from napari_ome_ngff.writing.reader_bounds import (
     check_array,
@@ -43,18 +44,24 @@ def plan_save(
     prepared = prepare(sources, options, onto=onto)
     prepared, arrays = with_copies(prepared, array_specs(prepared, options), options)
     model = hierarchy_model(prepared, arrays, options.version)
-    _check_bounds(prepared, model)
+    documents = group_documents(model) | series_document(prepared, model)
+    _check_bounds(prepared, model, documents)
+    tables = [stored_size(one.tables, model.zarr_format) for one in prepared]
     plan = WritePlan(
         version=options.version,
         multiscales=tuple(one.plan for one in prepared),
         workers=options.workers,
         memory_limit=options.memory_limit,
+        n_documents=len(documents)
+        + DOCUMENTS_OF_AN_ARRAY[model.zarr_format] * len(arrays)
+        + sum(files for files, _ in tables),
+        tables_nbytes=sum(nbytes for _, nbytes in tables),
         model=model,
     )
     return plan, prepared
 
 
-def _check_bounds(prepared: tuple[Prepared, ...], model: GroupSpec) -> None:
+def _check_bounds(prepared: tuple[Prepared, ...], model: GroupSpec, documents: Mapping[str, bytes]) -> None:
     """Refuse what we could not open again, or not all of it."""
     import zarr
 
@@ -64,4 +71,4 @@ def _check_bounds(prepared: tuple[Prepared, ...], model: GroupSpec) -> None:
         check_image(one.plan.path, one.multiscale, groups[one.plan.path])
     for path, array in arrays_of(model).items():
         check_array(path, array.model_dump(), store)
-    check_documents(group_documents(model) | series_document(prepared, model))
+    check_documents(documents)

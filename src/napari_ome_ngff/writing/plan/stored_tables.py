@@ -25,6 +25,10 @@ Encoded = tuple[dict[str, Json], dict[str, np.ndarray[Any, Any]]]
 """Attributes of the group of a table, and its arrays by name."""
 
 
+DOCUMENTS_OF_AN_ARRAY = {2: 2, 3: 1}
+"""Files or objects of metadata of an array or group, by Zarr format."""
+
+
 _CHUNK_BYTES = 4 * 2**20
 
 
@@ -79,6 +83,21 @@ def _color_columns(colors: Mapping[int, tuple[int, int, int, int]]) -> Columns:
     return {LABEL: np.array(list(colors))} | dict(zip(names, rgba.astype("u1").T, strict=True))
 
 
+def stored_size(tables: Mapping[str, Encoded], zarr_format: int) -> tuple[int, int]:
+    """Return of how many files tables are made, and of how many bytes before compression."""
+    if not tables:
+        return 0, 0
+    arrays = [values for _, arrays in tables.values() for values in arrays.values()]
+    chunks = [-(-len(values) // _chunk(values)) for values in arrays]
+    nbytes = sum(n * _chunk(values) * values.itemsize for n, values in zip(chunks, arrays, strict=True))
+    nodes = 1 + len(tables) + len(arrays)
+    return sum(chunks) + DOCUMENTS_OF_AN_ARRAY[zarr_format] * nodes, nbytes
+
+
+def _chunk(values: np.ndarray[Any, Any]) -> int:
+    return max(1, min(len(values), _CHUNK_BYTES // values.itemsize))
+
+
 def table_documents(tables: Mapping[str, Encoded], zarr_format: int) -> dict[str, bytes]:
     """Everything that is stored of tables, by key relative to the group of their label image."""
     import zarr
@@ -94,7 +113,7 @@ def table_documents(tables: Mapping[str, Encoded], zarr_format: int) -> dict[str
                 name=f"{GROUP}/{name}/{key}",
                 shape=values.shape,
                 dtype=values.dtype,
-                chunks=(max(1, min(len(values), _CHUNK_BYTES // values.itemsize)),),
+                chunks=(_chunk(values),),
                 zarr_format=zarr_format,  # type: ignore[arg-type]
                 # A chunk that is not there is a damaged table, whatever it would hold.
                 config={"write_empty_chunks": True},

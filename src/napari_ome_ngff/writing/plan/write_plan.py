@@ -194,11 +194,6 @@ class MultiscalePlan:
         return sum(level.nbytes(np.dtype(self.dtype).itemsize) for level in self.levels)
 
     @property
-    def n_files(self) -> int:
-        """Files or objects at most, metadata included."""
-        return sum(level.n_files + 1 for level in self.levels) + 2
-
-    @property
     def n_tasks(self) -> int:
         """Blocks of the levels that are read."""
         return sum(
@@ -219,6 +214,10 @@ class WritePlan:
         The plan of each image and label image, with its levels.
     workers, memory_limit
         How many tasks run at once, and the bytes that their buffers may take together.
+    n_documents
+        Files or objects of metadata, and of the tables of label images that are too large for those.
+    tables_nbytes
+        Bytes of these tables, before compression.
     model
         The pydantic-zarr ``GroupSpec`` of all groups and arrays: what :func:`model_multiscale_group` returns.
     """
@@ -227,6 +226,8 @@ class WritePlan:
     multiscales: tuple[MultiscalePlan, ...]
     workers: int
     memory_limit: int
+    n_documents: int
+    tables_nbytes: int
     model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] = field(repr=False)
 
     @property
@@ -252,7 +253,8 @@ class WritePlan:
     @property
     def n_files(self) -> int:
         """Files or objects at most, metadata included."""
-        return sum(each.n_files for each in self.multiscales)
+        data = sum(level.n_files for each in self.multiscales for level in each.levels)
+        return data + self.n_documents
 
     @property
     def n_tasks(self) -> int:
