@@ -29,7 +29,11 @@ def as_labels(group: MultiscaleGroup) -> MultiscaleGroup:
 
     Otherwise it is returned as it is, as are levels of other types.
     """
-    floats = {path: source for path, source in group.sources.items() if _is_float(source)}
+    floats = {
+        path: source
+        for path, source in group.sources.items()
+        if isinstance(source, zarr.Array) and source.dtype.kind == "f" and 0 not in source.shape
+    }
     if not floats or not _is_whole(min(floats.values(), key=lambda array: array.size)):
         return group
     # 0.4 and later, "labels": pixels of label images are integers.
@@ -43,10 +47,6 @@ def as_labels(group: MultiscaleGroup) -> MultiscaleGroup:
 
 def _source(array: zarr.Array[Any], missing: Missing) -> WholeNumbers:
     return WholeNumbers(array, missing=missing)
-
-
-def _is_float(source: object) -> bool:
-    return isinstance(source, zarr.Array) and source.dtype.kind == "f" and 0 not in source.shape
 
 
 def _is_whole(array: zarr.Array[Any]) -> bool:
