@@ -7,6 +7,7 @@ import logging
 import pickle
 import time
 import traceback
+import warnings
 import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -20,6 +21,8 @@ import zarr
 from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError, StorageError, without_secrets
 from napari_ome_ngff.storage.pixels.process_state import reset, shared_failures
+from napari_ome_ngff.storage.places.requests import fetch
+from tests.cases.paths import cells
 from tests.servers import PAGE, Answer, Fault, Request, Web, missing_as, on, python_http_server
 
 if find_spec("obstore") is None:
@@ -269,6 +272,57 @@ def test_an_answer_means_missing_only_where_the_server_says_it_of_what_cannot_ex
         chunks = [path for path in web.paths if "/0/c/" in path]
         assert len(chunks) == 32 + 1
         assert len(set(chunks)) == 32 + 1
+
+
+LABELS = ("/labels/zarr.json", "/labels/.zattrs")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("refused", "warns"),
+    [
+        (LABELS, True),
+        ((*LABELS, "/OME/zarr.json", "/OME/.zattrs"), False),
+        ("missing", False),  # a bucket that may be read, but not listed
+        ("hidden", False),  # a server that shows no hidden files
+    ],
+    ids=["labels", "groups", "missing", "hidden"],
+)
+def test_refused_labels_are_told_from_missing_ones(
+    refused: Any, warns: bool, status: int, zarr_format: Any, tmp_path: Path
+) -> None:
+    """Labels that are refused leave the image, with a warning; where it means missing, nobody is bothered."""
+    image = cells(tmp_path, "0.5" if zarr_format == 3 else "0.4", name="a.zarr")
+    missing = missing_as(Answer(status), tmp_path)
+
+    def fault(request: Request, earlier: int) -> Answer | None:
+        if refused == "missing":
+            return missing(request, earlier)
+        if refused == "hidden":
+            hidden = zarr_format == 3 and "/." in request.path
+            return Answer(status) if hidden else None
+        return Answer(status) if request.path.endswith(refused) else None
+
+    with Web(tmp_path) as web:
+        open_ome_ngff(f"{web.url}/{image.name}")
+        usual = len(web.paths)
+    with Web(tmp_path, fault=fault) as web, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        opened: Any = open_ome_ngff(f"{web.url}/{image.name}")
+        assert len(web.paths) == usual
+    assert list(opened.arrays) == ["0", "1"]
+    assert [str(one.message).partition(":")[0] for one in caught] == ["Label images cannot be read"] * warns
+
+
+def test_refused_labels_of_a_collection_take_one_more_request(tmp_path: Path) -> None:
+    """Where no other document of that name is missing, one that cannot exist is asked for."""
+    with Web(tmp_path, fault=on("labels/", Answer(403))) as web:
+        store = remote_store.remote_stores(web.url, {})[0]
+        keys = ["0/labels/zarr.json", "1/labels/zarr.json"]
+        fetch(store, keys)
+        assert [store.refuses(key) for key in [*keys, "0/zarr.json"]] == [True, True, False]
+        assert len(web.paths) == 3
 
 
 # --- redirects and secrets

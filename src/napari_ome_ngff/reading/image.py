@@ -156,6 +156,8 @@ def _label_names(hierarchy: Hierarchy, inside: str) -> tuple[str, ...]:
     except OmeNgffError as error:  # a part that fails is not the whole
         attributes = None
         _warn(f"The list of label images cannot be read: {error.summary}", where)
+    if attributes is None and hierarchy.is_refused(inside):
+        _warn("Label images cannot be read: the server refuses access to their list.", where)
     listed = decode_labels(attributes, where=where) if attributes else ()
     unlisted = set(hierarchy.children(inside) or ()) - set(listed)
     if unlisted and unfinished(hierarchy.store, join(hierarchy.path, inside)):

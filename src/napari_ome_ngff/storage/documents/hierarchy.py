@@ -214,6 +214,12 @@ class Hierarchy:
         except OmeNgffError:
             return {}
 
+    def is_refused(self, path: str) -> bool:
+        """Whether a server refuses a group, and not because that is what it says of all that is missing."""
+        refuses = getattr(self.store, "refuses", None)
+        name = "zarr.json" if self.zarr_format == 3 else ".zattrs"
+        return refuses is not None and refuses(join(self._full(path), name))
+
     def array(self, path: str) -> zarr.Array[Any] | None:
         """An array, read-only; None if there is none."""
         full = self._full(path)

@@ -8,7 +8,7 @@ import urllib.request
 import zlib
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from napari_ome_ngff.storage.places.bounded_reads import TooLargeError
@@ -112,6 +112,19 @@ def _seconds(after: str, date: str) -> float:
 
 def _gap(after: str, date: str) -> float:
     return max(0.0, (parsedate_to_datetime(after) - parsedate_to_datetime(date)).total_seconds())
+
+
+def range_options(part: ByteRequest | None) -> tuple[Any, str]:
+    """A part in obstore's words, and as a header."""
+    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
+
+    if part is None:
+        return {}, ""
+    if isinstance(part, RangeByteRequest):
+        return {"range": (part.start, part.end)}, f"bytes={part.start}-{part.end - 1}"
+    if isinstance(part, OffsetByteRequest):
+        return {"range": {"offset": part.offset}}, f"bytes={part.offset}-"
+    return {"range": {"suffix": part.suffix}}, f"bytes=-{part.suffix}"
 
 
 def cut(whole: bytes, part: ByteRequest) -> memoryview:

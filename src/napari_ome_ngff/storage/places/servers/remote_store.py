@@ -25,7 +25,7 @@ from napari_ome_ngff.storage.places.object_store import (
     has_credentials,
     with_options,
 )
-from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES, too_large
+from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES, fetch, too_large
 from napari_ome_ngff.storage.places.server_errors import (
     Trouble,
     explain,
@@ -99,6 +99,8 @@ class RemoteStore(NamedObjectStore):
         self.page = False
         self._proof = ""  # a document that could be read, and when
         self._proven = -math.inf
+        self._missing: set[str] = set()  # names of documents of which one, somewhere, is missing
+        self._refused: set[str] = set()  # documents
         self._absent: _Kind | None = None  # what the server says of chunks that cannot exist
         self._plain = False  # obstore refuses its answers
         self._closes: bool | None = None  # each connection, after one answer (HTTP/1.0)
@@ -117,7 +119,11 @@ class RemoteStore(NamedObjectStore):
                 self._proof, self._proven = key, time.monotonic()
             return prototype.buffer.from_bytes(reply.content)
         if reply.kind == "missing":
+            if is_document:
+                self._missing.add(key.rpartition("/")[2])
             return None
+        if is_document and reply.kind == "refused":
+            self._refused.add(key)
         if not is_document and not await self._says_so_of_nothing(reply.kind, key):
             where = f"{self}/{key}"
             if reply.kind == "refused":
@@ -132,6 +138,20 @@ class RemoteStore(NamedObjectStore):
     ) -> list[Buffer | None]:
         """Several parts, each as `get` has it."""
         return await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges))
+
+    def refuses(self, key: str) -> bool:
+        """Whether a document that was asked for is refused, and not only missing.
+
+        Whether the server refuses what is missing is known from documents of the same name that were asked
+        for together with it; where they do not tell, one more is.
+        """
+        if key not in self._refused:
+            return False
+        folder, _, name = key.rpartition("/")
+        others = {one.rpartition("/")[0].rpartition("/")[2] for one in self._refused}
+        if name not in self._missing and others == {folder.rpartition("/")[2]}:
+            fetch(self, [join(folder_of(folder), str(uuid.uuid4().int), name)])
+        return name in self._missing
 
     async def _says_so_of_nothing(self, kind: _Kind, key: str) -> bool:
         """Whether the server gives this answer for chunks that cannot exist, and is not merely closed now."""
@@ -208,7 +228,7 @@ class RemoteStore(NamedObjectStore):
         """Send one request."""
         import obstore
 
-        options, span = _options(part)
+        options, span = plain_http.range_options(part)
         most = MAX_DOCUMENT_BYTES if key.rpartition("/")[2] in DOCUMENTS else None
         try:
             # What obstore does not show: when a busy server wants to be asked again, and its version of HTTP.
@@ -299,19 +319,6 @@ def _wait(kind: Trouble, tries: int, error: Exception, *, patient: bool) -> floa
 def _timeouts(seconds: float) -> dict[str, str]:
     spelled = f"{round(seconds * 1000)}ms"
     return {"timeout": "60s", "connect_timeout": spelled, "read_timeout": spelled}
-
-
-def _options(part: ByteRequest | None) -> tuple[Any, str]:
-    """A part in obstore's words, and as a header."""
-    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
-
-    if part is None:
-        return {}, ""
-    if isinstance(part, RangeByteRequest):
-        return {"range": (part.start, part.end)}, f"bytes={part.start}-{part.end - 1}"
-    if isinstance(part, OffsetByteRequest):
-        return {"range": {"offset": part.offset}}, f"bytes={part.offset}-"
-    return {"range": {"suffix": part.suffix}}, f"bytes=-{part.suffix}"
 
 
 def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]:
