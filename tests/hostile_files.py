@@ -855,13 +855,457 @@ of(
     "many groups",
     lambda n: {
         "zarr.json": group({"bioformats2raw.layout": 3}),
-        **{f"{i}/zarr.json": group({"multiscales": [ENTRY]}) for i in range(n // 250)},
-        **{f"{i}/0/zarr.json": array() for i in range(n // 250)},
+        **{f"{i}/zarr.json": group({"multiscales": [ENTRY]}) for i in range(n // 570)},
+        **{f"{i}/0/zarr.json": array() for i in range(n // 570)},
     },
 )
 of("not JSON", lambda n: {"zarr.json": b'{"a": ' + b"[" * n})
 of("digits", lambda n: {"zarr.json": b'{"a": ' + b"1" * n + b"}"})
 of("long key", lambda n: {**image(), "zarr.json": group({"multiscales": [ENTRY], text(n): 1})})
+
+
+OLD_GROUP = {"zarr_format": 2}
+
+
+def old(ome: Any, *, more: Store | None = None, **changes: Any) -> Store:
+    """An image in Zarr v2; `changes` are of its array, `more` are further documents."""
+    document = {"zarr_format": 2, "shape": [8, 8], "chunks": [8, 8], "dtype": "|u1", "order": "C"}
+    document |= {"compressor": None, "filters": None, "fill_value": 0, "dimension_separator": "/", **changes}
+    return {".zgroup": OLD_GROUP, ".zattrs": ome, "0/.zarray": document} | (more or {})
+
+
+def old_image(**ome: Any) -> dict[str, Any]:
+    return {"multiscales": [{**ENTRY, "version": "0.4"}], **ome}
+
+
+def old_labels(**label: Any) -> Store:
+    """A label image in Zarr v2."""
+    inside = old(old_image(**{"image-label": label}))
+    below = {f"labels/a/{key}": document for key, document in inside.items()}
+    listed = {"labels/.zgroup": OLD_GROUP, "labels/.zattrs": {"labels": ["a"]}}
+    return old(old_image(), more=listed | below)
+
+
+def old_plate(**plate: Any) -> Store:
+    well = {"well": {"images": [{"path": "0"}]}}
+    below = {f"A/1/0/{key}": document for key, document in old(old_image()).items()}
+    start = {".zgroup": OLD_GROUP, "A/.zgroup": OLD_GROUP, "A/1/.zgroup": OLD_GROUP}
+    one = {"rows": [{"name": "A"}], "columns": [{"name": "1"}], "wells": [{"path": "A/1"}]}
+    return {**start, ".zattrs": {"plate": one | plate}, "A/1/.zattrs": well, **below}
+
+
+def many(item: Any, n: int) -> list[Any]:
+    """As many of something as fit; those that are made of a number are made of numbers from 0 on."""
+    make = item if callable(item) else lambda _: item
+    return [make(i) for i in range(n // (len(json.dumps(make(n // 20))) + 2))]
+
+
+# Lists and mappings of 0.4, in Zarr v2.
+OLD: dict[str, Callable[[int], Store]] = {
+    "images": lambda n: old({"multiscales": many({**ENTRY, "version": "0.4"}, n)}),
+    "levels": lambda n: old(
+        {"multiscales": [{"axes": SPACE, "datasets": many(lambda i: {**LEVEL, "path": f"{i}"}, n)}]}
+    ),
+    "channels": lambda n: old(old_image(omero={"channels": many(lambda i: {"label": f"{i}"}, n)})),
+    "channels with windows": lambda n: old(
+        old_image(omero={"channels": many({"window": {"start": 0, "end": 9}, "color": "00FF00"}, n)})
+    ),
+    "wells": lambda n: old_plate(wells=many(lambda i: {"path": f"A/{i}"}, n)),
+    "wells far apart": lambda n: old_plate(
+        wells=many(lambda i: {"path": "A/1", "rowIndex": i * 1000, "columnIndex": i * 1000}, n)
+    ),
+    "rows": lambda n: old_plate(rows=many(lambda i: {"name": f"A{i}"}, n)),
+    "columns": lambda n: old_plate(columns=many(lambda i: {"name": f"{i + 1}"}, n)),
+    "equal columns": lambda n: old_plate(columns=many({"name": "1"}, n)),
+    "acquisitions": lambda n: old_plate(acquisitions=many(lambda i: {"id": i, "name": f"{i}"}, n)),
+    "fields": lambda n: (
+        old_plate() | {"A/1/.zattrs": {"well": {"images": many(lambda i: {"path": f"{i}"}, n)}}}
+    ),
+    "fields of acquisitions": lambda n: (
+        old_plate(acquisitions=[{"id": 1}])
+        | {"A/1/.zattrs": {"well": {"images": many(lambda i: {"path": f"{i}", "acquisition": i}, n)}}}
+    ),
+    "labels": lambda n: old(
+        old_image(),
+        more={"labels/.zgroup": OLD_GROUP, "labels/.zattrs": {"labels": many(lambda i: f"{i}", n)}},
+    ),
+    "colors": lambda n: old_labels(colors=many(lambda i: {"label-value": i, "rgba": [1, 2, 3, 4]}, n)),
+    "colors of huge values": lambda n: old_labels(
+        colors=many(lambda i: {"label-value": 2**64 + i, "rgba": [1, 2, 3, 4]}, n)
+    ),
+    "properties": lambda n: old_labels(properties=many(lambda i: {"label-value": i, "area": i}, n)),
+    "properties of many kinds": lambda n: old_labels(
+        properties=many(lambda i: {"label-value": i, "a": (1, "x", None, [1], {"b": 1})[i % 5]}, n)
+    ),
+    "properties with texts": lambda n: old_labels(
+        properties=many(lambda i: {"label-value": i, "a": text(500)}, n)
+    ),
+    "series": lambda n: (
+        old({"bioformats2raw.layout": 3})
+        | {"OME/.zgroup": OLD_GROUP, "OME/.zattrs": {"series": many(lambda i: f"{i}", n)}}
+    ),
+    "filters": lambda n: old(old_image(), filters=many({"id": "delta", "dtype": "|u1"}, n)),
+    "filters of nothing": lambda n: old(old_image(), filters=many({"id": "no such filter"}, n)),
+    "compressor": lambda n: old(
+        old_image(), compressor={"id": "zlib", **{f"k{i}": i for i in range(n // 14)}}
+    ),
+    "long compressor": lambda n: old(old_image(), compressor={"id": text(n)}),
+    "compressor nested": lambda n: old(old_image(), compressor={"id": "zlib", "level": nested(400)}),
+    "fields of a type": lambda n: old(
+        old_image(), dtype=many(lambda i: [f"f{i}", "|u1"], n), fill_value=None
+    ),
+    "types in types": lambda n: old(old_image(), dtype=deep_type(400)),
+    "long type": lambda n: old(old_image(), dtype="|u" + "1" * n),
+    "texts of 10^8": lambda n: old(old_image(), dtype="<U100000000", fill_value="a"),
+    "fill value": lambda n: old(old_image(), fill_value=text(n)),
+    "fill value of bytes": lambda n: old(old_image(), dtype=f"|S{n}", fill_value="QUFB" * (n // 5)),
+    "shape": lambda n: old(old_image(), shape=many(1, n // 2), chunks=many(1, n // 2)),
+    "separator": lambda n: old(old_image(), dimension_separator="/" * n),
+    "order": lambda n: old(old_image(), order="F" * n),
+    "tiny chunks": lambda n: old(old_image(), shape=[10**6, 10**6], chunks=[1, 1]),
+    "tiny chunks without separator": lambda n: old(
+        old_image(), shape=[10**6, 10**6], chunks=[1, 1], dimension_separator=None
+    ),
+    "consolidated": lambda n: old(
+        old_image(),
+        more={
+            ".zmetadata": {
+                "zarr_consolidated_format": 1,
+                "metadata": {f"k{i}/.zgroup": OLD_GROUP for i in range(n // 36)},
+            }
+        },
+    ),
+    "dimensions of arrays": lambda n: old(
+        {"multiscales": [{"datasets": [LEVEL]}]}, more={"0/.zattrs": {"_ARRAY_DIMENSIONS": many("y", n)}}
+    ),
+    "attributes of arrays": lambda n: old(
+        old_image(), more={"0/.zattrs": {f"k{i}": {"a": [i]} for i in range(n // 24)}}
+    ),
+    "attributes of the labels": lambda n: (
+        old_labels() | {"labels/.zattrs": {"labels": ["a"], **{f"k{i}": [i] for i in range(n // 16)}}}
+    ),
+}
+for _name, _make in OLD.items():
+    of(f"0.4: {_name}", _make)
+
+
+def deep_type(depth: int) -> list[Any]:
+    inner: Any = [["a", "|u1"]]
+    for _ in range(depth):
+        inner = [["a", inner]]
+    return inner  # type: ignore[no-any-return]
+
+
+def axes06(n: int, **axis: Any) -> list[dict[str, Any]]:
+    return [{**SPACE[0], **axis}, SPACE[1]]
+
+
+def one_link(**more: Any) -> Store:
+    """An image of 0.6 with a transform between its two systems."""
+    return image(version="0.6", entry=v06([system("s0"), system("s1")], [link("s0", "s1", **more)]))
+
+
+SCALE06 = {"type": "scale", "scale": [1, 1], "input": {"path": "0"}, "output": {"name": "s0"}}
+
+# Transforms and systems of 0.6.
+NEW: dict[str, Callable[[int], Store]] = {
+    "equal systems": lambda n: image(version="0.6", entry=v06(many(system("s1"), n), [link("s0", "s1")])),
+    "axes of a system": lambda n: image(
+        version="0.6",
+        entry=v06([{"name": "s0", "axes": many(lambda i: {"name": f"a{i}"}, n)}], []),
+    ),
+    "long name of an axis": lambda n: image(
+        version="0.6", entry=v06([{"name": "s0", "axes": axes06(n, longName=text(n))}], [])
+    ),
+    "keys of an axis": lambda n: image(
+        version="0.6",
+        entry=v06([{"name": "s0", "axes": axes06(n, **{f"k{i}": i for i in range(n // 14)})}], []),
+    ),
+    "long name of a system": lambda n: image(version="0.6", entry=v06([system(text(n))], [])),
+    "links to long names": lambda n: image(
+        version="0.6", entry=v06([system("s0")], [link("s0", text(n // 10))] * 10)
+    ),
+    "ring of systems": lambda n: image(
+        version="0.6",
+        entry=v06(
+            [system(f"s{i}") for i in range(n // 200)],
+            [link(f"s{i}", f"s{(i + 1) % (n // 200)}") for i in range(n // 200)],
+        ),
+    ),
+    "star of systems": lambda n: image(
+        version="0.6",
+        entry=v06([system(f"s{i}") for i in range(n // 200)], [link("s0", f"s{i}") for i in range(n // 200)]),
+    ),
+    "mapped axes": lambda n: one_link(type="mapAxis", mapAxis=many(lambda i: i, n)),
+    "rotation": lambda n: one_link(
+        type="rotation", rotation=[[1] * int((n / 3) ** 0.5)] * int((n / 3) ** 0.5)
+    ),
+    "long translation": lambda n: one_link(type="translation", translation=many(1.5, n)),
+    "long row of an affine": lambda n: one_link(type="affine", affine=[many(1, n // 2), many(1, n // 2)]),
+    "scale in an array": lambda n: one_link(type="scale", path="a/" * (n // 2) + "b"),
+    "displacements": lambda n: one_link(type="displacements", path=text(n), interpolation=text(9)),
+    "sequences of sequences": lambda n: one_link(
+        type="sequence",
+        transformations=many({"type": "sequence", "transformations": [{"type": "identity"}] * 9}, n),
+    ),
+    "bijections": lambda n: one_link(
+        type="sequence",
+        transformations=many(
+            {"type": "bijection", "forward": {"type": "identity"}, "inverse": {"type": "identity"}}, n
+        ),
+    ),
+    "axes of a part": lambda n: one_link(
+        type="byDimension",
+        transformations=[
+            {"type": "identity", "input_axes": many(lambda i: f"a{i}", n), "output_axes": many("y", 99)}
+        ],
+    ),
+    "transforms without place": lambda n: one_link(
+        type="sequence",
+        transformations=many({"type": "inverseOf", "transformation": {"type": "identity"}}, n),
+    ),
+    "unknown transforms": lambda n: image(
+        version="0.6", entry=v06([system("s0")], many(lambda i: link("s0", f"s{i}", type=f"t{i}"), n))
+    ),
+    "levels": lambda n: image(
+        version="0.6",
+        entry=v06(
+            [system("s0")],
+            [],
+            many(
+                lambda i: {
+                    "path": str(i),
+                    "coordinateTransformations": [{**SCALE06, "input": {"path": str(i)}}],
+                },
+                n,
+            ),
+        ),
+    ),
+    "transforms of a level": lambda n: image(
+        version="0.6",
+        entry=v06(
+            [system("s0")],
+            [],
+            [
+                {
+                    "path": "0",
+                    "coordinateTransformations": many(SCALE06, n),
+                }
+            ],
+        ),
+    ),
+    "scene of one image many times": lambda n: scene06(
+        many({"type": "identity", "input": {"path": "0", "name": "s0"}, "output": {"name": "w"}}, n)
+    ),
+    "scene of deep paths": lambda n: scene06(
+        many({"type": "identity", "input": {"path": "0/" * 500, "name": "s0"}, "output": {"name": "w"}}, n)
+    ),
+    "scene of sequences": lambda n: scene06(
+        [
+            {
+                "type": "sequence",
+                "input": {"path": "0", "name": "s0"},
+                "output": {"name": "w"},
+                "transformations": many({"type": "scale", "scale": [1, 1]}, n),
+            }
+        ]
+    ),
+    "scene of links between systems": lambda n: scene06(
+        many(lambda i: {"type": "identity", "input": {"name": f"s{i}"}, "output": {"name": f"s{i + 1}"}}, n)
+    ),
+}
+
+
+def scene06(links: list[Any]) -> Store:
+    scene = {"coordinateSystems": [system("w")], "coordinateTransformations": links}
+    return {
+        "zarr.json": group({"version": "0.6", "scene": scene}),
+        "0/zarr.json": group({"version": "0.6", "multiscales": [v06([system("s0")], [])]}),
+        "0/0/zarr.json": array(),
+    }
+
+
+for _name, _make in NEW.items():
+    of(f"0.6: {_name}", _make)
+
+# One text, wherever a text may be: of letters that are folded, composed, escaped, counted or matched.
+TEXTS = {
+    "letters with marks": "a\u0301\u0323",
+    "unseen letters": "\u200b\u202e",
+    "letters of four bytes": "\U0001f52c",
+    "digits": "1234567890",
+    "hex digits": "F",
+    "dots": "0.",
+    "slashes": "a/",
+    "percent signs": "%2541",
+    "quotes": "\"'<&",
+    "spaces": " \t\n",
+}
+
+
+def of_text(unit: str, n: int) -> Store:
+    """A text of `n` / 16 bytes in each of 16 places."""
+    long = unit * (n // 16 // (len(json.dumps(unit)) - 2) + 1)
+    store = labels(["a"], {"version": long, "properties": [{"label-value": 1, "a": long, long: 1}]})
+    channel = {"label": long, "color": long, "family": long, "window": {"start": long}}
+    levels = [LEVEL, {"path": long}]
+    axes = [{"name": "y", "type": long, "unit": long}, {"name": "x", "type": "space", "unit": long}]
+    entry = {"name": long, "version": long, "type": long, "axes": axes, "datasets": levels}
+    store["zarr.json"] = group(
+        {"multiscales": [entry], "omero": {"channels": [channel], "name": long, "rdefs": {"model": long}}}
+    )
+    store["labels/zarr.json"] = group({"labels": ["a", long]})
+    return store
+
+
+def of_plate_text(unit: str, n: int) -> Store:
+    long = unit * (n // 8 // (len(json.dumps(unit)) - 2) + 1)
+    wells = [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}, {"path": f"{long}/1"}]
+    rows, columns = [{"name": "A"}, {"name": long}], [{"name": "1"}, {"name": long}]
+    acquisitions = [{"id": 0, "name": long, "description": long}]
+    return plate_store(plate(wells=wells, rows=rows, columns=columns, name=long, acquisitions=acquisitions))
+
+
+for _name, _unit in TEXTS.items():
+    of(f"texts of {_name}", lambda n, unit=_unit: of_text(unit, n))  # type: ignore[misc]
+    of(f"plate of {_name}", lambda n, unit=_unit: of_plate_text(unit, n))  # type: ignore[misc]
+    of(f"version of {_name}", lambda n, unit=_unit: image(version=unit * (n // (len(json.dumps(unit)) - 2))))  # type: ignore[misc]
+
+
+def as_text(document: Any, value: str) -> bytes:
+    """A document in which "@" is what no JSON library would write."""
+    return json.dumps(document).replace('"@"', value).encode()
+
+
+# What JSON itself can hold much of.
+SPELLED: dict[str, Callable[[int], str]] = {
+    "spaces": lambda n: " " * n + "1",
+    "digits behind a point": lambda n: "0." + "1" * n,
+    "zeros behind a point": lambda n: "0." + "0" * n + "1",
+    "digits of an exponent": lambda n: "1e" + "9" * n,
+    "digits of a negative exponent": lambda n: "1e-" + "9" * n,
+    "numbers of 4000 digits": lambda n: "[" + ", ".join(["1" * 4000] * (n // 4002)) + "]",
+    "numbers": lambda n: "[" + "1," * (n // 2) + "1]",
+    "empty lists": lambda n: "[" + "[]," * (n // 3) + "1]",
+    "empty mappings": lambda n: "[" + "{}," * (n // 3) + "1]",
+    "escapes": lambda n: '"' + "\\u0000" * (n // 6) + '"',
+    "half characters": lambda n: '"' + "\\ud800" * (n // 6) + '"',
+    "one key many times": lambda n: "{" + '"a": 1, ' * (n // 8) + '"a": 2}',
+    "keys that are numbers": lambda n: "{" + ", ".join(f'"{i}": 1' for i in range(n // 12)) + "}",
+}
+for _name, _spell in SPELLED.items():
+    of(
+        f"scale of {_name}",
+        lambda n, spell=_spell: {  # type: ignore[misc]
+            **image(),
+            "zarr.json": as_text(
+                group(
+                    {
+                        "multiscales": [
+                            {
+                                "axes": SPACE,
+                                "datasets": [
+                                    {
+                                        "path": "0",
+                                        "coordinateTransformations": [{"type": "scale", "scale": ["@", 1]}],
+                                    }
+                                ],
+                            }
+                        ]
+                    }
+                ),
+                spell(n),
+            ),
+        },
+    )
+    of(
+        f"attribute of {_name}",
+        lambda n, spell=_spell: {  # type: ignore[misc]
+            **image(),
+            "zarr.json": as_text(group({"multiscales": [ENTRY]}, attributes={"a": "@"}), spell(n)),
+        },
+    )
+    of(
+        f"array of {_name}",
+        lambda n, spell=_spell: image() | {"0/zarr.json": as_text(array(fill_value="@"), spell(n))},  # type: ignore[misc]
+    )
+
+# Arrays of Zarr v3, and label images with tables.
+of("long dimension names", lambda n: image({"0": array(dimension_names=[text(n // 2), text(n // 2)])}))
+of("unknown codecs", lambda n: image({"0": array(codecs=many(lambda i: {"name": f"c{i}"}, n))}))
+of("long codec name", lambda n: image({"0": array(codecs=[{"name": text(n)}])}))
+of("long data type", lambda n: image({"0": array(data_type=text(n))}))
+of("data type of many keys", lambda n: image({"0": array(data_type={f"k{i}": i for i in range(n // 14)})}))
+of("raw type", lambda n: image({"0": array(data_type="r" + "8" * n)}))
+of("keys of an array", lambda n: image({"0": array(**{f"k{i}": i for i in range(n // 14)})}))
+of("chunk shape", lambda n: image({"0": array((8, 8), tuple(many(1, n)))}))
+of("fill value of numbers", lambda n: image({"0": array(fill_value=many(0, n))}))
+of(
+    "codec configuration",
+    lambda n: image(
+        {"0": array(codecs=[{"name": "bytes", "configuration": {f"k{i}": i for i in range(n // 14)}}])}
+    ),
+)
+of(
+    "permutation",
+    lambda n: image(
+        {
+            "0": array(
+                codecs=[
+                    {"name": "transpose", "configuration": {"order": many(lambda i: i, n)}},
+                    {"name": "bytes"},
+                ]
+            )
+        }
+    ),
+)
+of(
+    "columns of a table",
+    lambda n: (
+        labels(["a"], {"napari_ome_ngff_tables": ["properties"]})
+        | {
+            "labels/a/napari_ome_ngff_tables/properties/zarr.json": group(
+                attributes={
+                    "version": 1,
+                    "rows": 3,
+                    "columns": many(lambda i: {"name": f"{i}", "kind": "number"}, n),
+                }
+            )
+        }
+    ),
+)
+of(
+    "rows of a table",
+    lambda n: (
+        labels(["a"], {"napari_ome_ngff_tables": ["properties"]})
+        | {
+            "labels/a/napari_ome_ngff_tables/properties/zarr.json": group(
+                attributes={"version": 1, "rows": 10**12, "columns": [{"name": "area", "kind": "number"}]}
+            ),
+            "labels/a/napari_ome_ngff_tables/properties/0-values/zarr.json": array((10**12,), (10**6,)),
+        }
+    ),
+)
+of(
+    "attributes in XML",
+    lambda n: series_of(b"<OME><Image " + b" ".join(b'a%d="1"' % i for i in range(n // 10)) + b"/></OME>"),
+)
+of("long name in XML", lambda n: series_of(b'<OME><Image Name="' + b"a" * n + b'"/></OME>'))
+of("comments in XML", lambda n: series_of(b"<OME>" + b"<!---->" * (n // 7) + b"</OME>"))
+of("text in XML", lambda n: series_of(b"<OME>" + b"&lt;" * (n // 4) + b"</OME>"))
+of(
+    "namespaces in XML",
+    lambda n: series_of(b"<OME " + b" ".join(b'xmlns:a%d="b"' % i for i in range(n // 14)) + b"/>"),
+)
+
+
+def series_of(xml: bytes) -> Store:
+    return {
+        "zarr.json": group({"bioformats2raw.layout": 3}),
+        "OME/METADATA.ome.xml": xml,
+        "0/zarr.json": group({"multiscales": [ENTRY]}),
+        "0/0/zarr.json": array(),
+    }
 
 
 def deep_sequence(depth: int) -> list[Any]:

@@ -26,6 +26,14 @@ def without_secrets(text: str) -> str:
     return _QUERY.sub("", _USER.sub("", text))
 
 
+_MOST_LETTERS = 2000
+"""Of each part of an error: some quote what stands in a file, which may be megabytes."""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]} ..."
+
+
 class OmeNgffError(Exception):
     """Base of all errors of this package.
 
@@ -53,6 +61,7 @@ class OmeNgffError(Exception):
     def __init__(
         self, summary: str, *, where: str = "", found: str = "", expected: str = "", hint: str = ""
     ) -> None:
+        summary, found, expected, hint = (_shortened(text) for text in (summary, found, expected, hint))
         summary, where, found, hint = (without_secrets(text) for text in (summary, where, found, hint))
         details = {"Where": where, "Found": found, "Expected": expected, "What to do": hint}
         lines = [summary, *(f"{label}: {text}" for label, text in details.items() if text)]

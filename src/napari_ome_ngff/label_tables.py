@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -35,6 +36,10 @@ is, and 100 MB are refused.
 
 MOST_BYTES = 2**30
 """Bytes of a table's arrays: more would not be read into memory without asking."""
+
+
+_MOST_EMPTY_CELLS = 1_000_000
+_LEAST_ROWS = 100  # what a column costs however short it is
 
 
 _SMALLEST_CELL = 8  # bytes of JSON, name included
@@ -98,8 +103,17 @@ def rows_of(columns: Columns) -> tuple[dict[str, Json], ...]:
 
 
 def columns_of(rows: Sequence[Mapping[str, Json]]) -> dict[str, list[Json]]:
-    """Return the columns of a table of rows; a value that a row does not have is None."""
+    """Return the columns of a table of rows; a value that a row does not have is None.
+
+    MetadataError if nearly all would be None: rows of names of their own make a table of their square.
+    """
     names = dict.fromkeys([LABEL, *(name for row in rows for name in row)])
+    cells = len(names) * max(len(rows), _LEAST_ROWS)
+    if cells > _MOST_EMPTY_CELLS + 10 * sum(map(len, rows)):
+        raise MetadataError(
+            f"The {len(rows)} rows of the table of the labels have {len(names)} different names.",
+            expected=f"rows of the same names, or at most {_MOST_EMPTY_CELLS} cells",
+        )
     return {str(name): [row.get(name) for row in rows] for name in names}
 
 
@@ -172,14 +186,17 @@ def decode_table(attributes: Mapping[str, Json], arrays: Arrays) -> dict[str, An
 
     ValueError, TypeError, KeyError or LookupError if attributes and arrays do not fit together.
     """
-    return {
-        str(about["name"]): _decode(
-            about,
-            {name.partition("-")[2]: array for name, array in arrays.items() if name.startswith(f"{index}-")},
-            attributes["rows"],
-        )
+    parts: defaultdict[str, dict[str, np.ndarray[Any, Any]]] = defaultdict(dict)
+    for name, array in arrays.items():
+        index, _, part = name.partition("-")
+        parts[index][part] = array
+    columns = {
+        str(about["name"]): _decode(about, parts[str(index)], attributes["rows"])
         for index, about in enumerate(attributes["columns"])
     }
+    if getattr(columns[LABEL], "dtype", np.dtype(object)).kind not in "iu":
+        raise TypeError(f"label values that are no integers: {attributes['columns'][0]}")
+    return columns
 
 
 def _encode(column: Any) -> tuple[dict[str, Json], dict[str, np.ndarray[Any, Any]]]:

@@ -31,7 +31,7 @@ from napari_ome_ngff import (
     write_labels,
     write_multiscale_group,
 )
-from napari_ome_ngff.label_tables import GROUP, LABEL, decode_table, encode_table
+from napari_ome_ngff.label_tables import GROUP, LABEL, columns_of, decode_table, encode_table
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.writer import write_layers
 from tests.strategies import VERSIONS
@@ -284,6 +284,12 @@ def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
         lambda group: edit(group / "zarr.json", lambda about: about["attributes"].update(rows=10**12)),
         lambda group: edit(group / "zarr.json", lambda about: about["attributes"].update(columns=[{}])),
         lambda group: edit(group / "zarr.json", lambda about: about["attributes"].update(version=2)),
+        lambda group: edit(
+            group / "zarr.json", lambda about: about["attributes"]["columns"][0].update(name="?")
+        ),
+        lambda group: edit(
+            group / "zarr.json", lambda about: about["attributes"]["columns"][0].update(name=[1])
+        ),
         lambda group: edit(group / "1-values" / "zarr.json", lambda about: about.update(shape=[10**12])),
         lambda group: edit(group / "1-values" / "zarr.json", lambda about: about.update(shape=[10**6])),
     ],
@@ -357,3 +363,22 @@ def test_tables_of_the_fields_of_a_plate_are_one(tmp_path: Path) -> None:
     table = label_image_of(image).table or {}
     assert list(table[LABEL]) == [1, 2, 3]
     assert list(table["area"]) == [10, 20, 30]
+
+
+def test_rows_of_the_same_names_are_a_table_however_many() -> None:
+    rows = [{LABEL: i, "area": i} for i in range(300_000)]
+    assert len(columns_of(rows)["area"]) == len(rows)
+
+
+def test_rows_of_names_of_their_own_are_no_table_and_stay_where_they_are(tmp_path: Path) -> None:
+    rows = tuple({LABEL: i, f"area {i}": i} for i in range(1, 3000))
+    with pytest.raises(MetadataError, match="different names"):
+        columns_of(rows)
+    source = MultiscaleSource(image=CELLS, label_image=LabelImage(properties=rows))
+    write_multiscale_group(store=tmp_path / "a.zarr", image=CELLS, labels={"cells": source}).run()
+    opened = open_ome_ngff(tmp_path / "a.zarr")
+    assert isinstance(opened, Image)
+    assert opened.labels["cells"].multiscale.label_image.properties == rows  # type: ignore[union-attr]
+    with pytest.warns(OmeNgffWarning, match="properties of label image 'cells' are left out"):
+        layers = read_layers(str(tmp_path / "a.zarr"))
+    assert len(layers) == 2

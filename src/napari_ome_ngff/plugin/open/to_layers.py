@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from napari_ome_ngff.errors import UnsupportedError
+from napari_ome_ngff.errors import MetadataError, UnsupportedError
 from napari_ome_ngff.metadata.image.omero import is_greyscale
 from napari_ome_ngff.metadata.nouns import Channel, Multiscale
 from napari_ome_ngff.plugin.colors import (
@@ -187,7 +187,12 @@ def _label_appearance(multiscale: Multiscale, name: str, dtype: np.dtype[Any]) -
         appearance["colormap"] = table
     elif colors:
         warn(f"The colours of label image {name!r} are not shown: for such labels napari needs numba.")
-    if (features := features_table(multiscale.label_image)) is not None:
+    try:
+        features = features_table(multiscale.label_image)
+    except MetadataError as error:
+        warn(f"The properties of label image {name!r} are left out: {error.summary}")
+        features = None
+    if features is not None:
         appearance["features"] = features
     return appearance
 

@@ -10,11 +10,10 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
-from napari_ome_ngff.label_tables import Deferred, columns_of, joined
+from napari_ome_ngff.label_tables import Columns, Deferred, columns_of, joined
 from napari_ome_ngff.metadata.collections.plates import decode_plate
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
 from napari_ome_ngff.metadata.nouns import Acquisition, LabelImage, Multiscale, PlateWell
@@ -267,8 +266,11 @@ def _merged(multiscales: Iterable[Multiscale]) -> LabelImage | None:
     merged = LabelImage(colors=colors, properties=tuple(properties.values()), extra=images[0].extra)
     if all(each.table is None for each in images):
         return merged
-    tables = [columns_of(each.properties) if each.table is None else each.table for each in images]
-    return replace(merged, properties=(), table=Deferred(partial(joined, tables)))
+
+    def all_rows() -> Columns:
+        return joined([columns_of(each.properties) if each.table is None else each.table for each in images])
+
+    return replace(merged, properties=(), table=Deferred(all_rows))
 
 
 def _stem(location: str) -> str:

@@ -37,7 +37,7 @@ _SURROGATES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 _MAX_ITEMS = 100  # of a list or object in an array's document: codecs, axes
 
 
-_OF_ANY_LENGTH = ("attributes", "chunk_grid", "data_type", "fill_value")  # which is not said of these
+_OF_ANY_LENGTH = ("attributes", "chunk_grid", "fill_value")  # which is not said of these
 
 
 _MAX_VALUES = 10**17  # per array: more than any storage holds, and far from where 64 bits end

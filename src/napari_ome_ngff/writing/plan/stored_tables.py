@@ -53,7 +53,10 @@ def _inline(label_image: LabelImage) -> tuple[tuple[Mapping[str, Json], ...], Co
     """The properties that are written as JSON, and those that become arrays."""
     rows, table = label_image.properties, label_image.table
     if table is None:
-        return ((), columns_of(rows)) if is_large(rows) else (rows, None)
+        try:
+            return ((), columns_of(rows)) if is_large(rows) else (rows, None)
+        except MetadataError:  # of rows of names of their own
+            return rows, None
     try:
         columns = {LABEL: table[LABEL]} | {name: table[name] for name in table if name != LABEL}
     except KeyError as error:
