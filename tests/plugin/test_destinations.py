@@ -29,6 +29,8 @@ from napari_ome_ngff.plugin.save.request import Outcome, preview, start_writing
 from napari_ome_ngff.plugin.save.request import write as carry_out
 from napari_ome_ngff.plugin.writer import write_layers
 from napari_ome_ngff.writing.plan.options import StorageOptions
+from tests.reading.test_replaced_meanwhile import leave_aside
+from tests.writing.test_recovery import everything
 
 VERSIONS = ["0.4", "0.5", "0.6"]
 SHAPE = (3, 1100, 600)
@@ -470,3 +472,20 @@ def test_what_is_not_replaced_stays_in_the_window(
     assert again.colormap.color_dict[2].tolist() == [1, 1, 0, 1]
     assert tuple(again.scale) == tuple(shown["nuclei"].scale)
     assert len(viewer.layers) == 4
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_preview_sees_what_an_interrupted_save_left_beside_and_moves_nothing(
+    overwrite: bool, tmp_path: Path
+) -> None:
+    target = tmp_path / "a.ome.zarr"
+    write(target, [image(shape=(8, 8)), labels(shape=(8, 8))])
+    state = inspect_target(str(target))
+    leave_aside(target)
+    before = everything(tmp_path)
+    assert inspect_target(str(target)) == state
+    shown = preview(Form(target=str(target), overwrite=overwrite), [image(shape=(8, 8))])
+    assert shown.taken is not overwrite
+    added = preview(Form(target=str(target)), [labels("others", shape=(8, 8))])
+    assert [place.action for place in added.places] == ["labels"]
+    assert everything(tmp_path) == before

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from napari_ome_ngff.arguments import check_flags, check_store, check_type
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.label_tables import GROUP
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
+from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_within, location_of
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing, staged
@@ -345,7 +347,9 @@ def _refuse_large_tables(model: GroupSpec) -> None:
 def _refuse_own_source(arrays: Mapping[str, DataArray], target: zarr.Group) -> None:
     """Refuse to empty a group that the arrays are still to be read from."""
     place = location_of(target)
-    inside = sorted(s for s in lazy_locations(list(arrays.values())) if is_within(s, place))
+    places = (place, str(beside(Path(place))))  # opened there after a save was killed
+    sources = lazy_locations(list(arrays.values()))
+    inside = sorted(s for s in sources if any(is_within(s, one) for one in places))
     if inside:
         raise TargetError(
             "The arrays are read from the group that would be replaced.",

@@ -112,7 +112,7 @@ def write_labels(
     image = _image_at(store, path)
     setup, plan, prepared = _plan(image, labels, chosen, executor)
     inside = join_paths(image.path, "labels")
-    check_target(image.store, inside, overwrite=True)  # finds again what an interrupted save moved aside
+    check_target(image.store, inside, overwrite=True)
     old = group_in(image.group, "labels")
     taken = [name for name in labels if old is not None and name in old]
     if taken and not overwrite:

@@ -13,11 +13,12 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a system says when a disk, or somebody's share of it, is full."""
 
 
-def target_exists(where: str) -> TargetError:
-    """Return the error for a target that must not be replaced."""
+def target_exists(where: str, beside: str = "") -> TargetError:
+    """Return the error for a target that must not be replaced, or that an interrupted save left beside it."""
     return TargetError(
         "There is something already at this place.",
         where=where,
+        found=f"what an interrupted save left in {beside}, to be put back first" if beside else "",
         hint="Choose another name, or overwrite it (overwrite=True).",
     )
 

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
@@ -14,6 +15,7 @@ from napari_ome_ngff.metadata.systems.view import shown_system
 from napari_ome_ngff.plugin.layout import display_order
 from napari_ome_ngff.plugin.save.bundles import Bundle, Together, targets_of, with_axes, with_identity
 from napari_ome_ngff.plugin.save.form import target_path
+from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
@@ -76,12 +78,12 @@ def typed_target(text: str) -> str:
     """
     target = target_path(text)
     typed = os.path.abspath(os.path.expanduser(text.strip()))
-    return typed if os.path.isdir(typed) and inspect_target(typed).kind == "image" else target
+    return typed if beside(Path(typed)).is_dir() and inspect_target(typed).kind == "image" else target
 
 
 def inspect_target(path: str, *, remote: bool = False) -> TargetState:
     """Return what a path holds. Addresses count as empty without a request, unless `remote`."""
-    if not remote if is_url(path) else not os.path.lexists(path):
+    if not remote if is_url(path) else not os.path.lexists(beside(Path(path))):
         return TargetState(kind="nothing")
     from napari_ome_ngff.metadata.versions import decode
     from napari_ome_ngff.writing.commit.staging import open_existing

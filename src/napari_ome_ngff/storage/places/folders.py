@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import logging
 import os
 import shutil
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -53,6 +54,19 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
     except OSError as error:
         _log.warning("%s could not be deleted: %s", path, error)
+
+
+def missing_above(folder: str | None) -> list[Path]:
+    """Those of a folder and the folders above it that do not exist."""
+    places = [] if folder is None else [Path(folder), *Path(folder).parents]
+    return [place for place in places if not os.path.lexists(place)]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Delete those of some folders that are empty once the deeper ones are gone."""
+    for folder in sorted(folders, key=lambda one: -len(one.parts)):
+        with contextlib.suppress(OSError):  # not empty, or not there
+            folder.rmdir()
 
 
 def flush(folder: Path) -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
+from napari_ome_ngff.storage.places.folders import remove_empty
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, NODE_DOCUMENTS, kind_of_node
 from napari_ome_ngff.storage.places.requests import for_each
+from napari_ome_ngff.storage.places.store_kind import folder_beneath
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -94,6 +97,8 @@ def delete(store: Store, keys: Iterable[str]) -> None:
         sync(store.delete_keys(wanted))
     else:
         for_each(wanted, store.delete, at_once=_AT_ONCE)
+        if (root := folder_beneath(store)) is not None:  # where folders stay when they are empty
+            remove_empty({Path(root, above) for key in wanted for above in Path(key).parents} - {Path(root)})
 
 
 def documents_above(store: Store, path: str) -> set[str]:

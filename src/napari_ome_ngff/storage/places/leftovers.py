@@ -40,26 +40,40 @@ def moved_aside(target: Path) -> Path | None:
     """Return where the hierarchy is that a save moved away from a target without putting another there."""
     if os.path.lexists(target):
         return None
-    return next((p for p in leftovers(target) if p.name.endswith(OLD) and not p.is_symlink()), None)
+    aside = (path for path in leftovers(target) if path.name.endswith(OLD) and not path.is_symlink())
+    return next((path for path in aside if os.path.lexists(in_the_making(path))), None)
+
+
+def in_the_making(aside: Path) -> Path:
+    """Return what something was moved aside for: while this is there, it was not put in its place."""
+    return aside.with_name(aside.name.removesuffix(OLD) + PART)
+
+
+def beside(path: Path) -> Path:
+    """Return where what belongs at a path is now: a killed save may have moved it, or a folder above it."""
+    for missing in (path, *path.parents):
+        if os.path.lexists(missing):
+            break
+        if aside := moved_aside(missing):
+            return aside / path.relative_to(missing)
+    return path
 
 
 def where_it_is(path: Path) -> Path:
     """Return a path, or where a killed save has left what was there, with a warning."""
     if os.path.exists(path) or "\0" in str(path):
         return path
-    real, missing = Path(os.path.realpath(path)), None
+    real = Path(os.path.realpath(path))
     for _ in range(_WAITS):
-        missing = next((one for one in (real, *real.parents) if moved_aside(one)), None)
-        if missing is None:
+        if beside(real) == real:
             return path
         time.sleep(_WAIT)
-    aside = moved_aside(missing) if missing else None
-    if missing is None or aside is None:
+    if (place := beside(real)) == real:
         return path
     warnings.warn(
-        f"A save to {missing} was interrupted. What was there before is opened, from {aside.name} beside it; "
+        f"A save to {path} was interrupted. What was there before is opened, from {place} beside it; "
         "the next save to this place puts it back first.",
         OmeNgffWarning,
         stacklevel=2,
     )
-    return aside / real.relative_to(missing)
+    return place

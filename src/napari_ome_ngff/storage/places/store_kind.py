@@ -18,6 +18,11 @@ _KINDS: dict[str, Kind] = {
 }
 
 
+_DELETIONS = frozenset({"_rm", "_rm_file", "rm", "rm_file"})
+_ABSTRACT = frozenset({"AbstractFileSystem", "AsyncFileSystem", "AsyncFileSystemWrapper", "DirFileSystem"})
+_LAYERS = 10  # file systems of fsspec around one another
+
+
 def store_kind(store: object, *, derived: bool = False) -> Kind | None:
     """The kind of a store, None for any other; a class derived from a known one counts only with `derived`.
 
@@ -32,6 +37,34 @@ def is_cheap(store: object) -> bool:
     return store_kind(store, derived=True) in ("folder", "zip", "memory")
 
 
+def never_written(store: Any) -> str:
+    """Why nothing can be saved to a store, as far as its kind tells without a request; "" if it can.
+
+    Stores of fsspec say that they can do everything, whatever their file system can.
+    """
+    if store_kind(store, derived=True) != "fsspec":
+        return ""
+    fs: Any = store.fs
+    layers: list[Any] = []
+    while fs is not None and len(layers) < _LAYERS:
+        layers.append(fs)
+        held = object.__getattribute__(fs, "__dict__")  # some give that of the one inside
+        fs = held.get("sync_fs") or held.get("fs")
+    if any(type(one).__name__ == "LocalFileSystem" and not one.auto_mkdir for one in layers):
+        return "fsspec makes no folders there (auto_mkdir=True)"
+    classes = {one for layer in layers for one in type(layer).__mro__ if one.__name__ not in _ABSTRACT}
+    if _DELETIONS.isdisjoint(name for one in classes for name in vars(one)):
+        return f"nothing can be deleted through {type(layers[-1]).__name__}"
+    return ""
+
+
 def local_folder(store: Any) -> str | None:
     """Absolute path of the folder that a store is, if files may be read and written there without it."""
     return os.path.abspath(str(store.root)) if store_kind(store) == "folder" else None
+
+
+def folder_beneath(store: Any) -> str | None:
+    """Absolute path of the folder that a store keeps its keys in, however it reads and writes there."""
+    while hasattr(store, "_store"):  # a wrapper around another store
+        store = store._store
+    return os.path.abspath(str(store.root)) if store_kind(store, derived=True) == "folder" else None

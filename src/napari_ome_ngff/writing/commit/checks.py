@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.places import keys
-from napari_ome_ngff.storage.places.folders import is_empty, node_kind
-from napari_ome_ngff.storage.places.leftovers import moved_aside
+from napari_ome_ngff.storage.places.folders import is_empty, missing_above, node_kind, remove_empty
+from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_zip, join, store_location
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
-from napari_ome_ngff.writing.commit import bucket_commit, local_swap
+from napari_ome_ngff.storage.places.store_kind import folder_beneath, never_written
+from napari_ome_ngff.writing.commit import bucket_commit
 from napari_ome_ngff.writing.commit.single_file import check_archive
 from napari_ome_ngff.writing.refusals import failing, inside_hierarchy, target_exists
 from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in, target_folder
@@ -31,7 +33,7 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
     root = local_root(store)
     if root is None:
         place, inner = as_store(store), path.strip("/")
-        with failing("Looking at the place failed", location_in(place, inner)):
+        with looking(place, inner):
             _check_in_store(place, inner, overwrite=overwrite)
         return
     target = target_folder(root, path)
@@ -41,21 +43,32 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
         _refuse_protected(root)
         return
     check_surroundings(root, target)
-    restore_old(target)
-    if not os.path.lexists(target) or is_empty(target):
+    here = beside(target)
+    if not os.path.lexists(here) or is_empty(here):
         return
-    if not target.is_dir() or node_kind(target) is None:
-        kind = "folder" if target.is_dir() else "file"
+    if not here.is_dir() or node_kind(here) is None:
+        kind = "folder" if here.is_dir() else "file"
         raise TargetError(
             "A zip file is not replaced."
-            if is_zip(target)
+            if is_zip(here)
             else f"The {kind} is not a Zarr hierarchy, so it is not replaced.",
             where=str(target),
             hint="Choose a name that is not taken.",
         )
     if not overwrite:
-        raise target_exists(str(target))
-    _refuse_protected(target)
+        raise target_exists(str(target), "" if here == target else str(here))
+    _refuse_protected(here)
+
+
+@contextlib.contextmanager
+def looking(store: Store, path: str) -> Iterator[None]:
+    """Look at a place: what fails is an error of ours, and folders that a store makes for it go again."""
+    missing = missing_above(folder_beneath(store))
+    try:
+        with failing("Looking at the place failed", location_in(store, path)):
+            yield
+    finally:
+        remove_empty(missing)
 
 
 def _refuse_protected(target: Path) -> None:
@@ -69,15 +82,6 @@ def _refuse_protected(target: Path) -> None:
                 found=f"no permission to write to {path}",
                 hint="Choose another name, or allow writing to it first.",
             )
-
-
-def restore_old(target: Path) -> None:
-    """Move a hierarchy back that a process moved aside and was killed before it put another in its place."""
-    if moved_aside(target) is None:
-        return
-    with contextlib.suppress(TargetError), local_swap.exclusive(target) as alone:  # another save is running
-        if alone:
-            local_swap.recover(target)
 
 
 def check_surroundings(root: Path, target: Path) -> None:
@@ -129,6 +133,13 @@ def _check_in_store(store: Store, path: str, *, overwrite: bool) -> None:
     where = location_in(store, path)
     if store.read_only:
         raise StorageError("The store is read-only.", where=where)
+    if reason := never_written(store):
+        raise StorageError(
+            "Nothing can be saved to a store of this kind.",
+            where=where,
+            found=reason,
+            hint="Give a path, or the address of a bucket.",
+        )
     if (above := keys.array_above(store, path)) is not None:
         raise TargetError("The place lies inside a Zarr array.", where=where, found=above)
     if (outer := _hierarchy_above(store)) is not None:

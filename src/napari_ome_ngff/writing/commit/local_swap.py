@@ -22,7 +22,15 @@ from napari_ome_ngff.storage.places.folders import (
     node_kind,
     remove,
 )
-from napari_ome_ngff.storage.places.leftovers import LOCK, OLD, PART, leftovers, short
+from napari_ome_ngff.storage.places.leftovers import (
+    LOCK,
+    OLD,
+    PART,
+    in_the_making,
+    leftovers,
+    moved_aside,
+    short,
+)
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.writing.commit.temporary import undone_by
 from napari_ome_ngff.writing.refusals import another_save
@@ -130,17 +138,25 @@ def _lock(handle: int, target: Path) -> bool:
     return True
 
 
-def recover(target: Path) -> None:
-    """Clean up what a killed process left beside a target; only under its lock.
+def recover(target: Path, *, alone: bool) -> None:
+    """Clean up what a killed process left beside a target; only under its lock, if there are locks.
 
     A hierarchy that was moved aside and not replaced is moved back. If something else took its place
     meanwhile, it gets a new name. A link stays for those that have opened it, until the next save has ended.
     """
+    if not alone:
+        if aside := moved_aside(target):
+            raise TargetError(
+                "A save to this place was interrupted, or is running: without locks nobody can tell.",
+                where=str(target),
+                found=str(aside),
+                hint="If none is running, give what was found its name back.",
+            )
+        return
     for path in leftovers(target):
         if path.is_symlink():
             continue
-        unfinished = path.with_name(path.name.removesuffix(OLD) + PART)
-        if path.name.endswith(PART) or not unfinished.exists():
+        if path.name.endswith(PART) or not os.path.lexists(in_the_making(path)):
             remove(path)
             _log.info("Removed %s, left by an interrupted save.", path)
         else:
@@ -149,6 +165,13 @@ def recover(target: Path) -> None:
             with contextlib.suppress(OSError, NotImplementedError):
                 path.symlink_to(back.name)
             _log.warning("A save to %s was interrupted; what was there before is at %s.", target, back)
+
+
+def restore(target: Path) -> None:
+    """Move a hierarchy back that a killed process moved aside; refused while another save is running."""
+    if moved_aside(target) is not None:
+        with exclusive(target) as alone:
+            recover(target, alone=alone)
 
 
 def remove_links(target: Path) -> None:

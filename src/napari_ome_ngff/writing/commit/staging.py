@@ -14,11 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import StorageError, TargetError
-from napari_ome_ngff.storage.places.folders import flush, is_empty, node_kind, remove
+from napari_ome_ngff.storage.places.folders import (
+    flush,
+    is_empty,
+    missing_above,
+    node_kind,
+    remove,
+    remove_empty,
+)
+from napari_ome_ngff.storage.places.keys import documents_only
+from napari_ome_ngff.storage.places.leftovers import beside, is_leftover_of, moved_aside
 from napari_ome_ngff.storage.places.location import store_location
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
+from napari_ome_ngff.storage.places.store_kind import folder_beneath
 from napari_ome_ngff.writing.commit import bucket_commit, local_swap
-from napari_ome_ngff.writing.commit.checks import check_surroundings, check_target, restore_old
+from napari_ome_ngff.writing.commit.checks import check_target, looking
 from napari_ome_ngff.writing.commit.single_file import check_archive, documents_in, pack, publish_file
 from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
 from napari_ome_ngff.writing.refusals import failing, system_errors_of, target_exists
@@ -71,16 +81,18 @@ def staged(
     if root is None:
         place, inner = as_store(store), path.strip("/")
         where = location_in(place, inner)
+        missing = missing_above(folder_beneath(place))
         check_target(place, path, overwrite=overwrite)
         committed = bucket_commit.committed(place, inner, obsolete)
-        with failing("Writing failed", where), committed as part:  # stores raise whatever they like
+        # stores raise whatever they like
+        with undone_by(partial(remove_empty, missing)), failing("Writing failed", where), committed as part:
             yield Staged(store=place, path=part, final=where, final_store=place, final_path=inner)
         return
     target = target_folder(root, path)
-    check_surroundings(root, target)
-    with system_errors_of(target), _parents_made(target) as made, local_swap.exclusive(target) as alone:
-        if alone:
-            local_swap.recover(target)
+    check_target(store, path, overwrite=overwrite)  # a save that is refused recovers nothing
+    with system_errors_of(target), _parents_made(root, target) as made, local_swap.exclusive(target) as alone:
+        local_swap.recover(target, alone=alone)
+        local_swap.restore(target / "labels")
         check_target(store, path, overwrite=overwrite)
         if is_archive(store):
             making = _staged_file(target, overwrite=overwrite, obsolete=obsolete)
@@ -90,26 +102,27 @@ def staged(
             with making as stage:
                 yield stage
         finally:
-            local_swap.remove_links(target)
+            for linked in (target, *_above(root, target)):
+                local_swap.remove_links(linked)
         for folder in made:
             _make_group(folder, zarr_format)
 
 
 @contextlib.contextmanager
-def _parents_made(target: Path) -> Iterator[list[Path]]:
+def _parents_made(root: Path, target: Path) -> Iterator[list[Path]]:
     """Make the folders that are missing above a target, and delete them again if it fails; deepest first."""
     made: list[Path] = []
-    with undone_by(partial(_remove_empty, made)):
-        for folder in reversed([folder for folder in target.parents if not os.path.exists(folder)]):
+    for above in reversed(_above(root, target)):
+        local_swap.restore(above)
+    with undone_by(lambda: remove_empty(made)):
+        for folder in reversed(missing_above(str(target.parent))):
             made.insert(0, folder)
             folder.mkdir()
         yield made
 
 
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):  # somebody else uses it by now
-            folder.rmdir()
+def _above(root: Path, target: Path) -> list[Path]:
+    return [folder for folder in target.parents if folder.is_relative_to(root)]
 
 
 def _make_group(folder: Path, zarr_format: int) -> None:
@@ -221,19 +234,22 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
     place: Store
     if root is None:
         place, inner = as_store(store), path.strip("/")
-        with failing("Looking at the place failed", location_in(place, inner)):
+        with looking(place, inner):
             place = bucket_commit.documents_after_recovery(place, inner)
     else:
         target = target_folder(root, path)
-        restore_old(target)
-        place, inner = LocalStore(target, read_only=True), ""
+        folder, inner = beside(target), ""
         if is_archive(store):
             documents = documents_in(target)
             if documents is None:
                 return None
             place = documents
-        _check_readable(target)
-        if not is_archive(store) and node_kind(target) != "group":
+        elif folder != target or moved_aside(folder / "labels"):
+            place = _documents_after_recovery(target, folder)
+        else:
+            place = LocalStore(target, read_only=True)
+        _check_readable(folder)
+        if not is_archive(store) and node_kind(folder) != "group":
             return None
     try:
         # Not what was consolidated: others may have added to it since.
@@ -247,6 +263,21 @@ def open_existing(store: Store | str | os.PathLike[str], path: str = "") -> zarr
             found=f"{type(error).__name__}: {error}",
             hint="Choose another name, or delete it yourself.",
         ) from error
+
+
+def _documents_after_recovery(target: Path, folder: Path) -> Store:
+    """The documents that a group will have once what a killed save moved aside is back in its place."""
+    labels, contents = folder / "labels", {}
+    for place, name in ((folder, ""), (beside(labels), "labels")):
+        for above, folders, names in os.walk(place):
+            if place == folder and above == str(folder):
+                folders[:] = [n for n in folders if n != "labels" and not is_leftover_of("labels", n)]
+            if node_kind(Path(above)) == "array":
+                folders.clear()
+            inside = Path(name, os.path.relpath(above, place))
+            for document in DOCUMENTS.intersection(names):
+                contents[(inside / document).as_posix()] = Path(above, document).read_bytes()
+    return documents_only(str(target), contents)
 
 
 def _check_readable(target: Path) -> None:
