@@ -44,9 +44,10 @@ DEFERRED_DELETE = 52
 """Qt's number of the events that delete widgets later."""
 
 
-# A busy machine is slow, which is no fault of the code.
-settings.register_profile("without deadline", deadline=None)
-settings.load_profile("without deadline")
+# A busy machine is slow, which is no fault of the code. `NAPARI_OME_NGFF_EXAMPLES` is for campaigns.
+EXAMPLES = int(os.environ.get("NAPARI_OME_NGFF_EXAMPLES", "50"))
+settings.register_profile("of the suite", deadline=None, max_examples=EXAMPLES)
+settings.load_profile("of the suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,6 +78,7 @@ def pytest_collection_finish() -> None:
     """Take what is imported by now out of every later collection of garbage: a tenth of a second each."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 10, 10)  # by default ten times as often
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

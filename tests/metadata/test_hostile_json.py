@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import marshal
 import math
+import os
 import random
 import time
 import tracemalloc
@@ -31,7 +32,8 @@ from napari_ome_ngff.metadata.versions import VERSIONS, decode, encode
 from tests.metadata.test_json_checks import nested
 from tests.metadata_tools import heard
 
-MUTATIONS = 10_000
+MUTATIONS = int(os.environ.get("NAPARI_OME_NGFF_MUTATIONS", "4_000"))
+"""Some hundred thousand are for campaigns."""
 SEED = 20261122
 LONGEST_CALL = 1.0
 """Seconds of processor time that anything may take with any metadata."""

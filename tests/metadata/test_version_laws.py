@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,57 +15,43 @@ from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import decode, encode
 from tests.metadata_tools import VERSIONS, judges, multiscales
 
-LAW = settings(max_examples=40, deadline=None)
-
 
 @pytest.mark.parametrize("version", VERSIONS)
 @given(data=st.data())
-@LAW
-def test_what_is_written_is_read_again(version: str, data: st.DataObject) -> None:
-    image = data.draw(multiscales(version=version))
-    assert decode(encode(image, version), where="a.zarr") == (image,)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@given(data=st.data())
-@LAW
-def test_metadata_are_json_and_nothing_else(version: str, data: st.DataObject) -> None:
-    attributes = encode(data.draw(multiscales(version=version)), version)
-    assert json.loads(json.dumps(attributes, allow_nan=False)) == attributes
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@given(data=st.data())
-@LAW
-def test_nothing_that_is_given_is_changed(version: str, data: st.DataObject) -> None:
+@settings(max_examples=40, deadline=None)
+def test_what_is_written_is_json_is_read_again_and_nothing_that_is_given_is_changed(
+    version: str, data: st.DataObject
+) -> None:
     image = data.draw(multiscales(version=version))
     attributes = encode(image, version)
+    assert json.loads(json.dumps(attributes, allow_nan=False)) == attributes
     before = copy.deepcopy((image, attributes))
     encode(image, version)
-    decode(attributes, where="")
+    assert decode(attributes, where="a.zarr") == (image,)
     assert (image, attributes) == before
 
 
-@pytest.mark.parametrize(("version", "judge"), judges())
+@pytest.mark.parametrize("version", VERSIONS)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_judges_have_no_complaint(
-    version: str, judge: Callable[[dict[str, Any], str], None], data: st.DataObject
-) -> None:
-    judge(encode(data.draw(multiscales(version=version, negative=False)), version), version)
+def test_judges_have_no_complaint(version: str, data: st.DataObject) -> None:
+    attributes = encode(data.draw(multiscales(version=version, negative=False)), version)
+    for one, judge in judges():
+        if one == version:
+            judge(copy.deepcopy(attributes), version)
 
 
 @pytest.mark.parametrize("before", VERSIONS)
-@pytest.mark.parametrize("after", VERSIONS)
 @given(data=st.data())
 @settings(max_examples=20, deadline=None)
-def test_an_image_keeps_its_place_in_another_version(before: str, after: str, data: st.DataObject) -> None:
+def test_an_image_keeps_its_place_in_another_version(before: str, data: st.DataObject) -> None:
     image = data.draw(multiscales(version=before, negative=False))
-    (other,) = decode(encode(image, after), where="")
-    assert other.version == after
     places = [level_transform(image, index) for index in range(len(image.levels))]
-    assert places == [level_transform(other, index) for index in range(len(other.levels))]
-    assert without_form(other) == without_form(image)
+    for after in VERSIONS:
+        (other,) = decode(encode(image, after), where="")
+        assert other.version == after
+        assert places == [level_transform(other, index) for index in range(len(other.levels))]
+        assert without_form(other) == without_form(image)
 
 
 def without_form(image: Multiscale) -> Multiscale:

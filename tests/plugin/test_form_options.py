@@ -125,15 +125,22 @@ def facts(folder: Path) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def unchanged() -> dict[str, dict[str, Any]]:
+    """What is there before a field is changed, the same for most of them."""
+    return {}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_field_changes_what_is_written_as_it_says(
-    name: str, save: Callable[..., dict[str, Any]], tmp_path: Path
+    name: str, save: Callable[..., dict[str, Any]], unchanged: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     case = CASES[name]
     if case.there:
         save(BASE | {"image_method": "nearest"})
-    before = save(BASE | case.given)
-    if not case.there:
+        before = save(BASE | case.given)
+    elif (before := unchanged.get(key := repr(case.given), {})) == {}:
+        before = unchanged[key] = save(BASE | case.given)
         for path in tmp_path.iterdir():
             path.rename(tmp_path.parent / f"{name}-{path.name}")
     after = save(BASE | case.given | {name: case.value})

@@ -114,7 +114,9 @@ def test_a_command_is_not_undone_by_an_older_choice(settings: Any) -> None:
 # In a window
 
 
-def test_a_dropped_folder_is_opened_without_a_question(viewer: Any, settings: Any, coins: Path) -> None:
+def test_a_dropped_folder_is_opened_without_a_question_if_the_menu_or_the_preferences_say_so(
+    viewer: Any, settings: Any, coins: Path
+) -> None:
     choose_from_menu(viewer, "File", "IO Utilities", "Open .zarr with OME-NGFF without asking")
     pump(0.3)
     photograph("default-told")
@@ -127,9 +129,6 @@ def test_a_dropped_folder_is_opened_without_a_question(viewer: Any, settings: An
         drop(viewer, coins)
     assert len(viewer.layers) == 3
 
-
-def test_the_preferences_have_an_entry_of_ours(viewer: Any, settings: Any, coins: Path) -> None:
-    viewer.open(str(coins), plugin=PLUGIN)
     dialog = viewer.window._open_preferences_dialog()
     rows = [dialog._list.item(row).text() for row in range(dialog._list.count())]
     assert "OME-NGFF" in rows

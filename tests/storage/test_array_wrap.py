@@ -121,7 +121,7 @@ def test_wrapping_reads_nothing_and_computing_gives_the_values(
 
 
 @given(first=basic_indices(), data=st.data(), chunks=st.sampled_from(["auto", 3, ((3, 4), (5, 6), (13,))]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_slices_of_slices_are_what_numpy_gives(first: Any, data: st.DataObject, chunks: Any) -> None:
     sliced, expected = DaskArrayWrapper(chunks=chunks).wrap(example())[first], VALUES[first]
     assert sliced.shape == expected.shape

@@ -92,7 +92,7 @@ def basic_indices(draw: st.DrawFn, shape: tuple[int, ...] = SHAPE) -> tuple[Any,
 
 
 @given(index=basic_indices())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_indexing_gives_what_numpy_gives(index: tuple[Any, ...]) -> None:
     source = ChunkedSource(example(), cache=ChunkCache())
     for _ in range(2):  # cold, then from the cache
@@ -103,7 +103,7 @@ def test_indexing_gives_what_numpy_gives(index: tuple[Any, ...]) -> None:
 
 
 @given(index=basic_indices(), data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_view_of_a_view_is_what_numpy_gives(index: tuple[Any, ...], data: st.DataObject) -> None:
     view = ChunkedSource(example(), cache=ChunkCache()).view(index)
     expected = VALUES[index]
@@ -179,9 +179,12 @@ UNUSUAL: dict[str, dict[str, Any]] = {
 """What is left to Zarr."""
 
 
-@pytest.mark.parametrize("kind", ["local", "memory"])
 @pytest.mark.parametrize("name", [*PLAIN, *UNUSUAL])
-@pytest.mark.parametrize("cache", [ChunkCache(), ChunkCache(max_bytes=0)], ids=["cached", "direct"])
+@pytest.mark.parametrize(
+    ("kind", "cache"),
+    [("local", ChunkCache()), ("memory", ChunkCache(max_bytes=0))],
+    ids=["local, cached", "memory, direct"],
+)
 def test_every_chain_of_codecs_gives_what_was_written(
     name: str, kind: str, cache: ChunkCache, tmp_path: Path
 ) -> None:

@@ -6,7 +6,6 @@ file than these tuples do.
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import time
 import warnings
@@ -64,8 +63,6 @@ def _warm(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def peak() -> Iterator[Any]:
     """Tell how far the memory of this process grew at most since the test began, in bytes (Linux)."""
-    gc.collect()
-    gc.freeze()  # what lives now is not looked at again: a tenth of a second less for each case
     try:
         Path("/proc/self/clear_refs").write_text("5")  # forgets the highest mark so far
     except OSError:

@@ -55,7 +55,7 @@ def same_place(read: xarray.DataArray, written: xarray.DataArray) -> None:
         assert read.coords["channel_label"].values.tolist() == written.coords["channel_label"].values.tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(image=images(), version=st.sampled_from(VERSIONS))
 def test_read_gives_back_what_create_was_given(image: xarray.DataArray, version: str) -> None:
     image = ascending(image) if version == "0.6" else image
@@ -72,7 +72,7 @@ def test_read_gives_back_what_create_was_given(image: xarray.DataArray, version:
         same_place(levels[path], array)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(image=images(dtypes=NATIVE), version=st.sampled_from(VERSIONS))
 def test_what_was_read_makes_the_same_group_again(image: xarray.DataArray, version: str) -> None:
     image = ascending(image) if version == "0.6" else image

@@ -44,7 +44,7 @@ if find_spec("obstore") is None:
 numbers = itertools.count()
 OWNER = {"AWS_ACCESS_KEY_ID": "owner", "AWS_SECRET_ACCESS_KEY": "secret"}
 SMALL: dict[str, Any] = {"levels": 1, "chunks": (8, 32, 32)}
-NEW_IMAGE: dict[str, Any] = {"levels": 2, "chunks": (4, 16, 32)}
+NEW_IMAGE: dict[str, Any] = {"levels": 2, "chunks": (8, 16, 32)}
 
 
 def image(seed: int = 0) -> xarray.DataArray:

@@ -641,7 +641,7 @@ def test_what_is_refused_in_another_store() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_both_kinds_of_stores_keep_the_same_members(data: st.DataObject, tmp_path_factory: Any) -> None:
     """The rule of what is kept is one, whether folders are renamed or keys copied."""
     names = st.sets(st.sampled_from(["cells", "nuclei", "a/b"]))

@@ -150,7 +150,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(cases())
 def test_voxels_are_right_and_lie_where_those_lie_that_they_were_made_from(case: dict[str, Any]) -> None:
     source = image(case["shape"], case["dims"], case["dtype"])
@@ -499,12 +499,12 @@ def test_other_processes_cannot_write_into_our_memory(processes: ProcessPoolExec
 # --- all or nothing
 
 
-@pytest.mark.parametrize("steps", [0, 1, 3, 20])
+@pytest.mark.parametrize("steps", [0, 1, 3, 5])
 @pytest.mark.parametrize("shards", [None, (8, 32, 32)])
 def test_closing_early_leaves_nothing(store: Any, steps: int, shards: Any) -> None:
     before = what_is_there(store)
     options: dict[str, Any] = {"chunks": (4, 16, 16), "shards": shards, "levels": 3}
-    options["image"] = image((40, 256, 256), dtype="uint64")
+    options["image"] = image((40, 128, 128), dtype="uint64")
     progress = write_multiscale_group(store=store, **options)
     for step in itertools.islice(progress, steps):
         assert step.blocks_done < step.blocks_total
@@ -684,7 +684,7 @@ CODECS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", ">u2", "<i4", "float64", ">c8", "complex128"])
+@pytest.mark.parametrize("dtype", ["bool", ">u2", "float64", ">c8"])
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("layout", ["v2", "v3", "sharded"])
 def test_the_short_way_writes_what_zarr_writes(tmp_path: Path, codec: str, dtype: str, layout: str) -> None:
