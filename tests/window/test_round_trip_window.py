@@ -31,13 +31,15 @@ def add_plane_of_colours(viewer: Any) -> None:
 
 def add_turned(viewer: Any) -> None:
     add_cells(viewer)
+    del viewer.layers["green"]
     for layer in viewer.layers:
         layer.rotate = 20
         layer.translate = (4, 10, -7)
 
 
 def add_two_images(viewer: Any) -> None:
-    add_cells(viewer)
+    add_cells(viewer, labels=False)
+    del viewer.layers["green"]
     y, x = np.mgrid[:50, :70]
     place = {"scale": (0.5, 0.5), "translate": (50, 10), "units": ("micrometer",) * 2}
     viewer.add_image(
@@ -97,7 +99,7 @@ def test_what_was_changed_and_saved_is_the_same_picture(
     save: Callable[[Any, Path, str], None],
     version: str,
 ) -> None:
-    viewer.window.resize(800, 560)  # without a graphics card, each pixel of a volume takes its time
+    viewer.window.resize(640, 480)  # without a graphics card, each pixel of a volume takes its time
     add(viewer)
     where = views(viewer)
     fresh = pictures(viewer, where)
@@ -107,15 +109,16 @@ def test_what_was_changed_and_saved_is_the_same_picture(
     opened = pictures(viewer, where)
     assert_same(opened, fresh)
     look_different(viewer)
-    changed, looks = pictures(viewer, where), looks_of(viewer)
-    assert add is add_plane_of_colours or (changed != opened).any()
+    plane = {2: where[2]}  # a volume takes most of the time, and has its colours and contrast from the plane
+    changed, looks = pictures(viewer, plane), looks_of(viewer)
+    assert add is add_plane_of_colours or (changed != opened[:1]).any()
     photograph(f"trip-{add.__name__}-changed")
     save(viewer, tmp_path / "two.ome.zarr", version)
     viewer.layers.clear()
     open_all(viewer, tmp_path / "two.ome.zarr")
     photograph(f"trip-{add.__name__}-again")
     assert looks_of(viewer) == looks
-    assert_same(pictures(viewer, where), changed)
+    assert_same(pictures(viewer, plane), changed)
 
 
 def open_all(viewer: Any, path: Path) -> None:
@@ -150,7 +153,7 @@ def pictures(viewer: Any, where: Views) -> np.ndarray:
         camera = viewer.scene.camera
         camera.center, camera.zoom, camera.angles = place
         wait_until_painted(viewer)
-        seen.append(np.asarray(viewer.screenshot(canvas_only=True, flash=False, size=(300, 350))))
+        seen.append(np.asarray(viewer.screenshot(canvas_only=True, flash=False, size=(200, 240))))
     return np.stack(seen)
 
 
