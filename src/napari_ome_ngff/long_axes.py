@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xarray import Coordinates, DataArray
@@ -32,9 +32,12 @@ def lazy_coordinate(
 
     # Half a voxel short of the end: rounding cannot add a voxel.
     stop = translation + scale * (size - 0.5)
-    index = RangeIndex.arange(translation, stop, scale, dim=name)
-    if index.size != size:  # so far from 0 that voxels cannot be told apart
-        index = RangeIndex.linspace(translation, translation + scale * (size - 1), size, dim=name)
+    index: Any = RangeIndex.arange(translation, stop, scale, dim=name)
+    # So far from 0 that voxels cannot be told apart; or xarray before 2026.4, which divides the range that it
+    # is given by the size.
+    if index.size != size or index.transform.step != scale:
+        end = translation + scale * size
+        index = RangeIndex.linspace(translation, end, size, endpoint=False, dim=name)
     coordinates = Coordinates.from_xindex(index)
     coordinates.variables[name].attrs.update(attrs)
     return coordinates

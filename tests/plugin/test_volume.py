@@ -220,7 +220,7 @@ def test_3d_of_a_volume_of_165_gb_reads_a_bounded_part(
         "omero": {"channels": [{"color": "FFFFFF", "window": window}]},
     }
     counting = Counting(store)
-    with pytest.warns(OmeNgffWarning, match="In 3D only one of"):
+    with pytest.warns(OmeNgffWarning, match="3D shows a sample"):
         ((data, meta, _),) = open_layers(counting, "huge")[1]
     model = ViewerModel(ndisplay=3)
     counting.reads.clear()

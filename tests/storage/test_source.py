@@ -24,6 +24,7 @@ from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.chunk_reader import MAX_STRETCH, stretches
 from napari_ome_ngff.storage.pixels.codecs import checksum, chunk_format
+from napari_ome_ngff.storage.pixels.failed_chunks import Failures
 from napari_ome_ngff.storage.pixels.indexing import cut, pieces
 from napari_ome_ngff.storage.pixels.process_state import decode_pool
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
@@ -364,6 +365,44 @@ def test_a_pass_over_everything_leaves_the_cache_alone() -> None:
     before = cache.nbytes
     _ = source[...]
     assert cache.nbytes == before == 256
+
+
+def test_a_thinned_volume_is_read_once_until_it_changes() -> None:
+    """napari asks twice for it: its chunks are too many for the cache, what is taken of them is not."""
+    inner = MemoryStore()
+    values = np.arange(64 * 64, dtype="uint16").reshape(64, 64)
+    make(inner, values, (8, 8))
+    store = CountingStore(inner)
+    cache = ChunkCache(max_bytes=4096)
+    source = ChunkedSource(zarr.open_array(store, mode="r+"), cache=cache)
+    thin = source.view((slice(3, None, 8), slice(3, None, 8)))
+    store.reads.clear()
+    for _ in range(2):
+        taken = thin[...]
+        np.testing.assert_array_equal(taken, values[3::8, 3::8])
+        taken[...] = 0  # it is the caller's own
+    assert set(store.reads.values()) == {1}
+    np.testing.assert_array_equal(thin[:, 1:], values[3::8, 11::8])  # another part
+    assert cache.nbytes <= 4096
+    here = ChunkedSource(zarr.open_array(inner, mode="r+"), cache=cache)
+    thin = here.view((slice(3, None, 8), slice(3, None, 8)))
+    _ = thin[...]
+    here.array[11, 11] = 9999
+    assert thin[1, 1] == thin[...][1, 1] == 9999
+
+
+def test_a_thinned_volume_with_a_chunk_that_failed_is_not_kept(tmp_path: Path) -> None:
+    values = np.arange(1, 64 * 64 + 1, dtype="uint16").reshape(64, 64)
+    array = make(tmp_path / "a", values, (8, 8))
+    chunk = tmp_path / "a" / "c" / "0" / "0"
+    content = chunk.read_bytes()
+    chunk.write_bytes(b"damaged")
+    failures = Failures()
+    source = ChunkedSource(array, cache=ChunkCache(max_bytes=4096), missing="fill", failures=failures)
+    thin = source.view((slice(3, None, 8), slice(3, None, 8)))
+    assert thin[...][0, 0] == 0
+    chunk.write_bytes(content)
+    assert thin[...][0, 0] == values[3, 3]
 
 
 def test_the_cache_keeps_its_bound() -> None:

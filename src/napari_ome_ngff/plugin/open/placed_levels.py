@@ -160,8 +160,9 @@ def layer_data(
     if (factors := sampling(data[-1], rgb=rgb)) is not None:
         volume = math.prod(data[-1].shape[-3 - rgb :]) * data[-1].dtype.itemsize / 2**30
         warn(
-            f"In 3D only one of {' x '.join(map(str, factors))} voxels is shown: the smallest level has "
-            f"{volume:.1f} GiB. Save the image with more levels to see more of it.",
+            # napari's corner has room for the first line, some 35 letters.
+            f"3D shows a sample of the voxels.\nOnly one of {' x '.join(map(str, factors))} is shown: the "
+            f"smallest level has {volume:.1f} GiB. Save the image with more levels to see more of it.",
             placed.location,
         )
     return (shown_levels if len(shown_levels) > 1 else shown_levels[0]), len(shown_levels) - len(data)

@@ -106,11 +106,12 @@ class ChunkedSource(Source):
     def __dask_tokenize__(self) -> tuple[object, ...]:
         return (self._reader.identity, str(self.part), self._missing, str(self.dtype))
 
-    def _worth_keeping(self, picks: Sequence[Pick]) -> bool:
-        """Whether the decoded chunks of a request should go through the cache.
+    def _worth_keeping(self, picks: Sequence[Pick]) -> Literal["chunks", "result", ""]:
+        """Whether the decoded chunks of a request should go through the cache, or what it takes of them.
 
         A pass over the whole image (a save, a sum) asks for much and takes its chunks whole: kept, it would
-        only drive out what the viewer shows.
+        only drive out what the viewer shows. A volume that is thinned takes few voxels of many chunks, and
+        napari asks for it twice, for the picture and for the thumbnail.
         """
         wanted = math.prod(len(pick) for pick in picks)
         decoded = math.prod(
@@ -118,7 +119,10 @@ class ChunkedSource(Source):
             for pick, chunk, n in zip(picks, self._grid, self.array.shape, strict=True)
         )
         limit = self._cache.max_bytes / max(1, self.dtype.itemsize)
-        return decoded <= limit / 8 or (decoded <= limit and wanted * 2 < decoded)
+        if decoded <= limit / 8 or (decoded <= limit and wanted * 2 < decoded):
+            return "chunks"
+        is_thinned = wanted <= limit / 8 and wanted * 8 < decoded
+        return "result" if is_thinned and all(isinstance(pick, range) for pick in picks) else ""
 
     def _read(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
         keep = self._worth_keeping(picks)
@@ -142,13 +146,19 @@ class ChunkedSource(Source):
             values = array.oindex[slices] if fancy else array[slices]
             self._reader.check_place()
         except Exception:  # noqa: BLE001 (anything; now we look which chunk it was)
-            return self._assemble(picks, keep=False)
+            return self._assemble(picks, "")
         return np.asarray(values).reshape([len(p) for p in picks])[flips]
 
-    def _assemble(self, picks: Sequence[Pick], keep: bool) -> np.ndarray[Any, Any]:
+    def _assemble(self, picks: Sequence[Pick], kept: Literal["chunks", "result", ""]) -> np.ndarray[Any, Any]:
         """Put a result together from chunks: those in the cache, and those read now."""
+        keep = kept == "chunks"
         result = _Result(picks, self._grid, np.dtype(self.array.dtype))
-        chunks = {position: self._chunk(position, keep) for position in result.parts}
+        chunks = {position: self._chunk(position, bool(kept)) for position in result.parts}
+        if kept == "result":
+            key, stamp = (self._reader.identity, *picks), tuple(stamp for _, stamp in chunks.values())
+            (held,) = self._cache.get([(key, stamp)])
+            if held is not None:
+                return held.copy()
         todo = list(chunks)
         if keep:
             cached = self._cache.get(list(chunks.values()))
@@ -178,6 +188,8 @@ class ChunkedSource(Source):
             self._failures.recovered([chunks[position][0] for position in todo if position not in failed])
         if failed:
             self._on_failure(failed, result, chunks)
+        elif kept == "result" and len(todo) == len(chunks):
+            self._cache.put([(key, stamp, result.values.copy())])
         return result.values
 
     def _on_failure(
