@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,13 +47,17 @@ class Answer:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     reset: bool = False
-    """Cut the connection."""
+    """Cut the connection, after `raw` if there is any."""
     silence: float = 0.0
     """Seconds without an answer."""
     raw: bytes | None = None
     """What is sent in place of an answer, byte for byte, before the connection is closed."""
     hold: float = 0.0
     """Seconds between that and the end."""
+    endless: bool = False
+    """After that come zeros, as long as the client takes them."""
+    slow: float = 0.0
+    """Seconds between the quarters of `raw`."""
 
 
 Fault = Callable[[Request, int], Answer | None]
@@ -72,6 +76,7 @@ class Web:
         fault: Fault | None = None,
         ranges: bool = True,
         queue: int | None = None,
+        port: int = 0,
     ) -> None:
         self.folder = folder
         self.latency = latency
@@ -82,6 +87,8 @@ class Web:
         """How many requests were under way at once, at most."""
         self.rounds = 0
         """How often the gate opened."""
+        self.zeros = 0
+        """Bytes that were sent of answers without an end."""
         self._gate = gate
         self._asked: Counter[str] = Counter()
         self._lock = threading.Condition()
@@ -92,7 +99,7 @@ class Web:
         # Python's own queue of 5 connections, as people run it. With a gate, none may come late: a connection
         # that is dropped comes a second later, and a round trip would be counted as two.
         size = queue or (1024 if gate else _Http.request_queue_size)
-        self._http = type("_Queue", (_Http,), {"request_queue_size": size})(("127.0.0.1", 0), _Handler)
+        self._http = type("_Queue", (_Http,), {"request_queue_size": size})(("127.0.0.1", port), _Handler)
         self._http.web = self
 
     @property
@@ -185,15 +192,21 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         web, parts = self.server.web, urlsplit(self.path)
         with web.under_way():
-            asked = Request(unquote(parts.path), parts.query, dict(self.headers), 0)
+            asked = Request(unquote(parts.path), parts.query, dict(self.headers), 0, self.command)
             answer = web.answer(asked)
-            web.requests.append(Request(asked.path, asked.query, asked.headers, answer.status))
+            web.requests.append(replace(asked, status=answer.status))
             web.wait()
             if answer.raw is not None:
                 self.close_connection = True
-                self.wfile.write(answer.raw)
+                step = -(-len(answer.raw) // 4) if answer.slow else len(answer.raw) or 1
+                for start in range(0, len(answer.raw), step):
+                    web.pause(answer.slow if start else 0)
+                    self.wfile.write(answer.raw[start : start + step])
                 web.pause(answer.hold)
-                return
+                while answer.endless and web.zeros < 2**29:
+                    web.zeros += self.connection.send(bytes(2**16))
+                if not answer.reset:
+                    return
             if answer.reset:
                 # Zero seconds to linger: the client sees "connection reset" rather than an end.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

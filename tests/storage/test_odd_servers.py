@@ -10,6 +10,7 @@ import traceback
 import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ from tests.servers import PAGE, Answer, Fault, Request, Web, missing_as, on, pyt
 if find_spec("obstore") is None:
     pytest.skip("obstore is not installed", allow_module_level=True)
 
+from napari_ome_ngff.storage.places.bounded_reads import TooLargeError
 from napari_ome_ngff.storage.places.servers import remote_store
 from napari_ome_ngff.storage.places.servers.pace import CALM, FIRST, STEP, Pace
+from napari_ome_ngff.storage.places.servers.received import Received
 from napari_ome_ngff.storage.places.servers.remote_store import Patience
 
 VALUES = np.random.default_rng(0).integers(1, 60000, (2, 64, 64), dtype="uint16")
@@ -47,20 +50,32 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One image in chunks and one in shards."""
     place = tmp_path_factory.mktemp("served")
+    make(place / "chunks.zarr", shards=None)
+    make(place / "shards.zarr", shards=(2, 32, 64))
+    return place
+
+
+def make(place: Path, *, shards: Any) -> None:
     axes = [{"name": name, "type": "space"} for name in "zyx"]
     scale = [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]
     entry = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
-    for name, shards in (("chunks.zarr", None), ("shards.zarr", (2, 32, 64))):
-        group = zarr.create_group(
-            place / name, attributes={"ome": {"version": "0.5", "multiscales": [entry]}}
-        )
-        group.create_array("0", data=VALUES, chunks=(1, 16, 16), shards=shards)
-    return place
+    group = zarr.create_group(place, attributes={"ome": {"version": "0.5", "multiscales": [entry]}})
+    group.create_array("0", data=VALUES, chunks=(1, 16, 16), shards=shards)
 
 
 def pixels(url: str, *, missing: Any = "raise") -> Any:
     image: Any = open_ome_ngff(url, array_wrapper=DaskArrayWrapper(missing=missing))
     return np.asarray(image.arrays["0"])
+
+
+def address(web: Web, name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An image as a web server has it, or a bucket that anybody may read."""
+    if kind == "http":
+        return f"{web.url}/{name}"
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", web.url)
+    return f"s3://{name}"
 
 
 def chunked(body: bytes) -> bytes:
@@ -157,11 +172,12 @@ BROKEN: dict[str, Form | Answer] = {
     "silence": Answer(silence=60),
     "silence in the middle": Answer(raw=sized(b"x", add=9), hold=60),
     "reset": Answer(reset=True),
+    "reset in the middle": Answer(raw=sized(b"x", add=9), reset=True),
     "refused": Answer(403),
     "ill": Answer(500),
     "asked too much": Answer(429),
     "a page": Answer(200, PAGE),
-    "a circle": Answer(302, headers={"Location": FIRST_CHUNK}),
+    "a circle": Answer(302, headers={"Location": "?again"}),
 }
 
 
@@ -242,6 +258,185 @@ def test_a_server_that_answers_nothing_more_is_not_asked_for_every_chunk(folder:
         with pytest.raises(StorageError):
             np.asarray(image.arrays["0"])
         assert time.monotonic() - started < 8  # not once for each of 32
+
+
+# --- buckets, which have no other way than obstore
+
+
+WITHOUT_LENGTH = [kind for kind in READABLE if "without a length" in kind or "in pieces" in kind]
+
+
+def number_of(request: Request) -> int:
+    """Which of 32 chunks is asked for; -1 for documents."""
+    z, y, x = request.path.partition("/0/c/")[2].split("/") if "/0/c/" in request.path else (0, 0, -1)
+    return 16 * int(z) + 4 * int(y) + int(x)
+
+
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_each_chunk_may_fail_in_its_own_way(
+    scheme: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others, and those that are merely sent in another form, are right; nobody asks for HEAD."""
+    failing = [*BROKEN.values(), *(READABLE[kind] for kind in WITHOUT_LENGTH if scheme == "s3")]
+    odd = [READABLE[kind] for kind in READABLE if kind not in (*ONLY_PARTS, *WITHOUT_LENGTH)]
+    forms: dict[int, Form | Answer] = dict(enumerate([*failing, *odd]))
+
+    def fault(request: Request, earlier: int) -> Answer | None:
+        form = forms.get(number_of(request))
+        if form is None or isinstance(form, Answer):
+            return form
+        return answering(folder, form)(request, earlier)
+
+    with Web(folder, fault=fault) as web:
+        shown = pixels(address(web, "chunks.zarr", scheme, monkeypatch), missing="fill")
+        assert {request.method for request in web.requests} == {"GET"}
+    tiles = [values.reshape(2, 4, 16, 4, 16).swapaxes(2, 3).reshape(32, -1) for values in (shown, VALUES)]
+    wrong = set(np.flatnonzero((tiles[0] != tiles[1]).any(axis=1)))
+    assert wrong == set(range(len(failing)))
+    assert [failure.chunks for failure in shared_failures().record()] == [len(failing)]
+
+
+@pytest.mark.parametrize("kind", ONLY_PARTS)
+def test_parts_that_a_bucket_does_not_send_are_cut_out(
+    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Web(folder, fault=answering(folder, READABLE[kind], parts=True)) as web:
+        assert np.array_equal(pixels(address(web, "shards.zarr", "s3", monkeypatch)), VALUES)
+
+
+@pytest.mark.parametrize("kind", [*BROKEN, *WITHOUT_LENGTH])
+def test_documents_of_a_bucket_that_cannot_be_read_are_an_error(
+    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = "chunks.zarr/zarr.json"
+    form = {**READABLE, **BROKEN}[kind]
+    fault = on(where, form) if isinstance(form, Answer) else answering(folder, form, sign=where)
+    with Web(folder, fault=fault) as web, pytest.raises(OmeNgffError) as caught:
+        open_ome_ngff(address(web, "chunks.zarr", "s3", monkeypatch))
+    assert caught.value.where.startswith("s3://chunks.zarr")
+
+
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_a_server_that_is_away_for_a_moment_is_asked_again(
+    scheme: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_store, "PATIENCE", Patience())
+    with Web(folder) as web:
+        url = address(web, "chunks.zarr", scheme, monkeypatch)
+        image: Any = open_ome_ngff(url)
+    port = int(web.url.rpartition(":")[2])
+    with ThreadPoolExecutor(1) as pool:
+        values = pool.submit(np.asarray, image.arrays["0"])
+        time.sleep(0.3)
+        with Web(folder, port=port):
+            assert np.array_equal(values.result(), VALUES)
+
+
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_a_slow_server_is_waited_for_as_long_as_bytes_come(
+    scheme: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(request: Request, _: int) -> Answer | None:
+        file = folder / request.path.lstrip("/")
+        slow = file.is_file() and request.path.endswith(("/0/zarr.json", "/0/0/0", "/1/2/2"))
+        return Answer(raw=sized(file.read_bytes()), slow=0.15) if slow else None
+
+    with Web(folder, fault=fault) as web:
+        assert np.array_equal(pixels(address(web, "chunks.zarr", scheme, monkeypatch)), VALUES)
+        assert len(set(web.paths)) == len(web.paths)
+
+
+# --- what never ends
+
+
+HUGE = 3_000_000_000
+ENDLESS: dict[str, Callable[[bytes, str], bytes]] = {
+    "with a length": lambda b, _: head("1 200 OK", Content_Length=HUGE) + b,
+    "without a length": lambda b, _: head("1 200 OK", Connection="close") + b,
+    "in pieces": lambda b, _: head("1 200 OK", Transfer_Encoding="chunked") + b"ffffffff\r\n" + b,
+    "as the part": lambda b, part: (
+        head("1 206 Partial Content", Content_Length=HUGE, Content_Range=f"bytes {part}/{HUGE}")
+        if part
+        else head("1 200 OK", Content_Length=HUGE)
+    ) + b,
+}  # fmt: skip
+MOST = 40_000_000  # buffers of the system included, some megabytes for each connection
+
+
+def endless(folder: Path, form: Callable[[bytes, str], bytes], sign: str) -> Fault:
+    """After the bytes of some files come more, without an end."""
+
+    def fault(request: Request, _: int) -> Answer | None:
+        file = folder / request.path.lstrip("/")
+        if not file.is_file() or sign not in request.path:
+            return None
+        content, part = file.read_bytes(), request.headers.get("Range", "").removeprefix("bytes=")
+        if part.startswith("-"):
+            part = f"{len(content) + int(part)}-{len(content) - 1}"
+        return Answer(raw=form(content, part), endless=True)
+
+    return fault
+
+
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+@pytest.mark.parametrize("name", ["chunks.zarr", "shards.zarr"])
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_chunk_without_an_end_is_a_failed_chunk_and_is_not_taken(
+    kind: str, name: str, scheme: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a chunk, or the part that was asked for, may have at most is known."""
+    with Web(folder, fault=endless(folder, ENDLESS[kind], FIRST_CHUNK)) as web:
+        url = address(web, name, scheme, monkeypatch)
+        with pytest.raises(StorageError, match="Chunk c/0/0/0 could not be read"):
+            pixels(url)
+        shown = pixels(url, missing="fill")
+        assert web.zeros < MOST
+    height, width = (16, 16) if name == "chunks.zarr" else (32, 64)
+    depth = 1 if name == "chunks.zarr" else 2
+    expected = VALUES.copy()
+    expected[:depth, :height, :width] = 0
+    assert np.array_equal(shown, expected)
+
+
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_of_a_huge_shard_that_is_sent_whole_no_more_is_taken_than_up_to_the_part(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each part takes one request, after the first one has shown that parts are not sent."""
+    make(tmp_path / "shards.zarr", shards={"shape": (2, 64, 64), "index_location": "start"})
+    form = ENDLESS["with a length"]
+    with Web(tmp_path, fault=endless(tmp_path, form, "/0/c/")) as web:
+        assert np.array_equal(pixels(address(web, "shards.zarr", scheme, monkeypatch)), VALUES)
+        assert web.zeros < MOST
+        assert len([path for path in web.paths if "/0/c/" in path]) <= (3 if scheme == "http" else 4)
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip", "deflate", "GZIP, identity", "gzip, deflate"])
+def test_what_is_kept_of_a_body_is_what_was_asked_for(encoding: str) -> None:
+    """However it is cut into pieces; more than there may be is not taken, however small it came."""
+    size = 2**19
+    content = VALUES.tobytes() * (size // VALUES.nbytes)
+    body = content
+    for name in encoding.lower().split(", "):
+        pack = {"gzip": lambda b: gzip.compress(b, 1), "deflate": lambda b: zlib.compress(b, 1)}
+        body = pack.get(name, bytes)(body)
+    spans: list[Any] = [
+        (0, None),
+        (5, 9),
+        (2**18, None),
+        (-7, None),
+        (-size - 1, None),
+        (9, size),
+        (9, 2**30),
+    ]
+    for start, stop in spans:
+        for step in (5003, 2**30):
+            received = Received((start, stop), most=size, encoding=encoding)
+            any(received.take(body[n : n + step]) for n in range(0, len(body), step))
+            assert received.content() == content[start:stop]
+            assert not encoding or received.take(bytes(9))
+    with pytest.raises(TooLargeError, match="no more than 100000"):
+        Received((0, None), most=100_000, encoding=encoding).take(body)
 
 
 # --- what is not there

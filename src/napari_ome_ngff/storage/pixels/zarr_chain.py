@@ -21,8 +21,10 @@ from zarr.core.array_spec import ArrayConfig, ArraySpec
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.core.sync import sync
+from zarr.storage import StorePath
 
 from napari_ome_ngff.storage.pixels.unpack import plain_codec, unpack
+from napari_ome_ngff.storage.places.requests import at_most
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class BoundedCodec(BytesBytesCodec):
         return chunk_spec.prototype.buffer.from_bytes(unpacked)
 
 
-def _bounded(codecs: Iterable[Any], spec: ArraySpec) -> tuple[Any, ...]:
-    """The codecs, fitted to the values of a chunk, with bounds where there can be any."""
+def _bounded(codecs: Iterable[Any], spec: ArraySpec) -> tuple[tuple[Any, ...], int]:
+    """The codecs, fitted to the values of a chunk, with bounds where there can be any, and that of all."""
     result: list[Any] = []
     size, exact = 0, False
     for codec in codecs:
@@ -61,7 +63,7 @@ def _bounded(codecs: Iterable[Any], spec: ArraySpec) -> tuple[Any, ...]:
         nbytes = math.prod(spec.shape) * itemsize
         if isinstance(fitted, ShardingCodec):
             inner = dataclasses.replace(spec, shape=fitted.chunk_shape)
-            fitted = dataclasses.replace(fitted, codecs=_bounded(fitted.codecs, inner))
+            fitted = dataclasses.replace(fitted, codecs=_bounded(fitted.codecs, inner)[0])
             index = 16 * math.prod(spec.shape) // max(1, math.prod(fitted.chunk_shape))
             size, exact = 2 * (nbytes + index) + 2**16, False
         elif isinstance(fitted, BytesBytesCodec):
@@ -74,7 +76,7 @@ def _bounded(codecs: Iterable[Any], spec: ArraySpec) -> tuple[Any, ...]:
             size = nbytes if exact else 64 * nbytes + 2**20
         spec = fitted.resolve_metadata(spec)
         result.append(fitted)
-    return tuple(result)
+    return tuple(result), size
 
 
 def _spec(array: zarr.Array[Any], shape: tuple[int, ...]) -> ArraySpec:
@@ -115,17 +117,19 @@ def zarr_chain(array: zarr.Array[Any], *, sharded: bool) -> ZarrChain:
     metadata: Any = array.metadata
     spec = _spec(array, tuple(array.chunks))
     codecs = metadata.codecs[0].codecs if sharded else metadata.codecs
-    return ZarrChain(BatchedCodecPipeline.from_codecs(_bounded(codecs, spec)), spec)
+    return ZarrChain(BatchedCodecPipeline.from_codecs(_bounded(codecs, spec)[0]), spec)
 
 
 def bounded_array(array: zarr.Array[Any]) -> zarr.Array[Any]:
-    """An array whose chunks Zarr reads itself, with bounds on what they unpack to."""
+    """An array whose chunks Zarr reads itself, with bounds on what they have and what they unpack to."""
     metadata: Any = array.metadata
+    unit, options = tuple(array.shards or array.chunks), array._async_array
     if metadata.zarr_format == 2:
-        return array
-    codecs = _bounded(metadata.codecs, _spec(array, tuple(array.shards or array.chunks)))
-    bounded: Any = dataclasses.replace(metadata, codecs=codecs)
-    options = array._async_array
+        size = 64 * math.prod(unit) * array.dtype.itemsize
+    else:
+        codecs, size = _bounded(metadata.codecs, _spec(array, unit))
+        metadata = dataclasses.replace(metadata, codecs=codecs)
+    path = StorePath(at_most(array.store, 2 * size + 2**20), array.path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that partial reads are slow concerns who writes, not who looks
-        return zarr.Array(zarr.AsyncArray(bounded, store_path=options.store_path, config=options.config))
+        return zarr.Array(zarr.AsyncArray(metadata, store_path=path, config=options.config))

@@ -154,10 +154,17 @@ def _read_zip(store: Any, keys: list[str]) -> dict[str, bytes | OmeNgffError | N
     return documents
 
 
+def at_most(store: Store, most: int) -> Store:
+    """The same store; where that can be told before, larger objects are a TooLargeError, and not read."""
+    limited: Store = store.at_most(most) if hasattr(store, "at_most") else store
+    return limited
+
+
 def _get_all(store: Store, keys: list[str]) -> dict[str, bytes | OmeNgffError | None]:
     from zarr.core.buffer import default_buffer_prototype
 
     root, prototype = store_location(store), default_buffer_prototype()
+    store = at_most(store, MAX_DOCUMENT_BYTES)
     failures: list[OmeNgffError] = []
 
     async def get(key: str) -> bytes | OmeNgffError | None:
@@ -168,6 +175,8 @@ def _get_all(store: Store, keys: list[str]) -> dict[str, bytes | OmeNgffError | 
             buffer = await asyncio.wait_for(store.get(key, prototype), _PATIENCE)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except TooLargeError as error:
+            return too_large(error.size, f"{root}/{key}")
         except Exception as error:  # noqa: BLE001 (whatever a store raises)
             failures.append(explain(error, f"{root}/{key}"))
             return failures[-1]
@@ -202,7 +211,7 @@ def read_pieces(
     room = max(2, MAX_BYTES_AT_ONCE // max(1, decoded_bytes))
     folder = local_folder(store)
     if folder is None and store_kind(store) != "zip":
-        _request(store, todo, handle, pool, min(room, MAX_REQUESTS))
+        _request(at_most(store, largest or limit), todo, handle, pool, min(room, MAX_REQUESTS))
         return
     root = os.path.join(folder or "", "")
 

@@ -120,9 +120,9 @@ def was_answered(error: BaseException) -> bool:
 
 def nothing_found(store: Any, error: OmeNgffError) -> OmeNgffError:
     """Why nothing was read from a `RemoteStore`: the server refused, or sent pages; else the same error."""
-    if store.refused and not isinstance(error, StorageError):
-        return refused(str(store), store.refused)
-    if store.page and isinstance(error, NotOmeNgffError):
+    if store.server.refused and not isinstance(error, StorageError):
+        return refused(str(store), store.server.refused)
+    if store.server.page and isinstance(error, NotOmeNgffError):
         return _not_zarr(str(store), "a web page")
     return error
 

@@ -107,7 +107,7 @@ def _local(path: Path) -> tuple[Store, str]:
 
 def nothing_found(store: Store, error: OmeNgffError) -> OmeNgffError:
     """Why nothing was read from a store of `stores_of`: `error`, or what the server answered."""
-    if not hasattr(store, "refused"):
+    if not hasattr(store, "server"):
         return error
     return server_errors.nothing_found(store, error)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.storage.places.requests import at_most
 from napari_ome_ngff.writing.blocks import count_boxes
 from napari_ome_ngff.writing.engine.encode import UnitWriter
 from napari_ome_ngff.writing.engine.executors import Done, run_in_order
@@ -28,6 +29,7 @@ from napari_ome_ngff.writing.stored_objects import Pair, copy_objects, same_obje
 
 if TYPE_CHECKING:
     import zarr
+    from zarr.abc.store import Store
 
 _BATCH_BYTES = 2**24  # of voxels, in the objects of one task
 _BATCH = 64  # objects of one task, at most
@@ -41,6 +43,11 @@ class CopyJob:
     writer: UnitWriter
     at_once: int  # requests of one task, for stores that are no folders
     where: str  # path or URL of the image, for errors
+
+    @property
+    def store(self) -> Store:
+        """Where the objects are; from a server, none is read that is larger than one can be."""
+        return at_most(self.source.store, 64 * object_bytes(self.source) + 2**20)
 
     def pairs(self, start: int, stop: int) -> list[Pair]:
         """Keys of the stored objects from one number to another, where they are and where they go."""
@@ -108,7 +115,7 @@ def _run(task: Callable[..., Done], job: CopyJob, cut: Cut, executor: Executor) 
 def copy_batch(job: CopyJob, start: int, stop: int) -> Done:
     """Copy the stored objects from one number to another."""
     with failing("Copying failed", job.where):
-        copy_objects(job.source.store, job.writer.array.store, job.pairs(start, stop), at_once=job.at_once)
+        copy_objects(job.store, job.writer.array.store, job.pairs(start, stop), at_once=job.at_once)
     return Done(stop - start, job.nbytes(start, stop))
 
 
@@ -116,7 +123,7 @@ def compare_batch(job: CopyJob, start: int, stop: int) -> Done:
     """Compare the stored objects from one number to another with what they were copied from."""
     pairs = job.pairs(start, stop)
     with failing("Reading back what was written failed", job.where):
-        same = same_objects(job.source.store, job.writer.array.store, pairs, at_once=job.at_once)
+        same = same_objects(job.store, job.writer.array.store, pairs, at_once=job.at_once)
     if not all(same):
         raise differs(job.where, f"another {pairs[same.index(False)][1]}")
     return Done(stop - start, 0)

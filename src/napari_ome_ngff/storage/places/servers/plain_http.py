@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
+import re
+import time
 import urllib.error
 import urllib.request
-import zlib
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from napari_ome_ngff.storage.places.bounded_reads import TooLargeError
-
-if TYPE_CHECKING:
-    from zarr.abc.store import ByteRequest
+from napari_ome_ngff.storage.places.servers.received import EVERYTHING, Received, Span, span_length
 
 _PAGES = (b"<!doctype html", b"<html")
 
 
-MAX_DECODED_BYTES = 2**30
-"""More than this does not come out of what was compressed on the way."""
+MAX_SECONDS = 60.0
+"""After which a body that still comes is given up."""
+
+
+_PIECE = 2**16
 
 
 class StatusError(Exception):
@@ -32,28 +35,51 @@ class StatusError(Exception):
         self.closes = closes
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Redirects, whose bodies Python would read to their end."""
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Follow one."""
+        fp.read = bytes
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+@functools.cache
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_Redirects)
+
+
 def get(
-    url: str, key: str, headers: Mapping[str, str], span: str, timeout: float, limit: int | None
+    url: str,
+    key: str,
+    headers: Mapping[str, str],
+    span: Span,
+    *,
+    ranges: bool,
+    timeout: float,
+    most: int | None,
 ) -> tuple[bytes, bool]:
-    """The body of one answer, and whether the server closes each connection (HTTP/1.0); blocks.
+    """What was asked for, and whether the server closes each connection (HTTP/1.0); blocks.
 
-    `span` is a Range header or "", `timeout` that of each read of the line. More than `limit` bytes are not
-    read: TooLargeError.
+    With `ranges`, a part is asked for as such; it is cut out where all is sent. `timeout` is that of
+    each read of the line. TooLargeError for objects of more than `most` bytes, as far as they are read.
 
-    StatusError for another status than 200, or than 206 where a part was asked for.
+    StatusError for another status than 200 and 206, or for another part.
     """
     parts = urlsplit(url)
     address = parts._replace(path=f"{parts.path.rstrip('/')}/{quote(key)}").geturl()
-    request = urllib.request.Request(address, headers={"Range": span} if span else {})
+    wanted = {"Range": _header(span)} if ranges and span != EVERYTHING else {}
+    request = urllib.request.Request(address, headers=wanted)
     for name, value in headers.items():
         request.add_unredirected_header(name, value)  # a password is not for another host
     failure: Exception
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            body = b"" if span and answer.status != 206 else _body(answer, limit)
-            if not span or answer.status == 206:
-                return decoded(body, answer.headers.get("Content-Encoding", "")), answer.version < 11
-            failure = StatusError("Range request not supported")
+        with _opener().open(request, timeout=timeout) as answer:
+            return _body(answer, span, most), answer.version < 11
+    except StatusError as error:
+        failure = error
     except urllib.error.HTTPError as error:
         with error:
             failure = _status_error(error)
@@ -64,15 +90,38 @@ def get(
     raise failure  # not in the handlers: what was caught there may name a password
 
 
-def _body(answer: http.client.HTTPResponse, limit: int | None) -> bytes:
-    size = answer.length or 0  # None where the server does not say
-    # Python notices only in whole bodies that they were cut off.
-    if limit is None or 0 < size <= limit:
-        return answer.read()
-    body = b"" if size else answer.read(limit + 1)
-    if size or len(body) > limit:
-        raise TooLargeError(size or len(body), limit)
-    return body
+def _body(answer: http.client.HTTPResponse, span: Span, most: int | None) -> bytes:
+    encoding, left = answer.headers.get("Content-Encoding", ""), answer.length
+    if answer.status == 206:
+        if encoding or not _is_place(answer.headers.get("Content-Range", ""), span):
+            raise StatusError("Range request not supported", closes=answer.version < 11)
+        span, most = EVERYTHING, span_length(span) or most
+    if span == EVERYTHING and left is not None and most is not None and left > most:
+        raise TooLargeError(left, most)
+    received, end = Received(span, most=most, encoding=encoding), time.monotonic() + MAX_SECONDS
+    while piece := answer.read1(_PIECE if left is None else min(_PIECE, left)):
+        left = None if left is None else left - len(piece)
+        if received.take(piece):
+            return received.content()
+        if time.monotonic() > end:
+            raise TimeoutError("timed out")
+    if left:
+        raise http.client.IncompleteRead(b"", left)
+    return received.content()
+
+
+def _header(span: Span) -> str:
+    start, stop = span
+    return f"bytes={start}" if start < 0 else f"bytes={start}-{'' if stop is None else stop - 1}"
+
+
+def _is_place(content_range: str, span: Span) -> bool:
+    """Whether a header ``Content-Range`` says that this is sent."""
+    place = re.match(r"bytes (\d+)-(\d+)/", content_range)
+    start, most = span[0], span_length(span)
+    if place is None or (start >= 0 and int(place[1]) != start):
+        return False
+    return most is None or int(place[2]) + 1 - int(place[1]) <= most
 
 
 def _status_error(error: urllib.error.HTTPError) -> StatusError:
@@ -81,25 +130,6 @@ def _status_error(error: urllib.error.HTTPError) -> StatusError:
         return StatusError(f"error following redirect ({error.code})", closes=closes)
     after = _seconds(error.headers.get("Retry-After", ""), error.headers.get("Date", ""))
     return StatusError(f"status code: {error.code} {error.reason}", after, closes=closes)
-
-
-def decoded(body: bytes, encoding: str) -> bytes:
-    """A body without what a server compressed on the way (Content-Encoding); ValueError if it is damaged."""
-    for name in reversed([name.strip().lower() for name in encoding.split(",")]):
-        if name in ("", "identity", "aws-chunked"):
-            continue
-        if name not in ("gzip", "x-gzip", "deflate"):
-            raise ValueError(f"the server sent it compressed in a way that is not known: {name}")
-        # Servers mean by "deflate" zlib's format or bare data.
-        bits = 31 if name.endswith("gzip") else 15 if body[:1] == b"\x78" else -15
-        stream = zlib.decompressobj(bits)
-        try:
-            body = stream.decompress(body, MAX_DECODED_BYTES)
-        except zlib.error as error:
-            raise ValueError(f"what the server compressed on the way is damaged: {error}") from error
-        if not stream.eof:
-            raise ValueError("what the server compressed on the way is cut off, or far too large")
-    return body
 
 
 def _seconds(after: str, date: str) -> float:
@@ -112,29 +142,6 @@ def _seconds(after: str, date: str) -> float:
 
 def _gap(after: str, date: str) -> float:
     return max(0.0, (parsedate_to_datetime(after) - parsedate_to_datetime(date)).total_seconds())
-
-
-def range_options(part: ByteRequest | None) -> tuple[Any, str]:
-    """A part in obstore's words, and as a header."""
-    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
-
-    if part is None:
-        return {}, ""
-    if isinstance(part, RangeByteRequest):
-        return {"range": (part.start, part.end)}, f"bytes={part.start}-{part.end - 1}"
-    if isinstance(part, OffsetByteRequest):
-        return {"range": {"offset": part.offset}}, f"bytes={part.offset}-"
-    return {"range": {"suffix": part.suffix}}, f"bytes=-{part.suffix}"
-
-
-def cut(whole: bytes, part: ByteRequest) -> memoryview:
-    """A part of what was sent whole."""
-    from zarr.abc.store import OffsetByteRequest, RangeByteRequest
-
-    view = memoryview(whole)
-    if isinstance(part, RangeByteRequest):
-        return view[part.start : part.end]
-    return view[part.offset if isinstance(part, OffsetByteRequest) else max(0, len(view) - part.suffix) :]
 
 
 def is_page(content: bytes) -> bool:

@@ -6,13 +6,14 @@ This module imports zarr at its top and is imported only when a URL is opened.
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import random
 import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError
@@ -25,7 +26,7 @@ from napari_ome_ngff.storage.places.object_store import (
     has_credentials,
     with_options,
 )
-from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES, fetch, too_large
+from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES, fetch
 from napari_ome_ngff.storage.places.server_errors import (
     Trouble,
     explain,
@@ -36,6 +37,15 @@ from napari_ome_ngff.storage.places.server_errors import (
 )
 from napari_ome_ngff.storage.places.servers import plain_http
 from napari_ome_ngff.storage.places.servers.pace import Pace
+from napari_ome_ngff.storage.places.servers.received import (
+    EVERYTHING,
+    Received,
+    Span,
+    obstore_options,
+    span_length,
+    span_of,
+)
+from napari_ome_ngff.storage.places.servers.server_state import ReplyKind, ServerState
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
@@ -65,16 +75,10 @@ class Patience:
 PATIENCE = Patience()
 
 
-_DEAD = 3  # requests without an answer
-
-
-_Kind = Literal["content", "missing", "refused", "page"]
-
-
 class Reply(NamedTuple):
     """What came of a request, tries included: bytes, or in which way the server says that there is none."""
 
-    kind: _Kind
+    kind: ReplyKind
     content: Any = b""
     text: str = ""
 
@@ -84,53 +88,50 @@ class RemoteStore(NamedObjectStore):
 
     - It is asked at its `Pace`, and again with back-off where the connection is not taken or breaks, where
       nothing comes, and where it is busy (429, 503) or ill (5xx). After `PATIENCE`, a StorageError.
+    - A busy server may say when to ask again (Retry-After). obstore does not show that, so the second try
+      comes after `PATIENCE.busy`, and only the ones after that when the server wants them.
+    - What is too large to be a chunk, or has no end, is read no further than a chunk may go (`at_most`).
     - Buckets that may be read but not listed answer 403 for what is not there, servers of web applications
       send their page. Such a document is missing. Such a chunk is, if the server says the same of one that
       cannot exist, and documents can still be read (a signature may have expired); else it is an error.
     - Parts that are not sent, or wrong ones, are cut out of the whole. What is compressed on the way is
       decompressed, what has no length is read until its end.
-
-    `refused` is the last refusal, `page` whether a page was sent: for the message when nothing else was read.
     """
 
     def __init__(self, store: Any, *, read_only: bool = False) -> None:
         super().__init__(store, read_only=read_only)
-        self.refused = ""
-        self.page = False
-        self._proof = ""  # a document that could be read, and when
-        self._proven = -math.inf
-        self._missing: set[str] = set()  # names of documents of which one, somewhere, is missing
-        self._refused: set[str] = set()  # documents
-        self._absent: _Kind | None = None  # what the server says of chunks that cannot exist
-        self._plain = False  # obstore refuses its answers
-        self._closes: bool | None = None  # each connection, after one answer (HTTP/1.0)
-        self._patient: Any = None
-        self._paces: tuple[Any, Pace, asyncio.Lock] | None = None
-        self._given_up: list[tuple[float, OmeNgffError]] = []  # requests without an answer
+        self.server = ServerState()
+        self._most: int | None = None
+
+    def at_most(self, most: int) -> RemoteStore:
+        """The same store, but objects of more than so many bytes are a TooLargeError, and not read."""
+        limited = object.__new__(type(self))
+        limited.__dict__.update(self.__dict__, _most=most)
+        return limited
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """The bytes of one key, or None where there is nothing, whatever the server calls that."""
         is_document = key.rpartition("/")[2] in DOCUMENTS
-        reply = await self._ask(key, byte_range)
+        reply = await self._ask(key, span_of(byte_range))
         if reply.kind == "content":
             if is_document:
-                self._proof, self._proven = key, time.monotonic()
+                self.server.proof, self.server.proven = key, time.monotonic()
             return prototype.buffer.from_bytes(reply.content)
         if reply.kind == "missing":
             if is_document:
-                self._missing.add(key.rpartition("/")[2])
+                self.server.missing_names.add(key.rpartition("/")[2])
             return None
         if is_document and reply.kind == "refused":
-            self._refused.add(key)
+            self.server.refused_documents.add(key)
         if not is_document and not await self._says_so_of_nothing(reply.kind, key):
             where = f"{self}/{key}"
             if reply.kind == "refused":
                 raise refused(where, reply.text)
             raise StorageError("The server sends a web page instead of the data.", where=where)
-        self.refused = reply.text or self.refused
-        self.page |= reply.kind == "page"
+        self.server.refused = reply.text or self.server.refused
+        self.server.page |= reply.kind == "page"
         return None
 
     async def get_partial_values(
@@ -145,30 +146,33 @@ class RemoteStore(NamedObjectStore):
         Whether the server refuses what is missing is known from documents of the same name that were asked
         for together with it; where they do not tell, one more is.
         """
-        if key not in self._refused:
+        if key not in self.server.refused_documents:
             return False
         folder, _, name = key.rpartition("/")
-        others = {one.rpartition("/")[0].rpartition("/")[2] for one in self._refused}
-        if name not in self._missing and others == {folder.rpartition("/")[2]}:
+        others = {one.rpartition("/")[0].rpartition("/")[2] for one in self.server.refused_documents}
+        if name not in self.server.missing_names and others == {folder.rpartition("/")[2]}:
             fetch(self, [join(folder_of(folder), str(uuid.uuid4().int), name)])
-        return name in self._missing
+        return name in self.server.missing_names
 
-    async def _says_so_of_nothing(self, kind: _Kind, key: str) -> bool:
+    async def _says_so_of_nothing(self, kind: ReplyKind, key: str) -> bool:
         """Whether the server gives this answer for chunks that cannot exist, and is not merely closed now."""
-        async with self._here()[1]:
-            if self._absent is None:
-                self._absent = (await self._ask(join(folder_of(key), str(uuid.uuid4().int)), None)).kind
-            if self._absent != kind:
+        async with self.server.here()[1]:
+            if self.server.absent is None:
+                self.server.absent = (await self._ask(join(folder_of(key), str(uuid.uuid4().int)))).kind
+            if self.server.absent != kind:
                 return False
-            if self._proof and time.monotonic() - self._proven > PATIENCE.fresh:
-                if (await self._ask(self._proof, None)).kind != "content":
+            if self.server.proof and time.monotonic() - self.server.proven > PATIENCE.fresh:
+                if (await self._ask(self.server.proof)).kind != "content":
                     return False
-                self._proven = time.monotonic()
-            return bool(self._proof)
+                self.server.proven = time.monotonic()
+            return bool(self.server.proof)
 
-    async def _ask(self, key: str, part: ByteRequest | None) -> Reply:
-        """Ask until there is an answer, as long as that makes sense; StorageError if it does not."""
-        pace, _ = self._here()
+    async def _ask(self, key: str, span: Span = EVERYTHING, *, ranges: bool = True) -> Reply:
+        """Ask until there is an answer, as long as that makes sense; StorageError if it does not.
+
+        Without `ranges`, a part is cut out of the whole.
+        """
+        pace, _ = self.server.here()
         first, tries, patient, busy, held = math.inf, 0, False, False, False
         while True:
             # What was left without an answer is asked for again before anything new.
@@ -177,9 +181,9 @@ class RemoteStore(NamedObjectStore):
             first = min(first, turn)
             error: Exception | None = None
             try:
-                self._check_alive(pace, turn)
-                content = await self._try(key, part, pace, turn, patient=patient, busy=busy)
-            except OmeNgffError:
+                self.server.check_alive(turn, pace.heard, PATIENCE.dead)
+                content = await self._try(key, span, pace, turn, ranges=ranges, patient=patient, busy=busy)
+            except (OmeNgffError, TooLargeError):
                 raise
             except Exception as caught:  # noqa: BLE001 (whatever obstore and urllib raise: explained below)
                 error, held = caught, trouble(caught) == "silent" and not patient
@@ -193,11 +197,12 @@ class RemoteStore(NamedObjectStore):
                 return Reply("missing")
             if kind == "refused":
                 return Reply("refused", text=first_line(error))
-            if kind == "no length" and not self._plain and self._is_http:
-                self._plain = True
+            if kind == "no length" and not self.server.is_plain and self._is_http:
+                self.server.is_plain = True
                 continue
-            if kind == "no part" and part is not None:
-                return await self._ask_for_more(key, part)
+            if kind == "no part" and span != EVERYTHING and ranges:
+                self.server.sends_all |= "Range request not supported" in str(error)
+                return await self._ask_for_more(key, span)
             wait = _wait(kind, tries, error, patient=patient)
             if kind in ("silent", "broken", "busy"):
                 pace.trouble(turn, pause=min(getattr(error, "retry_after", 0.0), PATIENCE.total))
@@ -207,7 +212,7 @@ class RemoteStore(NamedObjectStore):
                 shown = without_secrets_in(error)
                 failure = explain(shown, f"{self}/{key}")
                 if kind in ("silent", "broken") and pace.heard < first:
-                    self._given_up.append((time.monotonic(), failure))
+                    self.server.given_up.append((time.monotonic(), failure))
                 break
             tries, patient, busy = tries + 1, patient or kind == "silent", kind == "busy"
             if not held:
@@ -218,80 +223,55 @@ class RemoteStore(NamedObjectStore):
     async def _try(
         self,
         key: str,
-        part: ByteRequest | None,
+        span: Span,
         pace: Pace,
         turn: float,
         *,
+        ranges: bool,
         patient: bool,
         busy: bool,
     ) -> Any:
         """Send one request."""
         import obstore
 
-        options, span = plain_http.range_options(part)
-        most = MAX_DOCUMENT_BYTES if key.rpartition("/")[2] in DOCUMENTS else None
+        server = self.server
+        most = MAX_DOCUMENT_BYTES if key.rpartition("/")[2] in DOCUMENTS else self._most
+        is_plain = (
+            server.is_plain or busy or server.closes is None or (server.sends_all and span != EVERYTHING)
+        )
         try:
             # What obstore does not show: when a busy server wants to be asked again, and its version of HTTP.
-            if self._is_http and (self._plain or busy or self._closes is None):
-                self._closes = bool(self._closes)
+            if is_plain and self._is_http:
+                server.closes = bool(server.closes)
                 url, seconds = str(self.store.url), PATIENCE.long if patient else PATIENCE.quick
-                content: Any
-                content, pace.closes = await asyncio.to_thread(
-                    plain_http.get, url, key, self._headers(), span, seconds, most
-                )
-                self._closes = pace.closes
+                get = functools.partial(plain_http.get, ranges=ranges, timeout=seconds, most=most)
+                content, pace.closes = await asyncio.to_thread(get, url, key, self._headers(), span)
+                server.closes = pace.closes
                 pace.answered(turn)
                 return content
             store = self._patient_store() if patient else self.store
-            answer = await obstore.get_async(store, key, options=options)
+            answer = await obstore.get_async(store, key, options=obstore_options(span) if ranges else {})
             pace.answered(turn)
-            size = answer.meta["size"]
-            if most is not None and size > most:
-                raise too_large(size, f"{self}/{key}")
-            content = await answer.bytes_async()
-            if encoding := answer.attributes.get("Content-Encoding"):
-                if part is not None:
-                    raise plain_http.StatusError("Range request not supported")
-                content = plain_http.decoded(bytes(content), encoding)
-            return content
-        except TooLargeError as error:
-            raise too_large(error.size, f"{self}/{key}") from None
+            return await _body(answer, span, ranges=ranges, most=most)
         except Exception as error:
-            pace.closes = self._closes = getattr(error, "closes", bool(self._closes))
+            pace.closes = server.closes = getattr(error, "closes", bool(server.closes))
             if trouble(error) not in ("silent", "broken"):
                 pace.answered(turn)
             raise
 
-    async def _ask_for_more(self, key: str, part: ByteRequest) -> Reply:
+    async def _ask_for_more(self, key: str, span: Span) -> Reply:
         """Ask for a part by its place, or for everything, where the server does not send what was wanted."""
         import obstore
-        from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 
-        if isinstance(part, SuffixByteRequest) and not self._is_http:  # Azure knows no last bytes
+        if span[0] < 0 and not self._is_http:  # Azure knows no last bytes
             size = (await obstore.head_async(self.store, key))["size"]
-            return await self._ask(key, RangeByteRequest(max(0, size - part.suffix), size))
-        reply = await self._ask(key, None)
-        return reply if reply.kind != "content" else Reply("content", plain_http.cut(reply.content, part))
-
-    def _check_alive(self, pace: Pace, now: float) -> None:
-        """StorageError if the server has left several requests without any answer just now."""
-        self._given_up = [one for one in self._given_up if one[0] > pace.heard]
-        if len(self._given_up) >= _DEAD and now - self._given_up[-1][0] < PATIENCE.dead:
-            last = self._given_up[-1][1]
-            raise StorageError(last.summary, where=last.where, found=last.found, hint=last.hint)
-
-    def _here(self) -> tuple[Pace, asyncio.Lock]:
-        """The pace, and a lock, of the running event loop."""
-        loop = asyncio.get_running_loop()
-        if self._paces is None or self._paces[0] is not loop:
-            self._paces = loop, Pace(), asyncio.Lock()
-            self._paces[1].closes = bool(self._closes)
-        return self._paces[1:]
+            return await self._ask(key, (max(0, size + span[0]), size))
+        return await self._ask(key, span, ranges=False)
 
     def _patient_store(self) -> Any:
-        if self._patient is None:
-            self._patient = with_options(self.store, timeouts=_timeouts(PATIENCE.long))
-        return self._patient
+        if self.server.patient_store is None:
+            self.server.patient_store = with_options(self.store, timeouts=_timeouts(PATIENCE.long))
+        return self.server.patient_store
 
     def _headers(self) -> dict[str, str]:
         given = (self.store.client_options or {}).get("default_headers") or {}
@@ -300,10 +280,6 @@ class RemoteStore(NamedObjectStore):
     @property
     def _is_http(self) -> bool:
         return type(self.store).__name__ == "HTTPStore"
-
-    def __getstate__(self) -> dict[Any, Any]:
-        # Another machine has another clock and another event loop.
-        return {**super().__getstate__(), "_proven": -math.inf, "_patient": None, "_paces": None}
 
 
 def _wait(kind: Trouble, tries: int, error: Exception, *, patient: bool) -> float:
@@ -319,6 +295,28 @@ def _wait(kind: Trouble, tries: int, error: Exception, *, patient: bool) -> floa
 def _timeouts(seconds: float) -> dict[str, str]:
     spelled = f"{round(seconds * 1000)}ms"
     return {"timeout": "60s", "connect_timeout": spelled, "read_timeout": spelled}
+
+
+async def _body(answer: Any, span: Span, *, ranges: bool, most: int | None) -> Any:
+    """What was asked for, of an answer of obstore; the length of a whole object is known to be right."""
+    encoding = answer.attributes.get("Content-Encoding", "")
+    if ranges and span != EVERYTHING:
+        sent, wanted = answer.range[1] - answer.range[0], span_length(span)
+        if encoding or (wanted is not None and sent > wanted):
+            raise plain_http.StatusError("Range request not supported")
+        content = await anext(aiter(answer.stream(min_chunk_size=max(1, sent))), b"")
+        if len(content) > sent:
+            raise TooLargeError(len(content), sent)
+        return content
+    if span == EVERYTHING and most is not None and (size := answer.meta["size"]) > most:
+        raise TooLargeError(size, most)
+    if span == EVERYTHING and not encoding:
+        return await answer.bytes_async()
+    received = Received(span, most=most, encoding=encoding)
+    async for piece in answer.stream(min_chunk_size=2**18):
+        if received.take(bytes(piece)):
+            break
+    return received.content()
 
 
 def remote_stores(url: str, environment: Mapping[str, str]) -> list[RemoteStore]:
