@@ -317,14 +317,12 @@ def judge(image: Any, folder: Path) -> None:
         np.testing.assert_array_equal(array[window].values, stored[window])
 
 
-@pytest.mark.parametrize("wrapper", [ZarrArrayWrapper(), DaskArrayWrapper()], ids=["zarr", "dask"])
 @pytest.mark.parametrize("name", IMAGES)
 @quietly
 @empty_filters
-def test_image_opens_with_the_right_levels_places_and_pixels(
-    store: Path, wrapper: ZarrArrayWrapper | DaskArrayWrapper
-) -> None:
-    judge(open_ome_ngff(store, array_wrapper=wrapper), store)
+def test_image_opens_with_the_right_levels_places_and_pixels(store: Path) -> None:
+    """As arrays of Zarr; those of dask are what is shown, below."""
+    judge(open_ome_ngff(store, array_wrapper=ZarrArrayWrapper()), store)
 
 
 @pytest.mark.parametrize("name", ZIPS)
