@@ -26,6 +26,7 @@ import xarray
 import zarr
 
 from napari_ome_ngff import MultiscaleSource, write_labels, write_multiscale_group
+from tests.campaigns.kill_every_call import Way, campaign
 
 MOMENTS = int(os.environ.get("NAPARI_OME_NGFF_KILLS", "8"))
 """For each of the fourteen kinds of saves; more are for campaigns."""
@@ -195,3 +196,12 @@ def test_killed_at_any_moment(
     assert [path.name for path in target.parent.iterdir()] == [target.name]
     assert not list(target.rglob("*.ngff-*"))
     assert False in seen, "no save was killed early enough to be undone"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is neither fork nor kill -9")
+@pytest.mark.parametrize("kind", ["replace", "labels replaced"])
+def test_after_a_kill_a_refused_save_moves_nothing_and_an_allowed_one_loses_nothing(kind: str) -> None:
+    """Before a few of the calls that change the disk; `tests.campaigns.kill_every_call` tries them all."""
+    way = Way("write", kind, "v3", "folder, no exchange")
+    seen = campaign(way, first=20, every=60)
+    assert {"the old one", "the new one"} <= set(seen)

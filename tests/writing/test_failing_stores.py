@@ -79,6 +79,7 @@ def of_fsspec(kind: str, folder: Path) -> FsspecStore:
     if kind == "files with folders":
         return FsspecStore.from_url(f"file://{folder}/none/a.ome.zarr", storage_options={"auto_mkdir": True})
     if kind == "web":
+        pytest.importorskip("aiohttp")
         return FsspecStore.from_url("http://127.0.0.1:9/a.ome.zarr")
     archive = folder / "a.zip"
     options: dict[str, Any] = {
@@ -124,8 +125,7 @@ class Derived(LocalStore):
 
 
 @pytest.mark.parametrize("save", ["look", *SAVES])
-@pytest.mark.parametrize("name", ["wrapped", "derived"])
-@pytest.mark.parametrize("made", [True, False], ids=["in a folder", "in none"])
+@pytest.mark.parametrize(("name", "made"), [("wrapped", False), ("derived", True)])
 def test_no_folder_stays_that_was_not_there(save: str, name: str, made: bool, tmp_path: Path) -> None:
     """Zarr makes the folder of a LocalStore when it is first asked for anything, and deletes none."""
     root = tmp_path / "new" / "a.ome.zarr"
@@ -144,6 +144,8 @@ def test_no_folder_stays_that_was_not_there(save: str, name: str, made: bool, tm
     with pytest.raises(OmeNgffError, match="odd"):
         SAVES[save](store(2))
     assert sorted(tmp_path.rglob("*")) == before
+    if save != "replace":
+        return
     SAVES["write"](store())
     SAVES["replace"](store())
     left = {path.name for path in root.rglob("*") if path.is_dir() and not any(path.iterdir())}

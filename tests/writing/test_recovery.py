@@ -67,21 +67,21 @@ REFUSED = {"checked", "a save of what cannot be"}
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 @pytest.mark.parametrize("moved", ["", "labels"])
-@pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.filterwarnings("ignore:A save to:napari_ome_ngff.errors.OmeNgffWarning")
-def test_a_look_moves_nothing(look: str, moved: str, version: str, tmp_path: Path) -> None:
+def test_a_look_moves_nothing(moved: str, version: str, tmp_path: Path) -> None:
     target = tmp_path / "a.ome.zarr"
     save(target, 1, version)
     leave_aside(target / moved)
     before = everything(tmp_path)
-    if look in REFUSED or "refused" in look:
-        with pytest.raises(OmeNgffError) as caught:
-            LOOKS[look](target, version)
-        if moved == "" and look in ("checked", "a save that is refused", "created, refused"):
-            assert ".0123abcd.ngff-old" in str(caught.value), "it says where the old image is"
-    else:
-        LOOKS[look](target, version)
-    assert everything(tmp_path) == before
+    for name, look in LOOKS.items():
+        if name in REFUSED or "refused" in name:
+            with pytest.raises(OmeNgffError) as caught:
+                look(target, version)
+            if moved == "" and name in ("checked", "a save that is refused", "created, refused"):
+                assert ".0123abcd.ngff-old" in str(caught.value), "it says where the old image is"
+        else:
+            look(target, version)
+        assert everything(tmp_path) == before, name
 
 
 SAVES: dict[str, Callable[[Path], object]] = {
