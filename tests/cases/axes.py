@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,25 @@ def cases() -> list[Case]:
         [Shown(name="cells", pixels=YX)],
         may_warn=True,
     )
+    seconds, still = {"type": "time", "unit": "second"}, Shown(name="cells", pixels=ramp((2, 3, 8, 6)))
+    add(
+        "two_times",
+        "two axes of time",
+        "both as sliders, each with its unit, with a warning",
+        with_axes([{"name": "t", **seconds}, {"name": "tau", **seconds}, y(), x()], (2, 3, 8, 6)),
+        [replace(still, axes=("t", "tau", "y", "x"))],
+        warns=("at most one axis may be of type 'time'",),
+    )
+    for kind in (None, "detector"):
+        more = {} if kind is None else {"type": kind}
+        add(
+            f"scan_{kind}",
+            "axes of a detector after those of space",
+            "as sliders: y and x are displayed, with a warning",
+            with_axes([y(), x(), {"name": "dy", **more}, {"name": "dx", **more}], (2, 3, 8, 6)),
+            [replace(still, pixels=ramp((2, 3, 8, 6)).transpose(2, 3, 0, 1), axes=("dy", "dx", "y", "x"))],
+            warns=("at most one axis",),
+        )
     for size in (6, 7):
         names = "abtzyx" if size == 6 else "abdtzyx"
         add(
