@@ -49,7 +49,7 @@ OPERATIONS: dict[str, Any] = {
     "everything": lambda a: a[...],
     "slice": lambda a: a[..., 1:] if a.shape[-1] > 1 else a,
     "backwards": lambda a: a[::-1],
-    "position": lambda a: a[1] if a.ndim > 1 else a,
+    "position": lambda a: a[1] if a.ndim > 1 and len(a) > 1 else a,
     "new axis": lambda a: a[np.newaxis],
     "list": lambda a: a[[1, 0]] if len(a) > 1 else a,
     "mask": lambda a: a[np.ones(len(a), bool)],
