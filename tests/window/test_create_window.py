@@ -40,7 +40,7 @@ def finish(widget: CreateWidget) -> None:
     pump(0.2)
 
 
-def test_created_and_shown_instead_it_is_the_same_picture(
+def test_created_shown_instead_and_replaced_by_itself_it_is_the_same_picture(
     viewer: Any, widget: CreateWidget, tmp_path: Path
 ) -> None:
     add_cells(viewer)
@@ -57,6 +57,21 @@ def test_created_and_shown_instead_it_is_the_same_picture(
     assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
     assert all(layer.source.reader_plugin == PLUGIN for layer in viewer.layers)
     assert difference(before, canvas(viewer)) < 0.01
+
+    # What is shown is replaced by itself, and only when that is ticked.
+    widget.fields["target"].value = tmp_path / "cells.ome.zarr"
+    widget.fields["overwrite"].value = True
+    widget.fields["compressor"].value = "gzip"
+    click(widget.create)
+    finish(widget)
+    assert widget.status.value.startswith("Saved")
+    assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
+    assert difference(before, canvas(viewer)) < 0.01
+    widget.fields["overwrite"].value = False
+    widget.refresh()
+    assert not widget.create.enabled
+    assert '"Replace what is there"' in widget.status.value
+    photograph("create-refused")
 
 
 def test_progress_is_shown_and_the_window_stays_alive(viewer: Any, widget: CreateWidget) -> None:
@@ -116,46 +131,6 @@ def test_a_source_that_fails_is_reported_and_nothing_is_left(
     photograph("create-failed")
     assert "the microscope is on fire" in widget.status.value
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_image_is_replaced_only_when_that_is_ticked(
-    viewer: Any, widget: CreateWidget, tmp_path: Path
-) -> None:
-    add_cells(viewer)
-    click(widget.create)
-    finish(widget)
-    assert widget.status.value.startswith("Saved")
-    widget.refresh()
-    assert not widget.create.enabled
-    assert '"Replace what is there"' in widget.status.value
-    photograph("create-refused")
-    widget.fields["overwrite"].value = True
-    widget.fields["levels"].value = "2"
-    click(widget.create)
-    finish(widget)
-    assert widget.status.value.startswith("Saved")
-    viewer.layers.clear()
-    layers = viewer.open(str(tmp_path / "cells.ome.zarr"), plugin=PLUGIN)
-    assert [len(layer.data) for layer in layers] == [2, 2, 2]
-
-
-def test_an_image_that_is_shown_can_be_replaced_by_itself(
-    viewer: Any, widget: CreateWidget, tmp_path: Path
-) -> None:
-    add_cells(viewer)
-    click(widget.create)
-    finish(widget)
-    click(widget.open_result)
-    pump(0.2)
-    before = canvas(viewer)
-    widget.fields["target"].value = tmp_path / "cells.ome.zarr"
-    widget.fields["overwrite"].value = True
-    widget.fields["compressor"].value = "gzip"
-    click(widget.create)
-    finish(widget)
-    assert widget.status.value.startswith("Saved")
-    assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
-    assert difference(before, canvas(viewer)) < 0.01
 
 
 def test_one_store_each_and_all_of_them_are_opened(viewer: Any, widget: CreateWidget, tmp_path: Path) -> None:

@@ -332,8 +332,9 @@ def test_a_source_that_fails_in_the_middle(kind: str, source: str, tmp_path: Pat
 # --- cancel
 
 
-@pytest.mark.parametrize("verify", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "verify"), [(kind, False) for kind in KINDS] + [(kind, True) for kind in KINDS[:2]]
+)
 def test_cancelled_after_any_step(kind: str, verify: bool, tmp_path: Path) -> None:
     prepare(kind, tmp_path)
     for count in itertools.count():

@@ -70,8 +70,11 @@ def left(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.ngff-*"))
 
 
-@pytest.mark.parametrize("error", [partial(OSError, errno.EIO, "broken"), KeyboardInterrupt])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [(kind, partial(OSError, errno.EIO, "broken")) for kind in KINDS]
+    + [(kind, KeyboardInterrupt) for kind in ("replace", "ozx replaced")],
+)
 def test_whatever_call_fails_the_next_save_cleans_up(
     kind: str, error: Callable[[], BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
