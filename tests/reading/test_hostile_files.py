@@ -12,16 +12,17 @@ import time
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zarr
 
-from napari_ome_ngff import open_ome_ngff, read_multiscale_group
-from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
+from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff, read_multiscale_array, read_multiscale_group
+from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
 from napari_ome_ngff.storage.documents.json_documents import parse
 from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES
-from tests.hostile_files import ENTRY, FAMILIES, group, image, nested, write
+from tests.hostile_files import ENTRY, FAMILIES, LEVEL, SPACE, array, group, image, nested, write
 
 LONG = bool(os.environ.get("NAPARI_OME_NGFF_LONG"))
 """Every family, not each seventh one."""
@@ -122,6 +123,35 @@ def test_chunks_without_voxels_are_damage(chunks: tuple[int, int], zarr_format: 
     path.write_text(json.dumps(document))
     with pytest.warns(OmeNgffWarning), pytest.raises(MetadataError, match="no level that can be read"):
         open_ome_ngff(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"name": "regular", "configuration": {"chunk_shape": [8, [8]]}},
+        {"name": "regular", "configuration": {"chunk_shape": [8, [4, 4]]}},
+        {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": [[4, 4], [8]]}},
+        {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": [8, 8]}},
+    ],
+)
+def test_a_level_with_chunks_of_several_shapes_is_left_out(
+    grid: dict[str, Any], enabled: bool, tmp_path: Path
+) -> None:
+    """Newer versions of Zarr have such grids, for those who enable them."""
+    entry = {"axes": SPACE, "datasets": [LEVEL, {**LEVEL, "path": "1"}]}
+    write(image({"0": array(), "1": array(chunk_grid=grid)}, entry=entry), tmp_path / "a.zarr")
+    with zarr.config.set({"array.rectilinear_chunks": enabled}):
+        with pytest.warns(OmeNgffWarning, match="'1' cannot be read"):
+            assert list(open_ome_ngff(tmp_path / "a.zarr").arrays) == ["0"]  # type: ignore[union-attr]
+        try:
+            given = zarr.open_array(tmp_path / "a.zarr" / "1", mode="r")
+        except Exception:  # noqa: BLE001 (without such grids Zarr does not open it)
+            return
+        with pytest.raises(UnsupportedError, match="several shapes"):
+            read_multiscale_array(given)
+        with pytest.raises(UnsupportedError, match="several shapes"):
+            DaskArrayWrapper().wrap(given)
 
 
 @pytest.mark.parametrize("depth", [60, 150, 900])

@@ -18,6 +18,7 @@ from zarr.storage import StorePath
 from napari_ome_ngff.errors import MetadataError, UnsupportedError
 from napari_ome_ngff.storage.documents.codec_names import check_codecs
 from napari_ome_ngff.storage.documents.spellings import is_misread, usual
+from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.storage.places.node_documents import says_array
 
 Document = dict[str, Any]
@@ -166,13 +167,29 @@ def array_of(
         form = usual(document) if is_again or is_misread(document) else document
         try:
             check_codecs(form, where=where)
-            return _from_document(place, form, attributes)
+            array = _from_document(place, form, attributes)
+            chunks_of(array)
+            return array
         except Exception as error:  # noqa: BLE001 (zarr and codecs raise whatever they like)
             errors.append(error)
     if isinstance(errors[-1], UnsupportedError):
         raise errors[-1]
     # The first error is about what stands in the file.
     raise damaged(where, f"{type(errors[0]).__name__}: {errors[0]}") from errors[0]
+
+
+def chunks_of(array: zarr.Array[Any]) -> tuple[int, ...]:
+    """The shape of an array's chunks; UnsupportedError if there are several, as in a rectilinear grid."""
+    try:
+        return tuple(array.chunks)
+    except NotImplementedError as error:
+        raise UnsupportedError(
+            "Arrays with chunks of several shapes are not read.",
+            where=location_of(array),
+            found=f"the chunk grid {array.metadata.to_dict().get('chunk_grid')}"[:300],
+            expected="a regular grid",
+            hint="Store it again with chunks of one shape.",
+        ) from error
 
 
 def _from_document(place: StorePath, document: Document, attributes: Mapping[str, Any]) -> zarr.Array[Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError
+from napari_ome_ngff.storage.documents.json_documents import chunks_of
 from napari_ome_ngff.storage.pixels.codecs import ChunkFormat, ShardIndex, chunk_format
 from napari_ome_ngff.storage.pixels.freshness import (
     Position,
@@ -56,7 +57,7 @@ class ChunkReader:
 
     def __init__(self, array: zarr.Array[Any], *, cache: ChunkCache) -> None:
         self.array = array
-        self.grid = tuple(max(1, n) for n in array.chunks)
+        self.grid = tuple(max(1, n) for n in chunks_of(array))
         self._cache = cache
         self._prefix = f"{array.path}/" if array.path else ""
         self._watch = ReplacementWatch(array)
