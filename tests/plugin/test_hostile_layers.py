@@ -57,3 +57,21 @@ def test_numbers_that_cannot_be_computed_with_reach_nobody(number: float, tmp_pa
             return
     for _, meta, _ in layers:
         assert np.isfinite([*meta["scale"], *meta["translate"]]).all()
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(8, 8), (8, 8)], [(8, 8), (8, 8), (4, 4)], [(8, 8), (4, 4), (2, 8), (2, 2)]]
+)
+def test_napari_takes_labels_whatever_the_sizes_of_their_levels(
+    shapes: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    from napari.layers import Layer
+
+    paths = [str(index) for index in range(len(shapes))]
+    levels = [{**ENTRY["datasets"][0], "path": path} for path in paths]
+    arrays = {path: array(shape) for path, shape in zip(paths, shapes, strict=True)}
+    store = image(arrays, entry={**ENTRY, "datasets": levels}, **{"image-label": {}})
+    write(store, tmp_path / "a.zarr")
+    with pytest.warns(OmeNgffWarning, match="as large as the one before"):
+        (data, meta, kind), *_ = read_layers(str(tmp_path / "a.zarr"))
+    assert Layer.create(data, meta, kind).data[-1].shape is not None

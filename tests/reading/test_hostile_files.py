@@ -22,7 +22,18 @@ from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning, 
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
 from napari_ome_ngff.storage.documents.json_documents import parse
 from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES
-from tests.hostile_files import ENTRY, FAMILIES, LEVEL, SPACE, array, group, image, nested, write
+from tests.hostile_files import (
+    ENTRY,
+    FAMILIES,
+    LEVEL,
+    SPACE,
+    array,
+    group,
+    image,
+    nested,
+    shard_codecs,
+    write,
+)
 
 LONG = bool(os.environ.get("NAPARI_OME_NGFF_LONG"))
 """Every family, not each seventh one."""
@@ -125,6 +136,7 @@ def test_chunks_without_voxels_are_damage(chunks: tuple[int, int], zarr_format: 
         open_ome_ngff(tmp_path / "a.zarr")
 
 
+@pytest.mark.parametrize("more", [{}, {"codecs": shard_codecs(1)}])
 @pytest.mark.parametrize("enabled", [False, True])
 @pytest.mark.parametrize(
     "grid",
@@ -136,11 +148,11 @@ def test_chunks_without_voxels_are_damage(chunks: tuple[int, int], zarr_format: 
     ],
 )
 def test_a_level_with_chunks_of_several_shapes_is_left_out(
-    grid: dict[str, Any], enabled: bool, tmp_path: Path
+    grid: dict[str, Any], enabled: bool, more: dict[str, Any], tmp_path: Path
 ) -> None:
     """Newer versions of Zarr have such grids, for those who enable them."""
     entry = {"axes": SPACE, "datasets": [LEVEL, {**LEVEL, "path": "1"}]}
-    write(image({"0": array(), "1": array(chunk_grid=grid)}, entry=entry), tmp_path / "a.zarr")
+    write(image({"0": array(), "1": array(chunk_grid=grid, **more)}, entry=entry), tmp_path / "a.zarr")
     with zarr.config.set({"array.rectilinear_chunks": enabled}):
         with pytest.warns(OmeNgffWarning, match="'1' cannot be read"):
             assert list(open_ome_ngff(tmp_path / "a.zarr").arrays) == ["0"]  # type: ignore[union-attr]

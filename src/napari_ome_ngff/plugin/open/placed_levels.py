@@ -73,13 +73,23 @@ class PlacedLevels:
         return tuple(None if i is None else of_grid[i] for i in self.transform.order)
 
 
-def place_levels(image: Image) -> PlacedLevels:
-    """Return the levels of an image, and where their coordinates say that they lie."""
+def place_levels(image: Image, *, falling: bool = False) -> PlacedLevels:
+    """Return the levels of an image, and where their coordinates say that they lie.
+
+    `falling` leaves out levels that are as large as the one before, which napari refuses of labels.
+    """
     multiscale = multiscale_of(image)
     levels = _sorted_levels(image)
     arrays, paths = list(levels.values()), tuple(levels)
     shape = arrays[0].shape
     arranged = layout(multiscale, shape)
+    if falling and (equal := _as_large_as_before(arrays, paths, arranged.channel)):
+        warn(
+            f"Level {', '.join(map(repr, equal))} is as large as the one before; it is left out.",
+            image.location,
+        )
+        levels = {path: level for path, level in levels.items() if path not in equal}
+        arrays, paths = list(levels.values()), tuple(levels)
     if len(arranged.order) < 2:
         raise UnsupportedError(
             "napari shows images of two dimensions and more.",
@@ -121,6 +131,16 @@ def _sorted_levels(image: Image) -> dict[str, DataArray]:
     if not levels:
         raise UnsupportedError("The image has no pixels.", where=image.location)
     return dict(sorted(levels, key=lambda item: -float(np.prod(item[1].shape, dtype=float))))
+
+
+def _as_large_as_before(arrays: list[DataArray], paths: tuple[str, ...], channel: int | None) -> list[str]:
+    """Paths of the levels that are not smaller than all before them, channels apart."""
+    equal, least = list[str](), math.inf
+    for path, array in zip(paths, arrays, strict=True):
+        size = math.prod(n for axis, n in enumerate(array.shape) if axis != channel)
+        equal += [path] * (size >= least)
+        least = min(least, size)
+    return equal
 
 
 def _world(image: Image, multiscale: Multiscale, arranged: Layout) -> tuple[World | None, bool]:

@@ -138,7 +138,7 @@ def label_layers(
         # 0.5, "labels": "The pixels of the label images MUST be integer data types"
         warn(f"Label image {title!r} holds {dtype} values; it is shown as an image.")
         return image_layers(image, title, ref)[0]
-    placed = place_levels(image)
+    placed = place_levels(image, falling=True)
     if over is not None:
         placed = _over(placed, over, image, title)
     remembered = origin(image, placed, ref)

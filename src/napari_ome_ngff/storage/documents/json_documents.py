@@ -181,7 +181,8 @@ def array_of(
 def chunks_of(array: zarr.Array[Any]) -> tuple[int, ...]:
     """The shape of an array's chunks; UnsupportedError if there are several, as in a rectilinear grid."""
     try:
-        return tuple(array.chunks)
+        _, chunks = array.shards, array.chunks  # those of shards are regular inside a grid that is not
+        return tuple(chunks)
     except NotImplementedError as error:
         raise UnsupportedError(
             "Arrays with chunks of several shapes are not read.",
