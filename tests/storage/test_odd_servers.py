@@ -339,8 +339,9 @@ def test_a_slow_server_is_waited_for_as_long_as_bytes_come(
     def fault(request: Request, _: int) -> Answer | None:
         file = folder / request.path.lstrip("/")
         slow = file.is_file() and request.path.endswith(("/0/zarr.json", "/0/0/0", "/1/2/2"))
-        return Answer(raw=sized(file.read_bytes()), slow=0.15) if slow else None
+        return Answer(raw=sized(file.read_bytes()), slow=0.3) if slow else None
 
+    monkeypatch.setattr(remote_store, "PATIENCE", Patience(quick=0.8))
     with Web(folder, fault=fault) as web:
         assert np.array_equal(pixels(address(web, "chunks.zarr", scheme, monkeypatch)), VALUES)
         assert len(set(web.paths)) == len(web.paths)
