@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff
+from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff, write_multiscale_group
 from napari_ome_ngff.errors import OmeNgffError, StorageError, without_secrets
 from napari_ome_ngff.storage.pixels.process_state import reset, shared_failures
 from napari_ome_ngff.storage.places.requests import fetch
@@ -397,6 +397,18 @@ def test_a_chunk_without_an_end_is_a_failed_chunk_and_is_not_taken(
     expected = VALUES.copy()
     expected[:depth, :height, :width] = 0
     assert np.array_equal(shown, expected)
+
+
+def test_a_chunk_without_an_end_is_not_copied_either(folder: Path, tmp_path: Path) -> None:
+    """Levels that are saved unchanged are copied byte for byte, and not through the chunk reader."""
+    with Web(folder, fault=endless(folder, ENDLESS["without a length"], FIRST_CHUNK)) as web:
+        image: Any = open_ome_ngff(f"{web.url}/chunks.zarr", array_wrapper=DaskArrayWrapper())
+        with pytest.raises(StorageError, match="Copying failed"):
+            write_multiscale_group(
+                store=tmp_path / "out.zarr", image=image.arrays["0"], levels=1, ngff_version="0.5"
+            ).run()
+        assert web.zeros < MOST
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("scheme", ["http", "s3"])
