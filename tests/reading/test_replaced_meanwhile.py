@@ -165,6 +165,30 @@ def test_the_old_image_is_opened_from_beside(version: str, inside: str, tmp_path
     assert not list(tmp_path.rglob("*.ngff-*"))
 
 
+@pytest.mark.parametrize("inside", ["", "in a group"])
+@pytest.mark.parametrize("given", ["store", "group", "group of a store"])
+def test_a_store_or_group_that_was_made_before_is_opened_from_beside(
+    given: str, inside: str, tmp_path: Path
+) -> None:
+    root = tmp_path / inside
+    root.mkdir(exist_ok=True)
+    target = root / "a.ome.zarr"
+    save(target, 1)
+    if inside:
+        zarr.create_group(root)
+    group = zarr.open_group(target, mode="r")
+    if given == "group of a store":
+        group = zarr.open_group(root if inside else target, path="a.ome.zarr" if inside else "", mode="r")
+    leave_aside(target)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.warns(OmeNgffWarning, match="was interrupted"):
+        assert opened(zarr.storage.LocalStore(target) if given == "store" else group) == {1}
+    if given != "store":
+        with pytest.warns(OmeNgffWarning, match="was interrupted"):
+            assert len(seeds(read_multiscale_group(group))) == 1
+    assert sorted(tmp_path.rglob("*")) == before, "a look changes nothing"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_label_images_are_opened_from_beside(version: str, tmp_path: Path) -> None:
     target = tmp_path / "a.ome.zarr"

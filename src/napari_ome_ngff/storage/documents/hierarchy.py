@@ -323,7 +323,7 @@ def open_hierarchy(
     for store, path in places:
         table = Table(store, watched=watched)
         try:
-            if isinstance(location, zarr.Group):
+            if isinstance(location, zarr.Group) and store is location.store:
                 table.take_group(location)
                 Hierarchy(table, path).fetch(ahead, groups=True)
             else:

@@ -55,9 +55,9 @@ def stores_of(location: str | os.PathLike[str] | Store | zarr.Group) -> list[tup
     ``s3``, ``gs`` or ``az`` address, a Zarr store, or a group. Stores are read-only, but that of a group.
     """
     if isinstance(location, zarr.Group):
-        return [(location.store, location.path)]
+        return [_or_beside(location.store, location.path)]
     if isinstance(location, Store):
-        return [(_read_only(location), "")]
+        return [_or_beside(_read_only(location), "")]
     text = local_path(group_location(os.fspath(location)))
     if is_url(text):
         from napari_ome_ngff.storage.places.servers import remote_store
@@ -73,6 +73,14 @@ def _read_only(store: Store) -> Store:
         return store.with_read_only(True)
     except NotImplementedError:
         return store
+
+
+def _or_beside(store: Store, path: str) -> tuple[Store, str]:
+    """A store and a path in it; of a local folder that a killed save moved aside, where that is."""
+    folder = Path(local_folder(store) or "", path)
+    if local_folder(store) is None or (place := where_it_is(folder)) == folder:
+        return store, path
+    return LocalStore(place, read_only=True), ""
 
 
 def _local(path: Path) -> tuple[Store, str]:
