@@ -19,6 +19,7 @@ import zarr
 
 from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff, read_multiscale_array, read_multiscale_group
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning, UnsupportedError
+from napari_ome_ngff.reading import opened as opened_nouns
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
 from napari_ome_ngff.storage.documents.json_documents import parse
 from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES
@@ -211,3 +212,14 @@ def test_a_document_of_gigabytes_is_not_read(name: str, tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match="too large"):
         open_ome_ngff(folder)
     assert time.process_time() - start < 0.5 * unit()
+
+
+def test_levels_of_the_many_images_of_a_collection_are_made_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened_nouns, "_READ_AT_ONCE", 2)
+    write(FAMILIES["many groups"](SMALL), tmp_path / "a.zarr")
+    images = open_ome_ngff(tmp_path / "a.zarr").images  # type: ignore[union-attr]
+    assert len(images) > 4
+    for each in images.values():
+        assert [level.shape for level in each.arrays.values()] == [(8, 8)]

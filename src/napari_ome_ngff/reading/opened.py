@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_ome_ngff.label_tables import Deferred
 from napari_ome_ngff.metadata.nouns import Multiscale, Plate, View
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from napari_ome_ngff.storage.pixels.indexing import Source
     from napari_ome_ngff.storage.pixels.source import Missing
+
+_READ_AT_ONCE = 256  # images of a collection; making the arrays of thousands takes seconds
 
 Kind = Literal["plate", "well", "scene", "collection"]
 
@@ -146,7 +150,14 @@ def with_levels(
         else itertools.chain(itertools.repeat(True, most), itertools.repeat(False))
     )
     if isinstance(opened, Collection):
-        images = {name: _image_with_levels(image, read, left) for name, image in opened.images.items()}
+
+        def later(group: MultiscaleGroup) -> Mapping[str, DataArray]:
+            return Deferred(partial(read, group))
+
+        images = {
+            name: _image_with_levels(image, read if index < _READ_AT_ONCE else later, left)
+            for index, (name, image) in enumerate(opened.images.items())
+        }
         return replace(opened, images=images)
     return _image_with_levels(opened, read, left)
 
