@@ -29,9 +29,7 @@ def coins(corpus: Path) -> Path:
     return corpus / "generated" / "ome-zarr-py-0.21" / "coins_0.5.zarr"
 
 
-@pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_a_dropped_folder_opens_once_a_reader_is_chosen(viewer: Any, coins: Path, version: str) -> None:
-    coins = coins.with_name(f"coins_{version}.zarr")
+def test_a_dropped_folder_opens_once_a_reader_is_chosen(viewer: Any, coins: Path) -> None:
     offered: list[str] = []
     with answering(choose_reader("OME-NGFF", offered=offered, shot="choose-reader")):
         drop(viewer, coins)

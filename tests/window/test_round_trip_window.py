@@ -37,20 +37,6 @@ def add_turned(viewer: Any) -> None:
         layer.translate = (4, 10, -7)
 
 
-def add_two_images(viewer: Any) -> None:
-    add_cells(viewer, labels=False)
-    del viewer.layers["green"]
-    y, x = np.mgrid[:50, :70]
-    place = {"scale": (0.5, 0.5), "translate": (50, 10), "units": ("micrometer",) * 2}
-    viewer.add_image(
-        (20 * (y + x)).astype("uint16"),
-        name="other",
-        contrast_limits=(0, 3000),
-        axis_labels=("y", "x"),
-        **place,
-    )
-
-
 def through_the_dialog(viewer: Any, path: Path, version: str) -> None:
     from napari.settings import get_plugin_settings
 
@@ -88,7 +74,6 @@ def look_different(viewer: Any) -> None:
         (add_cells, through_the_dialog, "0.4"),
         (add_plane_of_colours, through_the_widget, "0.5"),
         (add_turned, through_the_widget, "0.6"),
-        (add_two_images, through_the_dialog, "0.5"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::napari_ome_ngff.errors.OmeNgffWarning")

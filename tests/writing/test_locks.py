@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -142,7 +143,9 @@ def test_workers_that_outlive_a_killed_save_do_not_hold_its_lock(tmp_path: Path)
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks where there are threads
         killed = fork.Process(target=_save_with_workers_and_die, args=(tmp_path, ready, end))
         killed.start()
-    killed.join(60)
+    assert ready.wait(60)
+    while killed.is_alive():  # `join` waits for the worker too, which has inherited its pipe
+        time.sleep(0.01)
     try:
         assert ready.is_set()
         save("replace", tmp_path, 3)
