@@ -74,6 +74,25 @@ def pytest_xdist_auto_num_workers() -> int:
     return processors + processors // 2
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker for each file: what its tests share, a window or a server, is made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # the order is that of `pytest_collection_modifyitems`
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first, so that no worker is left alone with one at the end."""
+    folders = ("tests/window/", "tests/writing/", "tests/whole/", "tests/plugin/", "tests/")
+
+    def place(item: pytest.Item) -> int:
+        return next((i for i, folder in enumerate(folders) if item.nodeid.startswith(folder)), len(folders))
+
+    items.sort(key=place)
+
+
 def pytest_collection_finish() -> None:
     """Take what is imported by now out of every later collection of garbage: a tenth of a second each."""
     gc.collect()
