@@ -79,18 +79,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """One worker for each file: what its tests share, a window or a server, is made once."""
     from xdist.scheduler import LoadFileScheduling
 
-    config.option.loadscopereorder = False  # the order is that of `pytest_collection_modifyitems`
     return LoadFileScheduling(config, log)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put long files first, so that no worker is left alone with one at the end."""
-    folders = ("tests/window/", "tests/writing/", "tests/whole/", "tests/plugin/", "tests/")
-
-    def place(item: pytest.Item) -> int:
-        return next((i for i, folder in enumerate(folders) if item.nodeid.startswith(folder)), len(folders))
-
-    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:

@@ -84,8 +84,12 @@ def trace(run: Callable[[], object]) -> list[Call]:
 
 def traces(folder: Path) -> dict[str, list[Call]]:
     """Trace the four walks. napari's window takes no part: its side of the plugin are two functions."""
+    import dask.array  # noqa: F401 (what is imported while calls are traced takes five times as long)
     import numpy as np
+    import pandas  # noqa: F401
+    import pydantic_zarr.v3  # noqa: F401
     import xarray as xr
+    import zarr.codecs  # noqa: F401
 
     from napari_ome_ngff import write_multiscale_group
     from napari_ome_ngff.plugin.reader import get_reader

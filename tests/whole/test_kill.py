@@ -203,5 +203,5 @@ def test_killed_at_any_moment(
 def test_after_a_kill_a_refused_save_moves_nothing_and_an_allowed_one_loses_nothing(kind: str) -> None:
     """Before a few of the calls that change the disk; `tests.campaigns.kill_every_call` tries them all."""
     way = Way("write", kind, "v3", "folder, no exchange")
-    seen = campaign(way, first=20, every=50)
+    seen = campaign(way, first=20, every=60)
     assert {"the old one", "the new one"} <= set(seen)
