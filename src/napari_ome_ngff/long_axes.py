@@ -33,8 +33,8 @@ def lazy_coordinate(
     # Half a voxel short of the end: rounding cannot add a voxel.
     stop = translation + scale * (size - 0.5)
     index: Any = RangeIndex.arange(translation, stop, scale, dim=name)
-    # So far from 0 that voxels cannot be told apart; or xarray 2026.2 and older, which divides the range that it
-    # is given by the size.
+    # So far from 0 that voxels cannot be told apart; or xarray 2026.2 and older, which divides the range that
+    # it is given by the size.
     if index.size != size or index.transform.step != scale:
         end = translation + scale * size
         index = RangeIndex.linspace(translation, end, size, endpoint=False, dim=name)
