@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -226,6 +227,23 @@ def test_missing_and_damaged_fields_are_left_out_and_named(tmp_path: Path) -> No
     text = "\n".join(str(item.message) for item in heard)
     for name in names[1:]:
         assert f"A/1/{name}" in text
+
+
+def test_a_first_field_whose_finest_level_has_a_wrong_shape_is_left_out(tmp_path: Path) -> None:
+    """Its other levels say other axes; alone it is an error."""
+    plate = write_plate(tmp_path / "p.zarr", {"A/1": ["0"], "A/2": ["0", "1"]})
+    for path in ("A/1/0", "A/2/0", "A/2/1"):
+        write_image(plate / path, pixels(1), "cyx")
+    document = plate / "A/1/0/0/zarr.json"
+    array = json.loads(document.read_text())
+    document.write_text(json.dumps({**array, "shape": array["shape"][:2]}))
+    image = only(opened(plate, told=r"fields are left out: their .*\(A/1/0\)"))
+    assert [tile.location.rpartition("/A/")[2] for tile in image.tiles] == ["2/0", "2/1"]
+    for path in ("A/2/0", "A/2/1"):
+        shutil.rmtree(plate / path)
+    with pytest.raises(MetadataError, match="cannot be read"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)
+        open_plate(open_hierarchy(plate))
 
 
 def test_fields_with_other_axes_than_the_first_are_left_out_and_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ label images. What is missing or damaged is left out, with one warning for each 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -203,11 +204,10 @@ def _shaped(
 
 
 def _with_same_axes(fields: Iterable[FieldImage], left: LeftOut) -> Iterator[FieldImage]:
-    """Yield the fields that have the axes of the first one."""
-    expected: tuple[str, ...] | None = None
-    for item in fields:
-        axes = axes_of(item.multiscale, item.shape)
-        expected = expected or axes
+    """Yield the fields that have the axes of most of them: the first one may be the damaged one."""
+    described = [(item, axes_of(item.multiscale, item.shape)) for item in fields]
+    expected = Counter(axes for _, axes in described).most_common(1)[0][0] if described else ()
+    for item, axes in described:
         if axes == expected:
             yield item
         else:

@@ -162,7 +162,7 @@ def _acquired(hierarchy: Hierarchy, fields: Sequence[FieldImage], name: str) -> 
         sizes = dict(zip(dims, item.shape, strict=True))
         members.append(Member(path=item.path, multiscale=item.multiscale, sizes=sizes, origin=origin))
     image = shared_levels(hierarchy, members)
-    if image is None:
+    if image is None or len(image.multiscale.dims) != len(fields[0].shape):  # another level says other axes
         raise MetadataError(
             "The fields of the plate cannot be read.",
             where=f"{hierarchy.location}/{members[0].path}",
