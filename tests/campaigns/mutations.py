@@ -189,7 +189,8 @@ def edit(files: Files, name: str, rng: random.Random) -> None:
     document, other = (as_json(files[one]) for one in (name, rng.choice(list(files))))
     if document is None:
         return damage(files, name, rng)
-    document = mutate(document, other or {}, rng)
+    with suppress(ValueError):  # another fault has made it too deep to be copied
+        document = mutate(document, other or {}, rng)
     with suppress(RecursionError):  # of JSON, in Python 3.11
         files[name] = json.dumps(document).encode(errors="surrogatepass")
     return None
