@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
     from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
+    from napari_ome_ngff.writing.edit.label_edit import Dirty, LabelEdit, edit_image, edit_labels
     from napari_ome_ngff.writing.labels import write_labels
     from napari_ome_ngff.writing.pending import Writing
     from napari_ome_ngff.writing.plan.options import StorageOptions
@@ -85,6 +86,12 @@ _HOME = {
         "create_multiscale_group",
         "model_multiscale_group",
     ),
+    "writing.edit.label_edit": (
+        "Dirty",
+        "LabelEdit",
+        "edit_image",
+        "edit_labels",
+    ),
     "writing.labels": ("write_labels",),
     "writing.plan.options": ("StorageOptions",),
     "writing.plan.write_plan": (
@@ -110,7 +117,9 @@ __all__ = [
     "Collection",
     "CoordinateError",
     "DaskArrayWrapper",
+    "Dirty",
     "Image",
+    "LabelEdit",
     "LabelImage",
     "Level",
     "MetadataError",
@@ -132,6 +141,8 @@ __all__ = [
     "Writing",
     "ZarrArrayWrapper",
     "create_multiscale_group",
+    "edit_image",
+    "edit_labels",
     "model_multiscale_group",
     "open_ome_ngff",
     "plan_hierarchy",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
@@ -22,8 +23,10 @@ from napari_ome_ngff.metadata.systems.view import parameter_paths, systems_of, v
 from napari_ome_ngff.reading.float_labels import as_labels
 from napari_ome_ngff.reading.multiscale_group import decode_images, find_levels, select_image
 from napari_ome_ngff.reading.opened import Image
+from napari_ome_ngff.storage.edits.edit_journal import finish_interrupted
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.save_note import unfinished
+from napari_ome_ngff.storage.places.store_kind import local_folder
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
@@ -106,6 +109,8 @@ def _with_view(
     only: str | None = None,
 ) -> Image:
     """Open a multiscale of a group, as it lies in a coordinate system, without all that is around it."""
+    if (folder := local_folder(hierarchy.store)) is not None:
+        finish_interrupted(Path(folder, hierarchy.path))
     where, group = hierarchy.location, find_levels(hierarchy, multiscale, only)
     placed = view(group.multiscale, coordinate_system, parameters=parameters, where=where)
     for problem in placed.problems if placed else ():

@@ -19,7 +19,7 @@ from napari_ome_ngff.storage.places.location import is_within, location_of
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing, staged
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
-from napari_ome_ngff.writing.pending import Writing
+from napari_ome_ngff.writing.pending import Writing, writing_of
 from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
 from napari_ome_ngff.writing.plan.group_documents import group_documents, groups_of
 from napari_ome_ngff.writing.plan.options import (
@@ -280,7 +280,7 @@ def _filled(
             expected="what model_multiscale_group(sources=pixels, options=options, store=store) returns",
         )
     check_target(store, path, overwrite=overwrite)
-    return Writing(
+    return writing_of(
         new_save(
             store=store,
             path=path,

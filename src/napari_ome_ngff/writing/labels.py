@@ -15,7 +15,7 @@ from napari_ome_ngff.metadata.versions import VERSIONS, decode
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target, outermost
 from napari_ome_ngff.writing.commit.staging import open_existing
-from napari_ome_ngff.writing.pending import Writing
+from napari_ome_ngff.writing.pending import Writing, writing_of
 from napari_ome_ngff.writing.plan.existing import group_in
 from napari_ome_ngff.writing.plan.group_documents import group_at, join_paths
 from napari_ome_ngff.writing.plan.multiscale import source_path
@@ -121,7 +121,7 @@ def write_labels(
             where=image.location,
             hint="Choose another name, or overwrite=True to replace it.",
         )
-    return Writing(
+    return writing_of(
         new_save(
             store=image.store,
             path=inside,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from os import PathLike
 
 from napari_ome_ngff.errors import CancelledError, OmeNgffWarning, StorageError
@@ -30,14 +30,13 @@ class Writing(Iterator[Progress]):
     'Written'
     """
 
-    def __init__(self, save: Save) -> None:
+    def __init__(self, steps: Generator[Progress, None, None], where: str) -> None:
         self._begun = False
         self._last: Progress | None = None
-        self._steps = run_save(save)
+        self._steps = steps
         self._step = threading.Lock()  # held while a step is taken
         self._cancelled = threading.Event()
-        place = save.store if isinstance(save.store, str | PathLike) else store_location(save.store)
-        self._where = join_paths(str(place), save.path)
+        self._where = where
 
     def __next__(self) -> Progress:
         with self._step:
@@ -107,6 +106,12 @@ class Writing(Iterator[Progress]):
         if self._last is None:
             return f"<Writing to {self._where}: nothing yet; loop over it, or run() it>"
         return f"<Writing to {self._where}: {self._last.blocks_done} of {self._last.blocks_total} blocks>"
+
+
+def writing_of(save: Save) -> Writing:
+    """The save of a whole image, or of label images."""
+    place = save.store if isinstance(save.store, str | PathLike) else store_location(save.store)
+    return Writing(run_save(save), join_paths(str(place), save.path))
 
 
 def _with_bar(steps: Iterable[Progress]) -> Iterator[Progress]:

@@ -23,11 +23,6 @@ def target_exists(where: str, beside: str = "") -> TargetError:
     )
 
 
-def another_save(where: str) -> TargetError:
-    """Return the error for a target that somebody else is writing to."""
-    return TargetError("Another save to this place is running.", where=where, hint="Wait until it has ended.")
-
-
 def inside_hierarchy(where: str, outer: str) -> TargetError:
     """Return the error for a target inside another Zarr hierarchy."""
     return TargetError(

@@ -96,6 +96,18 @@ class ChunkedSource(Source):
         """Path or URL of the array."""
         return location_of(self.array)
 
+    def name(self, position: Position) -> str:
+        """Name of the file or object that holds a chunk, relative to the array."""
+        return self._reader.name(position)
+
+    def stamp(self, position: Position) -> object:
+        """What changes when a chunk is written again; None where that cannot be told."""
+        return self._reader.stamp(position)
+
+    def check_place(self) -> None:
+        """LookupError if another array has taken the place of this one."""
+        self._reader.check_place()
+
     def __repr__(self) -> str:
         return f"<ChunkedSource {self.location} shape={self.shape} dtype={self.dtype}>"
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.metadata.group_kind import kind_of
+from napari_ome_ngff.storage.edits.locks import another_save
 from napari_ome_ngff.storage.pixels.process_state import running_saves
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.leftovers import PART, is_leftover_of
@@ -30,7 +31,6 @@ from napari_ome_ngff.storage.places.requests import settle
 from napari_ome_ngff.storage.places.save_note import NOTE, Note, decode_note, unfinished
 from napari_ome_ngff.storage.places.server_errors import first_line
 from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
-from napari_ome_ngff.writing.refusals import another_save
 from napari_ome_ngff.writing.stored_objects import copy_objects
 from napari_ome_ngff.writing.target import location_in
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.storage.edits.locks import exclusive
 from napari_ome_ngff.storage.places.folders import (
     flush,
     is_empty,
@@ -90,7 +91,7 @@ def staged(
         return
     target = target_folder(root, path)
     check_target(store, path, overwrite=overwrite)  # a save that is refused recovers nothing
-    with system_errors_of(target), _parents_made(root, target) as made, local_swap.exclusive(target) as alone:
+    with system_errors_of(target), _parents_made(root, target) as made, exclusive(target) as alone:
         local_swap.recover(target, alone=alone)
         local_swap.restore(target / "labels")
         check_target(store, path, overwrite=overwrite)

@@ -1,0 +1,1 @@
+"""Changes in place: locks, and the journal of an edit."""

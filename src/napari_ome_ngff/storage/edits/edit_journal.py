@@ -1,0 +1,132 @@
+"""The journal of an edit: new chunks lie beside the image until all are there, then they take their places.
+
+``.NAME.ngff-edit/new/`` has the new files, under the keys of those that they replace. From when
+``.NAME.ngff-edit/journal.json`` is there, which says what is replaced and what is deleted, the edit is
+decided: who finds it finishes it. A folder without it is of an edit that was never decided, and is deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+
+from napari_ome_ngff.errors import OmeNgffWarning, StorageError, TargetError
+from napari_ome_ngff.storage.edits.locks import exclusive
+from napari_ome_ngff.storage.places.folders import flush, flush_folder, remove
+from napari_ome_ngff.storage.places.leftovers import short
+
+EDIT = ".ngff-edit"
+"""End of the name of the folder beside an image that is edited."""
+
+
+NEW, JOURNAL = "new", "journal.json"
+
+_log = logging.getLogger(__name__)
+
+
+def journal_folder(target: Path) -> Path:
+    """Where the journal of an edit of the image in a folder is."""
+    return target.with_name(f".{short(target.name)}{EDIT}")
+
+
+def lock_image(target: Path, stack: ExitStack) -> None:
+    """Keep other saves away from an image, and from the one that it is on; TargetError if one is running."""
+    around = (target.parent.parent, target.parent) if target.parent.name == "labels" else ()
+    for folder in (*around, target):
+        stack.enter_context(exclusive(folder))
+
+
+def decide(target: Path, *, replaced: Iterable[str], removed: Iterable[str]) -> None:
+    """Have the system write all new chunks to disk, and then the journal: the edit will be done now."""
+    folder = journal_folder(target)
+    flush(folder)
+    document = {"replaced": sorted(replaced), "removed": sorted(removed)}
+    draft = folder / f"{JOURNAL}.new"
+    with open(draft, "w", encoding="utf-8") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, folder / JOURNAL)
+    flush_folder(folder)
+
+
+def abandon(target: Path) -> None:
+    """Delete an edit that goes no further: nothing of it has taken its place."""
+    folder = journal_folder(target)
+    (folder / JOURNAL).unlink(missing_ok=True)  # first: with it, what is left would count as decided
+    remove(folder)
+
+
+def finish(target: Path) -> bool:
+    """Finish an edit that was decided, or delete what is left of one that was not; only under its lock.
+
+    Each file takes its place in one step, and may have done so before. Whether one was finished.
+    """
+    folder = journal_folder(target)
+    journal = folder / JOURNAL
+    if not journal.is_file():
+        if folder.is_dir() and not folder.is_symlink():
+            remove(folder)
+        return False
+    replaced, removed = _read(journal)
+    for key in replaced:
+        if (folder / NEW / key).is_file():
+            (target / key).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(folder / NEW / key, target / key)
+    for key in removed:
+        (target / key).unlink(missing_ok=True)
+    flush(target)
+    remove(folder)
+    return True
+
+
+def finish_interrupted(target: Path) -> None:
+    """Finish the edit of an image that was interrupted, before the image is read.
+
+    One that goes on is left alone. A warning says if the disk cannot be written to.
+    """
+    if not os.path.lexists(journal_folder(target)):
+        return
+    try:
+        with ExitStack() as stack:
+            lock_image(target, stack)
+            if finish(target):
+                _log.warning("An edit of %s was interrupted, and is finished now.", target)
+    except TargetError:
+        _log.info("%s is being edited.", target)
+    except (OSError, StorageError) as error:
+        message = (
+            "An edit of this image was interrupted, and cannot be finished here: some of its chunks may "
+        )
+        message += f"be new and some old. Open it where it can be written to. ({target}: {error})"
+        warnings.warn(message, OmeNgffWarning, stacklevel=2)
+
+
+def _read(journal: Path) -> tuple[list[str], list[str]]:
+    """What a journal says; its keys never lead out of the image."""
+    try:
+        document = json.loads(journal.read_text(encoding="utf-8"))
+        lists = document["replaced"], document["removed"]
+        keys = [key for names in lists for key in names]
+        if not all(_is_inside(key) for key in keys):
+            raise ValueError("a key leads out of the image")
+    except (ValueError, TypeError, KeyError) as error:
+        raise StorageError(
+            "The journal of an edit is damaged.",
+            where=str(journal),
+            found=str(error),
+            hint="Delete its folder.",
+        ) from error
+    return lists
+
+
+def _is_inside(key: object) -> bool:
+    if not isinstance(key, str) or not key or "\\" in key or "\0" in key:
+        return False
+    path = PurePosixPath(key)
+    return not path.is_absolute() and ":" not in key and not {"..", "."} & set(key.split("/"))

@@ -1,0 +1,1 @@
+"""Change the pixels of an image that is there, without copying it."""
