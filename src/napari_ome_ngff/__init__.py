@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
     from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
     from napari_ome_ngff.writing.edit.label_edit import Dirty, LabelEdit, edit_image, edit_labels
+    from napari_ome_ngff.writing.edit.metadata_edit import edit_metadata
     from napari_ome_ngff.writing.labels import write_labels
     from napari_ome_ngff.writing.pending import Writing
     from napari_ome_ngff.writing.plan.options import StorageOptions
@@ -92,6 +93,7 @@ _HOME = {
         "edit_image",
         "edit_labels",
     ),
+    "writing.edit.metadata_edit": ("edit_metadata",),
     "writing.labels": ("write_labels",),
     "writing.plan.options": ("StorageOptions",),
     "writing.plan.write_plan": (
@@ -143,6 +145,7 @@ __all__ = [
     "create_multiscale_group",
     "edit_image",
     "edit_labels",
+    "edit_metadata",
     "model_multiscale_group",
     "open_ome_ngff",
     "plan_hierarchy",

@@ -1,4 +1,4 @@
-"""Painting on what is there: what is painted reads as in numpy, and a save changes what depends on it alone."""
+"""Painting on what is there: it reads as in numpy, and a save changes what depends on it alone."""
 
 from __future__ import annotations
 
@@ -115,7 +115,11 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(strokes=st.lists(indices(), min_size=1, max_size=4), small=st.booleans(), kind=st.sampled_from(["v3", "sharded"]))
+@given(
+    strokes=st.lists(indices(), min_size=1, max_size=4),
+    small=st.booleans(),
+    kind=st.sampled_from(["v3", "sharded"]),
+)
 def test_it_is_painted_and_read_as_numpy_does(
     strokes: list[Any], small: bool, kind: str, places: dict[str, Path]
 ) -> None:
@@ -223,10 +227,16 @@ def test_a_save_that_is_cancelled_leaves_all_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "address", "memory"])
 def test_only_folders_are_edited(kind: str, tmp_path: Path) -> None:
-    place: Any = {"file": tmp_path / "a.ozx", "address": "s3://bucket/a", "memory": zarr.storage.MemoryStore()}[kind]
+    place: Any = {
+        "file": tmp_path / "a.ozx",
+        "address": "s3://bucket/a",
+        "memory": zarr.storage.MemoryStore(),
+    }[kind]
     if kind == "file":
         labelled(place, StorageOptions(version="0.5"))
-    with pytest.raises((TargetError, OptionError), match=r"Only (images|what is) in (folders|a folder) can be edited"):
+    with pytest.raises(
+        (TargetError, OptionError), match=r"Only (images|what is) in (folders|a folder) can be edited"
+    ):
         edit_image(place)
 
 

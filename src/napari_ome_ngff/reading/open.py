@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +35,14 @@ from napari_ome_ngff.reading.scene import open_scene
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
 from napari_ome_ngff.storage.documents.parents import array_at, parents
 from napari_ome_ngff.storage.documents.watch import read_settled
+from napari_ome_ngff.storage.edits.edit_journal import finish_interrupted
 from napari_ome_ngff.storage.pixels.array_wrap import (
     ArrayWrapperSpec,
     BaseArrayWrapper,
     ZarrArrayWrapper,
     resolve_wrapper,
 )
-from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.storage.places.location import is_url, local_path, location_of
 from napari_ome_ngff.storage.places.save_note import unfinished
 from napari_ome_ngff.storage.places.store_kind import store_kind
 from napari_ome_ngff.storage.places.stores import stores_of
@@ -251,6 +254,8 @@ def open_metadata(
     coordinate_system: str | None = None,
 ) -> Image | Collection:
     """Open what is at a location as `open_ome_ngff` does, but read no level yet: `arrays` are empty."""
+    if isinstance(location, str | PathLike) and not is_url(text := local_path(os.fspath(location))):
+        finish_interrupted(Path(os.path.realpath(Path(text).expanduser())))
     return read_settled(location, lambda: _open_metadata(location, multiscale, coordinate_system))
 
 

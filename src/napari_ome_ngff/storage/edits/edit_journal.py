@@ -34,10 +34,13 @@ def journal_folder(target: Path) -> Path:
     return target.with_name(f".{short(target.name)}{EDIT}")
 
 
-def lock_image(target: Path, stack: ExitStack) -> None:
-    """Keep other saves away from an image, and from the one that it is on; TargetError if one is running."""
-    around = (target.parent.parent, target.parent) if target.parent.name == "labels" else ()
-    for folder in (*around, target):
+def lock_images(stack: ExitStack, *targets: Path) -> None:
+    """Keep other saves away from images, and from those that they are on; TargetError if one is running."""
+    folders: dict[Path, None] = {}
+    for target in targets:
+        around = (target.parent.parent, target.parent) if target.parent.name == "labels" else ()
+        folders |= dict.fromkeys((*around, target))
+    for folder in folders:
         stack.enter_context(exclusive(folder))
 
 
@@ -94,7 +97,7 @@ def finish_interrupted(target: Path) -> None:
         return
     try:
         with ExitStack() as stack:
-            lock_image(target, stack)
+            lock_images(stack, target)
             if finish(target):
                 _log.warning("An edit of %s was interrupted, and is finished now.", target)
     except TargetError:

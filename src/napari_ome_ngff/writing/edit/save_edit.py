@@ -49,7 +49,7 @@ def save_edit(
     saved = False
     try:
         with ExitStack() as stack, system_errors_of(target):
-            edit_journal.lock_image(target, stack)
+            edit_journal.lock_images(stack, target)
             edit_journal.finish(target)
             check(chunks)
             folder = edit_journal.journal_folder(target)

@@ -100,7 +100,7 @@ def describe(
         name=plan.name,
         method=plan.method if built else (base.method if base else None),
         metadata=_how(plan) if built else (base.metadata if base else None),
-        channels=_completed(channels, np.dtype(plan.dtype)),
+        channels=completed(channels, np.dtype(plan.dtype)),
         omero_extra=base.omero_extra if base else {},
         label_image=label_image,
         extra=base.extra if base else {},
@@ -195,8 +195,8 @@ def _how(plan: MultiscalePlan) -> dict[str, Json]:
     }
 
 
-def _completed(channels: Sequence[Channel], dtype: np.dtype[Any]) -> tuple[Channel, ...]:
-    """Channels with a colour and a complete window each, which OME-NGFF demands."""
+def completed(channels: Sequence[Channel], dtype: np.dtype[Any]) -> tuple[Channel, ...]:
+    """Return channels with a colour and a complete window each, which OME-NGFF demands."""
     usual = default_window(dtype)
     completed = []
     for i, channel in enumerate(channels):

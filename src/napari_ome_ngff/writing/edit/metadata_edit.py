@@ -1,0 +1,308 @@
+"""Correct what the metadata of an image say: the documents alone are written, in place."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ome_ngff.arguments import check_store
+from napari_ome_ngff.channels import default_color
+from napari_ome_ngff.errors import OmeNgffWarning, OptionError, TargetError, UnsupportedError
+from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
+from napari_ome_ngff.metadata.group_kind import container_of, holder_of, kind_of
+from napari_ome_ngff.metadata.image.label_images import decode_labels
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Json, Multiscale
+from napari_ome_ngff.metadata.versions import VERSIONS, decode, encode
+from napari_ome_ngff.storage.edits import edit_journal
+from napari_ome_ngff.storage.places import keys
+from napari_ome_ngff.storage.places.location import is_zip, join
+from napari_ome_ngff.writing.commit.checks import outermost
+from napari_ome_ngff.writing.commit.temporary import undone_by
+from napari_ome_ngff.writing.edit.documents import Documents
+from napari_ome_ngff.writing.edit.metadata_change import MetadataChange, Move, changed, move_of
+from napari_ome_ngff.writing.plan.multiscale import completed
+from napari_ome_ngff.writing.reader_bounds import check_documents, check_image
+from napari_ome_ngff.writing.refusals import failing, system_errors_of
+from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+
+def edit_metadata(
+    location: str | PathLike[str] | Store,
+    *,
+    scale: Mapping[str, float] | None = None,
+    translation: Mapping[str, float] | None = None,
+    units: Mapping[str, str | None] | None = None,
+    axes: Mapping[str, str | Axis] | None = None,
+    name: str | None = None,
+    channels: Mapping[int | str, Mapping[str, Any] | Channel] | None = None,
+    colors: Mapping[int, tuple[int, int, int, int]] | None = None,
+    properties: Sequence[Mapping[str, Json]] | None = None,
+    acquisitions: Mapping[int, str] | None = None,
+) -> tuple[str, ...]:
+    """Correct the metadata of an image in place. Pixels are neither read nor written.
+
+    What is given is changed, what is not stays, keys of others too. It is checked as a save would be. In a
+    folder all documents change together or none does, even if the process is killed; in a bucket or another
+    store each changes in one step, one after the other. Label images keep their place on the image: what
+    changes of its voxel size, translation, units and axes changes of theirs. Of a plate or a well, every
+    field is corrected.
+
+    Parameters
+    ----------
+    location
+        Folder, address or store of an image, a label image, a plate or a well.
+    scale
+        Size of a voxel of level 0 by dim: ``{"z": 0.5}``, in the unit of the axis. Lower levels follow.
+    translation
+        Position of the centre of voxel 0 of level 0 by dim.
+    units
+        Unit by dim, or None for none.
+    axes
+        New name by dim, or a whole :class:`Axis`: ``{"z": Axis(name="t", type="time", unit="second")}``.
+    name
+        Of the image, or of the plate.
+    channels
+        What changes, by index or name of the channel: ``{0: {"label": "DAPI", "color": "0000FF", "window":
+        Window(start=100, end=4000), "active": False}}``; or a whole :class:`Channel`.
+    colors, properties
+        Of a label image: colour by label, one mapping per label.
+    acquisitions
+        Of a plate: name by id.
+
+    Returns
+    -------
+    tuple of str
+        Keys of the documents that were written.
+
+    Raises
+    ------
+    OptionError
+        If nothing is asked for, or something that this image does not have.
+    MetadataError
+        If the result would break a rule of the version; then nothing is changed.
+    TargetError
+        If another save is running, or the image is in a single file.
+    NotOmeNgffError, UnsupportedError, StorageError
+        If there is no image, one of a version that is not written, or it cannot be written to.
+
+    Examples
+    --------
+    >>> import numpy, xarray, zarr
+    >>> from napari_ome_ngff import open_ome_ngff, write_multiscale_group
+    >>> store = zarr.storage.MemoryStore()
+    >>> image = xarray.DataArray(numpy.zeros((64, 64), "uint8"), dims=("y", "x"))
+    >>> _ = write_multiscale_group(store=store, image=image).run()
+    >>> edit_metadata(store, scale={"y": 0.5, "x": 0.5}, units={"y": "micrometer", "x": "micrometer"})
+    ('zarr.json',)
+    >>> open_ome_ngff(store).multiscale.levels[0].transform.scale
+    (0.5, 0.5)
+    """
+    change = MetadataChange(
+        scale=scale,
+        translation=translation,
+        units=units,
+        axes=axes,
+        name=name,
+        channels=channels,
+        colors=colors,
+        properties=properties,
+        acquisitions=acquisitions,
+    )
+    check_store(location)
+    if change.is_empty:
+        raise OptionError("Nothing is to be changed.", hint="Give what is wrong, scale for example.")
+    with _place(location) as (documents, path, root), warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)  # whoever opens it is told
+        _change_group(documents, path, change)
+        encoded = documents.encoded()
+        check_documents(encoded)
+        if root is None:
+            with failing("The metadata could not be written", documents.where):
+                for key, content in encoded.items():
+                    keys.put(documents.store, key, content)
+        else:
+            _replace(root, encoded)
+    return tuple(encoded)
+
+
+@contextmanager
+def _place(location: str | PathLike[str] | Store) -> Iterator[tuple[Documents, str, Path | None]]:
+    """The documents of the hierarchy that an image is in, its path in it, and the folder, locked."""
+    from zarr.storage import LocalStore
+
+    folder = local_root(location)
+    if folder is None:
+        outer, path = outermost(location)
+        store = as_store(outer)
+        yield Documents(store, location_in(store, "")), path, None
+        return
+    if is_archive(location) or is_zip(folder):
+        raise TargetError(
+            "A single file cannot be changed in place.",
+            where=str(folder),
+            hint="Save it as a new image, with what is corrected.",
+        )
+    outer, path = outermost(folder)
+    root = Path(os.path.realpath(outer))
+    with ExitStack() as stack, system_errors_of(root):
+        edit_journal.lock_images(stack, root, root / path)
+        edit_journal.finish(root)
+        yield Documents(LocalStore(root), str(root)), path, root
+
+
+def _replace(root: Path, documents: Mapping[str, bytes]) -> None:
+    """Put documents of a folder in their places: all of them, or none."""
+    new = edit_journal.journal_folder(root) / edit_journal.NEW
+    with undone_by(partial(edit_journal.abandon, root)):
+        for key, content in documents.items():
+            (new / key).parent.mkdir(parents=True, exist_ok=True)
+            (new / key).write_bytes(content)
+        edit_journal.decide(root, replaced=documents, removed=())
+    edit_journal.finish(root)
+
+
+def _change_group(documents: Documents, path: str, change: MetadataChange) -> None:
+    attributes = documents.group(path)
+    kind = kind_of(attributes)
+    where = join(documents.where, path)
+    if kind != "plate" and change.acquisitions is not None:
+        raise OptionError("Acquisitions are those of a plate, and this is none.", where=where)
+    if kind == "image":
+        _change_image(documents, path, change)
+    elif kind == "plate":
+        plate = decode_plate(attributes, where=where)
+        _change_plate(documents, path, change)
+        wells = [join(path, well.path) for well in plate.wells]
+        _change_fields(documents, wells, replace(change, name=None, acquisitions=None))
+    elif kind == "well":
+        _change_fields(documents, [path], change)
+    else:
+        raise UnsupportedError(
+            "The metadata of an image, a label image, a plate or a well can be corrected.",
+            where=where,
+            found=kind or "a group that holds no OME-NGFF image",
+            hint="Give the folder of one of its images.",
+        )
+
+
+def _change_plate(documents: Documents, path: str, change: MetadataChange) -> None:
+    attributes = copy.deepcopy(dict(documents.group(path)))
+    container, _ = holder_of(attributes, "plate")
+    plate = (attributes[container] if container else attributes)["plate"]
+    if change.name is not None:
+        plate["name"] = change.name
+    listed = {entry.get("id"): entry for entry in plate.get("acquisitions") or () if isinstance(entry, dict)}
+    for identifier, name in (change.acquisitions or {}).items():
+        if identifier not in listed:
+            raise OptionError(
+                f"The plate has no acquisition {identifier!r}.",
+                expected=", ".join(map(str, listed)) or "none",
+            )
+        listed[identifier]["name"] = name
+    if change.name is not None or change.acquisitions is not None:
+        documents.set_attributes(path, attributes)
+
+
+def _change_fields(documents: Documents, wells: Sequence[str], change: MetadataChange) -> None:
+    if change.is_empty:
+        return
+    documents.fetch(wells)
+    fields = [
+        join(well, field.path)
+        for well in wells
+        if (attributes := documents.attributes(well)) is not None
+        for field in decode_well(attributes, where=join(documents.where, well)).fields
+    ]
+    documents.fetch([*fields, *(join(field, "labels") for field in fields)])
+    for field in fields:
+        if documents.attributes(field) is not None:  # fields may be missing
+            _change_image(documents, field, change)
+
+
+def _change_image(documents: Documents, path: str, change: MetadataChange) -> None:
+    multiscale = _multiscale(documents, path)
+    if change.channels is not None:
+        multiscale = _with_channels(documents, path, multiscale)
+    move = move_of(multiscale, change)
+    _set_multiscale(documents, path, change, changed(multiscale, change, move))
+    if multiscale.label_image is None:
+        _change_labels(documents, join(path, "labels"), change.for_labels, move)
+
+
+def _change_labels(documents: Documents, path: str, change: MetadataChange, move: Move) -> None:
+    listed = documents.attributes(path)
+    names = decode_labels(listed, where=join(documents.where, path)) if listed else ()
+    for name in names:
+        attributes = documents.attributes(join(path, name))
+        if attributes is None or kind_of(attributes) != "image":
+            continue
+        label = _multiscale(documents, join(path, name))
+        own = MetadataChange(units=_of_dims(change.units, label.dims), axes=_of_dims(change.axes, label.dims))
+        ways = {dim: way for dim, way in move.items() if dim in label.dims}
+        if ways or own.units or own.axes:
+            _set_multiscale(documents, join(path, name), own, changed(label, own, ways))
+
+
+def _of_dims(values: Mapping[str, Any] | None, dims: Sequence[str]) -> dict[str, Any]:
+    return {dim: value for dim, value in (values or {}).items() if dim in dims}
+
+
+def _multiscale(documents: Documents, path: str) -> Multiscale:
+    where = join(documents.where, path)
+    multiscale = decode(documents.group(path), where=where)[0]
+    if multiscale.version not in VERSIONS or multiscale.unplaced:
+        raise UnsupportedError(
+            "This image does not say everything that can be corrected.",
+            where=where,
+            found=f"OME-NGFF {multiscale.version}",
+            expected="an image in " + ", ".join(VERSIONS) + " whose levels all have a place",
+            hint="Save it as a new image in one of these versions.",
+        )
+    return multiscale
+
+
+def _with_channels(documents: Documents, path: str, multiscale: Multiscale) -> Multiscale:
+    """The metadata with as many channels as there are, complete, so that each can be changed."""
+    import zarr
+
+    array = zarr.open_array(documents.store, path=join(path, multiscale.levels[0].path), mode="r")
+    axis = multiscale.channel_axis
+    count = 1 if axis is None else array.shape[axis]
+    missing = range(len(multiscale.channels), count)
+    channels = [*multiscale.channels, *(Channel(color=default_color(i, count)) for i in missing)]
+    return replace(multiscale, channels=completed(channels, np.dtype(array.dtype)))
+
+
+def _set_multiscale(documents: Documents, path: str, change: MetadataChange, multiscale: Multiscale) -> None:
+    """Put an image's metadata into the attributes of its group; of those, only what was asked for changes."""
+    old = documents.group(path)
+    container = (container_of(old) or ("", {}))[0]
+    encoded = encode(multiscale, multiscale.version)
+    ours: Any = encoded[container] if container else encoded
+    attributes = copy.deepcopy(dict(old))
+    holder = attributes[container] if container else attributes
+    images = holder["multiscales"]
+    holder["multiscales"] = [*ours["multiscales"], *(images[1:] if isinstance(images, list) else ())]
+    if change.channels is not None:
+        holder["omero"] = ours["omero"]
+    if change.colors is not None or change.properties is not None:
+        holder["image-label"] = ours["image-label"]
+    check_image(join(documents.where, path), multiscale, attributes)
+    documents.set_attributes(path, attributes)
+    names = {dim: new if isinstance(new, str) else new.name for dim, new in (change.axes or {}).items()}
+    if any(dim != name for dim, name in names.items()):
+        for level in multiscale.levels:
+            documents.rename_dims(join(path, level.path), names)
