@@ -1,0 +1,200 @@
+"""A part of an opened image with its label images: what is written of it. No pixel is read."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_ome_ngff.arguments import check_mapping, check_type, check_whole, shown
+from napari_ome_ngff.errors import OptionError, without_secrets
+from napari_ome_ngff.metadata.nouns import Json, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.transforms import level_transform
+from napari_ome_ngff.reading.opened import Image
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+RegionUnits = Literal["voxel", "physical"]
+"""What a region counts: voxels of the level that it is cut from, or positions in the units of the axes."""
+
+
+PART_OF = "napari-ome-ngff:part-of"
+"""The attribute that says what an image was cut from."""
+
+
+Region = Mapping[str, Any]
+"""A slice by dim, or one index; dims that are left out are taken whole."""
+
+
+def part_of_image(
+    image: Image, *, region: Region | None, region_units: str = "voxel", from_level: int = 0
+) -> dict[str, MultiscaleSource]:
+    """A part of an image and of its label images, by their paths, placed where it was.
+
+    Of each label image the level with the voxel size closest to that of `from_level` is cut.
+    """
+    multiscale = image.multiscale
+    if multiscale is None or not image.arrays:
+        raise OptionError("There is no image to take a part of.", where=image.location)
+    check_whole(from_level, 0, len(image.arrays) - 1, "The level")
+    if region_units not in ("voxel", "physical"):
+        raise OptionError(
+            "There are no such units of a region.",
+            found=shown(region_units),
+            expected='"voxel" or "physical"',
+        )
+    check_mapping({} if region is None else region, "The region", '{"z": slice(10, 20)}')
+    path, array = list(image.arrays.items())[from_level]
+    transform = level_transform(multiscale, from_level)
+    ranges = _ranges(multiscale.dims, array.shape, transform, region or {}, region_units)
+    said: dict[str, Json] = {
+        "image": without_secrets(image.location),
+        "level": path,
+        "region": {dim: [part.start, part.stop] for dim, part in zip(multiscale.dims, ranges, strict=True)},
+    }
+    main = _source(image, array, ranges, _omero(multiscale, image, from_level, ranges))
+    sources = {"": replace(main, attributes={**image.attributes, PART_OF: said})}
+    extents = _extents(multiscale.dims, transform, ranges, region or {})
+    sizes = dict(zip(multiscale.dims, transform.scale, strict=True))
+    for name, label in image.labels.items():
+        if (cut := _label_source(label, extents, sizes)) is not None:
+            sources[f"labels/{name}"] = cut
+    return sources
+
+
+def _ranges(
+    dims: Sequence[str], shape: Sequence[int], transform: ScaleTranslation, region: Region, units: str
+) -> tuple[slice, ...]:
+    """The voxels of a level along each of its axes that are in a region."""
+    for dim in region:
+        if dim not in dims:
+            raise OptionError(f"The image has no axis {shown(dim)}.", expected=", ".join(dims))
+    ranges = []
+    for dim, n, scale, start in zip(dims, shape, transform.scale, transform.translation, strict=True):
+        taken = region.get(dim, slice(None))
+        if units == "physical" and dim in region:
+            part = _within(taken, dim, scale, start, n)
+        elif isinstance(taken, slice):
+            if taken.step not in (None, 1):
+                raise OptionError(
+                    f"The region along {dim!r} has a step.", found=shown(taken.step), expected="none"
+                )
+            part = slice(*_indices(taken, dim, n))
+        else:
+            index = _index(taken, dim)
+            part = slice(*_indices(slice(index, index + 1 or None), dim, n))
+        if part.start >= part.stop:
+            raise OptionError(
+                f"The region along {dim!r} holds no voxel.",
+                found=shown(taken),
+                expected=f"a part of 0 to {n}"
+                if units == "voxel"
+                else f"a part of {start} to {start + scale * (n - 1)}",
+            )
+        ranges.append(part)
+    return tuple(ranges)
+
+
+def _indices(taken: slice, dim: str, n: int) -> tuple[int, int]:
+    try:
+        start, stop, _ = taken.indices(n)
+    except TypeError as error:
+        raise OptionError(f"The region along {dim!r} is not in voxels.", found=shown(taken)) from error
+    return start, stop
+
+
+def _index(taken: object, dim: str) -> int:
+    try:
+        return operator.index(taken)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise OptionError(
+            f"The region along {dim!r} cannot be that.", found=shown(taken), expected="a slice, or an index"
+        ) from error
+
+
+def _within(taken: object, dim: str, scale: float, start: float, n: int) -> slice:
+    """The voxels whose centres lie in ``[start, stop)``."""
+    check_type(taken, slice, f"The region along {dim!r}", "a slice of positions")
+    assert isinstance(taken, slice)
+    ends = [0, n]
+    for i, position in enumerate((taken.start, taken.stop)):
+        if position is None:
+            continue
+        if not isinstance(position, int | float) or not math.isfinite(position):
+            raise OptionError(
+                f"The region along {dim!r} cannot be that.", found=shown(position), expected="positions"
+            )
+        voxel = (position - start) / scale
+        nearest = round(voxel)
+        # A position that was computed is hardly ever exactly that of a voxel.
+        ends[i] = nearest if abs(voxel - nearest) < 1e-6 else math.ceil(voxel)
+    return slice(max(0, min(ends[0], n)), max(0, min(ends[1], n)))
+
+
+def _source(
+    image: Image, array: DataArray, ranges: Sequence[slice], multiscale: Multiscale | None
+) -> MultiscaleSource:
+    part = array.isel(dict(zip(array.dims, ranges, strict=True)))
+    return MultiscaleSource(image=part, multiscale=multiscale, attributes=image.attributes)
+
+
+def _omero(multiscale: Multiscale, image: Image, level: int, ranges: Sequence[slice]) -> Multiscale:
+    """The metadata of a part: its channels, and the plane that is shown first, if it is in the part."""
+    axis = multiscale.channel_axis
+    if axis is not None and multiscale.channels:
+        multiscale = replace(multiscale, channels=multiscale.channels[ranges[axis]])
+    display = multiscale.omero_extra.get("rdefs")
+    if not isinstance(display, Mapping):
+        return multiscale
+    shapes = [array.shape for array in image.arrays.values()]
+    kept = dict(display)
+    for key, dim in (("defaultZ", "z"), ("defaultT", "t")):
+        plane = kept.get(key)
+        if not isinstance(plane, int) or dim not in multiscale.dims:
+            continue
+        i = multiscale.dims.index(dim)
+        shown_plane = plane * shapes[level][i] // shapes[0][i] - ranges[i].start
+        kept.pop(key)
+        if 0 <= shown_plane < ranges[i].stop - ranges[i].start:
+            kept[key] = shown_plane
+    return replace(multiscale, omero_extra={**multiscale.omero_extra, "rdefs": kept})
+
+
+def _extents(
+    dims: Sequence[str], transform: ScaleTranslation, ranges: Sequence[slice], region: Region
+) -> dict[str, slice]:
+    """From where to where a part reaches along each axis that is cut, edges of voxels included."""
+    return {
+        dim: slice(start + scale * (part.start - 0.5), start + scale * (part.stop - 0.5))
+        for dim, scale, start, part in zip(dims, transform.scale, transform.translation, ranges, strict=True)
+        if dim in region
+    }
+
+
+def _label_source(
+    label: Image, extents: Mapping[str, slice], sizes: Mapping[str, float]
+) -> MultiscaleSource | None:
+    """The part of a label image, or None if it does not reach into the region."""
+    multiscale = label.multiscale
+    if multiscale is None or not label.arrays:
+        return None
+
+    def difference(level: int) -> float:
+        scale = level_transform(multiscale, level).scale
+        pairs = zip(multiscale.dims, scale, strict=True)
+        return sum(abs(math.log(size / sizes[dim])) for dim, size in pairs if size > 0 < sizes.get(dim, 0))
+
+    level = min(range(len(label.arrays)), key=difference)
+    array = list(label.arrays.values())[level]
+    inside = {dim: extent for dim, extent in extents.items() if dim in multiscale.dims}
+    try:
+        ranges = _ranges(multiscale.dims, array.shape, level_transform(multiscale, level), inside, "physical")
+    except OptionError:
+        return None
+    source = _source(label, array, ranges, multiscale)
+    groups = {path: attributes for path, attributes in label.groups.items() if path == ".."}
+    return replace(source, label_image=multiscale.label_image, groups=groups)
