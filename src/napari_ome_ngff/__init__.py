@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
     from napari_ome_ngff.writing.edit.label_edit import Dirty, LabelEdit, edit_image, edit_labels
     from napari_ome_ngff.writing.edit.metadata_edit import edit_metadata
+    from napari_ome_ngff.writing.edit.new_labels import create_labels
     from napari_ome_ngff.writing.labels import write_labels
     from napari_ome_ngff.writing.pending import Writing
     from napari_ome_ngff.writing.plan.options import StorageOptions
@@ -94,6 +95,7 @@ _HOME = {
         "edit_labels",
     ),
     "writing.edit.metadata_edit": ("edit_metadata",),
+    "writing.edit.new_labels": ("create_labels",),
     "writing.labels": ("write_labels",),
     "writing.plan.options": ("StorageOptions",),
     "writing.plan.write_plan": (
@@ -142,6 +144,7 @@ __all__ = [
     "WritePlan",
     "Writing",
     "ZarrArrayWrapper",
+    "create_labels",
     "create_multiscale_group",
     "edit_image",
     "edit_labels",

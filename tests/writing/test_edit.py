@@ -21,6 +21,7 @@ from napari_ome_ngff import (
     OptionError,
     StorageOptions,
     TargetError,
+    create_labels,
     edit_image,
     edit_labels,
     open_ome_ngff,
@@ -252,3 +253,27 @@ def test_wrong_names_and_methods_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no such method"):
         edit_image(place / "labels" / "cells", method="mean")
     assert isinstance(edit_image(place / "labels" / "cells"), LabelEdit)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_label_image_is_painted_on(kind: str, tmp_path: Path) -> None:
+    """It has the image's grid and levels, nothing is stored of it, and others can be painted meanwhile."""
+    place = tmp_path / "a.ome.zarr"
+    labelled(place, KINDS[kind])
+    before = edit_labels(place, "cells")
+    before[0, 20, 20] = 9
+    create_labels(place, "new", dtype="uint16")
+    image = open_ome_ngff(place)
+    assert isinstance(image, Image)
+    new = image.labels["new"]
+    assert [a.shape for a in new.arrays.values()] == [a.shape for a in image.arrays.values()]
+    documents = ("json", ".zarray", ".zattrs", ".zgroup")
+    assert all(key.endswith(documents) for key in files(place / "labels" / "new"))
+    edit = edit_labels(place, "new")
+    edit[1, 30:35, 30:35] = 3
+    edit.save().run()
+    before.save().run()
+    again = open_ome_ngff(place)
+    assert isinstance(again, Image)
+    assert int(again.labels["new"].arrays["2"][1, 8, 8]) == 3
+    assert int(again.labels["cells"].arrays["0"][0, 20, 20]) == 9

@@ -31,7 +31,7 @@ from napari_ome_ngff.writing.plan.options import (
 from napari_ome_ngff.writing.plan.plan_save import plan_save
 from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.save import new_save
+from napari_ome_ngff.writing.save import Save, new_save
 
 if TYPE_CHECKING:
     import zarr
@@ -107,8 +107,33 @@ def write_labels(
             memory_limit=memory_limit,
         ),
     )
-    check_store(store, path)
     check_flags(overwrite=overwrite, verify=verify)
+    save = _new_save(store, path, labels, chosen, executor, overwrite=overwrite, verify=verify)
+    return writing_of(save)
+
+
+def new_labels(
+    *,
+    store: Store | str | PathLike[str],
+    labels: Mapping[str, MultiscaleSource],
+    options: StorageOptions,
+) -> Writing:
+    """Write label images as :func:`write_labels` does, but for their pixels: all of them stay 0."""
+    save = _new_save(store, "", labels, options, None, overwrite=False, verify=False)
+    return writing_of(replace(save, empty=True))
+
+
+def _new_save(
+    store: Store | str | PathLike[str],
+    path: str,
+    labels: Mapping[str, MultiscaleSource],
+    chosen: StorageOptions,
+    executor: Executor | None,
+    *,
+    overwrite: bool,
+    verify: bool,
+) -> Save:
+    check_store(store, path)
     image = _image_at(store, path)
     setup, plan, prepared = _plan(image, labels, chosen, executor)
     inside = join_paths(image.path, "labels")
@@ -121,18 +146,16 @@ def write_labels(
             where=image.location,
             hint="Choose another name, or overwrite=True to replace it.",
         )
-    return writing_of(
-        new_save(
-            store=image.store,
-            path=inside,
-            options=setup,
-            plan=plan,
-            prepared=prepared,
-            old=old,
-            executor=executor,
-            overwrite=True,
-            verify=verify,
-        )
+    return new_save(
+        store=image.store,
+        path=inside,
+        options=setup,
+        plan=plan,
+        prepared=prepared,
+        old=old,
+        executor=executor,
+        overwrite=True,
+        verify=verify,
     )
 
 

@@ -73,6 +73,7 @@ class Save:
     overwrite: bool
     obsolete: tuple[str, ...]
     verify: bool
+    empty: bool = False  # the arrays stay as they are created
 
 
 def new_save(
@@ -118,8 +119,9 @@ def _tables(prepared: tuple[Prepared, ...], zarr_format: int) -> dict[str, bytes
 
 def run_save(save: Save) -> Generator[Progress, None, None]:
     """Write what was prepared: nothing before the first ``next``; closed early, it leaves nothing."""
-    blocks = save.plan.n_tasks * (2 if save.verify else 1) + 1
-    total = Progress(blocks_done=0, blocks_total=blocks, bytes_done=0, bytes_total=save.plan.nbytes)
+    tasks = 0 if save.empty else save.plan.n_tasks * (2 if save.verify else 1)
+    nbytes = 0 if save.empty else save.plan.nbytes
+    total = Progress(blocks_done=0, blocks_total=tasks + 1, bytes_done=0, bytes_total=nbytes)
     done = total
     with ExitStack() as stack:
         part = stack.enter_context(
@@ -147,7 +149,7 @@ def _steps(
 ) -> Iterator[tuple[str, Done]]:
     """Pixels, documents, and what is verified: a folder before its documents, a single file when packed."""
     where = part.final
-    for prepared in save.prepared:
+    for prepared in () if save.empty else save.prepared:
         for step in _write_multiscale(prepared, writers, executor, where, save.options):
             yield f"Writing {prepared.plan.name}", step
     _close(writers.values())

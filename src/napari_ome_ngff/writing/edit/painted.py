@@ -61,7 +61,7 @@ class Painted:
 
     def changed_by_others(self, chunks: Iterable[Position]) -> list[Position]:
         """Those of the chunks whose files were written by somebody else since they were copied."""
-        return [p for p in chunks if self.source.stamp(p) != self._stamps[p]]
+        return [p for p in chunks if _contents(self.source.stamp(p)) != _contents(self._stamps[p])]
 
     def discard(self) -> None:
         """Forget what was painted."""
@@ -167,6 +167,11 @@ class Painted:
         chunk = np.array(self._under(position) if below is None else below)
         self.held.put(position, chunk)
         return chunk
+
+
+def _contents(stamp: object) -> object:
+    """What of a file's stamp changes with its contents; another name for it changes its last time alone."""
+    return stamp[:-1] if isinstance(stamp, tuple) else stamp
 
 
 def _picks(taken: Sequence[int | Pick | None]) -> list[range]:
