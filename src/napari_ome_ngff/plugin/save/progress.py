@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from threading import Event
@@ -174,6 +174,11 @@ def can_ask() -> bool:
 
 def confirm(question: str, details: str, action: str) -> bool:
     """Ask with a dialog; True if `action` was pressed. Enter and Escape press Cancel. Needs `can_ask`."""
+    return choose(question, details, [action]) == action
+
+
+def choose(question: str, details: str, actions: Sequence[str]) -> str | None:
+    """Ask which of several things to do; None if Cancel was pressed, as Enter and Escape do."""
     from qtpy.QtCore import Qt
     from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QMessageBox
 
@@ -185,9 +190,9 @@ def confirm(question: str, details: str, action: str) -> bool:
     box.setInformativeText(details)
     for label in box.findChildren(QLabel):
         label.setTextFormat(Qt.TextFormat.PlainText)
-    button = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
+    buttons = {action: box.addButton(action, QMessageBox.ButtonRole.AcceptRole) for action in actions}
     cancel = box.addButton(QMessageBox.StandardButton.Cancel)
     box.setDefaultButton(cancel)
     box.setEscapeButton(cancel)
     box.exec()
-    return box.clickedButton() is button
+    return next((action for action, button in buttons.items() if box.clickedButton() is button), None)

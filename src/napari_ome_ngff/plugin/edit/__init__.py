@@ -1,0 +1,1 @@
+"""Edit what is there: paint label images, correct metadata."""

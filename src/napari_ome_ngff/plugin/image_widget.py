@@ -1,0 +1,300 @@
+"""The dock "OME-Zarr image": what the selected layer's image is, correct it, and paint its labels.
+
+State flows one way: the selected layer -> its origin -> what is shown. What buttons do is decided in
+:mod:`napari_ome_ngff.plugin.edit`; here it is only shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QGroupBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ome_ngff.errors import OmeNgffError
+from napari_ome_ngff.plugin import notify
+from napari_ome_ngff.plugin.edit import actions
+from napari_ome_ngff.plugin.edit.edited_layer import view_of
+from napari_ome_ngff.plugin.edit.image_facts import COLUMNS, AxisRow, axis_rows
+from napari_ome_ngff.plugin.origin import Origin, origin_of
+from napari_ome_ngff.plugin.save.summary import amount, share_of
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from napari_ome_ngff.writing.save import Progress
+
+STEPS = 1000
+"""Resolution of the progress bar."""
+
+
+NOTHING = "Select a layer that was opened from an OME-Zarr image."
+
+
+class ImageWidget(QScrollArea):
+    """See and correct what a file says, and paint on its labels. napari finds `napari_viewer` by its name."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._layer: Layer | None = None
+        self.heading = _text(bold=True)
+        self.facts = _text()
+        self.name = QLineEdit()
+        self.axes = _table()
+        self.apply_button = _button(
+            "Apply to layers", "Show all layers of the image so. The file stays as it is."
+        )
+        self.save_button = _button(
+            "Save to file", "Write what is corrected, and how the layers look. Pixels are not touched."
+        )
+        self.edit_button = _button("Edit labels", "Make the layer paintable at full resolution.")
+        self.save_edit_button = _button("Save changes", "Write what was painted, in all levels.")
+        self.discard_button = _button("Discard changes", "Go back to what is in the file.")
+        self.new_button = _button("New labels", "Add an empty label image to the image of this layer.")
+        self.plain_button = _button(
+            "Add level as plain layer",
+            "The level that is shown, lazy and in its place: for plugins that cannot take levels.",
+        )
+        self.status = _text()
+        self.progress = QProgressBar()
+        self.progress.setRange(0, STEPS)
+        self._arrange()
+        self._connect()
+        self.refresh()
+
+    def _arrange(self) -> None:
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        for widget in (self.heading, self.facts):
+            column.addWidget(widget)
+        column.addWidget(
+            _box(
+                "Correct what the file says",
+                [_labelled("Name", self.name), self.axes],
+                [self.apply_button, self.save_button],
+            )
+        )
+        column.addWidget(_box("Labels", [], [self.edit_button, self.save_edit_button, self.discard_button]))
+        column.addWidget(_box("Add", [], [self.new_button, self.plain_button]))
+        column.addWidget(self.status)
+        column.addWidget(self.progress)
+        column.addStretch()
+        self.progress.hide()
+        self.setWidget(inner)
+        self.setWidgetResizable(True)
+        self.setMinimumWidth(360)
+
+    def _connect(self) -> None:
+        layers = self._viewer.layers
+        layers.selection.events.active.connect(self.refresh)
+        self.destroyed.connect(lambda: layers.selection.events.active.disconnect(self.refresh))
+        for button, action in (
+            (self.apply_button, self._apply),
+            (self.save_button, self._save_metadata),
+            (self.edit_button, self._edit),
+            (self.save_edit_button, self._save_changes),
+            (self.discard_button, self._discard),
+            (self.new_button, self._new_labels),
+            (self.plain_button, self._plain_level),
+        ):
+            button.clicked.connect(self._told(action))
+
+    def _told(self, action: Callable[[], str | None]) -> Callable[[], None]:
+        """Do what a button does, and say how it ended: an error too."""
+
+        def run() -> None:
+            try:
+                message = action()
+            except OmeNgffError as error:
+                message = str(error)
+                notify.warn(message)
+            if message is not None:
+                self.refresh()
+                self.status.setText(message)
+
+        return run
+
+    def refresh(self, event: Any = None) -> None:
+        """Show the selected layer's image."""
+        layer = self._viewer.layers.selection.active
+        origin = _origin(layer)
+        changed = not (layer == self._layer)  # what a dock is given are proxies
+        self._layer = layer
+        for button in self.findChildren(QPushButton):
+            button.setEnabled(origin is not None)
+        view = None if layer is None else view_of(layer)
+        dirty = 0 if view is None else view.edit.dirty.chunks
+        self.edit_button.setEnabled(origin is not None and actions.is_label(layer) and view is None)
+        self.save_edit_button.setEnabled(view is not None)
+        self.discard_button.setEnabled(view is not None)
+        if origin is None or layer is None:
+            self.heading.setText(NOTHING)
+            self.facts.setText("")
+            self.axes.setRowCount(0)
+            return
+        mark = (
+            f" — {dirty} chunks painted, not saved"
+            if dirty
+            else " — being edited"
+            if view is not None
+            else ""
+        )
+        self.heading.setText(layer.name + mark)
+        if changed:
+            self.status.setText("")
+            self.name.setText(origin["multiscale"].name or "")
+            _fill(self.axes, axis_rows(origin["multiscale"]))
+            self._ask_for_facts(origin["location"])
+
+    def _ask_for_facts(self, location: str) -> None:
+        """Fill in what takes time to find out: size on disk, chunks and codecs."""
+        from napari.qt.threading import create_worker
+
+        from napari_ome_ngff.plugin.edit.image_facts import image_facts
+
+        self.facts.setText(location)
+
+        def told(text: str) -> None:
+            if (origin := _origin(self._layer)) is not None and origin["location"] == location:
+                self.facts.setText(text)
+
+        worker = create_worker(image_facts, location)
+        worker.returned.connect(told)
+        worker.errored.connect(lambda error: told(f"{location}\n{error}"))
+        worker.start()
+
+    def _apply(self) -> str:
+        return actions.apply_corrections(self._viewer, self._layer, self.name.text(), _rows(self.axes))
+
+    def _save_metadata(self) -> str:
+        message = actions.save_corrections(self._viewer, self._layer, self.name.text(), _rows(self.axes))
+        self._layer = None  # what the file says is shown anew
+        return message
+
+    def _edit(self) -> str:
+        return actions.edit_labels(self._viewer, self._layer)
+
+    def _discard(self) -> str:
+        return actions.discard_changes(self._viewer, self._layer)
+
+    def _new_labels(self) -> str:
+        return actions.new_labels(self._viewer, self._layer)
+
+    def _plain_level(self) -> str | None:
+        return actions.add_plain_level(self._viewer, self._layer)
+
+    def _save_changes(self) -> str | None:
+        """Save in a thread; painting goes on meanwhile."""
+        from napari.qt.threading import create_worker
+
+        steps = actions.save_changes(self._layer)
+
+        def job() -> Generator[Progress, None, str]:
+            return (yield from steps)
+
+        worker = create_worker(job)
+        worker.yielded.connect(self._on_progress)
+        worker.returned.connect(self._on_saved)
+        worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
+        self.progress.show()
+        self.save_edit_button.setEnabled(False)
+        worker.start()
+        return None
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.progress.setValue(round(share_of(progress) * STEPS))
+        self.status.setText(f"{progress.message}: {amount(progress.bytes_done)}")
+
+    def _on_saved(self, message: str) -> None:
+        self.progress.hide()
+        self.refresh()
+        self.status.setText(message)
+        notify.inform(message)
+
+
+def _origin(layer: Layer | None) -> Origin | None:
+    return None if layer is None else origin_of({"metadata": layer.metadata})
+
+
+def _text(*, bold: bool = False) -> QLabel:
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    if bold:
+        font = label.font()
+        font.setBold(True)
+        label.setFont(font)
+    return label
+
+
+def _button(text: str, tooltip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    return button
+
+
+def _table() -> QTableWidget:
+    table = QTableWidget(0, len(COLUMNS))
+    table.setHorizontalHeaderLabels(COLUMNS)
+    for header in (table.verticalHeader(), table.horizontalHeader()):
+        assert header is not None
+        header.setVisible(header.orientation() == Qt.Orientation.Horizontal)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    table.setMinimumHeight(150)
+    return table
+
+
+def _fill(table: QTableWidget, rows: list[AxisRow]) -> None:
+    table.setRowCount(len(rows))
+    for i, row in enumerate(rows):
+        for j, text in enumerate((row.name, row.type, row.unit, row.size, row.position)):
+            table.setItem(i, j, QTableWidgetItem(text))
+
+
+def _rows(table: QTableWidget) -> list[AxisRow]:
+    def text(i: int, j: int) -> str:
+        item = table.item(i, j)
+        return "" if item is None else item.text()
+
+    return [
+        AxisRow(name=text(i, 0), type=text(i, 1), unit=text(i, 2), size=text(i, 3), position=text(i, 4))
+        for i in range(table.rowCount())
+    ]
+
+
+def _labelled(text: str, widget: QWidget) -> QWidget:
+    line = QWidget()
+    row = QHBoxLayout(line)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.addWidget(QLabel(text))
+    row.addWidget(widget)
+    return line
+
+
+def _box(title: str, widgets: list[QWidget], buttons: list[QPushButton]) -> QGroupBox:
+    box = QGroupBox(title)
+    column = QVBoxLayout(box)
+    for widget in widgets:
+        column.addWidget(widget)
+    row = QHBoxLayout()
+    for button in buttons:
+        row.addWidget(button)
+    column.addLayout(row)
+    return box
