@@ -134,7 +134,7 @@ class ImageWidget(QScrollArea):
         """Show the selected layer's image."""
         layer = self._viewer.layers.selection.active
         origin = _origin(layer)
-        changed = not (layer == self._layer)  # what a dock is given are proxies
+        changed = layer != self._layer  # not "is": what a dock is given are proxies
         self._layer = layer
         for button in self.findChildren(QPushButton):
             button.setEnabled(origin is not None)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Literal
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
 from napari_ome_ngff.metadata.nouns import Axis
 from napari_ome_ngff.metadata.systems.view import shown_system
+from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.plugin.layout import display_order
 from napari_ome_ngff.plugin.save.bundles import Bundle, Together, targets_of, with_axes, with_identity
 from napari_ome_ngff.plugin.save.form import target_path
 from napari_ome_ngff.storage.places.leftovers import beside
+from napari_ome_ngff.plugin.save.summary import sizes
 from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
@@ -85,7 +87,6 @@ def inspect_target(path: str, *, remote: bool = False) -> TargetState:
     """Return what a path holds. Addresses count as empty without a request, unless `remote`."""
     if not remote if is_url(path) else not os.path.lexists(beside(Path(path))):
         return TargetState(kind="nothing")
-    from napari_ome_ngff.metadata.versions import decode
     from napari_ome_ngff.writing.commit.staging import open_existing
     from napari_ome_ngff.writing.plan.existing import group_in
 
@@ -145,6 +146,30 @@ def destinations(
         decide(path, sources, owner, inspect_target(path))
         for (path, sources), owner in zip(targets.items(), owners, strict=True)
     )
+
+
+def sizes_in_words(place: Destination) -> str:
+    """What is there, and what would replace it, if one of them is smaller: ``8×256×256 by 8×128×128``."""
+    from napari_ome_ngff.writing.commit.staging import open_existing
+    from napari_ome_ngff.writing.plan.existing import group_in
+
+    name = place.replaced[0] if place.action == "labels" else ""
+    source = place.sources.get(name)
+    if source is None:
+        return ""
+    new = source.image if source.image is not None else next(iter((source.arrays or {}).values()), None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)
+        try:
+            group = open_existing(place.path)
+            old = None if group is None else group_in(group, f"labels/{name}" if name else "")
+            if old is None or new is None:
+                return ""
+            multiscale = decode(old.attrs.asdict(), where=place.path)[0]
+            shape = getattr(old.get(multiscale.levels[0].path), "shape", None)
+        except OmeNgffError:
+            return ""
+    return "" if shape is None or shape == new.shape else f"{sizes(shape)} by {sizes(new.shape)}"
 
 
 def with_remote_state(place: Destination) -> Destination:

@@ -11,6 +11,7 @@ import numpy as np
 from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.metadata.affine import identity_affine
 from napari_ome_ngff.metadata.nouns import Affine, Axis, Channel, LabelImage, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.transforms import along, level_transform
 from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.plugin.colors import colormap_name, is_ramp, table_of
 from napari_ome_ngff.plugin.names import safe_name, unique_names
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+
+_SAME_SCALE, _SAME_PLACE = 1e-6, 1e-3  # of the scale, of a voxel
 
 SAVED_KINDS = ("image", "labels")
 
@@ -82,12 +85,29 @@ def _bundle(group: LayerGroup, name: str | None) -> Bundle:
     for label, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
         sources[f"labels/{label}"] = _label_source(layers, group.images)
         members[f"labels/{label}"] = layers
-    origins = {path: lead(layers).origin for path, layers in members.items()}
+    # A crop, or a lower level, is not what is in the file, whatever its layer remembers.
+    origins = {path: lead(layers).origin for path, layers in members.items() if _is_whole(lead(layers))}
     return Bundle(
         name=next(iter(sources.values())).name or "image",
         sources=sources,
         opened={path: origin["location"] for path, origin in origins.items() if origin is not None},
         unnamed=frozenset(path for path, layers in members.items() if not lead(layers).named),
+    )
+
+
+def _is_whole(image: LayerImage) -> bool:
+    """Whether a layer has the size and the place of what it was opened from."""
+    origin = image.origin
+    if origin is None or image.shapes[0] != origin["shapes"][0]:
+        return origin is None
+    multiscale = origin["multiscale"]
+    file = along(level_transform(multiscale, 0), [multiscale.dims.index(dim) for dim in origin["dims"]])
+    position = image.positions[0]
+    steps = np.abs(file.scale)
+    return bool(
+        len(position.scale) == len(steps)
+        and np.allclose(position.scale, file.scale, rtol=_SAME_SCALE, atol=0)
+        and (np.abs(np.subtract(position.translation, file.translation)) <= _SAME_PLACE * steps).all()
     )
 
 

@@ -168,6 +168,7 @@ class _TakenError(TargetError):
 
 
 def _check_free(place: Destination, request: Request) -> None:
+    from napari_ome_ngff.plugin.save.destinations import sizes_in_words
     from napari_ome_ngff.writing.commit.checks import check_target
 
     if is_url(place.path):  # asked when writing starts: a window does not wait for a server at every key
@@ -177,10 +178,13 @@ def _check_free(place: Destination, request: Request) -> None:
     if place.action == "replace" and any(path.partition("/")[0].isdigit() for path in place.sources):
         raise several_replace_nothing(place.path)
     if place.asks and not request.overwrite:
+        summary = "There is an image at the target already."
+        if place.action == "labels":
+            summary = f"The image has a label image {place.replaced[0]!r} already."
+        if exchange := sizes_in_words(place):
+            summary += f" It would be replaced, {exchange}."
         raise _TakenError(
-            f"The image has a label image {place.replaced[0]!r} already."
-            if place.action == "labels"
-            else "There is an image at the target already.",
+            summary,
             where=place.path,
             hint='Choose another name, or tick "Replace what is there" in the dock widget.',
         )
