@@ -165,6 +165,7 @@ def _put_instead(viewer: Viewer, old: Layer, new: Layer) -> None:
     index, name = viewer.layers.index(old), old.name
     selected = old in viewer.layers.selection
     step, order, ndisplay = viewer.dims.current_step, viewer.dims.order, viewer.dims.ndisplay
+    old.mode = "pan_zoom"  # its brush is drawn no more
     old.name = f"{name} (old)"  # frees the name for the new layer
     viewer.layers.insert(index, new)
     viewer.layers.remove(old)

@@ -1,0 +1,271 @@
+"""Paint, correct and add in a real window: what a person does in the dock, and what is in the file then."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray
+
+from napari_ome_ngff import (
+    Channel,
+    DaskArrayWrapper,
+    Image,
+    LabelImage,
+    MultiscaleSource,
+    StorageOptions,
+    Window,
+    open_ome_ngff,
+    write_multiscale_group,
+)
+from napari_ome_ngff.plugin.edit import closing
+from napari_ome_ngff.plugin.edit.edited_layer import MAX_SIDE, view_of
+from napari_ome_ngff.plugin.image_widget import ImageWidget
+from tests.window_tools import PLUGIN, photograph, pump, wait_until
+
+SHAPE = (4, 200, 240)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Two channels (c, z, y, x) and a label image (z, y, x), two levels each."""
+    folder = tmp_path / "cells.ome.zarr"
+    yy, xx = np.mgrid[: SHAPE[1], : SHAPE[2]]
+    spot = (900 * np.exp(-((yy - 90) ** 2 + (xx - 100) ** 2) / 3000)).astype("uint16")
+    voxels = np.stack([np.broadcast_to(spot, SHAPE), np.broadcast_to(spot[::-1], SHAPE)])
+    labels = np.zeros(SHAPE, "uint32")
+    labels[:, 60:120, 70:130] = 3
+    coords = {"z": np.arange(4) * 2.0, "y": np.arange(200) * 0.5, "x": np.arange(240) * 0.5}
+    contrast = Window(start=0, end=1000)
+    write_multiscale_group(
+        store=folder,
+        image=xarray.DataArray(voxels, dims=("c", "z", "y", "x"), coords=coords),
+        levels=2,
+        options=StorageOptions(chunks=(2, 64, 64)),
+        channels=(
+            Channel(label="DAPI", color="0000FF", window=contrast),
+            Channel(label="GFP", color="00FF00", window=contrast),
+        ),
+        labels={
+            "nuclei": MultiscaleSource(
+                image=xarray.DataArray(labels, dims=("z", "y", "x"), coords=coords),
+                levels=2,
+                label_image=LabelImage(colors={3: (255, 0, 0, 255)}),
+            )
+        },
+    ).run()
+    return folder
+
+
+@pytest.fixture
+def dock(viewer: Any, place: Path) -> ImageWidget:
+    viewer.open(str(place), plugin=PLUGIN)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-ome-ngff", "OME-Zarr image")
+    viewer.layers.selection.active = viewer.layers["nuclei"]
+    wait_until(lambda: "chunks" in widget.facts.text())
+    return widget  # type: ignore[no-any-return]
+
+
+def opened(place: Path) -> Image:
+    image = open_ome_ngff(place, array_wrapper=DaskArrayWrapper())
+    assert isinstance(image, Image)
+    return image
+
+
+def saved_labels(place: Path) -> list[np.ndarray[Any, Any]]:
+    return [array.values for array in opened(place).labels["nuclei"].arrays.values()]
+
+
+def pixels(folder: Path) -> dict[str, str]:
+    """Everything but metadata documents."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha1(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.endswith(("json", ".zattrs"))
+    }
+
+
+def save_changes(dock: ImageWidget) -> None:
+    dock.save_edit_button.click()
+    wait_until(lambda: dock.status.text().startswith(("Saved", "Somebody", "Another")))
+
+
+def test_labels_with_levels_are_painted_saved_and_painted_again(
+    viewer: Any, place: Path, dock: ImageWidget
+) -> None:
+    """The layer keeps its looks, tools do what they do on numpy, and undo outlives a save."""
+    before = viewer.layers["nuclei"]
+    before.opacity, before.selected_label, before.brush_size = 0.4, 5, 12
+    assert not before.editable
+    assert "2 levels" in dock.facts.text() or "Level 1" in dock.facts.text()
+    viewer.dims.set_current_step(0, 2)
+    dock.edit_button.click()
+    layer = viewer.layers["nuclei"]
+    assert layer.editable
+    assert [one.name for one in viewer.layers] == ["DAPI", "GFP", "nuclei"]
+    assert (layer.opacity, layer.selected_label, layer.brush_size) == (0.4, 5, 12)
+    np.testing.assert_allclose(layer.scale, before.scale)
+    np.testing.assert_allclose(layer.get_color(3), before.get_color(3))
+    assert viewer.dims.current_step[0] == 2
+
+    expected = saved_labels(place)[0]
+    other = viewer.add_labels(expected.copy(), name="numpy", scale=layer.scale)
+    for one in (layer, other):
+        one.brush_size, one.mode = 12, "paint"
+        one.paint((2, 150, 60), 5)
+        one.paint_polygon(np.array([[2, 20, 150], [2, 60, 150], [2, 40, 200]]), 6)
+        one.fill((2, 90, 100), 8)
+        one.undo()
+        one.undo()
+        one.redo()
+    np.testing.assert_array_equal(np.asarray(layer.data), other.data)
+    other.mode = "pan_zoom"
+    viewer.layers.remove(other)
+    viewer.layers.selection.active = layer
+    dock.refresh()
+    assert "not saved" in dock.heading.text()
+    photograph("edit-painted")
+    image = pixels(place / "0")
+    save_changes(dock)
+    assert dock.status.text().startswith("Saved the changes of nuclei")
+    np.testing.assert_array_equal(saved_labels(place)[0], other.data)
+    assert pixels(place / "0") == image
+    layer.undo()
+    save_changes(dock)
+    assert (saved_labels(place)[0] == 6).sum() == 0
+    dock.discard_button.click()
+    assert viewer.layers["nuclei"].multiscale
+
+
+@pytest.mark.parametrize("answer", [closing.SAVE, closing.DISCARD, None])
+def test_a_layer_with_changes_is_asked_about_when_it_is_closed(
+    viewer: Any, place: Path, dock: ImageWidget, answer: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dock.edit_button.click()
+    layer = viewer.layers["nuclei"]
+    layer.data[0, 0:5, 0:5] = 9
+    asked: list[str] = []
+
+    def choose(question: str, details: str, actions: list[str]) -> str | None:
+        asked.append(question)
+        return answer
+
+    monkeypatch.setattr(closing, "choose", choose)
+    viewer.layers.remove(layer)
+    assert asked == ["Save the changes of nuclei?"]
+    assert ("nuclei" in [one.name for one in viewer.layers]) is (answer is None)
+    assert (saved_labels(place)[0] == 9).any() == (answer == closing.SAVE)
+    if answer is None:
+        assert not viewer.window._qt_window.close()
+        assert viewer.window._qt_window.isVisible()
+        view = view_of(viewer.layers["nuclei"])
+        assert view is not None
+        view.edit.discard()
+
+
+def test_what_the_file_says_is_corrected_for_all_layers_and_no_pixel_is_touched(
+    viewer: Any, place: Path, dock: ImageWidget
+) -> None:
+    viewer.layers.selection.active = viewer.layers["GFP"]
+    wait_until(lambda: dock.axes.rowCount() == 4)
+    viewer.dims.set_current_step(0, 3)
+    before = pixels(place)
+    item = dock.axes.item(1, 3)
+    assert item is not None
+    item.setText("0,75")
+    for row in (1, 2, 3):
+        unit = dock.axes.item(row, 2)
+        assert unit is not None
+        unit.setText("micrometer")
+    viewer.layers["DAPI"].colormap = "red"
+    viewer.layers["GFP"].contrast_limits = (10, 500)
+    dock.apply_button.click()
+    dock.apply_button.click()  # twice is once
+    assert {tuple(layer.scale) for layer in viewer.layers} == {(0.75, 0.5, 0.5)}
+    assert {str(unit) for layer in viewer.layers for unit in layer.units} == {"micrometer"}
+    assert viewer.dims.current_step[0] == 3
+    dock.save_button.click()
+    assert "no pixel was touched" in dock.status.text()
+    photograph("edit-corrected")
+    assert pixels(place) == before
+    image = opened(place)
+    assert image.multiscale is not None
+    assert image.multiscale.levels[1].transform.scale == (1, 0.75, 1, 1)
+    assert [axis.unit for axis in image.multiscale.axes] == [None, *["micrometer"] * 3]
+    first, second = image.multiscale.channels
+    assert first.color == "FF0000"
+    assert second.window is not None
+    assert (second.window.start, second.window.end) == (10, 500)
+    labels = image.labels["nuclei"].multiscale
+    assert labels is not None
+    assert labels.levels[0].transform.scale == (0.75, 0.5, 0.5)
+    viewer.layers.selection.active = viewer.layers["DAPI"]
+    pump(0.2)
+    dock.save_button.click()
+    assert "says so already" in dock.status.text()
+
+
+def test_what_is_no_number_is_said_and_nothing_is_written(
+    viewer: Any, place: Path, dock: ImageWidget
+) -> None:
+    item = dock.axes.item(0, 3)
+    assert item is not None
+    item.setText("two")
+    dock.save_button.click()
+    assert "voxel size of axis 'z' is no number" in dock.status.text()
+    labels = opened(place).labels["nuclei"].multiscale
+    assert labels is not None
+    assert labels.levels[0].transform.scale[0] == 2
+
+
+def test_new_labels_and_a_plain_level_are_added(viewer: Any, place: Path, dock: ImageWidget) -> None:
+    viewer.layers.selection.active = viewer.layers["DAPI"]
+    wait_until(lambda: "Channels" in dock.facts.text())
+    dock.new_button.click()
+    new = viewer.layers["labels"]
+    assert new.editable
+    new.data[0, 10:20, 10:20] = 1
+    viewer.layers.selection.active = new
+    dock.refresh()
+    save_changes(dock)
+    assert int(opened(place).labels["labels"].arrays["0"][0, 15, 15]) == 1
+    viewer.layers.selection.active = viewer.layers["DAPI"]
+    dock.refresh()
+    dock.plain_button.click()
+    plain = viewer.layers[-1]
+    assert not plain.multiscale
+    assert plain.metadata == {}
+    assert plain.data.shape == SHAPE
+
+
+def test_a_plane_that_is_too_large_is_painted_in_view(viewer: Any, tmp_path: Path, dock: ImageWidget) -> None:
+    """The part lies where it lay, and what is painted on it goes to its place in the file."""
+    folder = tmp_path / "large.ome.zarr"
+    large = np.broadcast_to(np.uint8(0), (64, 2 * MAX_SIDE))
+    image = MultiscaleSource(image=xarray.DataArray(large, dims=("y", "x")), levels=2)
+    write_multiscale_group(store=folder, image=image.image, levels=2, labels={"big": image}).run()
+    viewer.layers.clear()
+    viewer.open(str(folder), plugin=PLUGIN)
+    viewer.layers.selection.active = viewer.layers["big"]
+    dock.refresh()
+    dock.edit_button.click()
+    assert "part in view" in dock.status.text()
+    layer = viewer.layers["big"]
+    assert layer.data.shape == (64, MAX_SIDE)
+    corner = int(layer.translate[1])
+    assert corner > 0
+    layer.data[10, 5] = 4
+    save_changes(dock)
+    stored = opened(folder).labels["big"].arrays["0"]
+    assert int(stored[10, corner + 5]) == 4
+    assert int((stored != 0).sum()) == 1
+
+
+def test_layers_of_others_are_refused_with_the_reason(viewer: Any, dock: ImageWidget) -> None:
+    viewer.add_labels(np.zeros((4, 4), int), name="mine")
+    pump(0.1)
+    assert not dock.edit_button.isEnabled()
+    assert "Select a layer" in dock.heading.text()
