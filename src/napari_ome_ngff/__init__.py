@@ -10,6 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_ome_ngff.editing.label_edit import Dirty, LabelEdit, edit_image, edit_labels
+    from napari_ome_ngff.editing.metadata_edit import edit_metadata
+    from napari_ome_ngff.editing.new_labels import create_labels
+    from napari_ome_ngff.editing.region import write_region
     from napari_ome_ngff.errors import (
         CancelledError,
         CoordinateError,
@@ -36,9 +40,6 @@ if TYPE_CHECKING:
     from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
     from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
-    from napari_ome_ngff.writing.edit.label_edit import Dirty, LabelEdit, edit_image, edit_labels
-    from napari_ome_ngff.writing.edit.metadata_edit import edit_metadata
-    from napari_ome_ngff.writing.edit.new_labels import create_labels
     from napari_ome_ngff.writing.labels import write_labels
     from napari_ome_ngff.writing.pending import Writing
     from napari_ome_ngff.writing.plan.options import StorageOptions
@@ -88,14 +89,15 @@ _HOME = {
         "create_multiscale_group",
         "model_multiscale_group",
     ),
-    "writing.edit.label_edit": (
+    "editing.label_edit": (
         "Dirty",
         "LabelEdit",
         "edit_image",
         "edit_labels",
     ),
-    "writing.edit.metadata_edit": ("edit_metadata",),
-    "writing.edit.new_labels": ("create_labels",),
+    "editing.metadata_edit": ("edit_metadata",),
+    "editing.new_labels": ("create_labels",),
+    "editing.region": ("write_region",),
     "writing.labels": ("write_labels",),
     "writing.plan.options": ("StorageOptions",),
     "writing.plan.write_plan": (
@@ -157,6 +159,7 @@ __all__ = [
     "write_hierarchy",
     "write_labels",
     "write_multiscale_group",
+    "write_region",
 ]
 
 

@@ -9,9 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.arguments import check_mapping, check_whole
-from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.nouns import Channel, LabelImage
-from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.writing.create import create_multiscale_group
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.options import (
@@ -25,7 +23,6 @@ from napari_ome_ngff.writing.plan.options import (
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
-from napari_ome_ngff.writing.region import Region, RegionUnits, part_of_image
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -36,11 +33,8 @@ def write_multiscale_group(
     *,
     store: Store | str | PathLike[str],
     path: str = "",
-    image: DataArray | Image | None = None,
+    image: DataArray | None = None,
     arrays: Mapping[str, DataArray] | None = None,
-    region: Region | None = None,
-    region_units: RegionUnits = "voxel",
-    from_level: int = 0,
     ngff_version: str = "0.5",
     method: str | None = None,
     levels: int | None = None,
@@ -75,18 +69,9 @@ def write_multiscale_group(
     path
         Path of the group inside the store.
     image
-        Level 0, with coordinates, in memory or lazy (dask, zarr); dims in the order in which it is stored. Or
-        an image that was opened (:func:`open_ome_ngff`): it is written with its label images.
+        Level 0, with coordinates, in memory or lazy (dask, zarr); dims in the order in which it is stored.
     arrays
         In place of `image`: path of each level to the level, finest first; they are copied as they are.
-    region
-        The part of an opened image that is written, and of its label images: a slice or an index by dim,
-        ``{"z": slice(10, 20)}``. It lies where it lay, and an attribute says what it was cut from.
-    region_units
-        What `region` counts: ``"voxel"``, those of the level that is cut, or ``"physical"``, positions in the
-        units of the axes; then voxels are taken whose centres are in ``[start, stop)``.
-    from_level
-        The level of an opened image that becomes level 0.
     ngff_version
         ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3).
     method
@@ -155,17 +140,9 @@ def write_multiscale_group(
     >>> zarr.open_group(store, mode="r")["1"].shape
     (512, 512)
     """
-    check_mapping({} if labels is None else labels, "The label images", "label images by their names")
-    cut: Mapping[str, MultiscaleSource] = {}
-    if isinstance(image, Image):
-        cut = part_of_image(image, region=region, region_units=region_units, from_level=from_level)
-    elif region is not None or from_level:
-        raise OptionError(
-            "A region, and a level, are those of an image that was opened.",
-            hint="Give image=open_ome_ngff(...), or the part itself: image.isel(z=slice(10, 20)).",
-        )
-    main = replace(
-        cut.get("", MultiscaleSource(image=None if isinstance(image, Image) else image, arrays=arrays)),
+    main = MultiscaleSource(
+        image=image,
+        arrays=arrays,
         method=method,
         levels=levels,
         factors=factors,
@@ -173,11 +150,12 @@ def write_multiscale_group(
         channels=channels,
         label_image=label_image,
     )
+    check_mapping({} if labels is None else labels, "The label images", "label images by their names")
     named = {f"labels/{key}": source for key, source in (labels or {}).items()}
     return write_hierarchy(
         store=store,
         path=path,
-        sources={**cut, "": main, **named},
+        sources={"": main, **named},
         executor=executor,
         overwrite=overwrite,
         verify=verify,

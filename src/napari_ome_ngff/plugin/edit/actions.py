@@ -76,9 +76,9 @@ def discard_changes(viewer: Viewer, layer: Layer | None) -> str:
 
 def new_labels(viewer: Viewer, layer: Layer | None) -> str:
     """Add an empty label image to the image of a layer, and make it paintable."""
+    from napari_ome_ngff.editing.new_labels import create_labels
     from napari_ome_ngff.plugin.reader import open_layers
     from napari_ome_ngff.reading.open import open_metadata
-    from napari_ome_ngff.writing.edit.new_labels import create_labels
 
     origin = _origin(layer)
     if origin["tiles"]:
@@ -137,9 +137,9 @@ def apply_corrections(viewer: Viewer, layer: Layer | None, name: str, rows: Sequ
 
 def save_corrections(viewer: Viewer, layer: Layer | None, name: str, rows: Sequence[AxisRow]) -> str:
     """Write what was typed, and how the layers look, into the metadata of their image."""
+    from napari_ome_ngff.editing.metadata_edit import edit_metadata
     from napari_ome_ngff.reading.open import open_metadata
     from napari_ome_ngff.reading.opened import images_of
-    from napari_ome_ngff.writing.edit.metadata_edit import edit_metadata
 
     origin = _origin(layer)
     assert layer is not None

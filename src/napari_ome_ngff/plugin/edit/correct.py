@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, move_of
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.plugin.layout import shown_units
 from napari_ome_ngff.plugin.origin import METADATA_KEY, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, label_image_of
 from napari_ome_ngff.plugin.save.layer_image import layer_image
-from napari_ome_ngff.writing.edit.metadata_change import MetadataChange, Move, move_of
 
 if TYPE_CHECKING:
     from napari.layers import Layer

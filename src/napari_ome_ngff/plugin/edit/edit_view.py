@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.writing.edit.label_edit import LabelEdit
+    from napari_ome_ngff.editing.label_edit import LabelEdit
 
 
 class EditView:

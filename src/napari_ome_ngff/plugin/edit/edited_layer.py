@@ -97,7 +97,7 @@ def _origin(layer: Layer) -> Origin:
 
 
 def _view(layer: Labels, origin: Origin, displayed: Sequence[int]) -> EditView:
-    from napari_ome_ngff.writing.edit.label_edit import edit_image
+    from napari_ome_ngff.editing.label_edit import edit_image
 
     edit = edit_image(origin["location"])
     if edit.dtype.kind not in "iub":

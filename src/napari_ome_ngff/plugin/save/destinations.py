@@ -16,8 +16,8 @@ from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.plugin.layout import display_order
 from napari_ome_ngff.plugin.save.bundles import Bundle, Together, targets_of, with_axes, with_identity
 from napari_ome_ngff.plugin.save.form import target_path
-from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.plugin.save.summary import sizes
+from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:

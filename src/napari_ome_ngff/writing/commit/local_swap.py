@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 
-from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.storage.edits.locks import exclusive
 from napari_ome_ngff.storage.places.folders import (
     exchange,
     flush_folder,

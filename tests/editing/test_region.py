@@ -25,7 +25,7 @@ from napari_ome_ngff import (
     ScaleTranslation,
     open_ome_ngff,
     write_hierarchy,
-    write_multiscale_group,
+    write_region,
 )
 
 SHAPE = (2, 8, 40, 36)
@@ -67,7 +67,7 @@ def opened(place: Any) -> Image:
 
 def cut(image: Image, **options: Any) -> Image:
     store = zarr.storage.MemoryStore()
-    write_multiscale_group(store=store, image=image, **options).run()
+    write_region(store=store, image=image, **options).run()
     return opened(store)
 
 
@@ -137,11 +137,5 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_part_that_cannot_be_is_refused(what: str, original: Image, tmp_path: Path) -> None:
     options, message = WRONG[what]
     with pytest.raises(OptionError, match=message):
-        write_multiscale_group(store=tmp_path / "a.ome.zarr", image=original, **options)
+        write_region(store=tmp_path / "a.ome.zarr", image=original, **options)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_region_is_that_of_an_image_that_was_opened(tmp_path: Path) -> None:
-    image = xarray.DataArray(np.zeros((8, 8), "uint8"), dims=("y", "x"))
-    with pytest.raises(OptionError, match="that was opened"):
-        write_multiscale_group(store=tmp_path / "a.zarr", image=image, region={"y": slice(0, 4)})

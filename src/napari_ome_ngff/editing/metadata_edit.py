@@ -17,6 +17,8 @@ import numpy as np
 
 from napari_ome_ngff.arguments import check_store
 from napari_ome_ngff.channels import default_color
+from napari_ome_ngff.editing.documents import Documents
+from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, changed, move_of
 from napari_ome_ngff.errors import OmeNgffWarning, OptionError, TargetError, UnsupportedError
 from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
 from napari_ome_ngff.metadata.group_kind import container_of, holder_of, kind_of
@@ -28,8 +30,6 @@ from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.location import is_zip, join
 from napari_ome_ngff.writing.commit.checks import outermost
 from napari_ome_ngff.writing.commit.temporary import undone_by
-from napari_ome_ngff.writing.edit.documents import Documents
-from napari_ome_ngff.writing.edit.metadata_change import MetadataChange, Move, changed, move_of
 from napari_ome_ngff.writing.plan.multiscale import completed
 from napari_ome_ngff.writing.reader_bounds import check_documents, check_image
 from napari_ome_ngff.writing.refusals import failing, system_errors_of

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_ome_ngff.arguments import check_mapping, check_type, check_whole, shown
@@ -13,10 +15,14 @@ from napari_ome_ngff.errors import OptionError, without_secrets
 from napari_ome_ngff.metadata.nouns import Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.reading.opened import Image
+from napari_ome_ngff.writing.pending import Writing
+from napari_ome_ngff.writing.plan.options import Factors, StorageOptions
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.write import write_hierarchy
 
 if TYPE_CHECKING:
     from xarray import DataArray
+    from zarr.abc.store import Store
 
 RegionUnits = Literal["voxel", "physical"]
 """What a region counts: voxels of the level that it is cut from, or positions in the units of the axes."""
@@ -28,6 +34,92 @@ PART_OF = "napari-ome-ngff:part-of"
 
 Region = Mapping[str, Any]
 """A slice by dim, or one index; dims that are left out are taken whole."""
+
+
+def write_region(
+    *,
+    store: Store | str | PathLike[str],
+    path: str = "",
+    image: Image,
+    region: Region | None = None,
+    region_units: RegionUnits = "voxel",
+    from_level: int = 0,
+    method: str | None = None,
+    levels: int | None = None,
+    factors: Factors = None,
+    name: str | None = None,
+    executor: Executor | None = None,
+    overwrite: bool = False,
+    verify: bool = False,
+    options: StorageOptions | None = None,
+) -> Writing:
+    """Write a part of an image that was opened, and of its label images, as an image of its own.
+
+    It lies where it lay. Channels, colours, properties and the attributes of others are kept, the plane that
+    is shown first too if it is in the part; the attribute ``napari-ome-ngff:part-of`` says what it was cut
+    from. Of each label image the level with the voxel size closest to that of the image's is cut.
+
+    Parameters
+    ----------
+    store, path
+        Where to, as for :func:`write_multiscale_group`.
+    image
+        What :func:`open_ome_ngff` returned.
+    region
+        A slice, or one index, by dim: ``{"z": slice(10, 20)}``. Dims that are left out are taken whole.
+    region_units
+        What `region` counts: ``"voxel"``, those of the level that is cut, or ``"physical"``, positions in the
+        units of the axes: then the voxels are taken whose centres are in ``[start, stop)``.
+    from_level
+        The level that becomes level 0.
+    method, levels, factors
+        How lower levels are made, as for :func:`write_multiscale_group`. Label images are never averaged.
+    name
+        Of the image; None: as it was.
+    executor, overwrite, verify, options
+        As for :func:`write_multiscale_group`.
+
+    Returns
+    -------
+    Writing
+        As for :func:`write_multiscale_group`.
+
+    Raises
+    ------
+    OptionError
+        If the image has no such axis or level, or there is no voxel in the region.
+    CoordinateError, MetadataError, TargetError, StorageError
+        As for :func:`write_multiscale_group`.
+
+    Examples
+    --------
+    >>> import numpy, xarray, zarr
+    >>> from napari_ome_ngff import open_ome_ngff, write_multiscale_group
+    >>> whole, part = zarr.storage.MemoryStore(), zarr.storage.MemoryStore()
+    >>> voxels = xarray.DataArray(numpy.zeros((64, 64), "uint8"), dims=("y", "x"))
+    >>> _ = write_multiscale_group(store=whole, image=voxels).run()
+    >>> _ = write_region(store=part, image=open_ome_ngff(whole), region={"y": slice(10, 20)}).run()
+    >>> open_ome_ngff(part).multiscale.levels[0].transform.translation
+    (10.0, 0.0)
+    """
+    check_type(image, Image, "The image", "what open_ome_ngff returns")
+    sources = part_of_image(image, region=region, region_units=region_units, from_level=from_level)
+    never = "nearest" if method == "mean" else method
+    chosen = {
+        each: replace(source, method=never if each else method, levels=levels, factors=factors)
+        for each, source in sources.items()
+    }
+    if name is not None:
+        chosen[""] = replace(chosen[""], name=name)
+    return write_hierarchy(
+        store=store,
+        path=path,
+        sources=chosen,
+        executor=executor,
+        overwrite=overwrite,
+        verify=verify,
+        options=options,
+    )
 
 
 def part_of_image(

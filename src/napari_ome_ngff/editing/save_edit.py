@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_ome_ngff.editing.held_chunks import HeldChunks, Position
+from napari_ome_ngff.editing.lower_levels import chunk_box, dependents, make_anew
+from napari_ome_ngff.editing.painted import Painted
 from napari_ome_ngff.storage.edits import edit_journal
 from napari_ome_ngff.writing.commit.temporary import undone_by
-from napari_ome_ngff.writing.edit.held_chunks import HeldChunks, Position
-from napari_ome_ngff.writing.edit.lower_levels import chunk_box, dependents, make_anew
-from napari_ome_ngff.writing.edit.painted import Painted
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer, write_units
 from napari_ome_ngff.writing.refusals import failing, system_errors_of
 from napari_ome_ngff.writing.save import Progress

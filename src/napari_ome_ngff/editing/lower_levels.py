@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ome_ngff.editing.held_chunks import Position
+from napari_ome_ngff.editing.painted import Painted
 from napari_ome_ngff.writing.blocks import Box
-from napari_ome_ngff.writing.edit.held_chunks import Position
-from napari_ome_ngff.writing.edit.painted import Painted
 from napari_ome_ngff.writing.engine.reduce import reduce_block
 
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.arguments import check_text, check_whole
+from napari_ome_ngff.editing.held_chunks import HeldChunks
+from napari_ome_ngff.editing.painted import Painted
+from napari_ome_ngff.editing.save_edit import EditedLevel, save_edit
 from napari_ome_ngff.errors import OptionError, TargetError, UnsupportedError
 from napari_ome_ngff.metadata.transforms import METHODS
 from napari_ome_ngff.reading.open import open_metadata
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
-from napari_ome_ngff.writing.edit.held_chunks import HeldChunks
-from napari_ome_ngff.writing.edit.painted import Painted
-from napari_ome_ngff.writing.edit.save_edit import EditedLevel, save_edit
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.target import is_archive, local_root
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ome_ngff.editing.held_chunks import HeldChunks, Position
 from napari_ome_ngff.storage.pixels.indexing import Pick, compose, cut, is_basic
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.writing.blocks import Box
-from napari_ome_ngff.writing.edit.held_chunks import HeldChunks, Position
 
 
 class Painted:

@@ -1,1 +1,0 @@
-"""Change the pixels of an image that is there, without copying it."""
