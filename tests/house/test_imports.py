@@ -39,6 +39,7 @@ ROOMS = (
     "label_tables",
     "reading",
     "writing",
+    "editing",
     "plugin",
 )
 """From the ground up: rooms, and the modules between them."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_ome_ngff.arguments import check_store
 from napari_ome_ngff.channels import default_color
-from napari_ome_ngff.editing.documents import Documents
+from napari_ome_ngff.editing.group_attributes import GroupAttributes
 from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, changed, move_of
 from napari_ome_ngff.errors import OmeNgffWarning, OptionError, TargetError, UnsupportedError
 from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
@@ -139,7 +139,7 @@ def edit_metadata(
 
 
 @contextmanager
-def _place(location: str | PathLike[str] | Store) -> Iterator[tuple[Documents, str, Path | None]]:
+def _place(location: str | PathLike[str] | Store) -> Iterator[tuple[GroupAttributes, str, Path | None]]:
     """The documents of the hierarchy that an image is in, its path in it, and the folder, locked."""
     from zarr.storage import LocalStore
 
@@ -147,7 +147,7 @@ def _place(location: str | PathLike[str] | Store) -> Iterator[tuple[Documents, s
     if folder is None:
         outer, path = outermost(location)
         store = as_store(outer)
-        yield Documents(store, location_in(store, "")), path, None
+        yield GroupAttributes(store, location_in(store, "")), path, None
         return
     if is_archive(location) or is_zip(folder):
         raise TargetError(
@@ -160,7 +160,7 @@ def _place(location: str | PathLike[str] | Store) -> Iterator[tuple[Documents, s
     with ExitStack() as stack, system_errors_of(root):
         edit_journal.lock_images(stack, root, root / path)
         edit_journal.finish(root)
-        yield Documents(LocalStore(root), str(root)), path, root
+        yield GroupAttributes(LocalStore(root), str(root)), path, root
 
 
 def _replace(root: Path, documents: Mapping[str, bytes]) -> None:
@@ -174,7 +174,7 @@ def _replace(root: Path, documents: Mapping[str, bytes]) -> None:
     edit_journal.finish(root)
 
 
-def _change_group(documents: Documents, path: str, change: MetadataChange) -> None:
+def _change_group(documents: GroupAttributes, path: str, change: MetadataChange) -> None:
     attributes = documents.group(path)
     kind = kind_of(attributes)
     where = join(documents.where, path)
@@ -198,7 +198,7 @@ def _change_group(documents: Documents, path: str, change: MetadataChange) -> No
         )
 
 
-def _change_plate(documents: Documents, path: str, change: MetadataChange) -> None:
+def _change_plate(documents: GroupAttributes, path: str, change: MetadataChange) -> None:
     attributes = copy.deepcopy(dict(documents.group(path)))
     container, _ = holder_of(attributes, "plate")
     plate = (attributes[container] if container else attributes)["plate"]
@@ -216,7 +216,7 @@ def _change_plate(documents: Documents, path: str, change: MetadataChange) -> No
         documents.set_attributes(path, attributes)
 
 
-def _change_fields(documents: Documents, wells: Sequence[str], change: MetadataChange) -> None:
+def _change_fields(documents: GroupAttributes, wells: Sequence[str], change: MetadataChange) -> None:
     if change.is_empty:
         return
     documents.fetch(wells)
@@ -232,7 +232,7 @@ def _change_fields(documents: Documents, wells: Sequence[str], change: MetadataC
             _change_image(documents, field, change)
 
 
-def _change_image(documents: Documents, path: str, change: MetadataChange) -> None:
+def _change_image(documents: GroupAttributes, path: str, change: MetadataChange) -> None:
     multiscale = _multiscale(documents, path)
     if change.channels is not None:
         multiscale = _with_channels(documents, path, multiscale)
@@ -242,7 +242,7 @@ def _change_image(documents: Documents, path: str, change: MetadataChange) -> No
         _change_labels(documents, join(path, "labels"), change.for_labels, move)
 
 
-def _change_labels(documents: Documents, path: str, change: MetadataChange, move: Move) -> None:
+def _change_labels(documents: GroupAttributes, path: str, change: MetadataChange, move: Move) -> None:
     listed = documents.attributes(path)
     names = decode_labels(listed, where=join(documents.where, path)) if listed else ()
     for name in names:
@@ -260,7 +260,7 @@ def _of_dims(values: Mapping[str, Any] | None, dims: Sequence[str]) -> dict[str,
     return {dim: value for dim, value in (values or {}).items() if dim in dims}
 
 
-def _multiscale(documents: Documents, path: str) -> Multiscale:
+def _multiscale(documents: GroupAttributes, path: str) -> Multiscale:
     where = join(documents.where, path)
     multiscale = decode(documents.group(path), where=where)[0]
     if multiscale.version not in VERSIONS or multiscale.unplaced:
@@ -274,7 +274,7 @@ def _multiscale(documents: Documents, path: str) -> Multiscale:
     return multiscale
 
 
-def _with_channels(documents: Documents, path: str, multiscale: Multiscale) -> Multiscale:
+def _with_channels(documents: GroupAttributes, path: str, multiscale: Multiscale) -> Multiscale:
     """The metadata with as many channels as there are, complete, so that each can be changed."""
     import zarr
 
@@ -286,7 +286,9 @@ def _with_channels(documents: Documents, path: str, multiscale: Multiscale) -> M
     return replace(multiscale, channels=completed(channels, np.dtype(array.dtype)))
 
 
-def _set_multiscale(documents: Documents, path: str, change: MetadataChange, multiscale: Multiscale) -> None:
+def _set_multiscale(
+    documents: GroupAttributes, path: str, change: MetadataChange, multiscale: Multiscale
+) -> None:
     """Put an image's metadata into the attributes of its group; of those, only what was asked for changes."""
     old = documents.group(path)
     container = (container_of(old) or ("", {}))[0]

@@ -58,8 +58,8 @@ def create_labels(
     >>> image = xarray.DataArray(numpy.zeros((64, 64), "uint8"), dims=("y", "x"))
     >>> _ = write_multiscale_group(store=store, image=image).run()
     >>> create_labels(store, "nuclei")
-    >>> open_ome_ngff(store).labels["nuclei"].arrays["0"].dtype
-    dtype('uint32')
+    >>> open_ome_ngff(store).labels["nuclei"].arrays["0"].shape
+    (64, 64)
     """
     from xarray import DataArray
 

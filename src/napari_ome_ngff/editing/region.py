@@ -143,13 +143,13 @@ def part_of_image(
     path, array = list(image.arrays.items())[from_level]
     transform = level_transform(multiscale, from_level)
     ranges = _ranges(multiscale.dims, array.shape, transform, region or {}, region_units)
-    said: dict[str, Json] = {
+    provenance: dict[str, Json] = {
         "image": without_secrets(image.location),
         "level": path,
         "region": {dim: [part.start, part.stop] for dim, part in zip(multiscale.dims, ranges, strict=True)},
     }
     main = _source(image, array, ranges, _omero(multiscale, image, from_level, ranges))
-    sources = {"": replace(main, attributes={**image.attributes, PART_OF: said})}
+    sources = {"": replace(main, attributes={**image.attributes, PART_OF: provenance})}
     extents = _extents(multiscale.dims, transform, ranges, region or {})
     sizes = dict(zip(multiscale.dims, transform.scale, strict=True))
     for name, label in image.labels.items():
@@ -234,39 +234,6 @@ def _source(
     return MultiscaleSource(image=part, multiscale=multiscale, attributes=image.attributes)
 
 
-def _omero(multiscale: Multiscale, image: Image, level: int, ranges: Sequence[slice]) -> Multiscale:
-    """The metadata of a part: its channels, and the plane that is shown first, if it is in the part."""
-    axis = multiscale.channel_axis
-    if axis is not None and multiscale.channels:
-        multiscale = replace(multiscale, channels=multiscale.channels[ranges[axis]])
-    display = multiscale.omero_extra.get("rdefs")
-    if not isinstance(display, Mapping):
-        return multiscale
-    shapes = [array.shape for array in image.arrays.values()]
-    kept = dict(display)
-    for key, dim in (("defaultZ", "z"), ("defaultT", "t")):
-        plane = kept.get(key)
-        if not isinstance(plane, int) or dim not in multiscale.dims:
-            continue
-        i = multiscale.dims.index(dim)
-        shown_plane = plane * shapes[level][i] // shapes[0][i] - ranges[i].start
-        kept.pop(key)
-        if 0 <= shown_plane < ranges[i].stop - ranges[i].start:
-            kept[key] = shown_plane
-    return replace(multiscale, omero_extra={**multiscale.omero_extra, "rdefs": kept})
-
-
-def _extents(
-    dims: Sequence[str], transform: ScaleTranslation, ranges: Sequence[slice], region: Region
-) -> dict[str, slice]:
-    """From where to where a part reaches along each axis that is cut, edges of voxels included."""
-    return {
-        dim: slice(start + scale * (part.start - 0.5), start + scale * (part.stop - 0.5))
-        for dim, scale, start, part in zip(dims, transform.scale, transform.translation, ranges, strict=True)
-        if dim in region
-    }
-
-
 def _label_source(
     label: Image, extents: Mapping[str, slice], sizes: Mapping[str, float]
 ) -> MultiscaleSource | None:
@@ -275,12 +242,8 @@ def _label_source(
     if multiscale is None or not label.arrays:
         return None
 
-    def difference(level: int) -> float:
-        scale = level_transform(multiscale, level).scale
-        pairs = zip(multiscale.dims, scale, strict=True)
-        return sum(abs(math.log(size / sizes[dim])) for dim, size in pairs if size > 0 < sizes.get(dim, 0))
-
-    level = min(range(len(label.arrays)), key=difference)
+    scales = [level_transform(multiscale, i).scale for i in range(len(label.arrays))]
+    level = closest_level(sizes, [dict(zip(multiscale.dims, scale, strict=True)) for scale in scales])
     array = list(label.arrays.values())[level]
     inside = {dim: extent for dim, extent in extents.items() if dim in multiscale.dims}
     try:

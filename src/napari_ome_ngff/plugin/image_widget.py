@@ -188,7 +188,7 @@ class ImageWidget(QScrollArea):
         return message
 
     def _edit(self) -> str:
-        return actions.edit_labels(self._viewer, self._layer)
+        return actions.paint_labels(self._viewer, self._layer)
 
     def _discard(self) -> str:
         return actions.discard_changes(self._viewer, self._layer)
@@ -214,6 +214,7 @@ class ImageWidget(QScrollArea):
         worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
         self.progress.show()
         self.save_edit_button.setEnabled(False)
+        self.status.setText("Saving changes…")
         worker.start()
         return None
 

@@ -27,7 +27,7 @@ def is_label(layer: Layer | None) -> bool:
     return isinstance(layer, Labels)
 
 
-def edit_labels(viewer: Viewer, layer: Layer | None) -> str:
+def paint_labels(viewer: Viewer, layer: Layer | None) -> str:
     """Make a layer of ours paintable."""
     from napari_ome_ngff.plugin.edit.closing import guard
 
@@ -96,7 +96,7 @@ def new_labels(viewer: Viewer, layer: Layer | None) -> str:
             added: Any = AnyLayer.create(data, meta, kind)
             viewer.layers.append(added)
             viewer.layers.selection.active = added
-            edit_labels(viewer, added)
+            paint_labels(viewer, added)
     return f"Added the label image {name!r} to the image; paint on it, then Save changes."
 
 

@@ -21,7 +21,7 @@ _NAMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
 _CONSOLIDATED = "consolidated_metadata"
 
 
-class Documents:
+class GroupAttributes:
     """Documents by their keys: fetched when they are first asked for, and changed in memory only."""
 
     def __init__(self, store: Store, where: str) -> None:
