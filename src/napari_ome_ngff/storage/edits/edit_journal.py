@@ -26,6 +26,9 @@ EDIT = ".ngff-edit"
 
 NEW, JOURNAL = "new", "journal.json"
 
+MAX_JOURNAL = 2**28
+"""Bytes of a journal: the keys of some millions of chunks."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -49,11 +52,18 @@ def decide(target: Path, *, replaced: Iterable[str], removed: Iterable[str]) -> 
     folder = journal_folder(target)
     flush(folder)
     document = {"replaced": sorted(replaced), "removed": sorted(removed)}
+    _check_inside(target, [key for keys in document.values() for key in keys])
     draft = folder / f"{JOURNAL}.new"
     with open(draft, "w", encoding="utf-8") as file:
         json.dump(document, file)
         file.flush()
         os.fsync(file.fileno())
+    if draft.stat().st_size > MAX_JOURNAL:
+        raise StorageError(
+            "This edit changes too many chunks at once.",
+            where=str(target),
+            hint="Save more often, or save it as a new image.",
+        )
     os.replace(draft, folder / JOURNAL)
     flush_folder(folder)
 
@@ -71,14 +81,16 @@ def finish(target: Path) -> bool:
     Each file takes its place in one step, and may have done so before. Whether one was finished.
     """
     folder = journal_folder(target)
-    journal = folder / JOURNAL
-    if not journal.is_file():
-        if folder.is_dir() and not folder.is_symlink():
-            remove(folder)
+    if not os.path.lexists(folder):
         return False
-    replaced, removed = _read(journal)
+    if folder.is_symlink() or not folder.is_dir():
+        raise _damaged(folder, "something else has the name of its folder")
+    if not os.path.lexists(folder / JOURNAL):
+        remove(folder)
+        return False
+    replaced, removed = _read(target, folder / JOURNAL)
     for key in replaced:
-        if (folder / NEW / key).is_file():
+        if (folder / NEW / key).is_file() and not (folder / NEW / key).is_symlink():
             (target / key).parent.mkdir(parents=True, exist_ok=True)
             os.replace(folder / NEW / key, target / key)
     for key in removed:
@@ -110,26 +122,47 @@ def finish_interrupted(target: Path) -> None:
         warnings.warn(message, OmeNgffWarning, stacklevel=2)
 
 
-def _read(journal: Path) -> tuple[list[str], list[str]]:
+def _read(target: Path, journal: Path) -> tuple[list[str], list[str]]:
     """What a journal says; its keys never lead out of the image."""
     try:
+        if journal.is_symlink() or (journal.parent / NEW).is_symlink() or not journal.is_file():
+            raise ValueError("a link in place of it")
+        if journal.stat().st_size > MAX_JOURNAL:
+            raise ValueError(f"more than {MAX_JOURNAL} bytes")
         document = json.loads(journal.read_text(encoding="utf-8"))
-        lists = document["replaced"], document["removed"]
-        keys = [key for names in lists for key in names]
-        if not all(_is_inside(key) for key in keys):
-            raise ValueError("a key leads out of the image")
-    except (ValueError, TypeError, KeyError) as error:
-        raise StorageError(
-            "The journal of an edit is damaged.",
-            where=str(journal),
-            found=str(error),
-            hint="Delete its folder.",
-        ) from error
+        lists = list(document["replaced"]), list(document["removed"])
+        _check_inside(target, [key for keys in lists for key in keys])
+        _check_inside(journal.parent / NEW, lists[0])
+    except (ValueError, TypeError, KeyError, RecursionError, StorageError) as error:
+        raise _damaged(journal, str(error)) from error
     return lists
 
 
-def _is_inside(key: object) -> bool:
-    if not isinstance(key, str) or not key or "\\" in key or "\0" in key:
-        return False
-    path = PurePosixPath(key)
-    return not path.is_absolute() and ":" not in key and not {"..", "."} & set(key.split("/"))
+def _damaged(place: Path, reason: str) -> StorageError:
+    return StorageError(
+        "The journal of an edit is damaged.",
+        where=str(place),
+        found=reason,
+        hint="Look what it is; delete it.",
+    )
+
+
+def _check_inside(target: Path, keys: Iterable[object]) -> None:
+    """Refuse keys that lead out of an image, by themselves or by a link in it."""
+    root, folders = target.resolve(), set()
+    for key in keys:
+        if not isinstance(key, str) or not _is_plain(key):
+            raise StorageError("A key leads out of the image.", where=str(target), found=repr(key)[:100])
+        folders.add(PurePosixPath(key).parent)
+    for folder in folders:
+        if not (target / folder).resolve().is_relative_to(root):
+            raise StorageError(
+                "A folder of this image is a link to somewhere else; it is not edited in place.",
+                where=str(target / folder),
+                hint="Save it as a new image.",
+            )
+
+
+def _is_plain(key: str) -> bool:
+    parts = key.split("/")
+    return not {"", "..", "."} & set(parts) and not any(mark in key for mark in ("\\", "\0", ":"))
