@@ -147,8 +147,58 @@ def main(folder: Path, scratch: Path) -> None:
     picture_scene(viewer, folder, scratch)
     picture_volume(viewer, folder)
 
+    picture_editing(viewer, folder, scratch)
     picture_saving(viewer, folder, scratch)
     viewer.close()
+
+
+def picture_editing(viewer: Any, folder: Path, scratch: Path) -> None:
+    """Show the dock "OME-Zarr image" beside labels that are painted, and beside axes that are corrected."""
+    import shutil
+
+    place = scratch / "my-coins.ome.zarr"
+    shutil.copytree(COINS, place)
+    viewer.open(str(place), plugin=PLUGIN)
+    viewer.dims.set_current_step(0, 0)
+    viewer.layers.selection.active = viewer.layers["cells"]
+    widget = open_image_dock(viewer)
+    wait_until(lambda: "chunks" in widget.facts.text())
+    widget.edit_button.click()
+    layer = viewer.layers["cells"]
+    layer.selected_label, layer.brush_size, layer.mode = 2, 20, "paint"
+    height, width = layer.data.shape[-2:]
+    for step in range(20):  # the bright stripe is no coin; the dark field gets a new label
+        layer.paint((0, 8, step / 40 * width), 0)
+        layer.paint((0, 0.62 * height, (0.55 + 0.01 * step) * width), 2)
+    widget.refresh()
+    viewer.reset_view()
+    save_picture(viewer, folder / "edit-labels.png")
+    layer.data.edit.discard()
+    widget.discard_button.click()
+
+    viewer.layers.selection.active = viewer.layers[0]
+    wait_until(lambda: widget.axes.rowCount() == 4)
+    for row, size in ((1, "2"), (2, "0.65"), (3, "0.65")):
+        widget.axes.item(row, 2).setText("micrometer")
+        widget.axes.item(row, 3).setText(size)
+    widget.apply_button.click()
+    widget.save_button.click()
+    wait_until(lambda: "chunks" in widget.facts.text())
+    viewer.canvas.overlays.scale_bar.visible = True
+    viewer.reset_view()
+    save_picture(viewer, folder / "correct-metadata.png")
+    viewer.canvas.overlays.scale_bar.visible = False
+    close_docks(viewer)
+    viewer.layers.clear()
+
+
+def open_image_dock(viewer: Any) -> Any:
+    from qtpy.QtCore import Qt
+
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "OME-Zarr image")
+    viewer.window._qt_window.resizeDocks([dock], [480], Qt.Orientation.Horizontal)
+    pump(0.5)
+    return widget
 
 
 def picture_saving(viewer: Any, folder: Path, scratch: Path) -> None:

@@ -149,7 +149,7 @@ class ImageWidget(QScrollArea):
             self.axes.setRowCount(0)
             return
         mark = (
-            f" — {dirty} chunks painted, not saved"
+            f" — {dirty} chunk{'s' * (dirty > 1)} painted, not saved"
             if dirty
             else " — being edited"
             if view is not None
