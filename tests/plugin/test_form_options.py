@@ -15,7 +15,8 @@ import pytest
 import zarr
 from napari.components import ViewerModel
 
-from napari_ome_ngff.plugin.save.form import SEVERAL
+from napari_ome_ngff.plugin.layer_part import chosen_part
+from napari_ome_ngff.plugin.save.form import SEVERAL, SHAPES
 from napari_ome_ngff.plugin.save.form_fields import ALL, SELECTED, make_fields, read_form
 from napari_ome_ngff.plugin.save.request import Outcome, preview, write
 from napari_ome_ngff.plugin.save_widget import CreateWidget
@@ -41,6 +42,7 @@ CASES = {
     "which": Case(ALL, {"images": ["0", "1"]}),
     "target": Case("b.zarr", {"stores": ["b.zarr"]}),
     "version": Case("0.4", {"version": "0.4", "format": 2}),
+    "part": Case(SHAPES, {"size": (10, 32), "chunks": (10, 32)}),
     "levels": Case("3", {"levels": 3}),
     "image_method": Case("nearest", {"image": 1}),
     "label_method": Case("nearest", {"labels": 1}),
@@ -54,7 +56,8 @@ CASES = {
 
 
 def test_no_field_is_left_out(qtbot: Any) -> None:
-    assert set(CASES) == set(make_fields())
+    # That of levels is for layers which have some: tests/plugin/test_part.py.
+    assert {*CASES, "from_level"} == set(make_fields())
 
 
 @pytest.fixture
@@ -74,6 +77,7 @@ def save(tmp_path: Path, qtbot: Any) -> Callable[..., dict[str, Any]]:
         model.add_labels(BLOCK, name="l", **place),
     }
     model.add_image(BLOCK[:16], name="b", contrast_limits=(0, 9), **place)
+    model.add_shapes([[[-1, -1], [-1, 40], [9.5, 40], [9.5, -1]]])
     model.layers.selection = chosen
 
     def save(choices: Mapping[str, object]) -> dict[str, Any]:
@@ -86,7 +90,9 @@ def save(tmp_path: Path, qtbot: Any) -> Callable[..., dict[str, Any]]:
             else:
                 where.value = value
         reads.clear()
-        asked = preview(read_form(widget.fields), [layer.as_layer_data_tuple() for layer in widget.chosen()])
+        data = [layer.as_layer_data_tuple() for layer in widget.chosen()]
+        part = chosen_part(model, widget.fields["part"].value, widget.chosen())
+        asked = preview(read_form(widget.fields), data, part)
         if asked.request is not None:
             assert run(asked).error is None
         return {"refused": asked.request is None, "reads": len(reads), **facts(tmp_path)}
@@ -119,6 +125,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "levels": len(dict(image.arrays())),
         "image": image["1"][0, 0],
         "labels": image["labels/l/1"][0, 0],
+        "size": array.shape,
         "chunks": array.chunks,
         "shards": array.shards,
         "codec": type(array.compressors[0]).__name__.removesuffix("Codec"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.coordinates import grid_of
 from napari_ome_ngff.errors import OptionError, without_secrets
-from napari_ome_ngff.metadata.nouns import Json, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
 if TYPE_CHECKING:
@@ -28,37 +28,55 @@ def part_of_sources(
 ) -> dict[str, MultiscaleSource] | None:
     """The part of an image, and of what lies on it, that has its centres of voxels in a region.
 
-    The first of `sources` says what the region is: the others are cut along the edges of its voxels, from the
-    levels with the closest voxel size, and left out if they do not reach into it. `location` is where the
-    first was opened from. None: the part is the whole.
+    Arguments as for `cut_sources`; the first of `sources` says what the region is. None: it is the whole.
     """
-    (main, first), *others = sources.items()
-    levels = levels_of(first)
+    first = next(iter(sources.values()))
+    levels = list(levels_of(first).values())
     if from_level >= len(levels):
-        raise OptionError(
-            f"{first.name or 'The image'} has no level {from_level}.", expected=f"0 to {len(levels) - 1}"
-        )
-    level, array = list(levels.items())[from_level]
-    grid = grid_of(array)
-    dims = _dims(array)
-    ranges = ranges_within(dims, array.shape, grid, extents)
-    for dim, taken in zip(dims, ranges, strict=True):
+        name = first.name or "The image"
+        raise OptionError(f"{name} has no level {from_level}.", expected=f"0 to {len(levels) - 1}")
+    array = levels[from_level]
+    ranges = ranges_within(array, extents)
+    for dim, taken in zip(_dims(array), ranges, strict=True):
         if taken.start >= taken.stop:
             raise OptionError(f"There is no voxel in this part along {dim!r}.", found=str(extents[dim]))
-    if not from_level and all(len(range(n)[taken]) == n for n, taken in zip(array.shape, ranges, strict=True)):
+    if not from_level and all(
+        len(range(n)[taken]) == n for n, taken in zip(array.shape, ranges, strict=True)
+    ):
         return None
+    return cut_sources(sources, from_level, ranges, dims=extents, location=location)
+
+
+def cut_sources(
+    sources: Mapping[str, MultiscaleSource],
+    from_level: int,
+    ranges: Sequence[slice],
+    *,
+    dims: Container[str],
+    location: str | None,
+) -> dict[str, MultiscaleSource]:
+    """Some voxels of a level of the first of `sources`, and of the others what lies there.
+
+    Those are cut along the edges of the voxels, in `dims`, from the levels with the closest voxel size, and
+    left out if nothing of them lies there. `location` is where the first was opened from.
+    """
+    (main, first), *others = sources.items()
+    path, array = list(levels_of(first).items())[from_level]
     cut = {main: _cut(first, from_level, ranges)}
     if location is not None:
-        attributes = {**first.attributes, PART_OF: part_of(location, level, dims, ranges)}
-        cut[main] = replace(cut[main], attributes=attributes)
-    reach = reach_of(dims, grid, ranges)
-    reach = {dim: reach[dim] for dim in extents if dim in reach}
-    for path, source in others:
+        provenance: Json = {
+            "image": without_secrets(location),
+            "level": path,
+            "region": {dim: [part.start, part.stop] for dim, part in zip(_dims(array), ranges, strict=True)},
+        }
+        cut[main] = replace(cut[main], attributes={**first.attributes, PART_OF: provenance})
+    reach = {dim: ends for dim, ends in _reach(array, ranges).items() if dim in dims}
+    for name, source in others:
         arrays = list(levels_of(source).values())
-        number = closest_level(_sizes(array), [_sizes(each) for each in arrays])
-        taken_of = ranges_within(_dims(arrays[number]), arrays[number].shape, grid_of(arrays[number]), reach)
-        if all(taken.start < taken.stop for taken in taken_of):
-            cut[path] = _cut(source, number, taken_of)
+        level = _closest(_sizes(array), [_sizes(each) for each in arrays])
+        taken = ranges_within(arrays[level], reach)
+        if all(part.start < part.stop for part in taken):
+            cut[name] = _cut(source, level, taken)
     return cut
 
 
@@ -78,13 +96,12 @@ def _sizes(array: DataArray) -> dict[str, float]:
     return dict(zip(_dims(array), grid_of(array).scale, strict=True))
 
 
-def ranges_within(
-    dims: Sequence[str], shape: Sequence[int], grid: ScaleTranslation, extents: Extents
-) -> tuple[slice, ...]:
-    """The voxels of a level with their centres in ``[start, stop)`` of each dim; none where it is empty."""
+def ranges_within(array: DataArray, extents: Extents) -> tuple[slice, ...]:
+    """The voxels of a level with their centres in ``[start, stop)`` of each dim; maybe none."""
+    grid = grid_of(array)
     return tuple(
         _within(*extents[dim], scale, start, n) if dim in extents else slice(0, n)
-        for dim, n, scale, start in zip(dims, shape, grid.scale, grid.translation, strict=True)
+        for dim, n, scale, start in zip(_dims(array), array.shape, grid.scale, grid.translation, strict=True)
     )
 
 
@@ -97,18 +114,16 @@ def _within(low: float, high: float, scale: float, start: float, n: int) -> slic
     return slice(max(0, min(ends[0], n)), max(0, min(ends[1], n)))
 
 
-def reach_of(
-    dims: Sequence[str], grid: ScaleTranslation, ranges: Sequence[slice]
-) -> dict[str, tuple[float, float]]:
-    """From where to where voxels reach, edges included."""
-    reach = {}
-    for dim, scale, start, part in zip(dims, grid.scale, grid.translation, ranges, strict=True):
+def _reach(array: DataArray, ranges: Sequence[slice]) -> dict[str, tuple[float, float]]:
+    """From where to where voxels reach along each dim, edges included."""
+    grid, reach = grid_of(array), {}
+    for dim, scale, start, part in zip(_dims(array), grid.scale, grid.translation, ranges, strict=True):
         ends = start + scale * (part.start - 0.5), start + scale * (part.stop - 0.5)
         reach[dim] = (min(ends), max(ends))
     return reach
 
 
-def closest_level(sizes: Mapping[str, float], levels: Sequence[Mapping[str, float]]) -> int:
+def _closest(sizes: Mapping[str, float], levels: Sequence[Mapping[str, float]]) -> int:
     """The level whose voxels are closest to a size along the axes that both have."""
 
     def difference(level: int) -> float:
@@ -118,15 +133,6 @@ def closest_level(sizes: Mapping[str, float], levels: Sequence[Mapping[str, floa
     return min(range(len(levels)), key=difference)
 
 
-def part_of(location: str, level: str, dims: Sequence[str], ranges: Sequence[slice]) -> dict[str, Json]:
-    """What `PART_OF` says."""
-    return {
-        "image": without_secrets(location),
-        "level": level,
-        "region": {dim: [taken.start, taken.stop] for dim, taken in zip(dims, ranges, strict=True)},
-    }
-
-
 def _cut(source: MultiscaleSource, level: int, ranges: Sequence[slice]) -> MultiscaleSource:
     shapes = [array.shape for array in levels_of(source).values()]
     array = list(levels_of(source).values())[level]
@@ -134,15 +140,13 @@ def _cut(source: MultiscaleSource, level: int, ranges: Sequence[slice]) -> Multi
     taken = dict(zip(map(str, array.dims), ranges, strict=True))
     multiscale = source.multiscale
     if multiscale is not None:
-        multiscale = multiscale_of_part(multiscale, taken, shapes, level)
+        multiscale = _described(multiscale, taken, shapes, level)
     axis = next((dim for dim in array.dims if array.coords[dim].attrs.get("type") == "channel"), None)
     channels = source.channels if axis is None else source.channels[taken[str(axis)]]
-    return replace(
-        source, image=part, arrays=None, factors=None, multiscale=multiscale, channels=channels
-    )
+    return replace(source, image=part, arrays=None, factors=None, multiscale=multiscale, channels=channels)
 
 
-def multiscale_of_part(
+def _described(
     multiscale: Multiscale, taken: Mapping[str, slice], shapes: Sequence[Sequence[int]], level: int
 ) -> Multiscale:
     """The metadata of a part: its channels, and the plane that is shown first, if it is in the part."""

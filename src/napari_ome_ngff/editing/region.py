@@ -11,8 +11,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_ome_ngff.arguments import check_mapping, check_type, check_whole, shown
-from napari_ome_ngff.errors import OptionError, without_secrets
-from napari_ome_ngff.metadata.nouns import Json, Multiscale, ScaleTranslation
+from napari_ome_ngff.editing.crop import cut_sources
+from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.nouns import ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.writing.pending import Writing
@@ -21,15 +22,10 @@ from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.write import write_hierarchy
 
 if TYPE_CHECKING:
-    from xarray import DataArray
     from zarr.abc.store import Store
 
 RegionUnits = Literal["voxel", "physical"]
 """What a region counts: voxels of the level that it is cut from, or positions in the units of the axes."""
-
-
-PART_OF = "napari-ome-ngff:part-of"
-"""The attribute that says what an image was cut from."""
 
 
 Region = Mapping[str, Any]
@@ -140,22 +136,29 @@ def part_of_image(
             expected='"voxel" or "physical"',
         )
     check_mapping({} if region is None else region, "The region", '{"z": slice(10, 20)}')
-    path, array = list(image.arrays.items())[from_level]
+    array = list(image.arrays.values())[from_level]
     transform = level_transform(multiscale, from_level)
     ranges = _ranges(multiscale.dims, array.shape, transform, region or {}, region_units)
-    provenance: dict[str, Json] = {
-        "image": without_secrets(image.location),
-        "level": path,
-        "region": {dim: [part.start, part.stop] for dim, part in zip(multiscale.dims, ranges, strict=True)},
+    sources = {"": _whole(image)} | {
+        f"labels/{name}": _whole(label)
+        for name, label in image.labels.items()
+        if label.multiscale is not None and label.arrays
     }
-    main = _source(image, array, ranges, _omero(multiscale, image, from_level, ranges))
-    sources = {"": replace(main, attributes={**image.attributes, PART_OF: provenance})}
-    extents = _extents(multiscale.dims, transform, ranges, region or {})
-    sizes = dict(zip(multiscale.dims, transform.scale, strict=True))
-    for name, label in image.labels.items():
-        if (cut := _label_source(label, extents, sizes)) is not None:
-            sources[f"labels/{name}"] = cut
-    return sources
+    return cut_sources(sources, from_level, ranges, dims=region or {}, location=image.location)
+
+
+def _whole(image: Image) -> MultiscaleSource:
+    multiscale = image.multiscale
+    label_image = None if multiscale is None else multiscale.label_image
+    return MultiscaleSource(
+        arrays=image.arrays,
+        multiscale=multiscale,
+        attributes=image.attributes,
+        label_image=label_image,
+        groups={
+            path: image.groups[path] for path in image.groups if path == ".." and label_image is not None
+        },
+    )
 
 
 def _ranges(
@@ -225,31 +228,3 @@ def _within(taken: object, dim: str, scale: float, start: float, n: int) -> slic
         # A position that was computed is hardly ever exactly that of a voxel.
         ends[i] = nearest if abs(voxel - nearest) < 1e-6 else math.ceil(voxel)
     return slice(max(0, min(ends[0], n)), max(0, min(ends[1], n)))
-
-
-def _source(
-    image: Image, array: DataArray, ranges: Sequence[slice], multiscale: Multiscale | None
-) -> MultiscaleSource:
-    part = array.isel(dict(zip(array.dims, ranges, strict=True)))
-    return MultiscaleSource(image=part, multiscale=multiscale, attributes=image.attributes)
-
-
-def _label_source(
-    label: Image, extents: Mapping[str, slice], sizes: Mapping[str, float]
-) -> MultiscaleSource | None:
-    """The part of a label image, or None if it does not reach into the region."""
-    multiscale = label.multiscale
-    if multiscale is None or not label.arrays:
-        return None
-
-    scales = [level_transform(multiscale, i).scale for i in range(len(label.arrays))]
-    level = closest_level(sizes, [dict(zip(multiscale.dims, scale, strict=True)) for scale in scales])
-    array = list(label.arrays.values())[level]
-    inside = {dim: extent for dim, extent in extents.items() if dim in multiscale.dims}
-    try:
-        ranges = _ranges(multiscale.dims, array.shape, level_transform(multiscale, level), inside, "physical")
-    except OptionError:
-        return None
-    source = _source(label, array, ranges, multiscale)
-    groups = {path: attributes for path, attributes in label.groups.items() if path == ".."}
-    return replace(source, label_image=multiscale.label_image, groups=groups)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
 
+from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
-from napari_ome_ngff.plugin.save.form import Form, propose_target
-from napari_ome_ngff.plugin.save.form_fields import SELECTED, fill, make_fields, read_form, rows
+from napari_ome_ngff.plugin.layer_part import chosen_part
+from napari_ome_ngff.plugin.save.form import SHAPES, TIME, VIEW, Form, propose_target
+from napari_ome_ngff.plugin.save.form_fields import SELECTED, fill, make_fields, offer_levels, read_form, rows
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.plugin.save.remembered import recall, remember
 from napari_ome_ngff.plugin.save.reopen import image_of, open_instead, stale_layers
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 STEPS = 1000
 """Resolution of the progress bar."""
+
+
+WAIT = 200
+"""Milliseconds after the view has moved last before its part is planned."""
 
 
 _PLANNED_BY = ("name", "data", "scale", "translate", "units", "axis_labels")
@@ -75,7 +81,7 @@ class CreateWidget(Container[Any]):
 
     def _arrange(self) -> None:
         """Set what magicgui has no names for."""
-        from qtpy.QtCore import Qt
+        from qtpy.QtCore import Qt, QTimer
 
         self.plan_table.read_only = True
         grid = self.plan_table.native
@@ -89,6 +95,10 @@ class CreateWidget(Container[Any]):
         self.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.fields["target"].choose_btn.text = "Choose…"
         self.progress.hide()
+        self._later = QTimer(self.native)
+        self._later.setSingleShot(True)
+        self._later.setInterval(WAIT)
+        self._later.timeout.connect(self.refresh)
 
     def _connect(self) -> None:
         for field in self.fields.values():
@@ -101,6 +111,8 @@ class CreateWidget(Container[Any]):
         layers.events.removed.connect(self._on_removed)
         layers.events.reordered.connect(self.refresh)
         layers.selection.events.changed.connect(self._on_selection)
+        for events in self._views():
+            events.connect(self._follow)
         for layer in layers:
             self._watch(layer)
         self.native.destroyed.connect(self._on_destroyed)
@@ -113,8 +125,16 @@ class CreateWidget(Container[Any]):
         layers.events.removed.disconnect(self._on_removed)
         layers.events.reordered.disconnect(self.refresh)
         layers.selection.events.changed.disconnect(self._on_selection)
+        for events in self._views():
+            events.disconnect(self._follow)
         for layer in layers:
             self._forget(layer)
+
+    def _views(self) -> tuple[Any, Any]:
+        """What tells that something else is in view."""
+        return self._viewer.dims.events.current_step, getattr(
+            self._viewer, "scene", self._viewer
+        ).camera.events
 
     def _watch(self, layer: Layer) -> None:
         for name in _PLANNED_BY:
@@ -133,7 +153,7 @@ class CreateWidget(Container[Any]):
         self.refresh()
 
     def _on_selection(self) -> None:
-        if self.fields["which"].value == SELECTED:
+        if self.fields["which"].value == SELECTED or self.fields["part"].value == SHAPES:
             self.refresh()
 
     @property
@@ -155,7 +175,18 @@ class CreateWidget(Container[Any]):
         chosen = self.chosen()
         self._propose(chosen)
         data = [layer.as_layer_data_tuple() for layer in chosen]
-        self._show(preview(read_form(self.fields), data))
+        offer_levels(self.fields["from_level"], data)
+        try:
+            part = chosen_part(self._viewer, self.fields["part"].value, chosen)
+        except OmeNgffError as error:
+            self._show(Preview(problem=error))
+            return
+        self._show(preview(read_form(self.fields), data, part))
+
+    def _follow(self) -> None:
+        """Plan again a moment after another part is in view."""
+        if self.fields["part"].value in (VIEW, TIME):
+            self._later.start()
 
     def _show(self, result: Preview) -> None:
         self._preview = result

@@ -26,6 +26,9 @@ DEFAULT_VERSION = "0.5"
 SEVERAL = ("one collection", "one store each")
 COMPRESSORS = ("auto", "zstd", "gzip", "none")
 
+EVERYTHING, VIEW, TIME = "everything", "current view", "current time point"
+SHAPES = "bounding box of the selected Shapes layer"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -68,6 +71,21 @@ class Form:
         "Folder to create; .ome.zarr is added to a name without it. A name that ends in .ozx makes a single "
         "file. Bucket addresses work too: s3://bucket/cells.ome.zarr (or gs://, az://).",
         "",
+        remembered=False,
+    )
+    part: str = _choice(
+        "Part",
+        "What is written of the layers; it lies where it lay. current view: what the canvas shows in 2D, in "
+        "all slices. Label images are cut along with their image.",
+        EVERYTHING,
+        choices=(EVERYTHING, VIEW, SHAPES, TIME),
+        remembered=False,
+    )
+    from_level: str = _choice(
+        "From level",
+        "The level that is written as full resolution. 0: full resolution itself.",
+        "0",
+        choices=tuple(map(str, range(32))),
         remembered=False,
     )
     version: str = _choice(
@@ -151,6 +169,7 @@ class Request:
     """A form that was checked: everything that writing needs to know besides the images themselves."""
 
     target: str
+    from_level: int
     storage: StorageOptions
     levels: int | None  # None: auto
     image_method: str
@@ -183,6 +202,7 @@ def resolve(form: Form, file_version: str | None = None) -> Request:
         )
     return Request(
         target=target_path(form.target),
+        from_level=int(form.from_level),
         levels=_levels(form.levels),
         image_method=form.image_method,
         label_method=form.label_method,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, ComboBox, Container, FileEdit, Label, LineEdit
 
 from napari_ome_ngff.plugin.save.form import CHOICES, Choice, Form
+from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
+from napari_ome_ngff.plugin.save.summary import megabytes
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.plugin.origin import LayerData
 
 ALL, SELECTED = "all layers", "selected layers"
 
@@ -71,3 +79,18 @@ def fill(fields: dict[str, Any], form: Form) -> None:
     for name in CHOICES:
         if name != "target":
             fields[name].value = getattr(form, name)
+
+
+def offer_levels(field: Any, layers: Sequence[LayerData]) -> None:
+    """Offer the levels that layers have, with what each of them takes."""
+    sizes: list[int] = []
+    for data, meta, kind in layers:
+        if kind in SAVED_KINDS:
+            for i, level in enumerate(data if meta.get("multiscale") else [data]):
+                sizes += [0] * (i == len(sizes))
+                sizes[i] += math.prod(level.shape) * np.dtype(level.dtype).itemsize
+    offered = [(f"{i}: {megabytes(size)} MB", str(i)) for i, size in enumerate(sizes or [0])]
+    chosen = field.value
+    with field.changed.blocked():
+        field.choices = offered
+        field.value = chosen if int(chosen or 0) < len(offered) else "0"

@@ -28,6 +28,7 @@ from napari_ome_ngff.writing.plan.existing import several_replace_nothing
 if TYPE_CHECKING:
     from threading import Event
 
+    from napari_ome_ngff.editing.crop import Extents
     from napari_ome_ngff.plugin.origin import LayerData
     from napari_ome_ngff.plugin.save.bundles import Bundle
     from napari_ome_ngff.plugin.save.destinations import Destination
@@ -55,10 +56,11 @@ class Preview:
     hints: tuple[str, ...] = ()  # decided for the user, to be seen before writing: the names of axes
 
 
-def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
+def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = None) -> Preview:
     """Plan what a form would write of these layers, in the order of the layer list.
 
-    Reads no pixel, and looks at local targets only.
+    `extents` is the part of them that is written, by the names of axes; None: all. Reads no pixel, and looks
+    at local targets only.
     """
     from napari_ome_ngff.plugin.names import image_name
     from napari_ome_ngff.plugin.save.destinations import destinations, typed_target
@@ -74,6 +76,7 @@ def preview(form: Form, layers: Sequence[LayerData]) -> Preview:
         bundles, messages = from_layers(layers, name=image_name(request.target))
         hints = unnamed_axes([layer for layer in layers if layer[2] in SAVED_KINDS])
         result = replace(result, notes=tuple(messages), hints=tuple(hints))
+        bundles = tuple(_part(bundle, extents or {}, request.from_level) for bundle in bundles)
         bundles = tuple(_with_levels(bundle, request) for bundle in bundles)
         places = destinations(bundles, request.target, request.together)
         places = tuple(modelled(place, request.storage) for place in places)
@@ -112,6 +115,17 @@ def plan(place: Destination, options: StorageOptions) -> WritePlan:
     if place.action == "labels":
         return plan_labels(store=place.path, labels=place.sources, options=options)
     return plan_hierarchy(store=place.path, sources=place.sources, options=options)
+
+
+def _part(bundle: Bundle, extents: Extents, from_level: int) -> Bundle:
+    """A part of a bundle: it does not replace what its layers were opened from, except if it is the whole."""
+    if not extents and not from_level:
+        return bundle
+    from napari_ome_ngff.editing.crop import part_of_sources
+
+    location = bundle.opened.get(next(iter(bundle.sources)))
+    sources = part_of_sources(bundle.sources, extents, from_level=from_level, location=location)
+    return bundle if sources is None else replace(bundle, sources=sources, opened={})
 
 
 def _with_levels(bundle: Bundle, request: Request) -> Bundle:

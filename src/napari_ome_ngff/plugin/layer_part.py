@@ -1,0 +1,116 @@
+"""Which part of layers is written: what is in view, in the box of a Shapes layer, or at a time point."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, TIME
+from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
+from napari_ome_ngff.plugin.save.layer_image import layer_image
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from napari_ome_ngff.editing.crop import Extents
+
+Box = dict[int, tuple[float, float]]
+"""From where to where along dimensions of the world, counted from the last one: -1, -2, ..."""
+
+
+def chosen_part(viewer: Viewer, part: str, layers: Sequence[Layer]) -> Extents:
+    """The part of some layers that was chosen, in positions along the axes of their images; empty: all.
+
+    Raises OptionError if that is not known, or not the same for all of them.
+    """
+    saved = [layer for layer in layers if layer.as_layer_data_tuple()[2] in SAVED_KINDS]
+    extents: dict[str, tuple[float, float]] = {}
+    if part == EVERYTHING:
+        return extents
+    box = {} if part == TIME else _box_of_shapes(viewer) if part == SHAPES else _box_in_view(viewer)
+    for layer in saved:
+        mine = _time_point(viewer, layer) if part == TIME else _extents(viewer, layer, box)
+        for dim, ends in mine.items():
+            before = extents.setdefault(dim, ends)
+            if not np.allclose(before, ends, rtol=1e-6, atol=1e-6 * abs(before[1] - before[0])):
+                raise OptionError(
+                    "The layers are not placed in the same way: their parts differ.",
+                    found=f"{dim} {before} and {ends}",
+                    hint="Select the layers of one image, and save those.",
+                )
+    if part == TIME and saved and not extents:
+        raise OptionError("The layers have no time axis.", hint="Choose another part.")
+    return extents
+
+
+def _box_in_view(viewer: Viewer) -> Box:
+    if viewer.dims.ndisplay != 2:
+        raise OptionError("What is in view is known in 2D only.", hint="Switch to 2D, or draw a shape.")
+    camera = getattr(viewer, "scene", viewer).camera  # napari 0.8 has no scene
+    size = viewer.canvas.viewbox_size(viewer.layers) if hasattr(viewer, "canvas") else viewer._canvas_size
+    half = np.asarray(size, float) / camera.zoom / 2
+    middle = np.asarray(camera.center, float)[-2:]
+    pairs = zip(viewer.dims.displayed, middle - half, middle + half, strict=True)
+    return {axis - viewer.dims.ndim: (low, high) for axis, low, high in pairs}
+
+
+def _box_of_shapes(viewer: Viewer) -> Box:
+    from napari.layers import Shapes
+
+    chosen = [layer for layer in viewer.layers if isinstance(layer, Shapes)]
+    chosen = [layer for layer in chosen if layer in viewer.layers.selection] or chosen
+    if len(chosen) != 1 or not len(chosen[0].data):
+        raise OptionError(
+            "There is no Shapes layer to take the box of." if len(chosen) < 2 else "Which Shapes layer?",
+            expected="one with a shape in it, selected if there are several",
+        )
+    (layer,) = chosen
+    corners = np.concatenate([np.asarray(shape, float) for shape in layer.data])
+    world = np.array([layer.data_to_world(corner) for corner in corners])
+    low, high = world.min(axis=0), world.max(axis=0)
+    n = len(low)
+    # A rectangle lies in one slice; it stands for all of them.
+    return {i - n: (low[i], high[i]) for i in range(n) if high[i] > low[i]}
+
+
+def _extents(viewer: Viewer, layer: Layer, box: Box) -> dict[str, tuple[float, float]]:
+    """A box of the world as positions along the axes of a layer's image."""
+    point = list(viewer.dims.point)[-layer.ndim :]
+    mine = {i: ends for i, ends in box.items() if -i <= layer.ndim}
+    data = []
+    for corner in itertools.product(*mine.values()):
+        for i, position in zip(mine, corner, strict=True):
+            point[i] = position
+        data.append(layer.world_to_data(point)[-layer.ndim :])
+    low, high = np.min(data, axis=0), np.max(data, axis=0)
+    return _positions(layer, {i: (low[i], high[i]) for i in mine})
+
+
+def _time_point(viewer: Viewer, layer: Layer) -> dict[str, tuple[float, float]]:
+    image, kept = _axes(layer)
+    times = [i for i, axis in zip(kept, image.axes, strict=True) if axis.type == "time"]
+    at = layer.world_to_data(list(viewer.dims.point)[-layer.ndim :])[-layer.ndim :]
+    index = {i - layer.ndim: round(float(at[i])) for i in times}
+    return _positions(layer, {i: (plane - 0.5, plane + 0.5) for i, plane in index.items()})
+
+
+def _positions(layer: Layer, pixels: Box) -> dict[str, tuple[float, float]]:
+    image, kept = _axes(layer)
+    grid, result = image.positions[0], {}
+    for j, i in enumerate(kept):
+        if (ends := pixels.get(i - layer.ndim)) is not None:
+            low, high = sorted(grid.translation[j] + grid.scale[j] * end for end in ends)
+            result[image.axes[j].name] = (low, high)
+    return result
+
+
+def _axes(layer: Layer) -> tuple[Any, list[int]]:
+    """A layer as an image, and which of its dimensions that has."""
+    image = layer_image(layer.as_layer_data_tuple())
+    inserted = () if image.origin is None else image.origin["inserted"]
+    return image, [i for i, label in enumerate(layer.axis_labels) if label not in inserted]
