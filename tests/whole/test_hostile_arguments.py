@@ -37,6 +37,16 @@ def group() -> zarr.Group:
     return zarr.open_group(MemoryStore(dict(written()._store_dict)), mode="r+")
 
 
+def folder() -> Path:
+    """An image with labels in the folder of the test, made once."""
+    place = Path("labelled.zarr")
+    if not place.exists():
+        ngff.write_multiscale_group(
+            store=place, image=IMAGE, labels={"a": ngff.MultiscaleSource(image=IMAGE)}
+        ).run()
+    return place
+
+
 class Odd:
     """Nothing that anybody asks it works."""
 
@@ -104,6 +114,11 @@ FUNCTIONS: dict[str, dict[str, Callable[[], Any]]] = {
         "store": lambda: group().store,
         "labels": lambda: {"a": ngff.MultiscaleSource(image=IMAGE)},
     },
+    "write_region": {"store": MemoryStore, "image": lambda: ngff.open_ome_ngff(group())},
+    "edit_labels": {"location": folder, "name": lambda: "a"},
+    "edit_image": {"location": folder},
+    "edit_metadata": {"location": lambda: group().store},
+    "create_labels": {"location": lambda: group().store, "name": lambda: "a"},
     "MultiscaleSource": {"image": lambda: IMAGE},
     "StorageOptions": {},
     "DaskArrayWrapper": {},
@@ -112,11 +127,16 @@ FUNCTIONS: dict[str, dict[str, Callable[[], Any]]] = {
 """Functions, and classes whose instances others take, with the arguments that they need."""
 
 
+PASSED_ON = {"write_region": {"path", "levels", "factors", "executor", "overwrite", "verify", "options"}}
+"""Arguments that go as they are to another function of the table."""
+
+
 def parameters() -> list[tuple[str, str]]:
     return [
         (name, parameter)
         for name in FUNCTIONS
         for parameter in inspect.signature(getattr(ngff, name)).parameters
+        if parameter not in PASSED_ON.get(name, ())
     ]
 
 
@@ -137,6 +157,9 @@ def use(name: str, result: Any) -> None:
         ngff.write_hierarchy(store=MemoryStore(), sources={"": result}).run()
     elif isinstance(result, ngff.StorageOptions):
         ngff.write_multiscale_group(store=MemoryStore(), image=IMAGE, options=result).run()
+    elif isinstance(result, ngff.LabelEdit):
+        result[0, 0] = 3
+        result.save().run()
     elif isinstance(result, ngff.BaseArrayWrapper):
         assert ngff.read_multiscale_group(group(), array_wrapper=result)["0"].values.shape == (8, 8)
     elif isinstance(result, ngff.Image | xr.DataArray):

@@ -7,11 +7,12 @@ import os
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ome_ngff.arguments import check_text, check_whole
+from napari_ome_ngff.arguments import check_store, check_text, check_type, check_whole
 from napari_ome_ngff.editing.held_chunks import HeldChunks
 from napari_ome_ngff.editing.painted import Painted
 from napari_ome_ngff.editing.save_edit import EditedLevel, save_edit
@@ -225,6 +226,7 @@ def edit_labels(
     >>> _ = edit.save().run()
     """
     check_text(name, "The name of the label image")
+    _check_method(method)
     if method == "mean":
         raise OptionError("The mean of labels would be other labels.", expected='"nearest" or "mode"')
     image = _image_at(location)
@@ -272,6 +274,7 @@ def edit_image(
     >>> edit_image(place).shape
     (64, 64)
     """
+    _check_method(method)
     image = _image_at(location)
     is_label = image.multiscale is not None and image.multiscale.label_image is not None
     if is_label:
@@ -279,9 +282,14 @@ def edit_image(
     return _edit(image, method, memory_limit, otherwise="mean", never=None)
 
 
+def _check_method(method: object) -> None:
+    check_type(method, (str, NoneType), "The method", " or ".join(METHODS))
+
+
 def _image_at(location: str | PathLike[str]) -> Image:
     if not isinstance(location, str | PathLike):
         raise OptionError("Only what is in a folder can be edited.", expected="the path of a folder")
+    check_store(location)
     root = local_root(location)
     if root is None or is_archive(location) or root.is_file():
         raise TargetError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from os import PathLike
+from types import NoneType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ome_ngff.arguments import check_text
+from napari_ome_ngff.arguments import check_text, check_type, shown
 from napari_ome_ngff.errors import OptionError, UnsupportedError
 from napari_ome_ngff.reading.open import open_ome_ngff
 from napari_ome_ngff.reading.opened import Image
@@ -64,10 +65,12 @@ def create_labels(
     from xarray import DataArray
 
     check_text(name, "The name of the label image")
+    check_type(options, (StorageOptions, NoneType), "The options", "StorageOptions")
+    check_type(dtype, (str, type, np.dtype), "The type of labels", '"uint32", for example')
     try:
         kind = np.dtype(dtype)
-    except TypeError as error:
-        raise OptionError("There is no such type of labels.", found=repr(dtype)) from error
+    except (TypeError, ValueError) as error:
+        raise OptionError("There is no such type of labels.", found=shown(dtype)) from error
     if kind.kind not in "iu":
         raise OptionError("Labels are whole numbers.", found=str(kind), expected='"uint32", for example')
     image = open_ome_ngff(location)

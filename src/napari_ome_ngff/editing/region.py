@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from os import PathLike
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_ome_ngff.arguments import check_mapping, check_type, check_whole, shown
@@ -99,6 +100,7 @@ def write_region(
     (10.0, 0.0)
     """
     check_type(image, Image, "The image", "what open_ome_ngff returns")
+    check_type(method, (str, NoneType), "The method", '"mean", "nearest" or "mode"')
     sources = part_of_image(image, region=region, region_units=region_units, from_level=from_level)
     never = "nearest" if method == "mean" else method
     chosen = {
@@ -129,7 +131,7 @@ def part_of_image(
     if multiscale is None or not image.arrays:
         raise OptionError("There is no image to take a part of.", where=image.location)
     check_whole(from_level, 0, len(image.arrays) - 1, "The level")
-    if region_units not in ("voxel", "physical"):
+    if not isinstance(region_units, str) or region_units not in ("voxel", "physical"):
         raise OptionError(
             "There are no such units of a region.",
             found=shown(region_units),
