@@ -1,4 +1,4 @@
-"""The four walks of the architecture page, held against traced runs of the code.
+"""The walks of the architecture page, held against traced runs of the code.
 
 ``python -m tests.house.test_walks`` prints each of them as a tree of every function of the package that was
 entered, at its depth; ``~`` marks other threads.
@@ -17,14 +17,14 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-import npe2  # noqa: F401 (without napari this module is left out: two of the walks start there)
+import npe2  # noqa: F401 (without napari this module is left out: some of the walks start there)
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "napari_ome_ngff"
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 COINS = ROOT / "docs" / "examples" / "data" / "coins.ome.zarr"
-WALKS = ("Drop", "Slice", "Save", "Write")
+WALKS = ("Drop", "Slice", "Save", "Write", "Paint")
 TOLERANCE = 0.2
 """Of the numbers on the page: a helper more does not make it untrue."""
 
@@ -83,7 +83,7 @@ def trace(run: Callable[[], object]) -> list[Call]:
 
 
 def traces(folder: Path) -> dict[str, list[Call]]:
-    """Trace the four walks. napari's window takes no part: its side of the plugin are two functions."""
+    """Trace the walks. napari's window takes no part: its side of the plugin are two functions."""
     import dask.array  # noqa: F401 (what is imported while calls are traced takes five times as long)
     import numpy as np
     import pandas  # noqa: F401
@@ -91,7 +91,7 @@ def traces(folder: Path) -> dict[str, list[Call]]:
     import xarray as xr
     import zarr.codecs  # noqa: F401
 
-    from napari_ome_ngff import write_multiscale_group
+    from napari_ome_ngff import edit_image, write_multiscale_group
     from napari_ome_ngff.plugin.reader import get_reader
     from napari_ome_ngff.plugin.writer import write_layers
 
@@ -115,7 +115,12 @@ def traces(folder: Path) -> dict[str, list[Call]]:
         for _ in write_multiscale_group(store=folder / "written.ome.zarr", image=image, levels=2):
             pass
 
-    return dict(zip(WALKS, map(trace, (drop, slice_plane, save, write)), strict=True))
+    def paint() -> None:
+        edit = edit_image(folder / "written.ome.zarr")
+        edit[3, 10:20, 10:20] = 7
+        edit.save().run()
+
+    return dict(zip(WALKS, map(trace, (drop, slice_plane, save, write, paint)), strict=True))
 
 
 def main() -> None:

@@ -131,7 +131,8 @@ def part_of_image(
     if multiscale is None or not image.arrays:
         raise OptionError("There is no image to take a part of.", where=image.location)
     check_whole(from_level, 0, len(image.arrays) - 1, "The level")
-    if not isinstance(region_units, str) or region_units not in ("voxel", "physical"):
+    check_type(region_units, str, "region_units", '"voxel" or "physical"')
+    if region_units not in ("voxel", "physical"):
         raise OptionError(
             "There are no such units of a region.",
             found=shown(region_units),
