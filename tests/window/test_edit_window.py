@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from napari_ome_ngff.plugin.image_widget import ImageWidget
 from tests.window_tools import PLUGIN, photograph, pump, wait_until
 
 SHAPE = (4, 200, 240)
+COINS = Path(__file__).parents[2] / "docs" / "examples" / "data" / "coins.ome.zarr"
 
 
 @pytest.fixture
@@ -262,6 +264,44 @@ def test_a_plane_that_is_too_large_is_painted_in_view(viewer: Any, tmp_path: Pat
     stored = opened(folder).labels["big"].arrays["0"]
     assert int(stored[10, corner + 5]) == 4
     assert int((stored != 0).sum()) == 1
+
+
+def test_the_steps_of_the_tutorials(viewer: Any, tmp_path: Path) -> None:
+    """Fix a voxel size, correct a segmentation and cut out a region, on the coins, as the pages say."""
+    place, part = tmp_path / "my-coins.ome.zarr", tmp_path / "part.ome.zarr"
+    shutil.copytree(COINS, place)
+    viewer.open(str(place), plugin=PLUGIN)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-ome-ngff", "OME-Zarr image")
+    viewer.layers.selection.active = viewer.layers[0]
+    for row, size in ((1, "2"), (2, "0.65"), (3, "0.65")):
+        dock.axes.item(row, 2).setText("micrometer")
+        dock.axes.item(row, 3).setText(size)
+    dock.apply_button.click()
+    assert {tuple(layer.scale) for layer in viewer.layers} == {(2, 0.65, 0.65)}
+    dock.save_button.click()
+    assert "no pixel was touched" in dock.status.text()
+
+    viewer.layers.selection.active = viewer.layers["cells"]
+    dock.edit_button.click()
+    layer = viewer.layers["cells"]
+    layer.selected_label, layer.brush_size, layer.mode = 2, 10, "paint"
+    layer.paint((0, 155, 160), 2)
+    save_changes(dock)
+    finest = next(iter(opened(place).labels["cells"].arrays.values()))
+    assert int(finest[0, 155, 160]) == 2
+    assert finest.coords["y"].attrs["units"] == "micrometer"
+
+    corners = np.array([[100, 120], [100, 200], [180, 200], [180, 120]]) * 0.65
+    viewer.add_shapes([corners], units=("micrometer",) * 2)
+    _, saver = viewer.window.add_plugin_dock_widget("napari-ome-ngff", "Create OME-NGFF pyramid")
+    saver.fields["part"].value = "box of a Shapes layer"
+    saver.fields["target"].value = part
+    saver.create.native.click()
+    wait_until(lambda: not saver.busy)
+    written = next(iter(opened(part).arrays.values()))
+    assert written.shape == (2, 6, 80, 80)
+    assert written.coords["y"].values[0] == pytest.approx(65)
+    assert list(opened(part).labels) == ["cells"]
 
 
 def test_layers_of_others_are_refused_with_the_reason(viewer: Any, dock: ImageWidget) -> None:
