@@ -2,8 +2,8 @@
 
 Run it with ``python -m tests.campaigns.kill_edits [RANDOM] [WORDS]``; RANDOM is at how many random moments
 each kind of edit is killed besides. After each kill (SIGKILL of its process) the image opens in the old state
-or in the new one, of all levels: level n is what reducing level 0 gives; files of others are as they were; and
-another save works.
+or in the new one, of all levels: level n is what reducing level 0 gives; files of others are as they were,
+and another save works.
 """
 
 from __future__ import annotations

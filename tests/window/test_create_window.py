@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 
+from napari_ome_ngff.plugin.save.form import VIEW
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 from tests.window_tools import (
     PLUGIN,
@@ -72,6 +73,32 @@ def test_created_shown_instead_and_replaced_by_itself_it_is_the_same_picture(
     assert not widget.create.enabled
     assert '"Replace what is there"' in widget.status.value
     photograph("create-refused")
+
+
+def test_the_part_in_view_is_written_as_the_view_moves(
+    viewer: Any, widget: CreateWidget, tmp_path: Path
+) -> None:
+    """The plan follows the camera; what the canvas shows is what is written, where it was."""
+    add_cells(viewer)
+    before = canvas(viewer)
+    widget.fields["part"].value = VIEW
+    viewer.scene.camera.zoom *= 3
+    viewer.scene.camera.center = (0, 20, 20)
+    wait_until(lambda: "96×128" not in widget.plan_table.to_dataframe()["Size"][0], why="planned anew")
+    photograph("create-part")
+    click(widget.create)
+    finish(widget)
+    assert widget.status.value.startswith("Saved")
+    middle, zoom = viewer.scene.camera.center, viewer.scene.camera.zoom
+    seen = np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
+    click(widget.open_result)
+    viewer.scene.camera.center, viewer.scene.camera.zoom = middle, zoom
+    pump(0.2)
+    shown = np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
+    # Voxels are written whose centres are in view: up to half a voxel is missing at the edges.
+    edge = int(zoom * 0.5)
+    assert difference(seen[edge:-edge, edge:-edge], shown[edge:-edge, edge:-edge]) < 0.02
+    assert difference(before, canvas(viewer)) > 0.1
 
 
 def test_progress_is_shown_and_the_window_stays_alive(viewer: Any, widget: CreateWidget) -> None:

@@ -88,7 +88,7 @@ class CreateWidget(Container[Any]):
         grid.verticalHeader().setVisible(False)
         grid.verticalHeader().setDefaultSectionSize(24)
         grid.setWordWrap(False)
-        grid.setMinimumSize(440, 150)
+        grid.setMinimumSize(440, 112)
         self.status.min_width = 430
         self.status.native.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
         self.status.native.setWordWrap(True)

@@ -52,6 +52,8 @@ class EditView:
         return tuple(1 if axis is None else self.edit.chunks[axis] for axis in self._axes)
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, int) and self.ndim > 2:
+            return _Plane(self, key)
         items = self._items(key)
         if any(isinstance(item, np.ndarray) for item in items):
             return self.edit[self._points(items)]
@@ -110,6 +112,33 @@ class EditView:
         """Axes of the file that are left of a request, in the layer's order."""
         pairs = zip(self._axes, items, strict=True)
         return [axis for axis, item in pairs if axis is not None and isinstance(item, range)]
+
+
+class _Plane(np.lib.mixins.NDArrayOperatorsMixin):
+    """``view[i]``, read when its values are needed: napari asks ``view[0]`` for its dtype, at each dab."""
+
+    def __init__(self, view: EditView, index: int) -> None:
+        range(view.shape[0])[index]  # IndexError now, not when it is read
+        self._view, self._index = view, index
+        self.shape, self.dtype, self.ndim = view.shape[1:], view.dtype, view.ndim - 1
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(self._view[self._index, ...], dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        arrays = [np.asarray(each) if isinstance(each, _Plane) else each for each in inputs]
+        return getattr(ufunc, method)(*arrays, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # numpy looks for some of these while it makes an array of this
+            raise AttributeError(name)
+        return getattr(np.asarray(self), name)  # sum(), max() and the rest of an array
+
+    def __getitem__(self, key: Any) -> Any:
+        return np.asarray(self)[key]
+
+    def __len__(self) -> int:
+        return self.shape[0]
 
 
 def _absolute(item: Any, part: slice) -> Any:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 ALL, SELECTED = "all layers", "selected layers"
 
+BESIDE = {"part": "from_level"}
+"""Fields that share a line: the window is as high as the dock at least."""
+
+
 WHICH = Choice(
     title="Layers",
     description="Which layers to write. Image layers that belong together become the channels of one image, "
@@ -52,16 +56,20 @@ def _field(choice: Choice) -> Any:
 def rows(fields: dict[str, Any]) -> list[Any]:
     """Return the fields with their labels before them, the labels equally wide."""
     # magicgui's own labelled rows do not stay aligned under napari's style.
+    first = {name: field for name, field in fields.items() if name not in BESIDE.values()}
     labels = [
         Label(value="" if isinstance(field, CheckBox) else field.label, tooltip=field.tooltip)
-        for field in fields.values()
+        for field in first.values()
     ]
     # napari's font is larger
     width = round(1.25 * max(label.native.sizeHint().width() for label in labels))
     lines = []
-    for label, field in zip(labels, fields.values(), strict=True):
+    for label, (name, field) in zip(labels, first.items(), strict=True):
         label.min_width = width
-        line = Container(widgets=[label, field], layout="horizontal", labels=False)
+        widgets = [label, field]
+        if (beside := fields.get(BESIDE.get(name, ""))) is not None:
+            widgets += [Label(value=beside.label.lower(), tooltip=beside.tooltip), beside]
+        line = Container(widgets=widgets, layout="horizontal", labels=False)
         line.margins = (0, 0, 0, 0)
         lines.append(line)
     return lines
