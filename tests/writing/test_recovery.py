@@ -18,7 +18,7 @@ from napari_ome_ngff import (
 )
 from napari_ome_ngff.errors import OmeNgffError, TargetError
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
-from napari_ome_ngff.writing.commit import local_swap
+from napari_ome_ngff.storage.edits import locks
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.labels import plan_labels
 from tests.reading.test_replaced_meanwhile import image, leave_aside, save
@@ -123,7 +123,7 @@ def test_without_locks_nothing_is_brought_back(tmp_path: Path, monkeypatch: pyte
     target = tmp_path / "a.ome.zarr"
     save(target, 1)
     aside = leave_aside(target)
-    monkeypatch.setattr(local_swap, "_lock", lambda *_: False)
+    monkeypatch.setattr(locks, "_lock", lambda *_: False)
     with pytest.raises(TargetError, match="without locks") as caught:
         save(target, 2)
     assert str(aside) in str(caught.value)
