@@ -2,7 +2,8 @@
 
 ``.NAME.ngff-edit/new/`` has the new files, under the keys of those that they replace. From when
 ``.NAME.ngff-edit/journal.json`` is there, which says what is replaced and what is deleted, the edit is
-decided: who finds it finishes it. A folder without it is of an edit that was never decided, and is deleted.
+decided: who finds it finishes it, in the very folder that was edited and in no other one that has come to its
+place. A folder without it is of an edit that was never decided, and is deleted.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ def decide(target: Path, *, replaced: Iterable[str], removed: Iterable[str]) -> 
     """Have the system write all new chunks to disk, and then the journal: the edit will be done now."""
     folder = journal_folder(target)
     flush(folder)
-    document = {"replaced": sorted(replaced), "removed": sorted(removed)}
-    _check_inside(target, [key for keys in document.values() for key in keys])
+    lists = {"replaced": sorted(replaced), "removed": sorted(removed)}
+    _check_inside(target, [key for keys in lists.values() for key in keys])
+    document = {"folder": target.stat().st_ino, **lists}
     draft = folder / f"{JOURNAL}.new"
     with open(draft, "w", encoding="utf-8") as file:
         json.dump(document, file)
@@ -100,13 +102,36 @@ def finish(target: Path) -> bool:
     return True
 
 
-def finish_interrupted(target: Path) -> None:
-    """Finish the edit of an image that was interrupted, before the image is read.
+def finish_before_save(target: Path) -> None:
+    """Finish the edits of what a save replaces or puts aside, and of what it is in; only under its lock.
 
-    One that goes on is left alone. A warning says if the disk cannot be written to.
+    Done later, they would change what was saved.
     """
-    if not os.path.lexists(journal_folder(target)):
-        return
+    for above in _edited(target.parents):
+        with ExitStack() as stack:
+            lock_images(stack, above)
+            finish(above)
+    for folder in (target, target / "labels"):
+        for journal in folder.glob(f".*{EDIT}"):
+            finish(folder / journal.name[1 : -len(EDIT)])
+    finish(target)
+
+
+def finish_interrupted(target: Path) -> None:
+    """Finish the edits of an image, and of what it is in, that were interrupted, before the image is read.
+
+    One that goes on is left alone. A warning says if it cannot be finished.
+    """
+    for edited in _edited((target, *target.parents)):
+        _finish_to_read(edited)
+
+
+def _edited(folders: Iterable[Path]) -> list[Path]:
+    """Those of some folders that have a journal beside them."""
+    return [folder for folder in folders if folder.name and os.path.lexists(journal_folder(folder))]
+
+
+def _finish_to_read(target: Path) -> None:
     try:
         with ExitStack() as stack:
             lock_images(stack, target)
@@ -130,6 +155,8 @@ def _read(target: Path, journal: Path) -> tuple[list[str], list[str]]:
         if journal.stat().st_size > MAX_JOURNAL:
             raise ValueError(f"more than {MAX_JOURNAL} bytes")
         document = json.loads(journal.read_text(encoding="utf-8"))
+        if not target.is_dir() or document["folder"] != target.stat().st_ino:
+            raise ValueError("it is of another image, which was at this place")
         lists = list(document["replaced"]), list(document["removed"])
         _check_inside(target, [key for keys in lists for key in keys])
         _check_inside(journal.parent / NEW, lists[0])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import StorageError, TargetError
+from napari_ome_ngff.storage.edits.edit_journal import finish_before_save
 from napari_ome_ngff.storage.edits.locks import exclusive
 from napari_ome_ngff.storage.places.folders import (
     flush,
@@ -94,6 +95,7 @@ def staged(
     with system_errors_of(target), _parents_made(root, target) as made, exclusive(target) as alone:
         local_swap.recover(target, alone=alone)
         local_swap.restore(target / "labels")
+        finish_before_save(target)
         check_target(store, path, overwrite=overwrite)
         if is_archive(store):
             making = _staged_file(target, overwrite=overwrite, obsolete=obsolete)

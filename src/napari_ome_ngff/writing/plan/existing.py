@@ -68,11 +68,18 @@ def replaced_members(model: GroupSpec, old: zarr.Group) -> tuple[str, ...]:
             replaced += [join_paths(path, inner) for inner in (*_level_paths(image), *tables)]
     written = {place for path in images for place in (path, path.split("/")[0])}
     labels = group_in(old, "labels")
-    if labels is not None and {f"labels/{name}" for name in labels} - written:
+    if labels is not None and {f"labels/{name}" for name in _names(labels)} - written:
         written.discard("labels")
     _check_keepable(old, [*replaced, *written], model.zarr_format)
     _check_members(old, replaced, arrays_of(model))
     return tuple(replaced)
+
+
+def _names(group: zarr.Group) -> set[str]:
+    """Names of a group's members; Zarr warns of what is none, such as what an interrupted save left."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return set(group)
 
 
 def _level_paths(group: zarr.Group) -> tuple[str, ...]:
@@ -99,7 +106,7 @@ def _check_keepable(group: zarr.Group, replaced: Collection[str], zarr_format: i
     if group.metadata.zarr_format == zarr_format:
         return
     # 0.5, "Implementation": a hierarchy is in one Zarr format, never in two.
-    strangers = sorted(set(group) - {path.split("/")[0] for path in replaced})
+    strangers = sorted(_names(group) - {path.split("/")[0] for path in replaced})
     if strangers:
         raise TargetError(
             f"{', '.join(strangers)} cannot be kept in a hierarchy of Zarr v{zarr_format}.",
