@@ -100,12 +100,13 @@ def ranges_within(array: DataArray, extents: Extents) -> tuple[slice, ...]:
     """The voxels of a level with their centres in ``[start, stop)`` of each dim; maybe none."""
     grid = grid_of(array)
     return tuple(
-        _within(*extents[dim], scale, start, n) if dim in extents else slice(0, n)
+        voxels_within(*extents[dim], scale, start, n) if dim in extents else slice(0, n)
         for dim, n, scale, start in zip(_dims(array), array.shape, grid.scale, grid.translation, strict=True)
     )
 
 
-def _within(low: float, high: float, scale: float, start: float, n: int) -> slice:
+def voxels_within(low: float, high: float, scale: float, start: float, n: int) -> slice:
+    """The voxels of an axis with their centres between two positions, which may be infinite; maybe none."""
     ends = []
     for position in sorted(((low - start) / scale, (high - start) / scale)):
         # A position that was computed is hardly ever exactly that of a voxel.

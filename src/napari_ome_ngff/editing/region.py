@@ -12,7 +12,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_ome_ngff.arguments import check_mapping, check_type, check_whole, shown
-from napari_ome_ngff.editing.crop import cut_sources
+from napari_ome_ngff.editing.crop import cut_sources, voxels_within
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.nouns import ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_transform
@@ -218,16 +218,11 @@ def _within(taken: object, dim: str, scale: float, start: float, n: int) -> slic
     """The voxels whose centres lie in ``[start, stop)``."""
     check_type(taken, slice, f"The region along {dim!r}", "a slice of positions")
     assert isinstance(taken, slice)
-    ends = [0, n]
-    for i, position in enumerate((taken.start, taken.stop)):
-        if position is None:
-            continue
-        if not isinstance(position, int | float) or not math.isfinite(position):
+    for position in (taken.start, taken.stop):
+        if not isinstance(position, int | float | NoneType) or not math.isfinite(position or 0):
             raise OptionError(
                 f"The region along {dim!r} cannot be that.", found=shown(position), expected="positions"
             )
-        voxel = (position - start) / scale
-        nearest = round(voxel)
-        # A position that was computed is hardly ever exactly that of a voxel.
-        ends[i] = nearest if abs(voxel - nearest) < 1e-6 else math.ceil(voxel)
-    return slice(max(0, min(ends[0], n)), max(0, min(ends[1], n)))
+    low = -math.inf if taken.start is None else taken.start
+    high = math.inf if taken.stop is None else taken.stop
+    return voxels_within(low, high, scale, start, n) if low <= high else slice(0, 0)

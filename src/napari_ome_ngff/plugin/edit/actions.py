@@ -60,7 +60,8 @@ def _saving(name: str, edit: Any) -> Generator[Progress, None, str]:
         return str(error)
     finally:
         writing.close()
-    return f"Saved the changes of {name}: {dirty.chunks} chunks, {amount(dirty.nbytes)}."
+    chunks = "1 chunk" if dirty.chunks == 1 else f"{dirty.chunks} chunks"
+    return f"Saved the changes of {name}: {chunks}, {amount(dirty.nbytes)}."
 
 
 def discard_changes(viewer: Viewer, layer: Layer | None) -> str:
