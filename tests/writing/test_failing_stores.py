@@ -79,7 +79,6 @@ def of_fsspec(kind: str, folder: Path) -> FsspecStore:
     if kind == "files with folders":
         return FsspecStore.from_url(f"file://{folder}/none/a.ome.zarr", storage_options={"auto_mkdir": True})
     if kind == "web":
-        pytest.importorskip("aiohttp")
         return FsspecStore.from_url("http://127.0.0.1:9/a.ome.zarr")
     archive = folder / "a.zip"
     options: dict[str, Any] = {
