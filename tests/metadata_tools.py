@@ -9,7 +9,6 @@ from importlib.metadata import version as installed
 from importlib.util import find_spec
 from typing import Any
 
-import ngff_zarr
 import yaozarrs
 from hypothesis import strategies as st
 
@@ -24,6 +23,9 @@ from napari_ome_ngff.metadata.nouns import (
     Window,
 )
 from napari_ome_ngff.metadata.units import SPACE_UNITS, TIME_UNITS
+from tests.late_imports import when_used
+
+ngff_zarr = when_used("ngff_zarr")
 
 VERSIONS = ("0.4", "0.5", "0.6")
 

@@ -154,4 +154,4 @@ def test_the_widget_plans_the_part_and_offers_the_levels_that_the_layers_have(
     assert "no Shapes layer" in widget.status.value
     assert not widget.create.enabled
     viewer.add_shapes([[[7, 0, 103, 42], [7, 0, 103, 44], [7, 0, 106, 44], [7, 0, 106, 42]]])
-    assert widget.create.enabled
+    qtbot.waitUntil(lambda: widget.create.enabled)

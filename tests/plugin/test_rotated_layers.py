@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ngff_zarr
 import numpy as np
 import ome_zarr_models
 import pytest
@@ -30,7 +29,10 @@ from napari_ome_ngff.plugin.save.placement import placement, with_affine
 from napari_ome_ngff.plugin.save.request import preview
 from napari_ome_ngff.plugin.writer import write_layers
 from napari_ome_ngff.writing.write import plan_hierarchy
+from tests.late_imports import when_used
 from tests.metadata_tools import judge_by_models, judge_by_schema
+
+ngff_zarr = when_used("ngff_zarr")
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

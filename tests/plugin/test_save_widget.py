@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_ome_ngff.plugin import save_widget
 from napari_ome_ngff.plugin.save.form import SEVERAL, Form
 from napari_ome_ngff.plugin.save.form_fields import SELECTED, read_form
+from napari_ome_ngff.plugin.save.request import preview
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 
 
@@ -31,6 +34,15 @@ def widget(model: ViewerModel, qtbot: Any) -> CreateWidget:
 
 def add_image(model: ViewerModel, name: str = "cells", shape: tuple[int, ...] = (4, 64, 64)) -> Any:
     return model.add_image(np.zeros(shape, "uint8"), name=name, axis_labels=("z", "y", "x")[-len(shape) :])
+
+
+Settle = Callable[[], None]
+
+
+@pytest.fixture
+def settle(widget: CreateWidget, qtbot: Any) -> Settle:
+    """Wait until the last change in the viewer is planned."""
+    return lambda: qtbot.waitUntil(lambda: not widget._later.isActive())
 
 
 def test_an_empty_viewer_has_nothing_to_write(widget: CreateWidget) -> None:
@@ -68,19 +80,36 @@ def test_every_field_is_explained(widget: CreateWidget) -> None:
         assert len(field.tooltip or "") > 20, field.label
 
 
-def test_the_plan_follows_the_layers(widget: CreateWidget, model: ViewerModel) -> None:
+def test_the_plan_follows_the_layers(widget: CreateWidget, model: ViewerModel, settle: Settle) -> None:
     layer = add_image(model)
+    settle()
     assert widget.create.enabled
     assert widget.plan_table["Size"] == ["4×64×64"]
     layer.scale, layer.units = (2, 0.5, 0.5), ("micrometer",) * 3
+    settle()
     assert widget.plan_table["Voxel size"] == ["z 2, yx 0.5 µm"]
     model.add_labels(np.zeros((4, 64, 64), "uint8"), name="blobs", scale=(2, 0.5, 0.5), units=layer.units)
+    settle()
     assert widget.plan_table["Image"] == ["cells (zyx)", "blobs (zyx)"]
     layer.data = np.zeros((8, 64, 64), "uint8")
+    settle()
     assert widget.plan_table["Size"][0] == "8×64×64"
     model.layers.clear()
+    settle()
     assert not widget.create.enabled
     assert widget.plan_table["Size"] == []
+
+
+def test_many_changes_are_planned_once(
+    widget: CreateWidget, model: ViewerModel, settle: Settle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    previews = []
+    monkeypatch.setattr(save_widget, "preview", lambda *given: previews.append(given) or preview(*given))
+    for name in "abc":
+        add_image(model, name).scale = (1, 0.5, 0.5)
+    settle()
+    assert len(previews) == 1
+    assert len(widget.plan_table["Size"]) >= 1
 
 
 def test_the_plan_follows_the_fields(widget: CreateWidget, model: ViewerModel) -> None:
@@ -96,14 +125,19 @@ def test_the_plan_follows_the_fields(widget: CreateWidget, model: ViewerModel) -
     assert widget.create.enabled
 
 
-def test_only_selected_layers_are_planned_if_that_is_chosen(widget: CreateWidget, model: ViewerModel) -> None:
+def test_only_selected_layers_are_planned_if_that_is_chosen(
+    widget: CreateWidget, model: ViewerModel, settle: Settle
+) -> None:
     add_image(model, "a")
     b = add_image(model, "b", (32, 32))
+    settle()
     assert "different images" in widget.status.value
     widget.fields["which"].value = SELECTED
     model.layers.selection = {b}
+    settle()
     assert widget.plan_table["Size"] == ["32×32"]
     model.layers.selection = set()
+    settle()
     assert "nothing to write" in widget.status.value
 
 
@@ -118,17 +152,20 @@ def test_what_cannot_be_is_refused_with_the_reason(widget: CreateWidget, model: 
 
 
 def test_a_target_is_proposed_until_one_is_typed(
-    widget: CreateWidget, model: ViewerModel, tmp_path: Path
+    widget: CreateWidget, model: ViewerModel, tmp_path: Path, settle: Settle
 ) -> None:
     layer = add_image(model)
+    settle()
     assert read_form(widget.fields).target == str(tmp_path / "cells.ome.zarr")
     layer.name = "nuclei"
+    settle()
     assert read_form(widget.fields).target == str(tmp_path / "nuclei.ome.zarr")
     (tmp_path / "nuclei.ome.zarr").mkdir()
     widget.refresh()
     assert read_form(widget.fields).target == str(tmp_path / "nuclei-2.ome.zarr")
     widget.fields["target"].line_edit.value = str(tmp_path / "mine")
     layer.name = "cells"
+    settle()
     assert read_form(widget.fields).target == str(tmp_path / "mine")
 
 
@@ -138,4 +175,5 @@ def test_a_viewer_outlives_its_widget(model: ViewerModel, qtbot: Any) -> None:
     qtbot.wait(50)
     add_image(model)
     model.layers.selection = set()
+    qtbot.wait(50)
     assert len(model.layers) == 1

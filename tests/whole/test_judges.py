@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import ngff_zarr
 import numpy as np
 import ome_zarr_models
 import pytest
@@ -28,7 +27,10 @@ from napari_ome_ngff import (
     write_labels,
     write_multiscale_group,
 )
+from tests.late_imports import when_used
 from tests.strategies import VERSIONS
+
+ngff_zarr = when_used("ngff_zarr")
 
 # What the installed release of each judge knows (ome-zarr-models learnt 0.6 in 1.8, yaozarrs has not).
 MODELS_VERSIONS = (

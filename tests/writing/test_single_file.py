@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import ngff_zarr
 import numpy as np
 import pytest
 import xarray
@@ -38,6 +37,9 @@ from napari_ome_ngff.writing.commit.single_file import pack
 from napari_ome_ngff.writing.commit.staging import staged
 from napari_ome_ngff.writing.target import is_archive
 from napari_ome_ngff.writing.write import plan_hierarchy
+from tests.late_imports import when_used
+
+ngff_zarr = when_used("ngff_zarr")
 
 
 def image(seed: int = 0) -> xarray.DataArray:

@@ -38,7 +38,7 @@ STEPS = 1000
 
 
 WAIT = 200
-"""Milliseconds after the view has moved last before its part is planned."""
+"""Milliseconds after the last change in the viewer before it is planned: opening an image is many changes."""
 
 
 _PLANNED_BY = ("name", "data", "scale", "translate", "units", "axis_labels")
@@ -109,7 +109,7 @@ class CreateWidget(Container[Any]):
         layers = self._viewer.layers
         layers.events.inserted.connect(self._on_inserted)
         layers.events.removed.connect(self._on_removed)
-        layers.events.reordered.connect(self.refresh)
+        layers.events.reordered.connect(self._plan_soon)
         layers.selection.events.changed.connect(self._on_selection)
         for events in self._views():
             events.connect(self._follow)
@@ -123,7 +123,7 @@ class CreateWidget(Container[Any]):
         layers = self._viewer.layers
         layers.events.inserted.disconnect(self._on_inserted)
         layers.events.removed.disconnect(self._on_removed)
-        layers.events.reordered.disconnect(self.refresh)
+        layers.events.reordered.disconnect(self._plan_soon)
         layers.selection.events.changed.disconnect(self._on_selection)
         for events in self._views():
             events.disconnect(self._follow)
@@ -138,23 +138,23 @@ class CreateWidget(Container[Any]):
 
     def _watch(self, layer: Layer) -> None:
         for name in _PLANNED_BY:
-            getattr(layer.events, name).connect(self.refresh)
+            getattr(layer.events, name).connect(self._plan_soon)
 
     def _forget(self, layer: Layer) -> None:
         for name in _PLANNED_BY:
-            getattr(layer.events, name).disconnect(self.refresh)
+            getattr(layer.events, name).disconnect(self._plan_soon)
 
     def _on_inserted(self, event: Any) -> None:
         self._watch(event.value)
-        self.refresh()
+        self._plan_soon()
 
     def _on_removed(self, event: Any) -> None:
         self._forget(event.value)
-        self.refresh()
+        self._plan_soon()
 
     def _on_selection(self) -> None:
         if self.fields["which"].value == SELECTED or self.fields["part"].value == SHAPES:
-            self.refresh()
+            self._plan_soon()
 
     @property
     def busy(self) -> bool:
@@ -170,6 +170,7 @@ class CreateWidget(Container[Any]):
 
     def refresh(self) -> None:
         """Plan again from the fields and layers as they are, and show the plan or what prevents it."""
+        self._later.stop()
         if self.busy:
             return
         chosen = self.chosen()
@@ -186,7 +187,11 @@ class CreateWidget(Container[Any]):
     def _follow(self) -> None:
         """Plan again a moment after another part is in view."""
         if self.fields["part"].value in (VIEW, TIME):
-            self._later.start()
+            self._plan_soon()
+
+    def _plan_soon(self) -> None:
+        """Plan again a moment after the last of many changes; a save plans anew before it starts."""
+        self._later.start()
 
     def _show(self, result: Preview) -> None:
         self._preview = result

@@ -125,6 +125,7 @@ def _samples(name: str, image: Image, wanted: Sequence[bool], nbytes: int, chunk
     multiscale = image.multiscale
     assert multiscale is not None
     data = _coarsest(image)
+    source = source_of(data)  # parts of it cost next to nothing, those of a lazy array a graph each
     arranged = layout(multiscale, data.shape)
     unit, inside = read_as_one(data, chunks)
     if math.prod(unit) * data.dtype.itemsize > nbytes:  # a chunk too large to be read as a whole
@@ -146,7 +147,7 @@ def _samples(name: str, image: Image, wanted: Sequence[bool], nbytes: int, chunk
             if channel_axis is not None:
                 box[channel_axis] = slice(channel, channel + 1)
             box[plane[0]], box[plane[1]] = _window(region, [unit[i] for i in plane], room)
-            parts.append(data[tuple(box)])
+            parts.append(data[tuple(box)] if source is None else source.view(tuple(box)))
         yield _Sample(image=name, channel=channel, parts=tuple(parts))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,13 +99,23 @@ def group_at(model: GroupSpec, name: str) -> GroupSpec:
 
 def groups_of(model: GroupSpec) -> dict[str, dict[str, Any]]:
     """Attributes of every group of a model by its path; "" is the outermost one."""
-    nodes = model.to_flat().items()
-    return {path[1:]: dict(node.attributes) for path, node in nodes if isinstance(node, type(model))}
+    return {path: dict(node.attributes) for path, node in _nodes(model) if isinstance(node, type(model))}
 
 
 def arrays_of(model: GroupSpec) -> dict[str, Any]:
     """The models of the arrays of a model by their paths."""
-    return {path[1:]: node for path, node in model.to_flat().items() if not isinstance(node, type(model))}
+    return {path: node for path, node in _nodes(model) if not isinstance(node, type(model))}
+
+
+def _nodes(group: GroupSpec, path: str = "") -> Iterator[tuple[str, Any]]:
+    """All groups and arrays by their paths, as they are: `to_flat` copies each at every depth above it."""
+    yield path, group
+    for name, member in (group.members or {}).items():
+        below = join_paths(path, name)
+        if isinstance(member, type(group)):
+            yield from _nodes(member, below)
+        else:
+            yield below, member
 
 
 def group_documents(model: GroupSpec) -> dict[str, bytes]:
