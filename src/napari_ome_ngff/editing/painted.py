@@ -70,6 +70,10 @@ class Painted:
             self._stamps = {} if self.saving is None else {p: self._stamps[p] for p in self.saving}
 
     def __getitem__(self, key: Any) -> Any:
+        with self._lock:
+            chunk, inside = self._one_chunk(key)
+            if chunk is not None:
+                return chunk[inside].copy()
         if not is_basic(key):
             return self._read_points(key)
         taken = compose([range(n) for n in self.shape], key)
@@ -79,6 +83,11 @@ class Painted:
         return values if shape or _has_ellipsis(key) else values[()]
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        with self._lock:
+            chunk, inside = self._one_chunk(key)
+            if chunk is not None:
+                chunk[inside] = value
+                return
         if not is_basic(key):
             self._write_points(key, value)
             return
@@ -90,6 +99,25 @@ class Painted:
         with self._lock:
             for position, inside, outside in _parts(picks, self.grid):
                 self._to_paint(position)[inside] = new[outside]
+
+    def _one_chunk(self, key: Any) -> tuple[NDArray[Any] | None, tuple[slice, ...]]:
+        """The painted chunk that a key of plain slices lies in, and where: what most dabs of a brush need."""
+        position, inside = [], []
+        if type(key) is tuple and len(key) == len(self.shape):
+            for item, n, length in zip(key, self.grid, self.shape, strict=True):
+                if type(item) is not slice or item.step is not None:
+                    break
+                start, stop = item.start, item.stop
+                if type(start) is not int or type(stop) is not int or not 0 <= start < stop <= length:
+                    break
+                number, first = divmod(start, n)
+                if stop > (number + 1) * n:
+                    break
+                position.append(number)
+                inside.append(slice(first, stop - number * n))
+            else:
+                return self.held.get(tuple(position)), tuple(inside)
+        return None, ()
 
     def saved_box(self, box: Box) -> NDArray[Any]:
         """The voxels of a region as they are saved: without what was painted since the save began."""

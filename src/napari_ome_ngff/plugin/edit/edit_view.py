@@ -39,6 +39,8 @@ class EditView:
         self.dtype = edit.dtype
         self.ndim = len(self.shape)
         self.size = math.prod(self.shape)
+        # napari reads and writes at each dab of a brush: nothing is translated that need not be.
+        self._as_file = self._axes == tuple(range(edit.ndim)) and self.shape == edit.shape
 
     @property
     def is_whole(self) -> bool:
@@ -54,6 +56,8 @@ class EditView:
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, int) and self.ndim > 2:
             return _Plane(self, key)
+        if self._as_file:
+            return self.edit[key]
         items = self._items(key)
         if any(isinstance(item, np.ndarray) for item in items):
             return self.edit[self._points(items)]
@@ -61,6 +65,9 @@ class EditView:
         return _as_in_layer(values, self._kept(items), items)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        if self._as_file:
+            self.edit[key] = value
+            return
         items = self._items(key)
         if any(isinstance(item, np.ndarray) for item in items):
             self.edit[self._points(items)] = value
