@@ -40,6 +40,13 @@ LEFT_OUT = pytest.StashKey[list[str]]()
 """Where the names of test modules that were not collected are kept for the summary."""
 
 
+OF_A_WINDOW = 4
+"""A test that looks at a window is ordered as so many others.
+
+Not the last of all, as it takes seconds, nor the first, as what napari leaves behind slows down all after it.
+"""
+
+
 DEFERRED_DELETE = 52
 """Qt's number of the events that delete widgets later."""
 
@@ -79,7 +86,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """One worker for each file: what its tests share, a window or a server, is made once."""
     from xdist.scheduler import LoadFileScheduling
 
+    config.option.loadscopereorder = False  # see pytest_collection_modifyitems
     return LoadFileScheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of many tests, so that all workers end together."""
+    work: dict[Path, int] = {}
+    for item in items:
+        work[item.path] = work.get(item.path, 0) + (OF_A_WINDOW if item.path.parent.name == "window" else 1)
+    items.sort(key=lambda item: -work[item.path])
 
 
 def pytest_collection_finish() -> None:
