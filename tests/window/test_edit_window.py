@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtTest import QTest
 
 from napari_ome_ngff import (
     Channel,
@@ -22,6 +28,8 @@ from napari_ome_ngff import (
     open_ome_ngff,
     write_multiscale_group,
 )
+from napari_ome_ngff.errors import TargetError
+from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit import closing
 from napari_ome_ngff.plugin.edit.edited_layer import MAX_SIDE, view_of
 from napari_ome_ngff.plugin.image_widget import ImageWidget
@@ -95,6 +103,12 @@ def save_changes(dock: ImageWidget) -> None:
     wait_until(lambda: dock.status.text().startswith(("Saved", "Somebody", "Another")))
 
 
+def press_m(viewer: Any) -> int:
+    """napari's key for a label that is not used yet."""
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_M)
+    return int(viewer.layers.selection.active.selected_label)
+
+
 def test_labels_with_levels_are_painted_saved_and_painted_again(
     viewer: Any, place: Path, dock: ImageWidget
 ) -> None:
@@ -142,6 +156,67 @@ def test_labels_with_levels_are_painted_saved_and_painted_again(
     assert viewer.layers["nuclei"].multiscale
 
 
+def test_the_commands_of_the_palette_do_what_the_dock_does(
+    viewer: Any, place: Path, dock: ImageWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run as napari's palette and menus run them; of a layer that is not right they say so."""
+    from napari._app_model import get_app_model
+
+    said: list[str] = []
+    monkeypatch.setattr(notify, "inform", said.append)
+    monkeypatch.setattr(notify, "warn", said.append)
+
+    def command(name: str) -> str:
+        before = len(said)
+        get_app_model().commands.execute_command(f"{PLUGIN}.{name}").result()
+        wait_until(lambda: len(said) > before)
+        return said[-1]
+
+    names = ("edit_labels", "save_changes", "discard_changes", "new_labels", "add_plain_level")
+    viewer.add_labels(np.zeros((4, 4), int), name="mine")
+    viewer.add_points(name="points")
+    for wrong in (viewer.layers["mine"], viewer.layers["points"], None):
+        viewer.layers.selection.active = wrong
+        for name in names:
+            assert any(word in command(name) for word in ("not", "Only", "No layer")), name
+    del viewer.layers["mine"], viewer.layers["points"]
+
+    viewer.layers.selection.active = viewer.layers["nuclei"]
+    assert "can be painted on" in command("edit_labels")
+    layer = viewer.layers["nuclei"]
+    assert press_m(viewer) == 4
+    assert press_m(viewer) == 4  # it is not used yet
+    assert not np.allclose(layer.get_color(4), layer.get_color(50))  # that is gray: it has no colour
+    np.testing.assert_allclose(layer.get_color(3), (1, 0, 0, 1))
+    layer.data[0, 0:5, 0:5] = 9
+    assert press_m(viewer) == 10
+    wait_until(lambda: "not saved" in dock.heading.text())
+    photograph("edit-new-label")
+    assert command("save_changes").startswith("Saved the changes of nuclei")
+    assert (saved_labels(place)[0] == 9).sum() == 25
+    wait_until(lambda: "being edited" in dock.heading.text())
+    viewer.layers["nuclei"].data[0, 0:5, 0:5] = 7
+    assert "as it is in the file" in command("discard_changes")
+    assert (saved_labels(place)[0] == 9).sum() == 25
+
+    viewer.layers.selection.active = viewer.layers["DAPI"]
+    assert "Added the label image" in command("new_labels")
+    new = viewer.layers["labels"]
+    assert new.editable
+    assert press_m(viewer) == 1
+    new.data[0, 10:20, 10:20] = 1
+    assert command("save_changes").startswith("Saved")
+    assert int(opened(place).labels["labels"].arrays["0"][0, 15, 15]) == 1
+    viewer.layers.selection.active = viewer.layers["DAPI"]
+    assert "Added level" in command("add_plain_level")
+    assert viewer.layers[-1].metadata == {}
+    viewer.layers.selection.active = viewer.layers["DAPI"]
+    dock.plain_button.click()
+    plain = viewer.layers[-1]
+    assert not plain.multiscale
+    assert plain.data.shape == SHAPE
+
+
 @pytest.mark.parametrize("answer", [closing.SAVE, closing.DISCARD, None])
 def test_a_layer_with_changes_is_asked_about_when_it_is_closed(
     viewer: Any, place: Path, dock: ImageWidget, answer: str | None, monkeypatch: pytest.MonkeyPatch
@@ -166,6 +241,50 @@ def test_a_layer_with_changes_is_asked_about_when_it_is_closed(
         view = view_of(viewer.layers["nuclei"])
         assert view is not None
         view.edit.discard()
+
+
+def test_closing_waits_for_a_save_and_the_window_lives(
+    viewer: Any, place: Path, dock: ImageWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for one that the dock has begun; what was painted since is saved after it."""
+    dock.edit_button.click()
+    layer = viewer.layers["nuclei"]
+    view = view_of(layer)
+    assert view is not None
+    layer.data[0, 0:5, 0:5] = 9
+    saves: list[str] = []
+    real = view.edit.save
+
+    def slow() -> Iterator[Any]:
+        saves.append(threading.current_thread().name)
+        for progress in (writing := real()):
+            time.sleep(0.05)
+            yield progress
+        writing.close()
+
+    monkeypatch.setattr(view.edit, "save", slow)
+    monkeypatch.setattr(closing, "choose", lambda *_: closing.SAVE)
+    dock.save_edit_button.click()
+    wait_until(lambda: view.edit.is_saving)
+    layer.data[2, 0:5, 0:5] = 8
+    with pytest.raises(TargetError, match="being saved already"):
+        real().run()
+    window = viewer.window._qt_window
+    guard = window.findChild(closing.CloseGuard)
+    ticks, again = [], []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
+    timer.start(10)
+    QTimer.singleShot(100, lambda: again.append(guard.eventFilter(window, QCloseEvent())))
+    assert guard.eventFilter(window, QCloseEvent()) is False  # it closes
+    timer.stop()
+    assert again == [True]  # not while it saves
+    assert max(np.diff(ticks)) < 0.25
+    assert len(saves) == 2
+    assert threading.main_thread().name not in saves
+    stored = saved_labels(place)[0]
+    assert ((stored == 9).sum(), (stored == 8).sum()) == (25, 25)
+    wait_until(lambda: dock.progress.isHidden())
 
 
 def test_what_the_file_says_is_corrected_for_all_layers_and_no_pixel_is_touched(
@@ -221,26 +340,6 @@ def test_what_is_no_number_is_said_and_nothing_is_written(
     labels = opened(place).labels["nuclei"].multiscale
     assert labels is not None
     assert labels.levels[0].transform.scale[0] == 2
-
-
-def test_new_labels_and_a_plain_level_are_added(viewer: Any, place: Path, dock: ImageWidget) -> None:
-    viewer.layers.selection.active = viewer.layers["DAPI"]
-    wait_until(lambda: "Channels" in dock.facts.text())
-    dock.new_button.click()
-    new = viewer.layers["labels"]
-    assert new.editable
-    new.data[0, 10:20, 10:20] = 1
-    viewer.layers.selection.active = new
-    dock.refresh()
-    save_changes(dock)
-    assert int(opened(place).labels["labels"].arrays["0"][0, 15, 15]) == 1
-    viewer.layers.selection.active = viewer.layers["DAPI"]
-    dock.refresh()
-    dock.plain_button.click()
-    plain = viewer.layers[-1]
-    assert not plain.multiscale
-    assert plain.metadata == {}
-    assert plain.data.shape == SHAPE
 
 
 def test_a_plane_that_is_too_large_is_painted_in_view(viewer: Any, tmp_path: Path, dock: ImageWidget) -> None:

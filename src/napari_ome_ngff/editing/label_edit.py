@@ -113,6 +113,11 @@ class LabelEdit:
         parts = [one for one in held if one is not None]
         return Dirty(chunks=sum(map(len, parts)), nbytes=sum(one.nbytes for one in parts))
 
+    @property
+    def is_saving(self) -> bool:
+        """Whether a save of it is running, in another thread; there is one at a time."""
+        return self._painted.saving is not None
+
     def __getitem__(self, key: Any) -> Any:
         return self._painted[key]
 

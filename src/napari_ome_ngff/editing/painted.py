@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ome_ngff.editing.held_chunks import HeldChunks, Position
+from napari_ome_ngff.errors import TargetError
 from napari_ome_ngff.storage.pixels.indexing import Pick, compose, cut, is_basic
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.writing.blocks import Box
@@ -35,6 +36,10 @@ class Painted:
     def begin_save(self) -> HeldChunks:
         """Set apart what was painted up to now, for a save; painting goes on."""
         with self._lock:
+            if self.saving is not None:  # its chunks would be forgotten
+                raise TargetError(
+                    "What was painted is being saved already.", hint="Wait until that has ended."
+                )
             self.saving, self.held = self.held, HeldChunks(self._limit)
             return self.saving
 

@@ -6,10 +6,10 @@ State flows one way: the selected layer -> its origin -> what is shown. What but
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
@@ -30,6 +30,7 @@ from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit import actions
 from napari_ome_ngff.plugin.edit.edited_layer import view_of
 from napari_ome_ngff.plugin.edit.image_facts import COLUMNS, AxisRow, axis_rows
+from napari_ome_ngff.plugin.edit.save_painted import save_in_thread
 from napari_ome_ngff.plugin.origin import Origin, origin_of
 from napari_ome_ngff.plugin.save.summary import amount, share_of
 
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 STEPS = 1000
 """Resolution of the progress bar."""
+
+
+MARK_MS = 500
+"""How often to look whether something was painted."""
 
 
 NOTHING = "Select a layer that was opened from an OME-Zarr image."
@@ -76,6 +81,9 @@ class ImageWidget(QScrollArea):
         self.progress.setRange(0, STEPS)
         self._arrange()
         self._connect()
+        timer = QTimer(self)
+        timer.timeout.connect(self._show_mark)
+        timer.start(MARK_MS)
         self.refresh()
 
     def _arrange(self) -> None:
@@ -139,7 +147,6 @@ class ImageWidget(QScrollArea):
         for button in self.findChildren(QPushButton):
             button.setEnabled(origin is not None)
         view = None if layer is None else view_of(layer)
-        dirty = 0 if view is None else view.edit.dirty.chunks
         self.edit_button.setEnabled(origin is not None and actions.is_label(layer) and view is None)
         self.save_edit_button.setEnabled(view is not None)
         self.discard_button.setEnabled(view is not None)
@@ -148,19 +155,22 @@ class ImageWidget(QScrollArea):
             self.facts.setText("")
             self.axes.setRowCount(0)
             return
-        mark = (
-            f" — {dirty} chunk{'s' * (dirty > 1)} painted, not saved"
-            if dirty
-            else " — being edited"
-            if view is not None
-            else ""
-        )
-        self.heading.setText(layer.name + mark)
+        self._show_mark()
         if changed:
             self.status.setText("")
             self.name.setText(origin["multiscale"].name or "")
             _fill(self.axes, axis_rows(origin["multiscale"]))
             self._ask_for_facts(origin["location"])
+
+    def _show_mark(self) -> None:
+        """How much of the layer is painted and not saved: also after a stroke, or a command of napari."""
+        layer = self._layer
+        if layer is None or _origin(layer) is None:
+            return
+        view = view_of(layer)
+        dirty = 0 if view is None else view.edit.dirty.chunks
+        changes = f" — {dirty} chunk{'s' * (dirty > 1)} painted, not saved"
+        self.heading.setText(layer.name + (changes if dirty else "" if view is None else " — being edited"))
 
     def _ask_for_facts(self, location: str) -> None:
         """Fill in what takes time to find out: size on disk, chunks and codecs."""
@@ -201,21 +211,10 @@ class ImageWidget(QScrollArea):
 
     def _save_changes(self) -> str | None:
         """Save in a thread; painting goes on meanwhile."""
-        from napari.qt.threading import create_worker
-
-        steps = actions.save_changes(self._layer)
-
-        def job() -> Generator[Progress, None, str]:
-            return (yield from steps)
-
-        worker = create_worker(job)
-        worker.yielded.connect(self._on_progress)
-        worker.returned.connect(self._on_saved)
-        worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
+        save_in_thread(self._layer, progress=self._on_progress, ended=self._on_saved)
         self.progress.show()
         self.save_edit_button.setEnabled(False)
         self.status.setText("Saving changes…")
-        worker.start()
         return None
 
     def _on_progress(self, progress: Progress) -> None:

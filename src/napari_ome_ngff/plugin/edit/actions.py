@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import CancelledError, OmeNgffError, OptionError
+from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.plugin.edit.correct import apply_axes, layers_of_image, looks, remember
 from napari_ome_ngff.plugin.edit.edited_layer import begin_edit, end_edit, view_of
 from napari_ome_ngff.plugin.edit.image_facts import AxisRow, axis_changes
+from napari_ome_ngff.plugin.edit.new_label import follow_labels
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import Origin, origin_of
-from napari_ome_ngff.plugin.save.summary import amount
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
     from napari.viewer import Viewer
-
-    from napari_ome_ngff.writing.save import Progress
 
 
 def is_label(layer: Layer | None) -> bool:
@@ -31,37 +29,14 @@ def paint_labels(viewer: Viewer, layer: Layer | None) -> str:
     """Make a layer of ours paintable."""
     from napari_ome_ngff.plugin.edit.closing import guard
 
-    edited = begin_edit(viewer, _labels(layer))
+    layer = _labels(layer)
+    edited = begin_edit(viewer, layer)
+    if edited is not layer:
+        follow_labels(edited, layer.data if layer.multiscale else [layer.data])
     guard(edited)
     view = view_of(edited)
     part = "" if view is None or view.is_whole else " Its planes are too large: it is the part in view."
     return f"{edited.name!r} can be painted on. Save changes writes what you painted.{part}"
-
-
-def save_changes(layer: Layer | None) -> Generator[Progress, None, str]:
-    """Write what was painted; yields progress, never raises, and returns how it ended."""
-    layer = _labels(layer)
-    view = view_of(layer)
-    if view is None:
-        raise OptionError(f"{layer.name!r} is not being edited.", hint="Press Edit labels first.")
-    return _saving(layer.name, view.edit)
-
-
-def _saving(name: str, edit: Any) -> Generator[Progress, None, str]:
-    dirty = edit.dirty
-    if not dirty.chunks:
-        return "Nothing was painted since the last save."
-    writing = edit.save()
-    try:
-        yield from writing
-    except CancelledError:
-        return "Cancelled. What you painted is not saved."
-    except OmeNgffError as error:
-        return str(error)
-    finally:
-        writing.close()
-    chunks = "1 chunk" if dirty.chunks == 1 else f"{dirty.chunks} chunks"
-    return f"Saved the changes of {name}: {chunks}, {amount(dirty.nbytes)}."
 
 
 def discard_changes(viewer: Viewer, layer: Layer | None) -> str:

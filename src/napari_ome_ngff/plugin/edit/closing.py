@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject
 
-from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit.edited_layer import edited_layers, view_of
+from napari_ome_ngff.plugin.edit.save_painted import save_now
 from napari_ome_ngff.plugin.open.viewer_hooks import open_viewers
 from napari_ome_ngff.plugin.save.progress import can_ask, choose
 
@@ -27,6 +27,7 @@ class CloseGuard(QObject):
         window = viewer.window._qt_window
         super().__init__(window)
         self._viewer = viewer
+        self._saving = False
         window.installEventFilter(self)
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -35,7 +36,7 @@ class CloseGuard(QObject):
         if event is None or event.type() != QEvent.Type.Close:
             return False
         changed = edited_layers(list(self._viewer.layers))
-        if not changed or self._settled(changed):
+        if not self._saving and (not changed or self._settled(changed)):
             return False
         event.ignore()
         return True
@@ -47,7 +48,10 @@ class CloseGuard(QObject):
         self._viewer.layers.insert(min(event.index, len(self._viewer.layers)), layer)
 
     def _settled(self, layers: Sequence[Layer]) -> bool:
-        """Save or discard the changes of layers, as the user says; False if they are to stay."""
+        """Save or discard the changes of layers, as the user says; False if they are to stay.
+
+        The window lives while it saves, but cannot be closed.
+        """
         if not can_ask():
             return True
         names = ", ".join(layer.name for layer in layers)
@@ -56,18 +60,23 @@ class CloseGuard(QObject):
         )
         if answer is None:
             return False
-        for layer in layers:
-            view = view_of(layer)
-            if view is None:
-                continue
-            if answer == DISCARD:
-                view.edit.discard()
-                continue
-            try:
-                view.edit.save().run()
-            except OmeNgffError as error:
-                notify.warn(str(error))
-                return False
+        self._saving = True
+        try:
+            return all(self._ended(layer, answer) for layer in layers)
+        finally:
+            self._saving = False
+
+    def _ended(self, layer: Layer, answer: str) -> bool:
+        view = view_of(layer)
+        if view is None:
+            return True
+        if answer == DISCARD:
+            view.edit.discard()
+            return True
+        message = save_now(layer)
+        if view.edit.dirty.chunks:
+            notify.warn(message)
+            return False
         return True
 
 

@@ -39,6 +39,8 @@ class EditView:
         self.dtype = edit.dtype
         self.ndim = len(self.shape)
         self.size = math.prod(self.shape)
+        self.largest_painted = 0  # label
+        self.largest_in_file: int | None = None  # once it was looked for
         # napari reads and writes at each dab of a brush: nothing is translated that need not be.
         self._as_file = self._axes == tuple(range(edit.ndim)) and self.shape == edit.shape
 
@@ -65,6 +67,7 @@ class EditView:
         return _as_in_layer(values, self._kept(items), items)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        self.largest_painted = max(self.largest_painted, int(np.max(value, initial=0)))
         if self._as_file:
             self.edit[key] = value
             return

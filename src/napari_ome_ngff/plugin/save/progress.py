@@ -7,13 +7,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from napari_ome_ngff.plugin.notify import has_window, plain
 from napari_ome_ngff.plugin.save.summary import Meter
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.plugin.save.request import Outcome
     from napari_ome_ngff.writing.save import Progress
 
 T = TypeVar("T")
@@ -26,13 +25,13 @@ ACTIVITY = "napari.window.view.toggle_activity_dock"
 """Id of the entry of napari's View menu that shows and hides the activity dock."""
 
 
-class SaveJob:
+class SaveJob(Generic[T]):
     """A save in a worker thread; the window polls `latest`."""
 
-    def __init__(self, steps: Generator[Progress, None, Outcome]) -> None:
+    def __init__(self, steps: Generator[Progress, None, T]) -> None:
         self.steps = steps
         self.latest: Progress | None = None
-        self.outcome: Outcome | None = None
+        self.outcome: T | None = None
         self.done = Event()
 
     def run(self) -> None:
@@ -46,7 +45,7 @@ class SaveJob:
             self.done.set()
 
 
-def run_steps(steps: Generator[Progress, None, Outcome], cancelled: Event, description: str) -> Outcome:
+def run_steps(steps: Generator[Progress, None, T], cancelled: Event, description: str) -> T:
     """Take all steps and return the outcome; in napari's window in a thread.
 
     `cancelled` is set here if the user presses Cancel in the activity dock or closes the window; it must end
@@ -88,7 +87,7 @@ def in_gui_thread() -> bool:
     return app is not None and app.thread() == QThread.currentThread()
 
 
-def _run_in_window(job: SaveJob, cancelled: Event, description: str) -> None:
+def _run_in_window(job: SaveJob[T], cancelled: Event, description: str) -> None:
     """Run a job in a worker of napari, which asks before it closes a window meanwhile, and process events."""
     from napari.qt.threading import create_worker
     from napari.utils.progress import cancelable_progress
