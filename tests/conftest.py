@@ -51,8 +51,8 @@ DEFERRED_DELETE = 52
 """Qt's number of the events that delete widgets later."""
 
 
-# A busy machine is slow, which is no fault of the code. `NAPARI_OME_NGFF_EXAMPLES` is for campaigns.
-EXAMPLES = int(os.environ.get("NAPARI_OME_NGFF_EXAMPLES", "50"))
+# A busy machine is slow, which is no fault of the code. Every run draws anew; campaigns draw more.
+EXAMPLES = int(os.environ.get("NAPARI_OME_NGFF_EXAMPLES", "30"))
 settings.register_profile("of the suite", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("of the suite")
 

@@ -18,7 +18,6 @@ from tests.metadata_tools import VERSIONS, judges, multiscales
 
 @pytest.mark.parametrize("version", VERSIONS)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
 def test_what_is_written_is_json_is_read_again_and_nothing_that_is_given_is_changed(
     version: str, data: st.DataObject
 ) -> None:

@@ -135,7 +135,6 @@ def check(image: Image) -> list[LayerData]:
 # The image's own coordinate system
 
 
-@settings(deadline=None, max_examples=40)
 @given(images())
 def test_voxels_are_where_the_file_puts_them(image: Image) -> None:
     for _, meta, _ in check(image):
@@ -214,7 +213,6 @@ def viewed(draw: st.DrawFn) -> Image:
     return in_system(image, axes, matrix, [draw(numbers) if axis.type != "channel" else 0 for axis in axes])
 
 
-@settings(deadline=None, max_examples=40)
 @given(viewed())
 def test_voxels_are_where_the_chosen_system_puts_them(image: Image) -> None:
     for layer in check(image):
@@ -223,7 +221,6 @@ def test_voxels_are_where_the_chosen_system_puts_them(image: Image) -> None:
         assert meta["metadata"][METADATA_KEY]["system"] == SYSTEM
 
 
-@settings(deadline=None, max_examples=40)
 @given(viewed())
 def test_what_only_scales_moves_and_exchanges_needs_no_matrix(image: Image) -> None:
     matrix = np.array(image.view.affine.matrix)

@@ -136,7 +136,6 @@ def test_channels_are_not_rotated_with_their_image() -> None:
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
 def test_a_layer_lies_where_napari_shows_it(ndim: int, data: st.DataObject) -> None:
     meta = data.draw(places(ndim))
     physical = CompositeAffine(

@@ -121,7 +121,6 @@ def test_wrapping_reads_nothing_and_computing_gives_the_values(
 
 
 @given(first=basic_indices(), data=st.data(), chunks=st.sampled_from(["auto", 3, ((3, 4), (5, 6), (13,))]))
-@settings(max_examples=50, deadline=None)
 def test_slices_of_slices_are_what_numpy_gives(first: Any, data: st.DataObject, chunks: Any) -> None:
     sliced, expected = DaskArrayWrapper(chunks=chunks).wrap(example())[first], VALUES[first]
     assert sliced.shape == expected.shape
@@ -303,7 +302,6 @@ class Nested(Source):
 
 
 @given(index=basic_indices((*SHAPE[:2], 2 * SHAPE[2])), chunks=st.sampled_from(["auto", 3, (2, 11, 5)]))
-@settings(max_examples=50, deadline=None)
 def test_any_source_can_be_wrapped(index: Any, chunks: Any) -> None:
     expected = np.pad(VALUES, ((0, 0), (0, 0), (0, SHAPE[2])))
     source = Nested(ChunkedSource(example()))

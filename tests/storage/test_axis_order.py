@@ -101,7 +101,6 @@ def test_a_request_reads_the_same_chunks_whatever_the_order_on_disk(
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=50)
 def test_whatever_is_done_to_the_axes_is_done_as_numpy_does_it(data: st.DataObject) -> None:
     """Transposed, sliced and given new axes, again and again; and no name stands for two contents."""
     array, reads = stored("zyx", "zyx", "v3")

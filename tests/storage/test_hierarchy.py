@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
@@ -394,7 +394,6 @@ def _places(document: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @FORMATS
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_whatever_a_document_says_only_our_errors_leave(zarr_format: Any, data: st.DataObject) -> None:
     """Any value in any place of an array's and a group's documents."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
@@ -80,7 +80,6 @@ OPERATIONS: dict[str, Any] = {
 
 
 @given(st.lists(st.sampled_from(sorted(OPERATIONS)), max_size=4))
-@settings(deadline=None, max_examples=40)
 def test_whatever_is_done_to_a_lazy_array_it_is_no_other_than_it_says(names: list[str]) -> None:
     array = stored()
     values = array[...]
@@ -128,7 +127,6 @@ def test_other_data_are_no_stored_array(other: Any) -> None:
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=50)
 def test_parts_put_together_are_what_a_stack_of_them_is(data: st.DataObject) -> None:
     shape = tuple(data.draw(st.lists(st.integers(1, 3), min_size=2, max_size=4)))
     array = stored(shape)

@@ -93,7 +93,6 @@ def basic_indices(draw: st.DrawFn, shape: tuple[int, ...] = SHAPE) -> tuple[Any,
 
 
 @given(index=basic_indices())
-@settings(max_examples=100, deadline=None)
 def test_indexing_gives_what_numpy_gives(index: tuple[Any, ...]) -> None:
     source = ChunkedSource(example(), cache=ChunkCache())
     for _ in range(2):  # cold, then from the cache
@@ -104,7 +103,6 @@ def test_indexing_gives_what_numpy_gives(index: tuple[Any, ...]) -> None:
 
 
 @given(index=basic_indices(), data=st.data())
-@settings(max_examples=60, deadline=None)
 def test_a_view_of_a_view_is_what_numpy_gives(index: tuple[Any, ...], data: st.DataObject) -> None:
     view = ChunkedSource(example(), cache=ChunkCache()).view(index)
     expected = VALUES[index]

@@ -55,7 +55,6 @@ def same_place(read: xarray.DataArray, written: xarray.DataArray) -> None:
         assert read.coords["channel_label"].values.tolist() == written.coords["channel_label"].values.tolist()
 
 
-@settings(max_examples=50, deadline=None)
 @given(image=images(), version=st.sampled_from(VERSIONS))
 def test_read_gives_back_what_create_was_given(image: xarray.DataArray, version: str) -> None:
     image = ascending(image) if version == "0.6" else image

@@ -13,7 +13,7 @@ import pandas
 import pytest
 import xarray
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff import (
@@ -123,7 +123,6 @@ COLUMNS = st.one_of(
 )
 
 
-@settings(max_examples=40)
 @given(st.dictionaries(TEXTS.filter(lambda name: name != LABEL), COLUMNS, max_size=4))
 def test_a_table_is_the_same_after_it_was_stored_and_for_ever(columns: dict[str, Any]) -> None:
     table = {LABEL: np.arange(ROWS) * 3, **columns}

@@ -386,7 +386,6 @@ def test_memory_is_within_the_limit_or_nothing_fits(work: Pass, memory_limit: in
     assert cut.reading >= box if work.source_chunks else cut.reading == 0
 
 
-@settings(deadline=None, max_examples=30)
 @given(passes(), st.integers(2**10, 2**22), st.integers(1, 3))
 def test_a_save_takes_no_more_memory_than_the_plan_says(work: Pass, memory_limit: int, workers: int) -> None:
     """Measured: everything that is allocated while all blocks go through, but for what is not pixels."""

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
@@ -150,7 +150,6 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None, max_examples=40)
 @given(cases())
 def test_voxels_are_right_and_lie_where_those_lie_that_they_were_made_from(case: dict[str, Any]) -> None:
     source = image(case["shape"], case["dims"], case["dtype"])
@@ -649,7 +648,6 @@ def test_progress_only_ever_grows_and_ends_complete(store: Any) -> None:
     assert steps[-1].bytes_done == steps[-1].bytes_total == sum(level.nbytes for level in levels_of(store))
 
 
-@settings(deadline=None, max_examples=30)
 @given(cases())
 def test_the_plan_is_what_is_written(case: dict[str, Any]) -> None:
     source = image(case["shape"], case["dims"], case["dtype"])
