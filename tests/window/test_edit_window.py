@@ -16,6 +16,7 @@ import xarray
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QPushButton
 
 from napari_ome_ngff import (
     Channel,
@@ -109,6 +110,13 @@ def press_m(viewer: Any) -> int:
     return int(viewer.layers.selection.active.selected_label)
 
 
+def press_new(viewer: Any) -> int:
+    """The button beside the number of the label."""
+    buttons = viewer.window._qt_window.findChildren(QPushButton, "newLabelButton")
+    next(button for button in buttons if button.isVisible()).click()
+    return int(viewer.layers.selection.active.selected_label)
+
+
 def test_labels_with_levels_are_painted_saved_and_painted_again(
     viewer: Any, place: Path, dock: ImageWidget
 ) -> None:
@@ -189,6 +197,7 @@ def test_the_commands_of_the_palette_do_what_the_dock_does(
     assert not np.allclose(layer.get_color(4), layer.get_color(50))  # that is gray: it has no colour
     np.testing.assert_allclose(layer.get_color(3), (1, 0, 0, 1))
     layer.data[0, 0:5, 0:5] = 9
+    assert press_new(viewer) == 10
     assert press_m(viewer) == 10
     wait_until(lambda: "not saved" in dock.heading.text())
     photograph("edit-new-label")
@@ -203,7 +212,8 @@ def test_the_commands_of_the_palette_do_what_the_dock_does(
     assert "Added the label image" in command("new_labels")
     new = viewer.layers["labels"]
     assert new.editable
-    assert press_m(viewer) == 1
+    new.data[0, 0, 0] = 5
+    assert press_new(viewer) == 6
     new.data[0, 10:20, 10:20] = 1
     assert command("save_changes").startswith("Saved")
     assert int(opened(place).labels["labels"].arrays["0"][0, 15, 15]) == 1

@@ -9,6 +9,7 @@ from qtpy.QtCore import QEvent, QObject
 
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit.edited_layer import edited_layers, view_of
+from napari_ome_ngff.plugin.edit.new_label import take_over_button
 from napari_ome_ngff.plugin.edit.save_painted import save_now
 from napari_ome_ngff.plugin.open.viewer_hooks import open_viewers
 from napari_ome_ngff.plugin.save.progress import can_ask, choose
@@ -30,6 +31,12 @@ class CloseGuard(QObject):
         self._saving = False
         window.installEventFilter(self)
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.selection.events.active.connect(self._on_active, position="last")
+        self._on_active()
+
+    def _on_active(self, event: Any = None) -> None:
+        """Of what is selected napari makes new controls, in the course of this event: it goes first."""
+        take_over_button(self._viewer.window._qt_window, self._viewer)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Qt asks whether an event of the window goes no further."""

@@ -40,7 +40,8 @@ class EditView:
         self.ndim = len(self.shape)
         self.size = math.prod(self.shape)
         self.largest_painted = 0  # label
-        self.largest_in_file: int | None = None  # once it was looked for
+        self.largest_in_file: int | None = None  # once it was looked for, in the overview
+        self.overview: Any = None  # a level that can be looked through, if there is one
         # napari reads and writes at each dab of a brush: nothing is translated that need not be.
         self._as_file = self._axes == tuple(range(edit.ndim)) and self.shape == edit.shape
 

@@ -6,6 +6,7 @@ import importlib.util
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
@@ -16,29 +17,55 @@ from napari_ome_ngff.plugin.save.progress import alive
 
 if TYPE_CHECKING:
     from napari.layers import Labels
+    from napari.viewer import Viewer
+    from qtpy.QtWidgets import QWidget
 
 LOOKED_THROUGH = 2**28
 """Bytes of the level that is looked through for labels: the finest one that is not larger."""
+
+
+TAKEN_OVER = "ome_ngff_taken_over"
+"""Property of a button that does what we say."""
 
 
 def follow_labels(layer: Labels, levels: Sequence[Any]) -> None:
     """Have the key M select a label that is not used in `levels`, and labels without a colour get one."""
     from napari.settings import get_settings
 
+    view = view_of(layer)
+    if view is None:
+        return
     fitting = (level for level in levels if math.prod(level.shape) * level.dtype.itemsize <= LOOKED_THROUGH)
-    level = next(fitting, None)
-
-    def new_label(layer: Labels) -> None:  # napari asks for its name
-        select_new_label(layer, level=level)
-
+    view.overview = next(fitting, None)
     for key in get_settings().shortcuts.shortcuts.get("napari:new_label", ()):
-        layer.bind_key(key, new_label, overwrite=True)
+        layer.bind_key(key, select_new_label, overwrite=True)
     layer.events.selected_label.connect(_color_selected)
 
 
-def select_new_label(layer: Labels, *, level: Any) -> None:
+def take_over_button(window: QWidget, viewer: Viewer) -> None:
+    """Have napari's button "new" do as the key M: it takes no notice of it."""
+    from napari.layers import Labels
+    from napari.layers.labels._labels_key_bindings import new_label as napari_new_label
+    from qtpy.QtWidgets import QPushButton
+
+    viewers = ref(viewer)
+
+    def press() -> None:
+        there = viewers()
+        for layer in () if there is None else list(there.layers.selection):
+            if isinstance(layer, Labels):
+                (napari_new_label if view_of(layer) is None else select_new_label)(layer)
+
+    for button in window.findChildren(QPushButton, "newLabelButton"):
+        if not button.property(TAKEN_OVER):
+            button.setProperty(TAKEN_OVER, True)
+            button.clicked.disconnect()
+            button.clicked.connect(press)
+
+
+def select_new_label(layer: Labels) -> None:
     """Select the largest label that is known, plus one."""
-    label = largest_label(layer, level) + 1
+    label = largest_label(layer) + 1
     largest = 1 if layer.data.dtype.kind == "b" else int(np.iinfo(layer.data.dtype).max)
     if label > largest:
         notify.warn(f"There is no label beyond {largest} in {layer.data.dtype}. Save as a larger type.")
@@ -48,7 +75,7 @@ def select_new_label(layer: Labels, *, level: Any) -> None:
         layer.selected_label = label
 
 
-def largest_label(layer: Labels, level: Any) -> int:
+def largest_label(layer: Labels) -> int:
     """Of what was painted, of one level, and of the colours and features that labels have in the file.
 
     A label in no other place may be missing: it is smaller than a voxel of that level, and has no colour.
@@ -56,6 +83,7 @@ def largest_label(layer: Labels, level: Any) -> int:
     view = view_of(layer)
     if view is None:
         return 0
+    level = view.overview
     if level is not None and view.largest_in_file is None:
         view.largest_in_file = int(alive(lambda: np.max(np.asarray(level), initial=0)))
     listed = view.edit.multiscale.label_image
