@@ -8,6 +8,7 @@ the gate is one round trip, whatever the number of requests in it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import os
 import socket
@@ -319,6 +320,15 @@ def python_http_server(folder: Path) -> Iterator[str]:
             server.terminate()
 
 
+def _host_is_looked_up_once() -> None:
+    """moto lists the folders of all of its services at every request: half of what a request costs."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication as Dispatcher
+
+    look_up = Dispatcher.get_backend_for_host
+    if not hasattr(look_up, "cache_info"):
+        Dispatcher.get_backend_for_host = functools.cache(look_up)  # type: ignore[method-assign]
+
+
 @contextlib.contextmanager
 def s3_server() -> Iterator[Any]:
     """Run an S3 server; give a boto3 client that owns it, with the server's URL as ``meta.endpoint_url``."""
@@ -328,6 +338,7 @@ def s3_server() -> Iterator[Any]:
     from moto.server import ThreadedMotoServer
     from werkzeug.serving import WSGIRequestHandler
 
+    _host_is_looked_up_once()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     WSGIRequestHandler.disable_nagle_algorithm = True
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
