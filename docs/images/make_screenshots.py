@@ -148,6 +148,7 @@ def main(folder: Path, scratch: Path) -> None:
     picture_volume(viewer, folder)
 
     picture_editing(viewer, folder, scratch)
+    picture_cutting(viewer, folder, scratch)
     picture_saving(viewer, folder, scratch)
     viewer.close()
 
@@ -188,6 +189,21 @@ def picture_editing(viewer: Any, folder: Path, scratch: Path) -> None:
     viewer.reset_view()
     save_picture(viewer, folder / "correct-metadata.png")
     viewer.canvas.overlays.scale_bar.visible = False
+    close_docks(viewer)
+    viewer.layers.clear()
+
+
+def picture_cutting(viewer: Any, folder: Path, scratch: Path) -> None:
+    """Show the outline of a part, and its plan, while it is chosen."""
+    viewer.open(str(COINS), plugin=PLUGIN)
+    widget = open_creator(viewer)
+    widget.fields["target"].value = scratch / "four-slices.ome.zarr"
+    widget.fields["part"].value = "slices from … to …"
+    widget.slices[0][1].value, widget.slices[0][3].value = 1, 4
+    viewer.dims.set_current_step(0, 2)
+    viewer.reset_view()
+    save_picture(viewer, folder / "cut-out.png")
+    widget.fields["part"].value = "everything"
     close_docks(viewer)
     viewer.layers.clear()
 

@@ -15,9 +15,10 @@ from napari.components import ViewerModel
 from napari_ome_ngff import Image, LabelImage, MultiscaleSource, open_ome_ngff, write_multiscale_group
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.metadata.transforms import level_transform
-from napari_ome_ngff.plugin.layer_part import chosen_part
+from napari_ome_ngff.plugin.crop_outline import outline
+from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
 from napari_ome_ngff.plugin.reader import open_layers
-from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, TIME, VIEW, Form
+from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, TIME, VIEW, Form
 from napari_ome_ngff.plugin.save.request import preview, write
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 
@@ -118,6 +119,35 @@ def test_the_view_is_cut(viewer: ViewerModel, tmp_path: Path) -> None:
         chosen_part(viewer, VIEW, list(viewer.layers))
 
 
+@pytest.mark.parametrize("level", [0, 2])
+def test_slices_are_cut_as_the_sliders_count_them_and_outlined_while_one_of_them_is_shown(
+    viewer: ViewerModel, level: int
+) -> None:
+    """t and z; the outline goes along the edges of the voxels of the level, in the world."""
+    assert sliders(viewer) == {-4: ("t", 3), -3: ("z", 4)}
+    layer = viewer.layers[0]
+    extents = chosen_part(viewer, SLICES, list(viewer.layers), {-4: (1, 2), -3: (2, 2)})
+    assert extents == {"t": (8.5, 14.5), "z": (-7.0, -5.0)}
+    extents = {**extents, "y": (103.0, 107.3), "x": (42.0, 44.9)}
+    for t, z, seen in ((1, 2, True), (2, 2, True), (0, 2, False), (1, 1, False), (1, 3, False)):
+        viewer.dims.set_current_step((0, 1), (t, z))
+        ends = outline(viewer, layer, extents, level)
+        assert (ends is not None) == seen
+        if ends is not None:
+            y = (102.75, 107.75 if level else 107.25)
+            x = (41.875, 44.875)
+            assert len(ends) == 8
+            np.testing.assert_allclose([ends[:, 1].min(), ends[:, 1].max()], y)
+            np.testing.assert_allclose([ends[:, 0].min(), ends[:, 0].max()], x)
+    viewer.dims.ndisplay = 3
+    assert sliders(viewer) == {-4: ("t", 3)}
+    box = outline(viewer, layer, extents, level)
+    assert box is not None
+    assert box.shape == (24, 3)
+    with pytest.raises(OmeNgffError, match="end before they begin"):
+        chosen_part(viewer, SLICES, list(viewer.layers), {-4: (2, 1)})
+
+
 def test_a_part_replaces_nothing_without_a_question(viewer: ViewerModel, tmp_path: Path) -> None:
     """The same label image of the same file: but only as a whole does it take its place without a word."""
     data = [viewer.layers["cells"].as_layer_data_tuple()]
@@ -155,3 +185,15 @@ def test_the_widget_plans_the_part_and_offers_the_levels_that_the_layers_have(
     assert not widget.create.enabled
     viewer.add_shapes([[[7, 0, 103, 42], [7, 0, 103, 44], [7, 0, 106, 44], [7, 0, 106, 42]]])
     qtbot.waitUntil(lambda: widget.create.enabled)
+    viewer.layers.pop()  # the sliders counted its steps too
+    widget.fields["part"].value = SLICES
+    assert [line[0].value for line in widget.slices] == ["t from", "z from"]
+    widget.slices[0][1].value = 1
+    widget.slices[1][3].value = 1
+    assert next(iter(widget.plan_table.to_dataframe()["Size"])) == "2×2×2×41×25"
+    viewer.dims.ndisplay = 3
+    qtbot.waitUntil(lambda: len(widget.slices) == 1)
+    assert widget.slices.chosen() == {-4: (1, 2)}
+    assert widget.fields["from_level"].native.currentText() == "1: 0.053 MB"
+    widget.fields["part"].value = EVERYTHING
+    assert not widget.slices

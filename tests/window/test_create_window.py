@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 
-from napari_ome_ngff.plugin.save.form import VIEW
+from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, VIEW
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 from tests.window_tools import (
     PLUGIN,
@@ -99,6 +99,47 @@ def test_the_part_in_view_is_written_as_the_view_moves(
     edge = int(zoom * 0.5)
     assert difference(seen[edge:-edge, edge:-edge], shown[edge:-edge, edge:-edge]) < 0.02
     assert difference(before, canvas(viewer)) > 0.1
+
+
+def test_the_part_is_outlined_while_it_is_chosen(viewer: Any, widget: CreateWidget, tmp_path: Path) -> None:
+    """In its slices only; it is no layer, and goes with the choice, the save's start or the panel."""
+    add_cells(viewer)
+    corners = np.array([[5.0, 5], [5, 30], [20, 30], [20, 5]])
+    viewer.add_shapes([corners], name="box", units=("micrometer",) * 2, visible=False)
+    layers, active = list(viewer.layers), viewer.layers["green"]
+    viewer.layers.selection.active = active
+
+    def outlined() -> bool:
+        seen = canvas(viewer).astype(int)
+        yellow = (seen[..., 0] > 200) & (seen[..., 1] > 150) & (seen[..., 2] < 60)
+        return int(yellow.sum()) > 100
+
+    widget.fields["part"].value = SHAPES
+    assert outlined()
+    photograph("create-part-box")
+    widget.fields["part"].value = SLICES
+    widget.slices[0][1].value, widget.slices[0][3].value = 2, 5
+    assert widget.plan_table.to_dataframe()["Size"][0] == "2×4×96×128"
+    viewer.dims.set_current_step(0, 5)
+    wait_until(outlined)
+    photograph("create-part-slices")
+    assert widget.native.minimumSizeHint().height() <= 690, "a screen of 768 lines holds it"
+    viewer.dims.set_current_step(0, 6)
+    wait_until(lambda: not outlined())
+    widget.fields["part"].value = EVERYTHING
+    assert not outlined()
+    assert list(viewer.layers) == layers
+    assert viewer.layers.selection.active is active
+    widget.fields["part"].value = SHAPES
+    assert outlined()
+    widget.create.native.click()
+    assert widget.busy
+    assert widget._outline._lines is None
+    finish(widget)
+    assert widget.status.value.startswith("Saved")
+    assert outlined()
+    viewer.window.remove_dock_widget("all")
+    assert not outlined()
 
 
 def test_progress_is_shown_and_the_window_stays_alive(viewer: Any, widget: CreateWidget) -> None:

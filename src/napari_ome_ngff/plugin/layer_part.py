@@ -1,15 +1,16 @@
-"""Which part of layers is written: what is in view, in the box of a Shapes layer, or at a time point."""
+"""Which part of layers is written: in view, in the box of a Shapes layer, some slices, or a time point."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_ome_ngff.editing.crop import voxels_within
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, TIME
+from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, TIME
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.plugin.save.layer_image import layer_image
 
@@ -22,8 +23,21 @@ if TYPE_CHECKING:
 Box = dict[int, tuple[float, float]]
 """From where to where along dimensions of the world, counted from the last one: -1, -2, ..."""
 
+Slices = Mapping[int, tuple[int, int]]
+"""The first slice and the last one along dimensions with a slider, counted as in a `Box`."""
 
-def chosen_part(viewer: Viewer, part: str, layers: Sequence[Layer]) -> Extents:
+
+def sliders(viewer: Viewer) -> dict[int, tuple[str, int]]:
+    """Name and number of slices of the dimensions with a slider, counted as in a `Box`."""
+    dims = viewer.dims
+    return {
+        axis - dims.ndim: (dims.axis_labels[axis], int(dims.nsteps[axis]))
+        for axis in sorted(dims.not_displayed)
+        if dims.nsteps[axis] > 1
+    }
+
+
+def chosen_part(viewer: Viewer, part: str, layers: Sequence[Layer], slices: Slices | None = None) -> Extents:
     """The part of some layers that was chosen, in positions along the axes of their images; empty: all.
 
     Raises OptionError if that is not known, or not the same for all of them.
@@ -32,7 +46,11 @@ def chosen_part(viewer: Viewer, part: str, layers: Sequence[Layer]) -> Extents:
     extents: dict[str, tuple[float, float]] = {}
     if part == EVERYTHING:
         return extents
-    box = {} if part == TIME else _box_of_shapes(viewer) if part == SHAPES else _box_in_view(viewer)
+    box: Box = {}
+    if part == SLICES:
+        box = _box_of_slices(viewer, slices or {})
+    elif part != TIME:
+        box = _box_of_shapes(viewer) if part == SHAPES else _box_in_view(viewer)
     for layer in saved:
         mine = _time_point(viewer, layer) if part == TIME else _extents(viewer, layer, box)
         for dim, ends in mine.items():
@@ -57,6 +75,18 @@ def _box_in_view(viewer: Viewer) -> Box:
     middle = np.asarray(camera.center, float)[-2:]
     pairs = zip(viewer.dims.displayed, middle - half, middle + half, strict=True)
     return {axis - viewer.dims.ndim: (low, high) for axis, low, high in pairs}
+
+
+def _box_of_slices(viewer: Viewer, slices: Slices) -> Box:
+    """Slices as the sliders count them, up to the edges of their voxels."""
+    box = {}
+    for i, (first, last) in slices.items():
+        if first > last:
+            name = viewer.dims.axis_labels[i]
+            raise OptionError(f"The slices along {name!r} end before they begin.", found=f"{first} to {last}")
+        start, _, step = viewer.dims.range[i]
+        box[i] = (start + (first - 0.5) * step, start + (last + 0.5) * step)
+    return box
 
 
 def _box_of_shapes(viewer: Viewer) -> Box:
@@ -107,6 +137,24 @@ def _positions(layer: Layer, pixels: Box) -> dict[str, tuple[float, float]]:
             low, high = sorted(grid.translation[j] + grid.scale[j] * end for end in ends)
             result[image.axes[j].name] = (low, high)
     return result
+
+
+def edges_of_part(layer: Layer, extents: Extents, level: int) -> list[tuple[float, float]]:
+    """Where a part begins and ends in a layer's pixels: at the edges of a level's voxels, if it has that."""
+    image, kept = _axes(layer)
+    edges = [(-0.5, 0.5)] * layer.ndim
+    level = min(level, len(image.positions) - 1)
+    finest, grid = image.positions[0], image.positions[level]
+    for j, i in enumerate(kept):
+        n, scale, start = image.shapes[level][j], grid.scale[j], grid.translation[j]
+        ends = extents.get(image.axes[j].name)
+        part = slice(0, n) if ends is None else voxels_within(*ends, scale, start, n)
+        low, high = (
+            (start + scale * (end - 0.5) - finest.translation[j]) / finest.scale[j]
+            for end in (part.start, part.stop)
+        )
+        edges[i] = (low, high)
+    return edges
 
 
 def _axes(layer: Layer) -> tuple[Any, list[int]]:

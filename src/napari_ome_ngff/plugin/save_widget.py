@@ -16,9 +16,18 @@ from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
 
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
-from napari_ome_ngff.plugin.layer_part import chosen_part
-from napari_ome_ngff.plugin.save.form import SHAPES, TIME, VIEW, Form, propose_target
-from napari_ome_ngff.plugin.save.form_fields import SELECTED, fill, make_fields, offer_levels, read_form, rows
+from napari_ome_ngff.plugin.crop_outline import CropOutline
+from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
+from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, Form, propose_target
+from napari_ome_ngff.plugin.save.form_fields import (
+    SELECTED,
+    SliceRows,
+    fill,
+    make_fields,
+    offer_levels,
+    read_form,
+    rows,
+)
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.plugin.save.remembered import recall, remember
 from napari_ome_ngff.plugin.save.reopen import image_of, open_instead, stale_layers
@@ -59,6 +68,7 @@ class CreateWidget(Container[Any]):
         self._written: tuple[str, ...] = ()
         self._from: list[Layer] = []
         self.fields = make_fields()
+        self.slices = SliceRows()
         fill(self.fields, recall(Form()))
         self.plan_table = Table(value={name: [] for name in HEADER})
         self.status = Label(value="")
@@ -74,7 +84,7 @@ class CreateWidget(Container[Any]):
             widgets=[self.create, self.cancel, self.open_result], layout="horizontal", labels=False
         )
         feedback = [self.plan_table, self.status, self.progress, buttons]
-        super().__init__(widgets=[*rows(self.fields), *feedback], labels=False)
+        super().__init__(widgets=[*rows(self.fields, self.slices), *feedback], labels=False)
         self._arrange()
         self._connect()
         self.refresh()
@@ -99,10 +109,12 @@ class CreateWidget(Container[Any]):
         self._later.setSingleShot(True)
         self._later.setInterval(WAIT)
         self._later.timeout.connect(self.refresh)
+        self._outline = CropOutline(self._viewer, self.native, self._plan_soon)
 
     def _connect(self) -> None:
         for field in self.fields.values():
             field.changed.connect(self.refresh)
+        self.slices.changed.connect(self.refresh)
         self.create.changed.connect(self.start)
         self.cancel.changed.connect(self.stop)
         self.open_result.changed.connect(self.swap)
@@ -120,6 +132,7 @@ class CreateWidget(Container[Any]):
     def _on_destroyed(self) -> None:
         """Forget the layers; what is being written goes on."""
         self._gone = True
+        self._outline.hide()
         layers = self._viewer.layers
         layers.events.inserted.disconnect(self._on_inserted)
         layers.events.removed.disconnect(self._on_removed)
@@ -130,11 +143,10 @@ class CreateWidget(Container[Any]):
         for layer in layers:
             self._forget(layer)
 
-    def _views(self) -> tuple[Any, Any]:
+    def _views(self) -> tuple[Any, ...]:
         """What tells that something else is in view."""
-        return self._viewer.dims.events.current_step, getattr(
-            self._viewer, "scene", self._viewer
-        ).camera.events
+        dims, scene = self._viewer.dims.events, getattr(self._viewer, "scene", self._viewer)
+        return dims.current_step, dims.ndisplay, dims.order, scene.camera.events
 
     def _watch(self, layer: Layer) -> None:
         for name in _PLANNED_BY:
@@ -177,16 +189,25 @@ class CreateWidget(Container[Any]):
         self._propose(chosen)
         data = [layer.as_layer_data_tuple() for layer in chosen]
         offer_levels(self.fields["from_level"], data)
+        choice = self.fields["part"].value
+        self.slices.offer(sliders(self._viewer) if choice == SLICES else {})
+        self.slices.visible = choice == SLICES
         try:
-            part = chosen_part(self._viewer, self.fields["part"].value, chosen)
+            part = chosen_part(self._viewer, choice, chosen, self.slices.chosen())
         except OmeNgffError as error:
+            self._outline.hide()
             self._show(Preview(problem=error))
             return
         self._show(preview(read_form(self.fields), data, part))
+        written = [layer for layer, (_, _, kind) in zip(chosen, data, strict=True) if kind in SAVED_KINDS]
+        if choice == EVERYTHING or not self._preview.plans:
+            self._outline.hide()
+        else:
+            self._outline.show(written[0], part, int(self.fields["from_level"].value))
 
     def _follow(self) -> None:
-        """Plan again a moment after another part is in view."""
-        if self.fields["part"].value in (VIEW, TIME):
+        """Plan and outline again a moment after another part is in view."""
+        if self.fields["part"].value != EVERYTHING:
             self._plan_soon()
 
     def _plan_soon(self) -> None:
@@ -240,6 +261,7 @@ class CreateWidget(Container[Any]):
         worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
         self._started, self._meter = time.monotonic(), Meter()
         self._set_busy(True)
+        self._outline.hide()
         worker.start()
 
     def stop(self) -> None:
@@ -248,7 +270,7 @@ class CreateWidget(Container[Any]):
         self.status.value = "Stopping…"
 
     def _set_busy(self, busy: bool) -> None:
-        for field in self.fields.values():
+        for field in (*self.fields.values(), self.slices):
             field.enabled = not busy
         self.create.enabled = not busy
         self.cancel.enabled = busy

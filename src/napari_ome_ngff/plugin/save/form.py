@@ -27,7 +27,7 @@ SEVERAL = ("one collection", "one store each")
 COMPRESSORS = ("auto", "zstd", "gzip", "none")
 
 EVERYTHING, VIEW, TIME = "everything", "current view", "current time point"
-SHAPES = "box of a Shapes layer"
+SHAPES, SLICES = "box of a Shapes layer", "slices from … to …"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +76,10 @@ class Form:
     part: str = _choice(
         "Part",
         "What is written of the layers; it lies where it lay. current view: what the canvas shows in 2D, in "
-        "all slices. box: the bounding box of the Shapes layer that is selected, or the only one. Label "
-        "images are cut along with their image.",
+        "all slices. box: the bounding box of the Shapes layer that is selected, or the only one. slices: "
+        "from one to another along each slider. Label images are cut along with their image.",
         EVERYTHING,
-        choices=(EVERYTHING, VIEW, SHAPES, TIME),
+        choices=(EVERYTHING, VIEW, SHAPES, SLICES, TIME),
         remembered=False,
     )
     from_level: str = _choice(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from magicgui.types import FileDialogMode
-from magicgui.widgets import CheckBox, ComboBox, Container, FileEdit, Label, LineEdit
+from magicgui.widgets import CheckBox, ComboBox, Container, FileEdit, Label, LineEdit, SpinBox
 
 from napari_ome_ngff.plugin.save.form import CHOICES, Choice, Form
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
-from napari_ome_ngff.plugin.save.summary import megabytes
+from napari_ome_ngff.plugin.save.summary import megabytes, short
 
 if TYPE_CHECKING:
     from napari_ome_ngff.plugin.origin import LayerData
@@ -53,8 +53,50 @@ def _field(choice: Choice) -> Any:
     return LineEdit(label=choice.title, value=choice.default, tooltip=choice.description)
 
 
-def rows(fields: dict[str, Any]) -> list[Any]:
-    """Return the fields with their labels before them, the labels equally wide."""
+class SliceRows(Container[Any]):
+    """From which slice to which, a line for each slider; seen only while that is the choice."""
+
+    def __init__(self) -> None:
+        super().__init__(labels=False, visible=False)
+        self.margins = (0, 0, 0, 0)
+        self.indent = 0  # width of the labels
+        self._sliders: dict[int, tuple[str, int]] = {}
+
+    def offer(self, sliders: Mapping[int, tuple[str, int]]) -> None:
+        """Show a line for each slider, with all of its slices if it was not there before."""
+        if sliders == self._sliders:
+            return
+        before = {key: self.chosen()[i] for i, key in self._sliders.items()}
+        self._sliders = dict(sliders)
+        with self.changed.blocked():
+            self.clear()
+            for name, n in sliders.values():
+                first, last = before.get((name, n), (0, n - 1))
+                self.append(self._line(name, n, first, last))
+
+    def _line(self, name: str, n: int, first: int, last: int) -> Container[Any]:
+        from qtpy.QtCore import Qt
+
+        label = Label(value=f"{short(name)} from")
+        label.native.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
+        label.min_width = self.indent
+        ends = [
+            SpinBox(value=end, min=0, max=n - 1, tooltip=f"Slices 0 to {n - 1}; the last one is taken too.")
+            for end in (first, last)
+        ]
+        widgets: list[Any] = [label, ends[0], Label(value="to"), ends[1]]
+        line: Container[Any] = Container(widgets=widgets, layout="horizontal", labels=False)
+        line.margins = (0, 0, 0, 0)
+        return line
+
+    def chosen(self) -> dict[int, tuple[int, int]]:
+        """The first slice and the last one, by dimension as they were offered."""
+        lines: list[Any] = list(self)
+        return {i: (line[1].value, line[3].value) for i, line in zip(self._sliders, lines, strict=True)}
+
+
+def rows(fields: dict[str, Any], slices: SliceRows) -> list[Any]:
+    """Return the fields with their labels before them, the labels equally wide, and slices below the part."""
     # magicgui's own labelled rows do not stay aligned under napari's style.
     first = {name: field for name, field in fields.items() if name not in BESIDE.values()}
     labels = [
@@ -68,10 +110,15 @@ def rows(fields: dict[str, Any]) -> list[Any]:
         label.min_width = width
         widgets = [label, field]
         if (beside := fields.get(BESIDE.get(name, ""))) is not None:
-            widgets += [Label(value=beside.label.lower(), tooltip=beside.tooltip), beside]
+            word = beside.label.lower().removeprefix("from ")
+            widgets += [Label(value=word, tooltip=beside.tooltip), beside]
+            beside.min_width = round(1.1 * width)  # "0: 1,234 MB"
         line = Container(widgets=widgets, layout="horizontal", labels=False)
         line.margins = (0, 0, 0, 0)
         lines.append(line)
+        if name == "part":
+            slices.indent = width
+            lines.append(slices)
     return lines
 
 
