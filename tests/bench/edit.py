@@ -146,7 +146,7 @@ def painting(place: Path, *, window: bool) -> None:
     shown: Any = Layer.create(*open_layers(str(place), place.name)[1][0])
     viewer.add_layer(shown)
     ours: Any = begin_edit(viewer, shown)
-    # The same colours: napari looks up each label of a table, and computes the colours of the others.
+    # The same colours: napari looks some up in a table, and computes others.
     numpy = viewer.add_labels(np.zeros(ours.data.shape, "uint32"), scale=ours.scale, colormap=ours.colormap)
     viewer.dims.set_current_step(0, 3)
     spent: dict[str, list[float]] = {"ours": [], "numpy": []}
