@@ -16,6 +16,7 @@ from napari_ome_ngff import Image, LabelImage, MultiscaleSource, open_ome_ngff, 
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.plugin.crop_outline import outline
+from napari_ome_ngff.plugin.edit.actions import add_plain_level
 from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
 from napari_ome_ngff.plugin.reader import open_layers
 from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, TIME, VIEW, Form
@@ -167,6 +168,34 @@ def test_what_cannot_be_cut_is_said(viewer: ViewerModel, tmp_path: Path) -> None
     assert "no voxel in this part along 'y'" in str(asked.problem)
     with pytest.raises(OmeNgffError, match="no Shapes layer"):
         chosen_part(viewer, SHAPES, list(viewer.layers))
+
+
+@pytest.mark.parametrize("name", ["image", "cells"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_level_as_a_plain_layer_is_lazy_and_in_its_place(name: str, flat: bool, tmp_path: Path) -> None:
+    """Of images and label images, in space and in the plane: the centre of each voxel is where it was."""
+    from napari.layers import Layer
+
+    folder, dims = tmp_path / "a.ome.zarr", "yx" if flat else "zyx"
+    voxels = dataarray(LABELS[0] if flat else LABELS, dims)
+    cells = MultiscaleSource(image=voxels, levels=2, label_image=LabelImage())
+    write_multiscale_group(store=folder, image=voxels, levels=2, labels={"cells": cells}).run()
+    model = ViewerModel()
+    for each in open_layers(str(folder), folder.name)[1]:
+        model.add_layer(Layer.create(*each))
+    layer = model.layers[name == "cells"]
+    add_plain_level(model, layer, 1)
+    plain, whole = model.layers[-1], open_ome_ngff(folder)
+    assert isinstance(whole, Image)
+    level = (whole.labels["cells"] if name == "cells" else whole).arrays["1"]
+    assert type(plain) is type(layer)
+    assert not plain.multiscale
+    assert not isinstance(plain.data, np.ndarray)
+    np.testing.assert_array_equal(np.asarray(plain.data), level.values)
+    for corner in (0, -1):
+        there = [level.coords[dim].values[corner] for dim in dims]
+        index = [0 if corner == 0 else n - 1 for n in level.shape]
+        np.testing.assert_allclose(plain.data_to_world(index), there)
 
 
 def test_the_widget_plans_the_part_and_offers_the_levels_that_the_layers_have(

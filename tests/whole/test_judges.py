@@ -19,13 +19,18 @@ import zarr
 
 from napari_ome_ngff import (
     Channel,
+    Image,
     LabelImage,
     MultiscaleSource,
+    StorageOptions,
+    edit_labels,
+    edit_metadata,
     label_tables,
     open_ome_ngff,
     write_hierarchy,
     write_labels,
     write_multiscale_group,
+    write_region,
 )
 from tests.late_imports import when_used
 from tests.strategies import VERSIONS
@@ -216,6 +221,12 @@ def test_label_images_that_came_later_are_as_good(version: str, tmp_path: Path) 
     cells = (sample(("z", "y", "x")) // 100).astype("uint16")
     for _ in write_labels(store=path, labels={"cells": MultiscaleSource(image=cells, method="mode")}):
         pass
+    check(path, version)
+
+
+def check(path: Path, version: str) -> None:
+    """Ask all judges of an image with labels."""
+    ngff_zarr.validate(attributes(path), version=version, model="image", strict=True)
     ngff_zarr.validate(attributes(path / "labels/cells"), version=version, model="label")
     if version in YAOZARRS_VERSIONS:
         yaozarrs.validate_zarr_store(str(path))
@@ -223,6 +234,27 @@ def test_label_images_that_came_later_are_as_good(version: str, tmp_path: Path) 
         models = getattr(ome_zarr_models, {"0.4": "v04", "0.5": "v05", "0.6": "v06"}[version])
         image = models.image.Image.from_zarr(zarr.open_group(path, mode="r"))
         assert image.labels is not None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_was_painted_corrected_and_cut_out_is_as_good(version: str, tmp_path: Path) -> None:
+    path, part = tmp_path / "a.ome.zarr", tmp_path / "part.ome.zarr"
+    image = sample(("z", "y", "x"))
+    cells = MultiscaleSource(image=image // 100, method="mode", levels=2, label_image=LabelImage())
+    write_multiscale_group(
+        store=path, image=image, ngff_version=version, levels=2, labels={"cells": cells}
+    ).run()
+    edit = edit_labels(path, "cells")
+    edit[2, 10:20, 10:20] = 7
+    edit.save().run()
+    edit_metadata(path, scale={"z": 3.0}, units={"z": "nanometer"}, name="corrected")
+    check(path, version)
+    opened = open_ome_ngff(path)
+    assert isinstance(opened, Image)
+    region = {"z": slice(1, 4), "y": slice(4, 30)}
+    options = StorageOptions(version=version)
+    write_region(store=part, image=opened, region=region, from_level=1, options=options).run()
+    check(part, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -411,6 +411,10 @@ def test_the_steps_of_the_tutorials(viewer: Any, tmp_path: Path) -> None:
     assert written.shape == (2, 6, 80, 80)
     assert written.coords["y"].values[0] == pytest.approx(65)
     assert list(opened(part).labels) == ["cells"]
+    viewer.layers.pop()
+    saver.fields["part"].value = "slices from … to …"
+    saver.slices[0][1].value, saver.slices[0][3].value = 1, 4
+    assert saver.plan_table.to_dataframe()["Size"][0] == "2×4×256×256"
 
 
 def test_layers_of_others_are_refused_with_the_reason(viewer: Any, dock: ImageWidget) -> None:

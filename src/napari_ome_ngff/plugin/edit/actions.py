@@ -12,6 +12,7 @@ from napari_ome_ngff.plugin.edit.image_facts import AxisRow, axis_changes
 from napari_ome_ngff.plugin.edit.new_label import follow_labels
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import Origin, origin_of
+from napari_ome_ngff.plugin.save.layer_image import layer_image
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
@@ -87,8 +88,15 @@ def add_plain_level(viewer: Viewer, layer: Layer | None, level: int | None = Non
         raise OptionError(f"{layer.name!r} has no levels: it is a plain layer.")
     index = layer.data_level if level is None else level
     data, meta, kind = layer.as_layer_data_tuple()
-    factors = np.asarray(layer.downsample_factors[index], float)
-    step = np.subtract(layer.data_to_world((factors - 1) / 2), layer.data_to_world(np.zeros_like(factors)))
+    image = layer_image((data, meta, kind))
+    inserted = () if image.origin is None else image.origin["inserted"]
+    axes = [i for i, label in enumerate(layer.axis_labels) if label not in inserted]
+    finest, grid = image.positions[0], image.positions[index]
+    factors, shift = np.ones(layer.ndim), np.zeros(layer.ndim)
+    factors[axes] = np.divide(grid.scale, finest.scale)
+    # As the file says: levels of labels begin at the first voxel, and not half of one later.
+    shift[axes] = np.subtract(grid.translation, finest.translation) / finest.scale
+    step = np.subtract(layer.data_to_world(shift), layer.data_to_world(np.zeros_like(shift)))
     corner = np.linalg.solve(layer.affine.linear_matrix, step)
     meta |= {
         "multiscale": False,
