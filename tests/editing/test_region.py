@@ -121,6 +121,26 @@ def test_a_part_looks_as_the_whole_did_and_says_what_it_is_of(original: Image) -
     assert beyond.multiscale.omero_extra["rdefs"] == {"model": "color"}
 
 
+@pytest.mark.parametrize(("taken", "level", "shown"), [(slice(2, 5), 0, 1), (slice(0, 3), 1, None)])
+def test_the_time_that_is_shown_first_moves_with_the_part_or_is_dropped(
+    taken: slice, level: int, shown: int | None
+) -> None:
+    axes = (Axis(name="t", type="time"), Axis(name="y", type="space"), Axis(name="x", type="space"))
+    base = Multiscale(
+        version="0.5",
+        axes=axes,
+        levels=(Level(path="0", transform=ScaleTranslation(scale=(1, 1, 1), translation=(0, 0, 0))),),
+        channels=(Channel(label="DAPI"),),
+        omero_extra={"rdefs": {"defaultT": 3}},
+    )
+    movie = xarray.DataArray(np.zeros((6, 16, 16), "uint8"), dims=("t", "y", "x"))
+    store = zarr.storage.MemoryStore()
+    write_hierarchy(store=store, sources={"": MultiscaleSource(image=movie, multiscale=base, levels=2)}).run()
+    part = cut(opened(store), region={"t": taken}, from_level=level)
+    assert part.multiscale is not None
+    assert part.multiscale.omero_extra["rdefs"].get("defaultT") == shown
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "axis": ({"region": {"t": 0}}, "no axis 't'"),
     "empty": ({"region": {"z": slice(4, 4)}}, "holds no voxel"),
