@@ -56,16 +56,20 @@ def through_the_widget(viewer: Any, path: Path, version: str) -> None:
 
 
 def look_different(viewer: Any) -> None:
-    """Change what a user would: names, contrast, colours, what is shown."""
+    """Change what a user would: names, contrast, colours, order, what is shown and how."""
+    viewer.dims.ndisplay = 2  # napari warns that it draws no contours in 3D
     images = [layer for layer in viewer.layers if layer._type_string == "image" and not layer.rgb]
     for layer, colour in zip(images, ("yellow", "blue", "cyan"), strict=False):
         low, high = layer.contrast_limits
         layer.contrast_limits = (low + (high - low) / 4, high - (high - low) / 8)
         layer.colormap = colour
+        layer.gamma, layer.interpolation2d = 0.7, "linear"
     for layer in viewer.layers:
         layer.name = f"{layer.name} mine"
         if layer._type_string == "labels":
             layer.colormap = {1: "white", 2: "orange", 3: (0.25, 0.5, 1, 1), None: "transparent"}
+            layer.contour, layer.opacity = 2, 0.9
+            viewer.layers.move(viewer.layers.index(layer), 0)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +146,11 @@ def pictures(viewer: Any, where: Views) -> np.ndarray:
     return np.stack(seen)
 
 
+LOOKS = ("visible", "contrast_limits", "gamma", "interpolation2d", "opacity", "blending", "contour")
+
+
 def looks_of(viewer: Any) -> list[tuple[Any, ...]]:
     return [
-        (layer.name, layer._type_string, layer.visible, getattr(layer, "contrast_limits", None))
+        (layer.name, layer._type_string, *(getattr(layer, name, None) for name in LOOKS))
         for layer in viewer.layers
     ]

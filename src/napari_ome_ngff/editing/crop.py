@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.coordinates import grid_of
 from napari_ome_ngff.errors import OptionError, without_secrets
+from napari_ome_ngff.metadata.group_kind import OUR_KEYS
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
 if TYPE_CHECKING:
     from xarray import DataArray
 
-PART_OF = "napari-ome-ngff:part-of"
+PART_OF = f"{OUR_KEYS}part-of"
 """The attribute that says what an image was cut from."""
 
 

@@ -7,6 +7,9 @@ from types import MappingProxyType
 
 from napari_ome_ngff.metadata.nouns import Json
 
+OUR_KEYS = "napari-ome-ngff:"
+"""What the keys start with that we add to the attributes of an image."""
+
 CONTAINER = "ome"
 """Key of a group's attributes that holds everything of ours since 0.5."""
 

@@ -77,6 +77,9 @@ class Origin(TypedDict):
     range: tuple[float, float] | None
     """Ends of the contrast slider; None for labels and RGB."""
 
+    contour: int
+    """Thickness of the contours of labels, which a reader cannot hand to napari; 0: filled."""
+
     appearance: Mapping[str, Any]
     """Arguments of the layer as it was opened, to find what was changed since: name, colormap,
     contrast_limits, visible, units, features."""

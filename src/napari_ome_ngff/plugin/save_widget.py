@@ -18,6 +18,7 @@ from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.crop_outline import CropOutline
 from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
+from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
 from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, Form, propose_target
 from napari_ome_ngff.plugin.save.form_fields import (
     SELECTED,
@@ -176,9 +177,8 @@ class CreateWidget(Container[Any]):
     def chosen(self) -> list[Layer]:
         """Return the layers to be written, in the order of the layer list."""
         layers = self._viewer.layers
-        if self.fields["which"].value == SELECTED:
-            return [layer for layer in layers if layer in layers.selection]
-        return list(layers)
+        every = self.fields["which"].value != SELECTED
+        return [layer for layer in layers if every or layer in layers.selection]
 
     def refresh(self) -> None:
         """Plan again from the fields and layers as they are, and show the plan or what prevents it."""
@@ -187,7 +187,7 @@ class CreateWidget(Container[Any]):
             return
         chosen = self.chosen()
         self._propose(chosen)
-        data = [layer.as_layer_data_tuple() for layer in chosen]
+        data = with_contours([layer.as_layer_data_tuple() for layer in chosen])
         offer_levels(self.fields["from_level"], data)
         choice = self.fields["part"].value
         self.slices.offer(sliders(self._viewer) if choice == SLICES else {})

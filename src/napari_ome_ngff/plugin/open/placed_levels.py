@@ -230,6 +230,7 @@ def origin(image: Image, placed: PlacedLevels, ref: ImageRef) -> Origin:
         placing=_placing(placed, multiscale),
         tiles=image.tiles,
         range=None,
+        contour=0,
         appearance={},
     )
 
@@ -265,6 +266,17 @@ def layer(data: Any, meta: dict[str, Any], kind: str, remembered: Origin) -> Lay
         meta = meta | {"features": features.copy()}  # where edits may go into the table that is given
     metadata = {METADATA_KEY: {**remembered, "appearance": appearance}}
     return data, meta | {"multiscale": isinstance(data, list), "metadata": metadata}, kind
+
+
+def viewable(data: Any, name: str, *, first: bool) -> Any:
+    """Return data of a type that napari can show."""
+    if data.dtype.kind == "c":
+        if first:
+            warn(f"{name!r} holds complex numbers; their magnitude is shown.")
+        return abs(data)
+    if data.dtype.kind not in "biuf":
+        raise UnsupportedError(f"napari cannot show data of type {data.dtype}.", where=name)
+    return data
 
 
 def multiscale_of(image: Image) -> Multiscale:

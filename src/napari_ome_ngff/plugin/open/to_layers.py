@@ -23,6 +23,7 @@ from napari_ome_ngff.plugin.colors import (
     window_limits,
 )
 from napari_ome_ngff.plugin.layout import aligned, laid_over, missing_dims, renamed
+from napari_ome_ngff.plugin.looks import in_order, kept_looks
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.open.placed_levels import (
     ImageRef,
@@ -32,6 +33,7 @@ from napari_ome_ngff.plugin.open.placed_levels import (
     multiscale_of,
     origin,
     place_levels,
+    viewable,
     warn,
     with_tables_read,
 )
@@ -52,7 +54,7 @@ def image_layers(
     """
     multiscale = multiscale_of(image)
     placed = place_levels(image)
-    levels = [_viewable(level, name, first=i == 0) for i, level in enumerate(placed.levels)]
+    levels = [viewable(level, name, first=i == 0) for i, level in enumerate(placed.levels)]
     remembered = origin(image, placed, ref)
     meta = placed.transform.arguments
     axis = placed.layout.channel
@@ -60,6 +62,7 @@ def image_layers(
     if axis is not None and is_rgb(multiscale.channels, count):
         data, added = layer_data(placed, levels, None, rgb=True)
         meta |= {"name": name, "rgb": True, "visible": True, "contrast_limits": dtype_limits(levels[0].dtype)}
+        meta |= kept_looks(image, 0, "image", name)
         return [layer(data, meta, "image", {**remembered, "added": added})], placed
     layers = []
     for index in range(count):
@@ -69,6 +72,7 @@ def image_layers(
         appearance, slider = _image_appearance(
             multiscale, index, count, name, limits, dtype, is_channel=axis is not None
         )
+        appearance |= kept_looks(image, index, "image", appearance["name"])
         memory = {**remembered, "channel": channel, "added": added, "range": slider}
         layers.append(layer(data, meta | appearance, "image", memory))  # type: ignore[arg-type]
     return layers, placed
@@ -115,17 +119,6 @@ def _image_appearance(
     return appearance, slider_range(channel.window, contrast, dtype)
 
 
-def _viewable(data: Any, name: str, *, first: bool) -> Any:
-    """Return data of a type that napari can show."""
-    if data.dtype.kind == "c":
-        if first:
-            warn(f"{name!r} holds complex numbers; their magnitude is shown.")
-        return abs(data)
-    if data.dtype.kind not in "biuf":
-        raise UnsupportedError(f"napari cannot show data of type {data.dtype}.", where=name)
-    return data
-
-
 def label_layers(
     image: Image, name: str, ref: ImageRef, *, over: PlacedLevels | None = None
 ) -> list[LayerData]:
@@ -148,8 +141,10 @@ def label_layers(
     for index in range(1 if axis is None else min(level.shape[axis] for level in placed.levels)):
         channel = None if axis is None else index
         data, added = layer_data(placed, placed.levels, channel)
-        memory = {**remembered, "channel": channel, "added": added}
-        layers.append(layer(data, meta | {"name": title}, "labels", memory))  # type: ignore[arg-type]
+        looks = kept_looks(image, index, "labels", title)
+        contour = looks.pop("contour", 0)
+        memory = {**remembered, "channel": channel, "added": added, "contour": contour}
+        layers.append(layer(data, meta | looks | {"name": title}, "labels", memory))  # type: ignore[arg-type]
     if len(layers) > 1:
         for index, (_, arguments, _) in enumerate(layers):
             arguments["name"] = f"{title} channel {index}"
@@ -224,7 +219,7 @@ def to_layers(
     """
     if isinstance(opened, Image):
         title = _given_name(opened.multiscale) or name
-        return list(_layers(opened, title, ImageRef(key=opened.location), limits.get("", ())))
+        return _layers(opened, title, ImageRef(key=opened.location), limits.get("", ()))
     return _collection_layers(opened, name, limits)
 
 
@@ -248,7 +243,7 @@ def _collection_layers(
             of_image = key.strip("/ ") if collection.kind == "collection" and not key.isdigit() else ""
             title = (collection.name or "").strip("/ ") or of_image or _given_name(image.multiscale) or name
         try:
-            shown = list(_layers(image, title, ref, limits.get(key, ())))
+            shown = _layers(image, title, ref, limits.get(key, ()))
         except UnsupportedError as error:
             if not several:
                 raise
@@ -266,20 +261,28 @@ def _collection_layers(
     return layers
 
 
-def _layers(image: Image, title: str, ref: ImageRef, limits: Sequence[Limits | None]) -> Iterator[LayerData]:
-    """Yield the layers of an image, those of its label images on top."""
+def _layers(image: Image, title: str, ref: ImageRef, limits: Sequence[Limits | None]) -> list[LayerData]:
+    """The layers of an image, those of its label images on top if the file does not keep another order."""
+    return in_order(_named_layers(image, title, ref, limits), image.attributes)
+
+
+def _named_layers(
+    image: Image, title: str, ref: ImageRef, limits: Sequence[Limits | None]
+) -> Iterator[tuple[str, LayerData]]:
+    """Yield the layers of an image, each with what it is called in the order that is kept."""
     over = None
     if image.multiscale is not None and _is_label(image):
-        yield from label_layers(image, title, ref)
+        yield from (("0", each) for each in label_layers(image, title, ref))
     elif image.multiscale is not None:
         layers, over = image_layers(image, title, ref, limits)
-        yield from layers
+        yield from ((str(index), each) for index, each in enumerate(layers))
     shown = {label: each for label, each in image.labels.items() if each.arrays}
     if len(shown) < len(image.labels):
         warn(f"{len(shown)} of {len(image.labels)} label images are shown.", image.location)
     for label, label_image in shown.items():
         try:
-            yield from label_layers(label_image, label, replace(ref, label=label), over=over)
+            layers = label_layers(label_image, label, replace(ref, label=label), over=over)
+            yield from ((f"labels/{label}", each) for each in layers)
         except UnsupportedError as error:
             warn(f"Label image {label!r} is not shown: {error.summary}", label_image.location)
 

@@ -1,4 +1,4 @@
-"""What napari cannot take from a reader: the range of the contrast slider, and the well under the cursor.
+"""What napari cannot take from a reader: ranges of contrast sliders, contours of labels, the well pointed at.
 
 A reader returns tuples and does not learn which viewer they are for, and for a ``Layer`` instead of a tuple
 napari ignores the user's own arguments. So the events of all open viewers are used. The callbacks are plain
@@ -29,6 +29,7 @@ def attach(layers: Sequence[LayerData]) -> None:
     plate = any(meta.get("metadata", {}).get(METADATA_KEY, {}).get("tiles") for _, meta, _ in layers)
     for viewer in open_viewers():
         viewer.layers.events.inserted.connect(widen_range)
+        viewer.layers.events.inserted.connect(draw_contours)
         if plate:
             watch_fields(viewer)
 
@@ -70,6 +71,21 @@ def widen_range(event: Any) -> None:
     low, high = min(range_[0], limits[0]), max(range_[1], limits[1])
     if low < high:
         layer.contrast_limits_range = (low, high)
+
+
+def draw_contours(event: Any) -> None:
+    """Draw the contours of new labels as the file says, unless someone chose others."""
+    layer = event.value
+    origin = layer.metadata.get(METADATA_KEY)
+    contour = origin.get("contour", 0) if isinstance(origin, Mapping) else 0
+    if contour and getattr(layer, "contour", None) == 0:
+        layer.contour = contour
+
+
+def with_contours(layers: Sequence[LayerData]) -> list[LayerData]:
+    """Layer tuples with the contours of the labels that viewers show by these names."""
+    shown = {layer.name: getattr(layer, "contour", 0) for viewer in open_viewers() for layer in viewer.layers}
+    return [(data, {**meta, "contour": shown.get(meta.get("name"), 0)}, kind) for data, meta, kind in layers]
 
 
 def name_field(event: Any) -> None:

@@ -14,6 +14,7 @@ from napari_ome_ngff.metadata.nouns import Affine, Axis, Channel, LabelImage, Mu
 from napari_ome_ngff.metadata.transforms import along, level_transform
 from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.plugin.colors import colormap_name, is_ramp, table_of
+from napari_ome_ngff.plugin.looks import with_looks
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, features_of, label_image_of
@@ -49,7 +50,9 @@ def from_layers(
         for _, meta, kind in layers
         if kind not in SAVED_KINDS
     ]
-    images = [layer_image(layer) for layer in layers if layer[2] in SAVED_KINDS]
+    images = [
+        replace(layer_image(layer), rank=rank) for rank, layer in enumerate(layers) if layer[2] in SAVED_KINDS
+    ]
     if not images:
         raise UnsupportedError(
             "There is nothing here that OME-NGFF can hold.",
@@ -80,11 +83,14 @@ def _is_stored(colormap: object) -> bool:
 def _bundle(group: LayerGroup, name: str | None) -> Bundle:
     sources: dict[str, MultiscaleSource] = {}
     members = {"": group.images} if group.images else {}
-    if group.images:
-        sources[""] = _image_source(group.images, name)
     for label, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
-        sources[f"labels/{label}"] = _label_source(layers, group.images)
         members[f"labels/{label}"] = layers
+    for path, layers in members.items():
+        source = _label_source(layers, group.images) if path else _image_source(layers, name)
+        looks = [layer.meta for layer in _in_channels(layers)]
+        order = () if path else _order(members)
+        attributes = with_looks(source.attributes, looks, layers[0].kind, order)
+        sources[path] = replace(source, attributes=attributes)
     # A crop, or a lower level, is not what is in the file, whatever its layer remembers.
     origins = {path: lead(layers).origin for path, layers in members.items() if _is_whole(lead(layers))}
     return Bundle(
@@ -93,6 +99,16 @@ def _bundle(group: LayerGroup, name: str | None) -> Bundle:
         opened={path: origin["location"] for path, origin in origins.items() if origin is not None},
         unnamed=frozenset(path for path, layers in members.items() if not lead(layers).named),
     )
+
+
+def _order(members: Mapping[str, Sequence[LayerImage]]) -> list[str]:
+    """What the layers are called, the lowest first; empty if they will be opened in that order."""
+    named = [
+        (layer.rank, path or str(index))
+        for path, layers in members.items()
+        for index, layer in enumerate(_in_channels(layers))
+    ]
+    return [] if named == sorted(named, key=lambda each: each[0]) else [n for _, n in sorted(named)]
 
 
 def _is_whole(image: LayerImage) -> bool:
@@ -127,8 +143,7 @@ def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleS
     first = lead(images)
     origin = first.origin
     multiscale = None if origin is None else origin["multiscale"]
-    if origin is not None and all(image.origin and image.origin["channel"] is not None for image in images):
-        images = sorted(images, key=_channel_index)
+    images = _in_channels(images)
     title = _rgb_title(first) or (None if multiscale is None else multiscale.name)
     return _source(
         images,
@@ -211,6 +226,14 @@ def _rgb_title(image: LayerImage) -> str | None:
 def _stem(location: str) -> str | None:
     name = location.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name) or None
+
+
+def _in_channels(images: Sequence[LayerImage]) -> Sequence[LayerImage]:
+    """Layers in the order of the channels that they were opened from; new ones stay as they are."""
+    is_opened = lead(images).origin is not None and images[0].kind == "image"
+    if is_opened and not all(image.origin and image.origin["channel"] is not None for image in images):
+        return images
+    return sorted(images, key=_channel_index)
 
 
 def _channel_index(image: LayerImage) -> int:

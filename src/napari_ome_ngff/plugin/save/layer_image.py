@@ -41,6 +41,7 @@ class LayerImage:
     origin: Origin | None  # None also if the layer no longer has the dimensions that it was opened with
     meta: Mapping[str, Any] = field(default_factory=dict)  # the layer's other arguments
     messages: tuple[str, ...] = ()  # what will be lost
+    rank: int = 0  # among the layers that are saved, from the bottom
     named: bool = True  # False: the names of the axes are guessed from their number
 
     @property

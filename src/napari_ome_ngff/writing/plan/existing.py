@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, TargetError, UnsupportedError
 from napari_ome_ngff.label_tables import GROUP
-from napari_ome_ngff.metadata.group_kind import is_ome_ngff, kind_of, merge_attributes
+from napari_ome_ngff.metadata.group_kind import OUR_KEYS, is_ome_ngff, kind_of, merge_attributes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.storage.places.location import location_of
@@ -36,7 +36,11 @@ def group_in(group: zarr.Group, path: str) -> zarr.Group | None:
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
-    kind, merged = kind_of(new), merge_attributes(old, new)
+    kind = kind_of(new)
+    if kind == "image":
+        # What we noted of the image that was here, such as what it was a part of, is not true of this one.
+        old = {key: value for key, value in old.items() if not key.startswith(OUR_KEYS)}
+    merged = merge_attributes(old, new)
     if kind == "image":
         return merged
     if kind != "labels":
