@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Layer
@@ -16,8 +16,9 @@ from napari.layers import Layer
 from napari_ome_ngff import open_ome_ngff
 from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.plugin.looks import LOOKS_KEY
+from napari_ome_ngff.plugin.open import viewer_hooks
 from napari_ome_ngff.plugin.open.to_layers import to_layers
-from napari_ome_ngff.plugin.open.viewer_hooks import draw_contours
+from napari_ome_ngff.plugin.open.viewer_hooks import draw_contours, with_contours
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.writer import write_layers
 
@@ -30,7 +31,7 @@ IMAGE = st.fixed_dictionaries(
     optional={
         "opacity": st.floats(0, 1),
         "gamma": st.floats(0.2, 2),
-        "blending": st.sampled_from(["translucent", "additive", "minimum", "opaque", "multiplicative"]),
+        "blending": st.sampled_from(["translucent_no_depth", "translucent", "additive", "minimum", "opaque"]),
         "interpolation2d": st.sampled_from(["nearest", "linear", "cubic", "kaiser", "spline36"]),
         "interpolation3d": st.sampled_from(["nearest", "linear", "cubic"]),
         "rendering": st.sampled_from(["mip", "iso", "attenuated_mip", "minip", "average", "additive"]),
@@ -47,6 +48,12 @@ LABELS = st.fixed_dictionaries(
         "iso_gradient_mode": st.sampled_from(["fast", "smooth"]),
         "contour": st.integers(0, 5),
     },
+)
+
+
+ALL_KEYS = (
+    *("opacity", "gamma", "blending", "interpolation2d", "interpolation3d", "rendering", "attenuation"),
+    *("iso_threshold", "iso_gradient_mode", "contour"),
 )
 
 
@@ -96,6 +103,8 @@ def test_it_looks_as_it_was_saved(
     assert [layer.name for layer in opened] == [layer.name for layer in layers]
     for before, after in zip(layers, opened, strict=True):
         for key in looks[("a", "b", "cells").index(before.name)]:
+            if key == "blending" and before is layers[0] and getattr(before, key) == "translucent_no_depth":
+                continue  # the lowest layer looks the same if it is added
             if key != "iso_threshold" or before.rendering == "iso":
                 assert getattr(after, key) == getattr(before, key), key
     save(folder / "b.ome.zarr", opened, monkeypatch)
@@ -117,16 +126,42 @@ def test_nothing_is_noted_of_what_is_as_usual(tmp_path: Path, monkeypatch: pytes
     assert LOOKS_KEY not in open_ome_ngff(tmp_path / "c.ome.zarr").attributes
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
-@given(
-    value=VALUES
-    | st.fixed_dictionaries(
-        {
-            "layers": st.lists(st.dictionaries(st.sampled_from(["gamma", "opacity", "blending"]), VALUES)),
-            "order": st.lists(st.sampled_from(["0", "1", "labels/cells", ""])) | VALUES,
-        }
-    )
+def test_what_lies_on_something_is_not_added_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, cells = three()
+    assert a.blending == "translucent_no_depth"
+    save(tmp_path / "a.ome.zarr", [cells, a, b], monkeypatch)
+    assert [layer.blending for layer in layers_of(tmp_path / "a.ome.zarr")[1:]] == [a.blending, b.blending]
+
+
+def test_layers_that_no_window_shows_keep_what_their_file_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers, target = three(), tmp_path / "a.ome.zarr"
+    layers[2].contour = 3
+    save(target, layers, monkeypatch)
+    monkeypatch.undo()
+    write_layers(str(tmp_path / "b.ome.zarr"), read_layers(str(target)))
+    assert layers_of(tmp_path / "b.ome.zarr")[2].contour == 3
+
+
+def test_a_layer_has_the_contours_of_its_own_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    viewers = [ViewerModel(), ViewerModel()]
+    for contour, viewer in enumerate(viewers, 1):
+        viewer.add_labels(np.ones((4, 4), int), name="cells").contour = contour
+    monkeypatch.setattr(viewer_hooks, "open_viewers", lambda: viewers)
+    tuples = [viewer.layers[0].as_layer_data_tuple() for viewer in viewers]
+    assert [meta["contour"] for _, meta, _ in with_contours(tuples)] == [1, 2]
+
+
+ENTRIES = st.dictionaries(st.sampled_from([*ALL_KEYS, "other"]), VALUES)
+HOSTILE = VALUES | st.fixed_dictionaries(
+    {"layers": st.lists(ENTRIES), "order": st.lists(st.sampled_from(["0", "1", "labels/cells", ""])) | VALUES}
 )
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+@example(value={"layers": [{"iso_threshold": 1.0, "contour": 2, "iso_gradient_mode": "smooth"}]})
+@given(value=HOSTILE)
 @pytest.mark.filterwarnings("ignore::napari_ome_ngff.errors.OmeNgffWarning")
 def test_whatever_the_key_holds_the_image_opens(
     value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -134,10 +169,12 @@ def test_whatever_the_key_holds_the_image_opens(
     target = tmp_path / "a.ome.zarr"
     if not target.exists():
         save(target, three(), monkeypatch)
-    document = target / "zarr.json"
-    content = json.loads(document.read_text())
-    content["attributes"][LOOKS_KEY] = value
-    document.write_text(json.dumps(content))
+    for group in (target, target / "labels" / "cells"):
+        document = group / "zarr.json"
+        content = json.loads(document.read_text())
+        content["attributes"][LOOKS_KEY] = value
+        content.pop("consolidated_metadata", None)
+        document.write_text(json.dumps(content))
     assert sorted(layer.name for layer in layers_of(target)) == ["a", "b", "cells"]
 
 

@@ -76,7 +76,7 @@ def with_looks(
 ) -> dict[str, Json]:
     """Attributes of an image with the looks of its layers, by channel; `order` if it is not as usual."""
     looks = [_looks(meta, kind, several=len(layers) > 1) for meta in layers]
-    if looks and looks[0].get("blending") == _OPENED_AS[kind]["blending"]:
+    if not order and looks[0].get("blending") == _OPENED_AS[kind]["blending"]:
         # napari's own choice for the lowest of several channels, which looks as if it was added to nothing.
         del looks[0]["blending"]
     value: dict[str, Json] = {"layers": looks} if any(looks) else {}
@@ -100,9 +100,8 @@ def kept_looks(image: Image, index: int, kind: str, name: str) -> dict[str, Any]
     entry = layers[index] if isinstance(layers, Sequence) and index < len(layers) else None
     if not isinstance(entry, Mapping):
         return {}
-    values = {
-        key: _checked(key, entry[key], kind) for key in ("iso_threshold", *_OPENED_AS[kind]) if key in entry
-    }
+    keys = [*_OPENED_AS[kind], *(["iso_threshold"] if kind == "image" else [])]
+    values = {key: _checked(key, entry[key], kind) for key in keys if key in entry}
     if refused := [key for key, value in values.items() if value is None]:
         text = f"{' and '.join(refused)} of {name!r} cannot be as the file says: left out. ({image.location})"
         warnings.warn(text, OmeNgffWarning, stacklevel=3)

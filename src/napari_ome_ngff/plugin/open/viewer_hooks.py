@@ -76,16 +76,31 @@ def widen_range(event: Any) -> None:
 def draw_contours(event: Any) -> None:
     """Draw the contours of new labels as the file says, unless someone chose others."""
     layer = event.value
-    origin = layer.metadata.get(METADATA_KEY)
-    contour = origin.get("contour", 0) if isinstance(origin, Mapping) else 0
+    contour = _contour_in_file(layer.metadata)
     if contour and getattr(layer, "contour", None) == 0:
         layer.contour = contour
 
 
 def with_contours(layers: Sequence[LayerData]) -> list[LayerData]:
-    """Layer tuples with the contours of the labels that viewers show by these names."""
-    shown = {layer.name: getattr(layer, "contour", 0) for viewer in open_viewers() for layer in viewer.layers}
-    return [(data, {**meta, "contour": shown.get(meta.get("name"), 0)}, kind) for data, meta, kind in layers]
+    """Layer tuples with the contours that viewers show; those in the file of layers that none shows."""
+    shown = {
+        (layer.name, id(layer.data)): layer.contour
+        for viewer in open_viewers()
+        for layer in viewer.layers
+        if hasattr(layer, "contour")
+    }
+    result = []
+    for data, meta, kind in layers:
+        contour = shown.get((meta.get("name"), id(data)))
+        if contour is None:
+            contour = _contour_in_file(meta.get("metadata", {}))
+        result.append((data, {**meta, "contour": contour}, kind))
+    return result
+
+
+def _contour_in_file(metadata: Mapping[str, Any]) -> int:
+    origin = metadata.get(METADATA_KEY)
+    return origin.get("contour", 0) if isinstance(origin, Mapping) else 0
 
 
 def name_field(event: Any) -> None:

@@ -164,7 +164,7 @@ def _label_source(layers: Sequence[LayerImage], images: Sequence[LayerImage]) ->
         # 0.6, "labels": without a transform it would lie in its image's system, and be transformed with it.
         affine = identity_affine(len(first.axes))
     return _source(
-        sorted(layers, key=_channel_index),
+        _in_channels(layers),
         first,
         name=first.name if len(layers) == 1 else (multiscale.name if multiscale else None) or first.name,
         # Each label keeps its share of the voxels, at the position of the image's means.
@@ -230,8 +230,8 @@ def _stem(location: str) -> str | None:
 
 def _in_channels(images: Sequence[LayerImage]) -> Sequence[LayerImage]:
     """Layers in the order of the channels that they were opened from; new ones stay as they are."""
-    is_opened = lead(images).origin is not None and images[0].kind == "image"
-    if is_opened and not all(image.origin and image.origin["channel"] is not None for image in images):
+    opened = all(image.origin and image.origin["channel"] is not None for image in images)
+    if images[0].kind == "image" and not opened:
         return images
     return sorted(images, key=_channel_index)
 
