@@ -235,6 +235,22 @@ def test_what_is_of_others_survives(
     assert not any(key.startswith("2/") for key in after)
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_what_we_noted_of_an_image_ends_with_it(version: str) -> None:
+    """Where it was cut from, how it looked: not of label images that stay, or when only labels are added."""
+    store = MemoryStore()
+    write(store, 1, ngff_version=version, labels={"cells": MultiscaleSource(image=image(1))})
+    noted = ("", "labels/cells")
+    for path in noted:
+        zarr.open_group(store, path=path, mode="r+").attrs["napari-ome-ngff:part-of"] = {"image": "elsewhere"}
+    write_labels(store=store, labels={"dots": MultiscaleSource(image=image(2))}).run()
+    for path in noted:
+        assert "napari-ome-ngff:part-of" in zarr.open_group(store, path=path, mode="r").attrs
+    write(store, 3, ngff_version=version, overwrite=True)
+    assert "napari-ome-ngff:part-of" not in zarr.open_group(store, mode="r").attrs
+    assert "napari-ome-ngff:part-of" in zarr.open_group(store, path="labels/cells", mode="r").attrs
+
+
 # --- a source in the target
 
 

@@ -39,13 +39,12 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]
     kind = kind_of(new)
     if kind == "image":
         # What we noted of the image that was here, such as what it was a part of, is not true of this one.
-        old = {key: value for key, value in old.items() if not key.startswith(OUR_KEYS)}
-    merged = merge_attributes(old, new)
-    if kind == "image":
-        return merged
+        kept = {key: value for key, value in old.items() if not key.startswith(OUR_KEYS)}
+        return merge_attributes(kept, new)
     if kind != "labels":
         # A group on the way, or an image that only gets label images: it stays what it is.
         return {**old, **new, **{key: old[key] for key in ("ome",) if key in old}}
+    merged = merge_attributes(old, new)
     names = list(dict.fromkeys([*decode_labels(old), *decode_labels(new)]))  # those there keep their place
     if "ome" in new:
         return {**merged, "ome": {**merged["ome"], "labels": names}}
