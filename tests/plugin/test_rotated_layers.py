@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from napari_ome_ngff.plugin.save.request import preview
 from napari_ome_ngff.plugin.writer import write_layers
 from napari_ome_ngff.writing.write import plan_hierarchy
 from tests.late_imports import when_used
-from tests.metadata_tools import judge_by_models, judge_by_schema
+from tests.metadata_tools import judge_by_schema, judges
 
 ngff_zarr = when_used("ngff_zarr")
 
@@ -204,11 +205,13 @@ def test_judges_have_no_complaint_about_a_turned_image(tmp_path: Path) -> None:
     save(layers, target=target)
     for path in ("", "labels/cells"):
         attributes = saved_document(target / path)
-        judge_by_schema(attributes, "0.6")
-        judge_by_models(attributes, "0.6")
-    image = ome_zarr_models.v06.image.Image.from_zarr(zarr.open_group(target, mode="r"))
-    (transform,) = image.ome_attributes.multiscales[0].coordinateTransformations
-    assert np.array(transform.affine)[:2, :2].tolist() == [[1, 0], [0, pytest.approx(np.cos(np.pi / 6))]]
+        for version, judge in judges():
+            if version == "0.6":
+                judge(attributes, version)
+    if find_spec("ome_zarr_models.v06"):  # from 1.8 on, which needs Python 3.12
+        image = ome_zarr_models.v06.image.Image.from_zarr(zarr.open_group(target, mode="r"))
+        (transform,) = image.ome_attributes.multiscales[0].coordinateTransformations
+        assert np.array(transform.affine)[:2, :2].tolist() == [[1, 0], [0, pytest.approx(np.cos(np.pi / 6))]]
     # Readers that know no other system show the image in its own: scale and translate.
     theirs = ngff_zarr.from_ngff_zarr(str(target), validate=True)
     assert theirs.images[0].scale == {"c": 1.0, "y": 2.0, "x": 3.0}
