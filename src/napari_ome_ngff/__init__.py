@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
     from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
+    from napari_ome_ngff.saving.save_ome_ngff import save_ome_ngff
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
     from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels
@@ -98,6 +99,7 @@ _HOME = {
     "editing.metadata_edit": ("edit_metadata",),
     "editing.new_labels": ("create_labels",),
     "editing.region": ("write_region",),
+    "saving.save_ome_ngff": ("save_ome_ngff",),
     "writing.labels": ("write_labels",),
     "writing.plan.options": ("StorageOptions",),
     "writing.plan.write_plan": (
@@ -156,6 +158,7 @@ __all__ = [
     "plan_hierarchy",
     "read_multiscale_array",
     "read_multiscale_group",
+    "save_ome_ngff",
     "write_hierarchy",
     "write_labels",
     "write_multiscale_group",

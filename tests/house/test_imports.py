@@ -40,6 +40,7 @@ ROOMS = (
     "reading",
     "writing",
     "editing",
+    "saving",
     "plugin",
 )
 """From the ground up: rooms, and the modules between them."""

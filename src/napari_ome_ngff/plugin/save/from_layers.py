@@ -19,11 +19,11 @@ from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, features_of, label_image_of
 from napari_ome_ngff.plugin.save.bundles import Bundle
-from napari_ome_ngff.plugin.save.dataarrays import lazy, stacked, to_dataarray
 from napari_ome_ngff.plugin.save.form import SUFFIXES
 from napari_ome_ngff.plugin.save.grouping import LayerGroup, group_layers, lead
 from napari_ome_ngff.plugin.save.layer_image import LayerImage, layer_image
 from napari_ome_ngff.plugin.save.placement import with_affine
+from napari_ome_ngff.saving.dataarrays import lazy, stacked, to_dataarray
 
 if TYPE_CHECKING:
     from xarray import DataArray

@@ -16,8 +16,8 @@ from napari_ome_ngff.metadata.systems.view import shown_system
 from napari_ome_ngff.metadata.transforms import along, coarser, level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of, own_name
-from napari_ome_ngff.plugin.save.dataarrays import as_numbers
 from napari_ome_ngff.plugin.save.placement import as_in_file, placement, without_dims
+from napari_ome_ngff.saving.dataarrays import as_numbers
 
 DEFAULT_DIMS = ("t", "c", "z", "y", "x")
 """Names for dimensions without names, by position from the right; time before channel."""

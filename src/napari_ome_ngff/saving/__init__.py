@@ -1,0 +1,1 @@
+"""The short way to save: whatever holds an image, in one call."""

@@ -1,0 +1,192 @@
+"""The short way to save: one call, whatever holds the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.arguments import check_flags, check_mapping, check_text
+from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.nouns import Channel
+from napari_ome_ngff.metadata.versions import VERSIONS
+from napari_ome_ngff.reading.open import open_ome_ngff
+from napari_ome_ngff.reading.opened import Image
+from napari_ome_ngff.saving.as_source import channels_for, label_source, sources_of
+from napari_ome_ngff.saving.described_axes import Description, axis_names
+from napari_ome_ngff.writing.plan.options import Chunks, Factors, Shards, StorageOptions, chosen_options
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.write import write_hierarchy
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.abc.store import Store
+    from zarr.storage import StorePath
+
+
+def save_ome_ngff(
+    location: str | PathLike[str] | Store | StorePath | zarr.Group,
+    data: object,
+    *,
+    axes: str | Sequence[str] | None = None,
+    scale: object = None,
+    translation: object = None,
+    units: object = None,
+    channels: Sequence[str | Channel] | None = None,
+    labels: Mapping[str, object] | None = None,
+    name: str | None = None,
+    levels: int | None = None,
+    factors: Factors = None,
+    method: str | None = None,
+    ngff_version: str | None = None,
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = "auto",
+    options: StorageOptions | None = None,
+    executor: Executor | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Image:
+    """Save an image with its lower levels and its label images, and open what was saved.
+
+    The short way to :func:`write_hierarchy`: it takes whatever holds an image, and returns when everything
+    is written. Nothing is visible at the target before that.
+
+    Parameters
+    ----------
+    location
+        A folder such as ``"cells.ome.zarr"``, a file that ends with ``.ozx``, an ``s3``, ``gs`` or ``az``
+        address, a Zarr store, or a group or place in one.
+    data
+        A numpy, dask or zarr array, or what is indexed like one; an xarray DataArray, Dataset or DataTree; a
+        list of levels, finest first, or a dict of them by their paths; what :func:`open_ome_ngff` returned,
+        or where that is. Of an opened image everything is saved again: label images, channels, tables,
+        attributes of others; levels that stay as they are stored are copied byte for byte.
+    axes
+        Names of the axes in the order of the array: ``"tczyx"``, in any order and case. They are put in the
+        order that OME-NGFF asks for, and a warning says so. Not needed for 2 and 5 axes (``"yx"``,
+        ``"tczyx"``), nor where the array has names itself.
+    scale
+        Distance between two voxels: one number for all axes of space, ``{"z": 1, "y": 0.5, "x": 0.5}``, or
+        a list of one for each axis, or for each axis of space.
+    translation
+        Position of the centre of the first voxel, in the same forms.
+    units
+        Units of scale and translation in the same forms, ``"micrometer"`` or ``{"z": "um", "t": "s"}``.
+    channels
+        Names of the channels, or :class:`Channel` for each; those of an opened image are kept without.
+    labels
+        Label images by their names: arrays of whole numbers, or masks. Without names of axes they have those
+        of the image, without channels; without coordinates they lie on the image. Or
+        :class:`MultiscaleSource`, with colours and properties.
+    name
+        Of the image.
+    levels, factors, method
+        How many levels, and how lower ones are made, as for :func:`write_multiscale_group`. If one of them is
+        given, also those of a list or an opened image are made again.
+    ngff_version
+        ``"0.4"``, ``"0.5"`` or ``"0.6"``; None: that of an opened image, else 0.5.
+    chunks, shards, compressor, executor, overwrite
+        As for :func:`write_multiscale_group`.
+    options
+        In place of `ngff_version`, `chunks`, `shards` and `compressor`: these and more.
+    progress
+        Show a bar.
+
+    Returns
+    -------
+    Image
+        What was saved, opened.
+
+    Raises
+    ------
+    OptionError
+        If an argument cannot be: it is named, and what to give instead.
+    CoordinateError, MetadataError, UnsupportedError
+        If what the image says of itself cannot be about in OME-NGFF.
+    TargetError
+        If writing there could lose something, such as an image that is there without `overwrite`.
+    StorageError
+        If reading the data or writing fails.
+
+    Examples
+    --------
+    >>> import numpy, zarr
+    >>> image = save_ome_ngff(
+    ...     zarr.storage.MemoryStore(),
+    ...     numpy.zeros((8, 64, 64), "uint8"),
+    ...     axes="zyx",
+    ...     scale={"z": 2, "y": 0.5, "x": 0.5},
+    ...     units="micrometer",
+    ... )
+    >>> image.arrays["0"].sizes["z"], image.arrays["0"].x.attrs["units"]
+    (8, 'micrometer')
+    """
+    check_flags(overwrite=overwrite, progress=progress)
+    about = Description(axes=axes, scale=scale, translation=translation, units=units)
+    sources = _with_labels(sources_of(data, about), labels, axes)
+    main = sources[""]
+    sources[""] = replace(main, channels=channels_for(channels, _finest(main)) or main.channels)
+    if name is not None:
+        check_text(name, "name")
+        sources[""] = replace(sources[""], name=name)
+    if not (levels is None and factors is None and method is None):
+        sources = {path: _made_again(path, each, levels, factors, method) for path, each in sources.items()}
+    given = StorageOptions(version=ngff_version or "0.5", chunks=chunks, shards=shards, compressor=compressor)
+    chosen = chosen_options(options, given)
+    if options is None and ngff_version is None and main.multiscale is not None:
+        version = main.multiscale.version
+        # The versions before 0.4 are not written.
+        chosen = replace(chosen, version=version if version in VERSIONS else min(VERSIONS))
+    store, path = _place(location)
+    write_hierarchy(
+        store=store, path=path, sources=sources, executor=executor, overwrite=overwrite, options=chosen
+    ).run(progress=bool(progress))
+    return _reopened(store, path)
+
+
+def _finest(source: MultiscaleSource) -> Any:
+    return source.image if source.image is not None else next(iter((source.arrays or {}).values()))
+
+
+def _with_labels(
+    sources: dict[str, MultiscaleSource], labels: Mapping[str, object] | None, axes: object
+) -> dict[str, MultiscaleSource]:
+    if labels is None:
+        return sources
+    check_mapping(labels, "labels", "label images by their names")
+    finest = _finest(sources[""])
+    names = tuple(map(str, finest.dims)) if axes is None else axis_names(axes)
+    added = {f"labels/{name}": label_source(name, data, finest, names) for name, data in labels.items()}
+    return sources | added
+
+
+def _made_again(
+    path: str, source: MultiscaleSource, levels: int | None, factors: Factors, method: str | None
+) -> MultiscaleSource:
+    """A source of which the lower levels are made; labels are never averaged."""
+    never = None if path and method == "mean" else method
+    image = _finest(source)
+    return replace(source, image=image, arrays=None, levels=levels, factors=factors, method=never)
+
+
+def _place(location: Any) -> tuple[Any, str]:
+    """A store, or the path of one, and the path of the group in it."""
+    import zarr
+    from zarr.storage import StorePath
+
+    if isinstance(location, zarr.Group | StorePath):
+        return location.store, location.path
+    return location, ""
+
+
+def _reopened(store: Any, path: str) -> Image:
+    import zarr
+
+    place = zarr.open_group(store, path=path, mode="r") if path else store
+    opened = open_ome_ngff(place)
+    if not isinstance(opened, Image):
+        raise OptionError("What was written is not one image.", where=opened.location)
+    return opened
