@@ -22,7 +22,9 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,7 @@ settings.load_profile("of the suite")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the user's napari settings and caches out of the tests, and the tests out of them."""
+    _know_entry_points(config)
     if os.environ.get("NAPARI_OME_NGFF_TESTS") == "full" and not HAS_NAPARI:
         raise pytest.UsageError("NAPARI_OME_NGFF_TESTS=full, but napari, Qt or pytest-qt is not installed")
     if not HAS_NAPARI:
@@ -72,6 +75,25 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
         if "XDG_RUNTIME_DIR" not in os.environ:
             os.environ["XDG_RUNTIME_DIR"] = scratch  # mkdtemp made it 0700, as Qt demands
+
+
+def _know_entry_points(config: pytest.Config) -> None:
+    """Let an installation of the sources that is older than an entry point know it, as a new one would."""
+    declared = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    text = ""
+    for group, values in declared.items():
+        installed = entry_points(group=group).names
+        lines = [f"{name} = {value}" for name, value in values.items() if name not in installed]
+        text += "\n".join([f"[{group}]", *lines, ""]) if lines else ""
+    if not text:
+        return
+    folder = tempfile.mkdtemp(prefix="napari-ome-ngff-entry-points-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    about = Path(folder, "napari_ome_ngff_tests-0.dist-info")
+    about.mkdir()
+    (about / "entry_points.txt").write_text(text, "utf-8")
+    sys.path.append(folder)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), folder]))
 
 
 @pytest.hookimpl(optionalhook=True)

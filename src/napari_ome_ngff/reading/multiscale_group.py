@@ -191,7 +191,8 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
             + " or ".join(describe(level.path) for level in multiscale.levels[:5]),
             hint="The file is incomplete: copy it again, or create it again.",
         ) from (errors[0] if errors else None)
-    group = MultiscaleGroup(multiscale=completed, sources=sources)
+    attributes = hierarchy.attributes() or {}
+    group = MultiscaleGroup(multiscale=completed, sources=sources, attributes=attributes)
     return group if completed.label_image is None else as_labels(group)
 
 

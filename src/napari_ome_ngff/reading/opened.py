@@ -61,6 +61,9 @@ class MultiscaleGroup:
     """Path of each level to its Zarr array, finest first. For a mosaic, what makes its source, given whether
     to raise or to fill where a chunk cannot be read."""
 
+    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """All attributes of the group as they are stored; none of a mosaic."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Image:

@@ -55,3 +55,11 @@ class LazyArray(BackendArray):
 def lazily_indexed(array: zarr.Array[Any] | Source) -> indexing.LazilyIndexedArray:
     """What an xarray ``Variable`` can hold of an array or source without reading it, region by region."""
     return indexing.LazilyIndexedArray(LazyArray(array))
+
+
+def stored_chunks(data: object) -> tuple[int, ...] | None:
+    """The shape of what is decoded at once of data that are lazily indexed; None for all else."""
+    lazy = data.array if isinstance(data, indexing.LazilyIndexedArray) else None
+    if not isinstance(lazy, LazyArray):
+        return None
+    return tuple(lazy.array.chunks if isinstance(lazy.array, zarr.Array) else lazy.array.units)
