@@ -120,10 +120,30 @@ def test_a_mean_of_the_largest_numbers_is_finite(dtype: str) -> None:
     np.testing.assert_allclose(reduce_block(block, (2, 2), "mean"), np.full((1, 2), largest, dtype))
 
 
-def test_a_window_with_a_nan_is_nan_and_no_other() -> None:
-    block = np.ones((4, 4), "f4")
-    block[0, 0] = np.nan
-    np.testing.assert_array_equal(reduce_block(block, (2, 2), "mean"), [[np.nan, 1], [1, 1]])
+@settings(deadline=None)
+@given(blocks(hnp.floating_dtypes(sizes=(16, 32, 64))), st.data())
+def test_nan_are_left_out_of_the_mean(case: Any, data: st.DataObject) -> None:
+    block, factors = case
+    block = np.where(np.isfinite(block), block, 1).astype(block.dtype)
+    missing = data.draw(hnp.arrays(bool, block.shape))
+    result = reduce_block(np.where(missing, np.nan, block).astype(block.dtype), factors, "mean")
+    for index, values in windows(np.where(missing, np.nan, block), factors).items():
+        rest = [value for value in values if value == value]
+        if not rest:
+            assert np.isnan(result[index])
+            continue
+        # Exact, as the sum of numbers of very different sizes is not.
+        mean = float(sum(map(Fraction, rest)) / len(rest))
+        largest = max(abs(value) for value in rest)
+        assert abs(float(result[index]) - mean) <= 8 * float(np.finfo(block.dtype).eps) * largest + float(
+            np.finfo(block.dtype).smallest_subnormal
+        )
+
+
+@pytest.mark.parametrize("part", [complex("nan+1j"), complex("1+nanj")])
+def test_half_a_nan_is_none_of_both_parts(part: complex) -> None:
+    block = np.array([[part, 2 + 4j], [4 + 6j, 6 + 8j]], "c8")
+    np.testing.assert_array_equal(reduce_block(block, (2, 2), "mean"), [[4 + 6j]])
 
 
 @settings(deadline=None)

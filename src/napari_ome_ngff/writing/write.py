@@ -75,8 +75,8 @@ def write_multiscale_group(
     ngff_version
         ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3).
     method
-        ``"mean"`` (of integers exactly, rounded half to even), ``"nearest"`` or ``"mode"``. None: the mean,
-        or for a label image the nearest voxel.
+        ``"mean"`` (of integers exactly, rounded half to even; of floating point numbers without the NaN),
+        ``"nearest"`` or ``"mode"``. None: the mean, or for a label image the nearest voxel.
     levels
         Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
     factors

@@ -32,7 +32,7 @@ def reduce_block(block: Array, factors: Sequence[int], method: str, *, copy: Arr
 
     `factors` say how many voxels make one, per dimension; 1 keeps an axis. Methods:
     ``"mean"``: integers and booleans exactly, rounded half to even (no bias); floating point and complex
-    numbers summed in a wider type. A window with a NaN is NaN.
+    numbers summed in a wider type. NaN are left out: only a window of nothing else is NaN.
     ``"nearest"``: the first voxel of each window, ``block[::factor]``, whatever the dtype.
     ``"mode"``: the most frequent value of each window, the smallest of equally frequent ones.
     What none of these can do was refused when the save was planned.
@@ -206,19 +206,28 @@ def _mean_int64(block: Array, factors: Sequence[int], result: Array) -> None:
 
 
 def _mean_float(block: Array, factors: Sequence[int], result: Array) -> None:
-    count = math.prod(factors)
+    """Mean of the voxels that are no NaN; NaN where all are."""
+    count: Any = math.prod(factors)
     wide = block.astype(_FLOAT_SUM[block.dtype.itemsize])
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        total = _summed(wide, factors)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
+        total, left = _summed(wide, factors), count
+        # One look at the sums: it costs little, and few images have NaN.
+        if np.isnan(total.min(initial=0)):
+            missing = np.isnan(wide)
+            wide[missing] = 0
+            total, left = _summed(wide, factors), count - _summed(missing.astype(np.int32), factors)
         if block.dtype.itemsize == 8 and not np.isfinite(total).all():
             # The sum may be infinite where the mean is not.
-            result[...] = _summed(wide / count, factors)
+            result[...] = _summed(wide / count, factors) * (count / left)
             return
-        total /= count
+        total /= left
         result[...] = total
 
 
 def _mean_complex(block: Array, factors: Sequence[int], result: Array) -> None:
+    missing = np.isnan(block)
+    if missing.any():
+        block = np.where(missing, np.complex64(complex("nan+nanj")), block)
     _mean_float(block.real, factors, result.real)
     _mean_float(block.imag, factors, result.imag)
 
