@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     )
     from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
     from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
+    from napari_ome_ngff.saving.plate_writer import PlateWriter
     from napari_ome_ngff.saving.save_ome_ngff import save_ome_ngff
+    from napari_ome_ngff.saving.write_plate import write_plate
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
     from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels
@@ -99,7 +101,9 @@ _HOME = {
     "editing.metadata_edit": ("edit_metadata",),
     "editing.new_labels": ("create_labels",),
     "editing.region": ("write_region",),
+    "saving.plate_writer": ("PlateWriter",),
     "saving.save_ome_ngff": ("save_ome_ngff",),
+    "saving.write_plate": ("write_plate",),
     "writing.labels": ("write_labels",),
     "writing.plan.options": ("StorageOptions",),
     "writing.plan.write_plan": (
@@ -138,6 +142,7 @@ __all__ = [
     "OmeNgffError",
     "OmeNgffWarning",
     "OptionError",
+    "PlateWriter",
     "Progress",
     "ScaleTranslation",
     "StorageError",
@@ -162,6 +167,7 @@ __all__ = [
     "write_hierarchy",
     "write_labels",
     "write_multiscale_group",
+    "write_plate",
     "write_region",
 ]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from napari_ome_ngff.arguments import check_flags, check_store, check_type
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.label_tables import GROUP
+from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_within, location_of
@@ -251,7 +252,7 @@ def create_multiscale_group(
     if pixels is not None:
         if arrays is not None:
             raise OptionError("Give either arrays, to create them empty, or pixels.", found="both")
-        return _filled(store, path, pixels, model, chosen, executor, overwrite=overwrite, verify=verify)
+        return filled(store, path, pixels, chosen, executor, overwrite=overwrite, verify=verify, model=model)
     if verify or executor is not None:
         raise OptionError("An executor, and verify, are for pixels: there are none.")
     if model is None:
@@ -261,19 +262,21 @@ def create_multiscale_group(
     return _empty(store, path, arrays or {}, model, overwrite=overwrite)
 
 
-def _filled(
+def filled(
     store: Store | str | PathLike[str],
     path: str,
     pixels: Mapping[str, MultiscaleSource],
-    model: GroupSpec | None,
     chosen: StorageOptions,
     executor: Executor | None,
     *,
     overwrite: bool,
     verify: bool,
+    model: GroupSpec | None = None,
+    plate: PlateLayout | None = None,
 ) -> Writing:
+    """Create groups and arrays and fill them, as `create_multiscale_group` does; `plate` as for `prepare`."""
     setup = save_options(chosen, store, executor)
-    plan, prepared = plan_save(pixels, setup)
+    plan, prepared = plan_save(pixels, setup, plate=plate)
     if model is not None and model != plan.model:
         raise OptionError(
             "The model is of other pixels, or of other options.",

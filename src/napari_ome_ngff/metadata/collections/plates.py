@@ -194,7 +194,7 @@ def _names(plate: Mapping[str, Json], key: str, lines: Sequence[_Line], context:
     missing = {name for name, index in lines if name and name not in listed and index not in placed}
     if missing and names:
         context.below(key).note(f"{describe(sorted(missing))} only named by wells, added")
-    return (*names, *sorted(missing, key=_natural))
+    return (*names, *sorted(missing, key=natural))
 
 
 def _wells(listed: Sequence[_Listed], rows: Sequence[str], columns: Sequence[str]) -> Iterator[PlateWell]:
@@ -257,6 +257,6 @@ def _text(value: Json, context: Context) -> str | None:
     return None
 
 
-def _natural(name: str) -> tuple[int, str]:
+def natural(name: str) -> tuple[int, str]:
     """Sort as people do: 2 before 10, B before AA."""
     return len(name.lstrip("0")), name

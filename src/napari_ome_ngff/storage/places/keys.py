@@ -140,3 +140,14 @@ def has_attributes(store: Store, path: str) -> bool:
             if document.get("attributes") if name == "zarr.json" else document:
                 return True
     return False
+
+
+def children(store: Store, paths: Iterable[str]) -> list[str]:
+    """Paths of what lies directly below some paths and is not hidden, documents aside."""
+
+    async def listed(path: str) -> list[str]:
+        await store._ensure_open()
+        names = [name.rstrip("/") async for name in store.list_dir(path)]
+        return [join(path, name) for name in names if not name.startswith(".") and name not in DOCUMENTS]
+
+    return [child for each in for_each(list(paths), listed, at_once=_AT_ONCE) for child in each]

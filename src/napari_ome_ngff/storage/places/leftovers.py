@@ -12,6 +12,9 @@ from napari_ome_ngff.errors import OmeNgffWarning
 
 _WAITS, _WAIT = 20, 0.005  # times, seconds
 
+PLATE = ".ngff-plate"
+"""End of the name of the folder beside a plate that is written field by field."""
+
 PART, OLD, LOCK = ".ngff-part", ".ngff-old", ".ngff-lock"
 """Ends of names: of what is in the making, of what was moved aside for it, and of the lock file."""
 

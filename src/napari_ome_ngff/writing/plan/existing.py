@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError, TargetError, UnsupportedError
 from napari_ome_ngff.label_tables import GROUP
+from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
 from napari_ome_ngff.metadata.group_kind import OUR_KEYS, is_ome_ngff, kind_of, merge_attributes
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import decode
@@ -41,6 +42,8 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]
         # What we noted of the image that was here, such as what it was a part of, is not true of this one.
         kept = {key: value for key, value in old.items() if not key.startswith(OUR_KEYS)}
         return merge_attributes(kept, new)
+    if kind in ("plate", "well"):
+        return merge_attributes(old, new)
     if kind != "labels":
         # A group on the way, or an image that only gets label images: it stays what it is.
         return {**old, **new, **{key: old[key] for key in ("ome",) if key in old}}
@@ -59,6 +62,8 @@ def replaced_members(model: GroupSpec, old: zarr.Group) -> tuple[str, ...]:
     kinds = {path: kind_of(attributes) for path, attributes in groups_of(model).items()}
     if kinds[""] == "bioformats2raw.layout":
         raise several_replace_nothing(location_of(old))
+    if kinds[""] == "plate":
+        _check_plate(groups_of(model), old)
     images = [path for path, kind in kinds.items() if kind == "image"]
     replaced: list[str] = []
     if "" in images:
@@ -76,6 +81,27 @@ def replaced_members(model: GroupSpec, old: zarr.Group) -> tuple[str, ...]:
     _check_keepable(old, [*replaced, *written], model.zarr_format)
     _check_members(old, replaced, arrays_of(model))
     return tuple(replaced)
+
+
+def _check_plate(groups: Mapping[str, Mapping[str, Any]], old: zarr.Group) -> None:
+    """A plate replaces another one that has no other fields: those would be in no plate any more."""
+    where, attributes = location_of(old), old.attrs.asdict()
+    if kind_of(attributes) != "plate":
+        raise several_replace_nothing(where)
+    lost = [
+        join_paths(well.path, item.path)
+        for well in decode_plate(attributes, where=where).wells
+        if (group := group_in(old, well.path)) is not None
+        for item in decode_well(group.attrs.asdict(), where=f"{where}/{well.path}").fields
+        if join_paths(well.path, item.path) not in groups
+    ]
+    if lost:
+        raise TargetError(
+            "The plate that is there has fields that the new one has not.",
+            where=where,
+            found=", ".join(lost[:10]),
+            hint="Choose a name that is not taken, or delete it yourself.",
+        )
 
 
 def _names(group: zarr.Group) -> set[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.collections.bioformats2raw import OME_XML, Pixels, encode_ome_xml, encode_series
+from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout, encode_plate
 from napari_ome_ngff.metadata.group_kind import kind_of, merge_attributes
 from napari_ome_ngff.metadata.versions import check_version, encode, encode_labels
 from napari_ome_ngff.writing.plan.array_spec import array_spec, attributes_like
@@ -49,7 +50,12 @@ def array_specs(prepared: tuple[Prepared, ...], options: StorageOptions) -> dict
     return specs
 
 
-def hierarchy_model(prepared: tuple[Prepared, ...], arrays: Mapping[str, Any], version: str) -> GroupSpec:
+def hierarchy_model(
+    prepared: tuple[Prepared, ...],
+    arrays: Mapping[str, Any],
+    version: str,
+    plate: PlateLayout | None = None,
+) -> GroupSpec:
     """Model a hierarchy of images and label images; refused if the specification forbids something."""
     container = check_version(version).container
     # 0.5: the version is in every group of the hierarchy, also in one that only holds label images.
@@ -70,7 +76,9 @@ def hierarchy_model(prepared: tuple[Prepared, ...], arrays: Mapping[str, Any], v
         for one in members.values():
             listing = merge_attributes(listing, one.groups.get("..", {}))
         groups[join_paths(image, "labels")] = merge_attributes(listing, encode_labels(members, version))
-    if series := series_of(prepared):
+    if plate is not None:
+        groups |= encode_plate(plate)
+    elif series := series_of(prepared):
         groups |= encode_series(series, version)
     return group_spec(arrays, groups, zarr_format=check_version(version).zarr_format)
 

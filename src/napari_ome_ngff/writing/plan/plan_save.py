@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.arguments import check_mapping, check_type
+from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.writing.plan.copied_levels import with_copies
 from napari_ome_ngff.writing.plan.group_documents import (
     array_specs,
@@ -33,19 +34,23 @@ if TYPE_CHECKING:
 
 
 def plan_save(
-    sources: Mapping[str, MultiscaleSource], options: SaveOptions, *, onto: ImageShape | None = None
+    sources: Mapping[str, MultiscaleSource],
+    options: SaveOptions,
+    *,
+    onto: ImageShape | None = None,
+    plate: PlateLayout | None = None,
 ) -> tuple[WritePlan, tuple[Prepared, ...]]:
-    """Plan and model everything that one save writes; `sources` and `onto` as for `prepare`."""
+    """Plan and model everything that one save writes; `sources`, `onto` and `plate` as for `prepare`."""
     check_mapping(sources, "The sources", 'images by their paths: {"": MultiscaleSource(...)}')
     for path, source in sources.items():
         check_type(source, MultiscaleSource, "A source", "MultiscaleSource(image=...)")
         for attributes in (source.attributes, *source.groups.values()):
             check_nesting(attributes, path)
-    prepared = prepare(sources, options, onto=onto)
+    prepared = prepare(sources, options, onto=onto, plate=plate)
     prepared, arrays = with_copies(prepared, array_specs(prepared, options), options)
-    model = hierarchy_model(prepared, arrays, options.version)
+    model = hierarchy_model(prepared, arrays, options.version, plate)
     documents = group_documents(model) | series_document(prepared, model)
-    _check_bounds(prepared, model, documents)
+    _check_bounds(prepared, model, documents, images=0 if plate else len(series_of(prepared)))
     tables = [stored_size(one.tables, model.zarr_format) for one in prepared]
     plan = WritePlan(
         version=options.version,
@@ -61,12 +66,14 @@ def plan_save(
     return plan, prepared
 
 
-def _check_bounds(prepared: tuple[Prepared, ...], model: GroupSpec, documents: Mapping[str, bytes]) -> None:
+def _check_bounds(
+    prepared: tuple[Prepared, ...], model: GroupSpec, documents: Mapping[str, bytes], *, images: int
+) -> None:
     """Refuse what we could not open again, or not all of it."""
     import zarr
 
     groups, store = groups_of(model), zarr.storage.MemoryStore()
-    check_listings(groups, len(series_of(prepared)))
+    check_listings(groups, images)
     for one in prepared:
         check_image(one.plan.path, one.multiscale, groups[one.plan.path])
     for path, array in arrays_of(model).items():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import CoordinateError, OptionError, UnsupportedError
+from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.versions import check_version
@@ -54,16 +55,18 @@ def prepare(
     options: SaveOptions,
     *,
     onto: ImageShape | None = None,
+    plate: PlateLayout | None = None,
 ) -> tuple[Prepared, ...]:
     """Plan everything that one save writes; `sources` are those of `write_hierarchy`.
 
     Chunks and shards with one size per axis of the image hold for a label image with fewer axes too, by name;
     with fewer sizes than axes they hold for the last ones. Of several images, one with fewer axes than sizes
-    takes the last sizes. `onto` is the image that is there already, if the sources are label images for it.
+    takes the last sizes. `onto` is the image that is there already, if the sources are label images for it;
+    `plate` is the plate that the sources are the fields of.
     """
     if not sources:
         raise OptionError("There is nothing to write.", hint="Give at least one image.")
-    _check_paths(sources)
+    _check_paths(sources, plate)
     prepared: list[Prepared] = []
     images = {} if onto is None else {"": onto}
     for path, source in sources.items():
@@ -83,7 +86,7 @@ def prepare(
     return tuple(prepared)
 
 
-def _check_paths(paths: Iterable[str]) -> None:
+def _check_paths(paths: Iterable[str], plate: PlateLayout | None) -> None:
     """An image with its label images is at the root, or several are below it, each with its own."""
     images = [above for above, label in map(split_path, paths) if label is None]
     all_images = {split_path(path)[0] for path in paths}
@@ -93,6 +96,10 @@ def _check_paths(paths: Iterable[str]) -> None:
     if missing:
         # 0.4, "bioformats2raw.layout": what is listed are image groups, and label images alone are none.
         raise OptionError("Label images in a collection need their image.", found=", ".join(missing))
+    if plate is not None:
+        if set(images) != set(plate.fields):
+            raise OptionError("The images are not those that the wells of the plate have.")
+        return
     if "" not in images and set(images) != {str(i) for i in range(len(images))}:
         # "consecutively numbered groups starting from 0": not all readers look for others.
         raise OptionError("Images of a collection are numbered from 0.", found=", ".join(images))
