@@ -55,6 +55,18 @@ def acquisitions_of(given: object) -> tuple[Acquisition, ...]:
     )
 
 
+def names_of(given: Any, what: str) -> tuple[str, ...] | None:
+    """Names of rows or columns, which may be numbers; None if they are left open."""
+    if given is None:
+        return None
+    names = list(given) if isinstance(given, Iterable) else [None]
+    if not all(isinstance(name, str | int) for name in names):
+        raise OptionError(
+            f"{what} must be names, not {shown(given)}.", expected='"ABCDEFGH", or range(1, 13)'
+        )
+    return tuple(map(str, names))
+
+
 def fields_of(
     wells: object, about: Description, channels: Sequence[str | Channel] | None
 ) -> tuple[dict[tuple[str, str], list[Field]], dict[str, MultiscaleSource]]:

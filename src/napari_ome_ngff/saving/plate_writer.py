@@ -22,6 +22,7 @@ from napari_ome_ngff.saving.plate_fields import (
     acquisition_number,
     acquisitions_of,
     field_sources,
+    names_of,
     well_key,
 )
 from napari_ome_ngff.storage.edits.locks import exclusive
@@ -174,7 +175,7 @@ class PlateWriter:
         self,
         *,
         name: str | None = None,
-        rows: Iterable[str] | None = None,
+        rows: Iterable[str | int] | None = None,
         columns: Iterable[str | int] | None = None,
         acquisitions: Mapping[int, str | None] | Sequence[Acquisition] | None = None,
     ) -> None:
@@ -216,8 +217,8 @@ class PlateWriter:
         layout = lay_out_plate(
             wells,
             name=name,
-            rows=rows,
-            columns=None if columns is None else [str(column) for column in columns],
+            rows=names_of(rows, "rows"),
+            columns=names_of(columns, "columns"),
             acquisitions=acquisitions_of(acquisitions),
             version=self.options.version,
         )

@@ -12,7 +12,7 @@ from napari_ome_ngff.arguments import check_flags, check_store, check_text, chec
 from napari_ome_ngff.metadata.collections.plate_layout import lay_out_plate
 from napari_ome_ngff.metadata.nouns import Acquisition, Channel
 from napari_ome_ngff.saving.described_axes import Description
-from napari_ome_ngff.saving.plate_fields import acquisitions_of, fields_of
+from napari_ome_ngff.saving.plate_fields import acquisitions_of, fields_of, names_of
 from napari_ome_ngff.writing.create import filled
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.options import StorageOptions
@@ -27,7 +27,7 @@ def write_plate(
     path: str = "",
     fields: Mapping[Any, Any],
     name: str | None = None,
-    rows: Iterable[str] | None = None,
+    rows: Iterable[str | int] | None = None,
     columns: Iterable[str | int] | None = None,
     acquisitions: Mapping[int, str | None] | Sequence[Acquisition] | None = None,
     axes: str | Sequence[str] | None = None,
@@ -104,8 +104,8 @@ def write_plate(
     layout = lay_out_plate(
         wells,
         name=name,
-        rows=rows,
-        columns=None if columns is None else [str(column) for column in columns],
+        rows=names_of(rows, "rows"),
+        columns=names_of(columns, "columns"),
         acquisitions=acquisitions_of(acquisitions),
         version=chosen.version,
     )
