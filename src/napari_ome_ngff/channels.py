@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.coordinates import CHANNEL_LABEL
-from napari_ome_ngff.metadata.nouns import Axis, Channel, Window
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Multiscale, Window
+from napari_ome_ngff.metadata.transforms import level_transform
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -37,6 +38,20 @@ def channels_of(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
         Channel(label=str(label), color=default_color(i, names.size), window=window)
         for i, label in enumerate(names.values)
     )
+
+
+def channels_at(multiscale: Multiscale, finest: DataArray) -> tuple[Channel, ...]:
+    """Return those of a multiscale's channels that a part of its finest level still has."""
+    axis, channels = multiscale.channel_axis, multiscale.channels
+    dim = None if axis is None else multiscale.dims[axis]
+    if axis is None or dim not in finest.dims:
+        return channels if axis is None else ()
+    transform = level_transform(multiscale, 0)
+    if dim in finest.coords and finest.coords[dim].dtype.kind in "iuf":
+        places = (finest.coords[dim].values - transform.translation[axis]) / transform.scale[axis]
+        if all(place.is_integer() and 0 <= place < len(channels) for place in places.astype(float)):
+            return tuple(channels[int(place)] for place in places)
+    return channels if len(channels) == finest.sizes[dim] else ()
 
 
 def default_color(index: int, count: int) -> str:

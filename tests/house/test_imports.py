@@ -36,6 +36,7 @@ ROOMS = (
     "long_axes",
     "coordinates",
     "channels",
+    "stored_attrs",
     "label_tables",
     "reading",
     "writing",

@@ -19,10 +19,11 @@ from napari_ome_ngff.reading.opened import Collection, Image
 from napari_ome_ngff.saving.dataarrays import lazy
 from napari_ome_ngff.saving.described_axes import Description, described, in_order
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
-from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.data_tree import is_tree
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, sources_of_tree
 
 if TYPE_CHECKING:
-    from xarray import DataArray, DataTree
+    from xarray import DataArray
 
 _KINDS = "a numpy, dask, zarr or xarray array, a list of levels, or what open_ome_ngff returns"
 
@@ -32,8 +33,6 @@ def sources_of(data: Any, about: Description, *, what: str = "The image") -> dic
 
     Nothing is read but metadata. OptionError if it is no image, or its axes have no names.
     """
-    from xarray import DataTree
-
     if isinstance(data, MultiscaleSource):
         return {"": data}
     if is_place(data):
@@ -47,11 +46,12 @@ def sources_of(data: Any, about: Description, *, what: str = "The image") -> dic
         )
     if isinstance(data, Image):
         return _sources_of_image(data, about)
-    labels: dict[str, MultiscaleSource] = {}
-    if isinstance(data, DataTree) and "labels" in data.children:
-        for name, tree in data.children["labels"].children.items():
-            labels[f"labels/{name}"] = replace(_source(tree, Description(), name), label_image=LabelImage())
-    return {"": _source(data, about, what), **labels}
+    if is_tree(data):
+        return {
+            path: _ordered(each, Description() if path else about)
+            for path, each in sources_of_tree(data).items()
+        }
+    return {"": _source(data, about, what)}
 
 
 def is_place(data: object) -> bool:
@@ -102,14 +102,15 @@ def _source(data: Any, about: Description, what: str) -> MultiscaleSource:
     return MultiscaleSource(image=next(iter(levels.values())))
 
 
+def _ordered(source: MultiscaleSource, about: Description) -> MultiscaleSource:
+    """A source with what is said of its axes, in the order that OME-NGFF asks for."""
+    if source.image is not None:
+        return replace(source, image=in_order(described({"0": source.image}, about))["0"])
+    return replace(source, arrays=in_order(described(source.arrays or {}, about)))
+
+
 def _levels(data: Any, about: Description, what: str) -> dict[str, DataArray]:
     """The levels of an image by their paths, finest first; one, if they are still to be made."""
-    from xarray import Dataset, DataTree
-
-    if isinstance(data, DataTree):
-        return _levels_in_tree(data, what)
-    if isinstance(data, Dataset):
-        return {"0": _image_in(data, what)}
     if isinstance(data, Mapping):
         return {str(path): _named(array, about, what) for path, array in data.items()}
     if isinstance(data, Sequence):
@@ -121,26 +122,6 @@ def _levels(data: Any, about: Description, what: str) -> dict[str, DataArray]:
             )
         return levels
     return {"0": _named(data, about, what)}
-
-
-def _levels_in_tree(tree: DataTree, what: str) -> dict[str, DataArray]:
-    inside = {name: child for name, child in tree.children.items() if name != "labels" and child.data_vars}
-    if not inside:
-        return {"0": _image_in(tree.to_dataset(), what)}
-    levels = {str(name): _image_in(child.to_dataset(), f"Group {name!r}") for name, child in inside.items()}
-    return dict(sorted(levels.items(), key=lambda level: -level[1].size))
-
-
-def _image_in(dataset: Any, what: str) -> DataArray:
-    names = list(dataset.data_vars)
-    if len(names) != 1:
-        raise OptionError(
-            f"{what} has {len(names)} variables: which of them is the image?",
-            found=", ".join(map(str, names)),
-            hint=f'Give one of them: dataset["{names[0] if names else "NAME"}"].',
-        )
-    array: DataArray = dataset[names[0]]
-    return array
 
 
 def _named(data: Any, about: Description, what: str) -> DataArray:

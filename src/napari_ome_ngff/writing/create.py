@@ -19,6 +19,7 @@ from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_within, location_of
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import open_existing, staged
+from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
 from napari_ome_ngff.writing.pending import Writing, writing_of
 from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
@@ -32,7 +33,7 @@ from napari_ome_ngff.writing.plan.options import (
     save_options,
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
-from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, sources_of_tree
 from napari_ome_ngff.writing.save import new_save
 from napari_ome_ngff.writing.target import is_archive
 
@@ -135,7 +136,10 @@ def _model(
     setup = save_options(chosen, store, None)
     if sources is None:
         # What is filled by others need not fit in the engine's memory, and nothing is copied as it is stored.
-        sources = {"": MultiscaleSource(arrays=arrays)}
+        is_one = not is_tree(arrays)
+        sources = (
+            {"": MultiscaleSource(arrays=arrays)} if is_one else sources_of_tree(arrays, make_levels=False)
+        )
         setup = replace(setup, memory_limit=sys.maxsize, keep_layout=False)
     return plan_save(sources, setup)[0].model
 

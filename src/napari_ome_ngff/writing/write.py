@@ -22,10 +22,10 @@ from napari_ome_ngff.writing.plan.options import (
     save_options,
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
-from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan, labels_of_tree
 
 if TYPE_CHECKING:
-    from xarray import DataArray
+    from xarray import DataArray, Dataset, DataTree
     from zarr.abc.store import Store
 
 
@@ -33,8 +33,8 @@ def write_multiscale_group(
     *,
     store: Store | str | PathLike[str],
     path: str = "",
-    image: DataArray | None = None,
-    arrays: Mapping[str, DataArray] | None = None,
+    image: DataArray | Dataset | DataTree | None = None,
+    arrays: Mapping[str, DataArray] | DataTree | None = None,
     ngff_version: str = "0.5",
     method: str | None = None,
     levels: int | None = None,
@@ -70,8 +70,11 @@ def write_multiscale_group(
         Path of the group inside the store.
     image
         Level 0, with coordinates, in memory or lazy (dask, zarr); dims in the order in which it is stored.
+        Also a Dataset with one variable, or the finest level of a DataTree.
     arrays
-        In place of `image`: path of each level to the level, finest first; they are copied as they are.
+        In place of `image`: path of each level to the level, finest first; they are copied as they are. Also
+        a DataTree, with a group for each level: label images in its group ``labels`` are written too, and
+        what ``xarray.open_datatree(..., engine="ome-ngff")`` has put into its ``attrs``.
     ngff_version
         ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3).
     method
@@ -141,8 +144,8 @@ def write_multiscale_group(
     (512, 512)
     """
     main = MultiscaleSource(
-        image=image,
-        arrays=arrays,
+        image=image,  # type: ignore[arg-type]  # a tree is taken apart
+        arrays=arrays,  # type: ignore[arg-type]
         method=method,
         levels=levels,
         factors=factors,
@@ -151,7 +154,8 @@ def write_multiscale_group(
         label_image=label_image,
     )
     check_mapping({} if labels is None else labels, "The label images", "label images by their names")
-    named = {f"labels/{key}": source for key, source in (labels or {}).items()}
+    every = {**labels_of_tree(arrays if image is None else image), **(labels or {})}
+    named = {f"labels/{key}": source for key, source in every.items()}
     return write_hierarchy(
         store=store,
         path=path,
@@ -176,7 +180,7 @@ def write_multiscale_group(
 
 def plan_hierarchy(
     *,
-    sources: Mapping[str, MultiscaleSource],
+    sources: Mapping[str, MultiscaleSource] | DataTree | Dataset,
     ngff_version: str = "0.5",
     chunks: Chunks = "auto",
     shards: Shards = None,
@@ -230,14 +234,14 @@ def plan_hierarchy(
         check_whole(workers, 1, 4096, "The number of workers")
     setup = save_options(chosen, store, None)
     setup = replace(setup, workers=workers or setup.workers)
-    return plan_save(sources, setup)[0]
+    return plan_save(sources, setup)[0]  # type: ignore[arg-type]
 
 
 def write_hierarchy(
     *,
     store: Store | str | PathLike[str],
     path: str = "",
-    sources: Mapping[str, MultiscaleSource],
+    sources: Mapping[str, MultiscaleSource] | DataTree | Dataset,
     ngff_version: str = "0.5",
     chunks: Chunks = "auto",
     shards: Shards = None,
@@ -257,7 +261,7 @@ def write_hierarchy(
     sources
         Path in the hierarchy, ``""`` for the image or ``"labels/<name>"``, to what is written there. Several
         images have no ``""``: ``"0"``, ``"0/labels/<name>"``, ``"1"``, ... make a collection in the layout of
-        bioformats2raw, which never replaces anything.
+        bioformats2raw, which never replaces anything. Or a DataTree or Dataset.
     store, path, ngff_version, chunks, shards, compressor, fill_value
         As for :func:`write_multiscale_group`.
     executor, memory_limit, transform_precision, overwrite, verify, options
@@ -298,7 +302,7 @@ def write_hierarchy(
     return create_multiscale_group(
         store=store,
         path=path,
-        pixels=sources,
+        pixels=sources,  # type: ignore[arg-type]
         options=chosen,
         executor=executor,
         overwrite=overwrite,

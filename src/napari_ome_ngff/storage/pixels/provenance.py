@@ -132,6 +132,11 @@ def _lazily_indexed(data: object) -> object:
 
     from napari_ome_ngff.storage.pixels.xarray_backend import LazyArray
 
+    # What xarray puts around the arrays of an engine: nothing was assigned to it, nor loaded.
+    while type(data) is indexing.MemoryCachedArray or (
+        type(data) is indexing.CopyOnWriteArray and not data._copied
+    ):
+        data = data.array
     # Exactly these: others read something else than what they hold.
     if type(data) is not indexing.LazilyIndexedArray or type(data.array) is not LazyArray:
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.arguments import check_mapping, check_type
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
+from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.plan.copied_levels import with_copies
 from napari_ome_ngff.writing.plan.group_documents import (
     array_specs,
@@ -20,7 +21,7 @@ from napari_ome_ngff.writing.plan.group_documents import (
 from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared, prepare
 from napari_ome_ngff.writing.plan.stored_tables import DOCUMENTS_OF_AN_ARRAY, stored_size
-from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
+from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan, sources_of_tree
 from napari_ome_ngff.writing.reader_bounds import (
     check_array,
     check_documents,
@@ -40,7 +41,12 @@ def plan_save(
     onto: ImageShape | None = None,
     plate: PlateLayout | None = None,
 ) -> tuple[WritePlan, tuple[Prepared, ...]]:
-    """Plan and model everything that one save writes; `sources`, `onto` and `plate` as for `prepare`."""
+    """Plan and model everything that one save writes.
+
+    `sources`, which may be a DataTree, `onto` and `plate` are as for `prepare`.
+    """
+    if is_tree(sources):
+        sources = sources_of_tree(sources)
     check_mapping(sources, "The sources", 'images by their paths: {"": MultiscaleSource(...)}')
     for path, source in sources.items():
         check_type(source, MultiscaleSource, "A source", "MultiscaleSource(image=...)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,11 @@ from napari_ome_ngff.arguments import (
     check_type,
     check_whole,
 )
+from napari_ome_ngff.metadata.group_kind import foreign_attributes
 from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Multiscale, ScaleTranslation
+from napari_ome_ngff.stored_attrs import json_attrs
 from napari_ome_ngff.writing.blocks import count_boxes
+from napari_ome_ngff.writing.data_tree import image_in, is_tree, label_trees, tree_image
 from napari_ome_ngff.writing.plan.options import Factors
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass
 
@@ -40,9 +43,11 @@ class MultiscaleSource:
     Parameters
     ----------
     image
-        Level 0, with coordinates; the others are made of it. In memory, or lazy (dask, zarr).
+        Level 0, with coordinates; the others are made of it. In memory, or lazy (dask, zarr). Also a Dataset
+        with one variable, or a DataTree, of which the finest level is taken.
     arrays
-        In place of `image`: path of each level to the level, finest first; they are copied as they are.
+        In place of `image`: path of each level to the level, finest first; they are copied as they are. Also
+        a DataTree, with a group for each level; metadata in its ``attrs`` are written again.
     method
         How a level is made of the one above: ``"mean"``, ``"nearest"`` or ``"mode"``. None: the mean for
         images, the nearest voxel for label images, which are never averaged.
@@ -79,6 +84,7 @@ class MultiscaleSource:
     groups: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._take_out_of_tree()
         if self.image is not None:
             check_data_array(self.image, "The image")
         if self.arrays is not None:
@@ -104,6 +110,53 @@ class MultiscaleSource:
             check_mapping(attributes, what, "JSON by its name")
         for attributes in self.groups.values():
             check_mapping(attributes, "The attributes of a group", "JSON by its name")
+
+    def _take_out_of_tree(self) -> None:
+        """Put what is in a Dataset or DataTree in its place."""
+        given = self.image if self.arrays is None else self.arrays
+        changes: dict[str, Any] = {}
+        if is_tree(given):
+            content = tree_image(given)  # type: ignore[arg-type]
+            multiscale = self.multiscale or content.multiscale
+            changes["multiscale"] = multiscale
+            changes["label_image"] = self.label_image or (multiscale and multiscale.label_image)
+            changes["attributes"] = {**content.attributes, **self.attributes}
+            changes["groups"] = {**content.groups, **self.groups}
+            levels = dict(content.levels)
+            changes |= {"arrays": levels} if self.image is None else {"image": next(iter(levels.values()))}
+        elif isinstance(self.arrays, Mapping) and any(map(is_tree, self.arrays.values())):
+            given_levels: Mapping[str, Any] = self.arrays
+            changes["arrays"] = {
+                path: image_in(array, f"Level {path!r}") if is_tree(array) else array
+                for path, array in given_levels.items()
+            }
+        for name, value in changes.items():
+            object.__setattr__(self, name, value)  # frozen from here on
+
+
+def sources_of_tree(tree: object, *, make_levels: bool = True) -> dict[str, MultiscaleSource]:
+    """An image in a Dataset or DataTree, and its label images, as sources by their paths in the hierarchy.
+
+    Levels are copied as they are; those of an image that has one, and no metadata, are made if `make_levels`.
+    """
+    data: Any = tree
+    image = MultiscaleSource(arrays=data)
+    if make_levels and image.multiscale is None and len(image.arrays or {}) == 1:
+        image = MultiscaleSource(image=data)
+    return {"": image, **{f"labels/{name}": label for name, label in labels_of_tree(tree).items()}}
+
+
+def labels_of_tree(tree: object) -> dict[str, MultiscaleSource]:
+    """The label images of a DataTree by their names; of anything else none."""
+    data: Any = tree
+    sources = {}
+    for name, each in (label_trees(data) if is_tree(data) else {}).items():
+        given: Any = each
+        label = MultiscaleSource(arrays=given)
+        around = json_attrs(foreign_attributes(data["labels"].attrs), "An attribute of the label images")
+        groups = {**label.groups, "..": around} if around else label.groups
+        sources[name] = replace(label, label_image=label.label_image or LabelImage(), groups=groups)
+    return sources
 
 
 def split_path(path: str) -> tuple[str, str | None]:
