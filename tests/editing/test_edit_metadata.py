@@ -174,6 +174,17 @@ def test_consolidated_copies_say_the_same(tmp_path: Path) -> None:
         assert "7" in json.dumps(consolidated.attrs.asdict())
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_attributes_of_others_are_set_and_removed_and_nothing_else_is(version: str, tmp_path: Path) -> None:
+    place = written(tmp_path / "a.ome.zarr", version)
+    before = opened(place)
+    edit_metadata(place, attributes={"mine": {"a": [1]}, "yours": 2})
+    edit_metadata(place, attributes={"yours": None})
+    after = opened(place)
+    assert after.attributes == {**before.attributes, "mine": {"a": [1]}}
+    assert after.multiscale == before.multiscale
+
+
 class _nothing:
     def __enter__(self) -> None: ...
 
@@ -190,6 +201,9 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "twice": ({"axes": {"z": "y"}}, MetadataError, "different names"),
     "order": ({"axes": {"x": Axis(name="t", type="time")}}, MetadataError, "order|before|axes"),
     "no label image": ({"colors": {1: (0, 0, 0, 255)}}, OptionError, "this is none"),
+    "a key of OME-NGFF": ({"attributes": {"omero": {}}}, OptionError, "'omero' is a key of OME-NGFF"),
+    "all of OME-NGFF": ({"attributes": {"ome": None}}, OptionError, "'ome' is a key of OME-NGFF"),
+    "no JSON": ({"attributes": {"mine": {1, 2}}}, MetadataError, "cannot be stored as JSON"),
     "no plate": ({"acquisitions": {0: "first"}}, OptionError, "this is none"),
 }
 

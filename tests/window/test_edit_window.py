@@ -337,6 +337,18 @@ def test_what_the_file_says_is_corrected_for_all_layers_and_no_pixel_is_touched(
     pump(0.2)
     dock.save_button.click()
     assert "says so already" in dock.status.text()
+    viewer.layers["GFP"].gamma = 0.5  # OME-NGFF has no key for these
+    viewer.layers["nuclei"].opacity = 0.25
+    dock.save_button.click()
+    assert pixels(place) == before
+    looks = "napari-ome-ngff:looks"
+    assert opened(place).attributes[looks] == {"layers": [{}, {"gamma": 0.5}]}
+    assert opened(place).labels["nuclei"].attributes[looks] == {"layers": [{"opacity": 0.25}]}
+    dock.save_button.click()
+    assert "says so already" in dock.status.text()
+    viewer.layers["GFP"].gamma = 1
+    dock.save_button.click()
+    assert looks not in opened(place).attributes
 
 
 def test_what_is_no_number_is_said_and_nothing_is_written(

@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_ome_ngff.arguments import check_mapping, check_text, check_type, shown
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.group_kind import CONTAINER, foreign_attributes
 from napari_ome_ngff.metadata.nouns import (
     Axis,
     Channel,
@@ -36,6 +37,7 @@ class MetadataChange:
     colors: Mapping[int, tuple[int, int, int, int]] | None = None
     properties: Sequence[Mapping[str, Json]] | None = None
     acquisitions: Mapping[int, str] | None = None
+    attributes: Mapping[str, Json] | None = None
 
     def __post_init__(self) -> None:
         for what, of in (
@@ -46,11 +48,16 @@ class MetadataChange:
             ("channels", "what changes, by index or name of the channel"),
             ("colors", "colours by label"),
             ("acquisitions", "names by id"),
+            ("attributes", "values by key, None to remove one"),
         ):
             check_type(getattr(self, what), (Mapping, NoneType), what, f"a mapping: {of}")
         if self.name is not None:
             check_text(self.name, "The name")
         check_type(self.properties, (list, tuple, NoneType), "properties", '[{"label-value": 1, ...}]')
+        for key in self.attributes or {}:
+            check_text(key, "The key of an attribute")
+            if key == CONTAINER or not foreign_attributes({key: {}}) or not foreign_attributes({key: []}):
+                raise OptionError(f"{key!r} is a key of OME-NGFF.", hint="Give scale, channels ... instead.")
         for what in ("scale", "translation"):
             for dim, number in (getattr(self, what) or {}).items():
                 is_number = isinstance(number, int | float) and not isinstance(number, bool)
@@ -106,6 +113,13 @@ def changed(multiscale: Multiscale, change: MetadataChange, move: Move) -> Multi
             raise OptionError("Colours and properties are those of a label image, and this is none.")
         result = replace(result, label_image=_label_image(multiscale.label_image, change))
     return result
+
+
+def with_attributes(old: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[str, Json]:
+    """Attributes of a group after a change of some that are not of OME-NGFF; None removes one."""
+    return {
+        key: value for key, value in {**old, **changes}.items() if key not in changes or value is not None
+    }
 
 
 def _axis_index(multiscale: Multiscale, dim: str) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from napari_ome_ngff.arguments import check_store
 from napari_ome_ngff.channels import default_color
 from napari_ome_ngff.editing.group_attributes import GroupAttributes
-from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, changed, move_of
+from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, changed, move_of, with_attributes
 from napari_ome_ngff.errors import OmeNgffWarning, OptionError, TargetError, UnsupportedError
 from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
 from napari_ome_ngff.metadata.group_kind import container_of, holder_of, kind_of
@@ -51,6 +51,7 @@ def edit_metadata(
     colors: Mapping[int, tuple[int, int, int, int]] | None = None,
     properties: Sequence[Mapping[str, Json]] | None = None,
     acquisitions: Mapping[int, str] | None = None,
+    attributes: Mapping[str, Json] | None = None,
 ) -> tuple[str, ...]:
     """Correct the metadata of an image in place. Pixels are neither read nor written.
 
@@ -81,6 +82,8 @@ def edit_metadata(
         Of a label image: colour by label, one mapping per label.
     acquisitions
         Of a plate: name by id.
+    attributes
+        Attributes of the image's group that are not of OME-NGFF, by key: a new value, or None to remove it.
 
     Returns
     -------
@@ -120,6 +123,7 @@ def edit_metadata(
         colors=colors,
         properties=properties,
         acquisitions=acquisitions,
+        attributes=attributes,
     )
     check_store(location)
     if change.is_empty:
@@ -295,6 +299,7 @@ def _set_multiscale(
     encoded = encode(multiscale, multiscale.version)
     ours: Any = encoded[container] if container else encoded
     attributes = copy.deepcopy(dict(old))
+    attributes = with_attributes(attributes, change.attributes or {})
     holder = attributes[container] if container else attributes
     images = holder["multiscales"]
     holder["multiscales"] = [*ours["multiscales"], *(images[1:] if isinstance(images, list) else ())]

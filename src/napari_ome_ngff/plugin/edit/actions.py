@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.plugin.edit.correct import apply_axes, layers_of_image, looks, remember
+from napari_ome_ngff.plugin.edit.correct import apply_axes, layers_of_image, looks, remember_file
 from napari_ome_ngff.plugin.edit.edited_layer import begin_edit, end_edit, view_of
 from napari_ome_ngff.plugin.edit.image_facts import AxisRow, axis_changes
 from napari_ome_ngff.plugin.edit.new_label import follow_labels
@@ -122,8 +122,6 @@ def apply_corrections(viewer: Viewer, layer: Layer | None, name: str, rows: Sequ
 def save_corrections(viewer: Viewer, layer: Layer | None, name: str, rows: Sequence[AxisRow]) -> str:
     """Write what was typed, and how the layers look, into the metadata of their image."""
     from napari_ome_ngff.editing.metadata_edit import edit_metadata
-    from napari_ome_ngff.reading.open import open_metadata
-    from napari_ome_ngff.reading.opened import images_of
 
     origin = _origin(layer)
     assert layer is not None
@@ -137,12 +135,7 @@ def save_corrections(viewer: Viewer, layer: Layer | None, name: str, rows: Seque
     if not written:
         return "Nothing was changed: the file says so already."
     apply_axes(_same_place(layers, origin), origin["multiscale"], _of_axes(changes))
-    images = {}
-    for image in images_of(open_metadata(origin["image"].partition("#")[0])).values():
-        for one in (image, *image.labels.values()):
-            if one.multiscale is not None:
-                images[one.location] = one.multiscale
-    remember(layers, images)
+    remember_file(layers, origin["image"].partition("#")[0])
     return f"Saved {len(written)} metadata documents of {origin['image']}; no pixel was touched."
 
 

@@ -10,12 +10,17 @@ import numpy as np
 from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, move_of
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.plugin.layout import shown_units
+from napari_ome_ngff.plugin.looks import LOOKS_KEY
+from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
 from napari_ome_ngff.plugin.origin import METADATA_KEY, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, label_image_of
+from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS, looks_of
 from napari_ome_ngff.plugin.save.layer_image import layer_image
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+
+    from napari_ome_ngff.reading.opened import Image
 
 
 APPLIED_KEY = "ome_ngff_applied"
@@ -68,7 +73,27 @@ def _dims(layer: Layer, origin: Origin) -> list[str | None]:
 
 
 def looks(layers: Sequence[Layer], location: str) -> dict[str, Any]:
-    """What was changed of how an image, or a label image, is shown: as arguments of `edit_metadata`."""
+    """What was changed of how an image, or a label image, is shown: as arguments of `edit_metadata`.
+
+    `layers` are all that are there of the image, bottom first.
+    """
+    return _shown(layers, location) | _kept(layers, location)
+
+
+def _kept(layers: Sequence[Layer], location: str) -> dict[str, Any]:
+    """What OME-NGFF has no key for, if the file does not say it already."""
+    data = [layer.as_layer_data_tuple() for layer in layers]
+    kinds = [each for each in with_contours(data) if each[2] in SAVED_KINDS]
+    origins = [origin for _, meta, _ in kinds if (origin := origin_of(meta)) is not None]
+    before = next((each["attributes"] for each in origins if each["location"] == location), None)
+    after = looks_of(kinds)
+    if before is None or location not in after or after[location] == before.get(LOOKS_KEY):
+        return {}
+    return {"attributes": {LOOKS_KEY: after[location]}}
+
+
+def _shown(layers: Sequence[Layer], location: str) -> dict[str, Any]:
+    """What OME-NGFF has keys for: channels, or colours and properties of labels."""
     mine = [
         (origin, layer_image(layer.as_layer_data_tuple()))
         for layer in layers
@@ -99,13 +124,23 @@ def looks(layers: Sequence[Layer], location: str) -> dict[str, Any]:
     return {"channels": different} if different else {}
 
 
-def remember(layers: Sequence[Layer], images: Mapping[str, Multiscale]) -> None:
+def remember_file(layers: Sequence[Layer], place: str) -> None:
+    """Let layers know what the file of their image says now."""
+    from napari_ome_ngff.reading.open import open_metadata
+    from napari_ome_ngff.reading.opened import images_of
+
+    images = images_of(open_metadata(place)).values()
+    remember(layers, {one.location: one for image in images for one in (image, *image.labels.values())})
+
+
+def remember(layers: Sequence[Layer], images: Mapping[str, Image]) -> None:
     """Let layers know what the file says now, by the location of their image."""
     for layer in layers:
         origin = origin_of({"metadata": layer.metadata})
-        if origin is None or origin["location"] not in images:
+        image = None if origin is None else images.get(origin["location"])
+        if origin is None or image is None or image.multiscale is None:
             continue
-        multiscale = images[origin["location"]]
+        multiscale = image.multiscale
         names = [
             None if dim is None else origin["multiscale"].dims.index(dim) for dim in _dims(layer, origin)
         ]
@@ -119,4 +154,5 @@ def remember(layers: Sequence[Layer], images: Mapping[str, Multiscale]) -> None:
             "dims": tuple(axis.name for axis in in_file),
             "units": tuple(axis.unit for axis in in_file),
             "appearance": appearance,
+            "attributes": image.attributes,
         }

@@ -14,7 +14,7 @@ from napari_ome_ngff.metadata.nouns import Affine, Axis, Channel, LabelImage, Mu
 from napari_ome_ngff.metadata.transforms import along, level_transform
 from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.plugin.colors import colormap_name, is_ramp, table_of
-from napari_ome_ngff.plugin.looks import with_looks
+from napari_ome_ngff.plugin.looks import LOOKS_KEY, with_looks
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, features_of, label_image_of
@@ -82,15 +82,10 @@ def _is_stored(colormap: object) -> bool:
 
 def _bundle(group: LayerGroup, name: str | None) -> Bundle:
     sources: dict[str, MultiscaleSource] = {}
-    members = {"": group.images} if group.images else {}
-    for label, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
-        members[f"labels/{label}"] = layers
+    members = _members(group)
     for path, layers in members.items():
         source = _label_source(layers, group.images) if path else _image_source(layers, name)
-        looks = [layer.meta for layer in _in_channels(layers)]
-        order = () if path else _order(members)
-        attributes = with_looks(source.attributes, looks, layers[0].kind, order)
-        sources[path] = replace(source, attributes=attributes)
+        sources[path] = replace(source, attributes=_with_looks(source.attributes, path, members))
     # A crop, or a lower level, is not what is in the file, whatever its layer remembers.
     origins = {path: lead(layers).origin for path, layers in members.items() if _is_whole(lead(layers))}
     return Bundle(
@@ -99,6 +94,39 @@ def _bundle(group: LayerGroup, name: str | None) -> Bundle:
         opened={path: origin["location"] for path, origin in origins.items() if origin is not None},
         unnamed=frozenset(path for path, layers in members.items() if not lead(layers).named),
     )
+
+
+def _members(group: LayerGroup) -> dict[str, tuple[LayerImage, ...]]:
+    """The layers of an image and of each label image on it, by their paths in the hierarchy."""
+    members = {"": group.images} if group.images else {}
+    for label, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
+        members[f"labels/{label}"] = layers
+    return members
+
+
+def _with_looks(
+    attributes: Mapping[str, Any], path: str, members: Mapping[str, Sequence[LayerImage]]
+) -> dict[str, Any]:
+    """Attributes of an image, or a label image, with what its layers look like."""
+    looks = [layer.meta for layer in _in_channels(members[path])]
+    return with_looks(attributes, looks, members[path][0].kind, () if path else _order(members))
+
+
+def looks_of(layers: Sequence[LayerData]) -> dict[str, Any]:
+    """What would be kept of the looks of layers (bottom first), by the location that they were opened from.
+
+    None where nothing is to be kept; images of which a layer was closed are left out.
+    """
+    images = [replace(layer_image(layer), rank=rank) for rank, layer in enumerate(layers)]
+    looks = {}
+    for group in group_layers(images)[0]:
+        members = _members(group)
+        for path, layers_of_one in members.items():
+            origin = lead(layers_of_one).origin
+            if origin is not None and len(origin["multiscale"].channels) <= len(layers_of_one):
+                kept = _with_looks(origin["attributes"], path, members)
+                looks[origin["location"]] = kept.get(LOOKS_KEY)
+    return looks
 
 
 def _order(members: Mapping[str, Sequence[LayerImage]]) -> list[str]:
