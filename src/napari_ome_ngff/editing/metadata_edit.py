@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import copy
-import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,22 +14,17 @@ import numpy as np
 from napari_ome_ngff.arguments import check_store
 from napari_ome_ngff.channels import default_color
 from napari_ome_ngff.editing.group_attributes import GroupAttributes
+from napari_ome_ngff.editing.in_place import locked, put_documents
 from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, changed, move_of, with_attributes
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError, TargetError, UnsupportedError
+from napari_ome_ngff.errors import OmeNgffWarning, OptionError, UnsupportedError
 from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
 from napari_ome_ngff.metadata.group_kind import container_of, holder_of, kind_of
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.nouns import Axis, Channel, Json, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS, decode, encode
-from napari_ome_ngff.storage.edits import edit_journal
-from napari_ome_ngff.storage.places import keys
-from napari_ome_ngff.storage.places.location import is_zip, join
-from napari_ome_ngff.writing.commit.checks import outermost
-from napari_ome_ngff.writing.commit.temporary import undone_by
+from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.writing.plan.multiscale import completed
-from napari_ome_ngff.writing.reader_bounds import check_documents, check_image
-from napari_ome_ngff.writing.refusals import failing, system_errors_of
-from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in
+from napari_ome_ngff.writing.reader_bounds import check_image
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -128,54 +119,10 @@ def edit_metadata(
     check_store(location)
     if change.is_empty:
         raise OptionError("Nothing is to be changed.", hint="Give what is wrong, scale for example.")
-    with _place(location) as (documents, path, root), warnings.catch_warnings():
+    with locked(location) as place, warnings.catch_warnings():
         warnings.simplefilter("ignore", OmeNgffWarning)  # whoever opens it is told
-        _change_group(documents, path, change)
-        encoded = documents.encoded()
-        check_documents(encoded)
-        if root is None:
-            with failing("The metadata could not be written", documents.where):
-                for key, content in encoded.items():
-                    keys.put(documents.store, key, content)
-        else:
-            _replace(root, encoded)
-    return tuple(encoded)
-
-
-@contextmanager
-def _place(location: str | PathLike[str] | Store) -> Iterator[tuple[GroupAttributes, str, Path | None]]:
-    """The documents of the hierarchy that an image is in, its path in it, and the folder, locked."""
-    from zarr.storage import LocalStore
-
-    folder = local_root(location)
-    if folder is None:
-        outer, path = outermost(location)
-        store = as_store(outer)
-        yield GroupAttributes(store, location_in(store, "")), path, None
-        return
-    if is_archive(location) or is_zip(folder):
-        raise TargetError(
-            "A single file cannot be changed in place.",
-            where=str(folder),
-            hint="Save it as a new image, with what is corrected.",
-        )
-    outer, path = outermost(folder)
-    root = Path(os.path.realpath(outer))
-    with ExitStack() as stack, system_errors_of(root):
-        edit_journal.lock_images(stack, root, root / path)
-        edit_journal.finish(root)
-        yield GroupAttributes(LocalStore(root), str(root)), path, root
-
-
-def _replace(root: Path, documents: Mapping[str, bytes]) -> None:
-    """Put documents of a folder in their places: all of them, or none."""
-    new = edit_journal.journal_folder(root) / edit_journal.NEW
-    with undone_by(partial(edit_journal.abandon, root)):
-        for key, content in documents.items():
-            (new / key).parent.mkdir(parents=True, exist_ok=True)
-            (new / key).write_bytes(content)
-        edit_journal.decide(root, replaced=documents, removed=())
-    edit_journal.finish(root)
+        _change_group(place.documents, place.path, change)
+        return put_documents(place)
 
 
 def _change_group(documents: GroupAttributes, path: str, change: MetadataChange) -> None:

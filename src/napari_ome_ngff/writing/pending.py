@@ -30,7 +30,10 @@ class Writing(Iterator[Progress]):
     'Written'
     """
 
-    def __init__(self, steps: Generator[Progress, None, None], where: str) -> None:
+    def __init__(
+        self, steps: Generator[Progress, None, None], where: str, *, save: Save | None = None
+    ) -> None:
+        self.save = save  # what was checked, if it is a whole save
         self._begun = False
         self._last: Progress | None = None
         self._steps = steps
@@ -111,7 +114,7 @@ class Writing(Iterator[Progress]):
 def writing_of(save: Save) -> Writing:
     """The save of a whole image, or of label images."""
     place = save.store if isinstance(save.store, str | PathLike) else store_location(save.store)
-    return Writing(run_save(save), join_paths(str(place), save.path))
+    return Writing(run_save(save), join_paths(str(place), save.path), save=save)
 
 
 def _with_bar(steps: Iterable[Progress]) -> Iterator[Progress]:

@@ -14,7 +14,8 @@ from napari_ome_ngff.plugin.looks import LOOKS_KEY
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
 from napari_ome_ngff.plugin.origin import METADATA_KEY, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, label_image_of
-from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS, looks_of
+from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
+from napari_ome_ngff.plugin.save.grouping import looks_of
 from napari_ome_ngff.plugin.save.layer_image import layer_image
 
 if TYPE_CHECKING:

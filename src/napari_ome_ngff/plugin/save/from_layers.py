@@ -14,13 +14,18 @@ from napari_ome_ngff.metadata.nouns import Affine, Axis, Channel, LabelImage, Mu
 from napari_ome_ngff.metadata.transforms import along, level_transform
 from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.plugin.colors import colormap_name, is_ramp, table_of
-from napari_ome_ngff.plugin.looks import LOOKS_KEY, with_looks
-from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, features_of, label_image_of
 from napari_ome_ngff.plugin.save.bundles import Bundle
 from napari_ome_ngff.plugin.save.form import SUFFIXES
-from napari_ome_ngff.plugin.save.grouping import LayerGroup, group_layers, lead
+from napari_ome_ngff.plugin.save.grouping import (
+    LayerGroup,
+    attributes_with_looks,
+    group_layers,
+    in_channels,
+    lead,
+    members_of,
+)
 from napari_ome_ngff.plugin.save.layer_image import LayerImage, layer_image
 from napari_ome_ngff.plugin.save.placement import with_affine
 from napari_ome_ngff.saving.dataarrays import lazy, stacked, to_dataarray
@@ -82,10 +87,10 @@ def _is_stored(colormap: object) -> bool:
 
 def _bundle(group: LayerGroup, name: str | None) -> Bundle:
     sources: dict[str, MultiscaleSource] = {}
-    members = _members(group)
+    members = members_of(group)
     for path, layers in members.items():
         source = _label_source(layers, group.images) if path else _image_source(layers, name)
-        sources[path] = replace(source, attributes=_with_looks(source.attributes, path, members))
+        sources[path] = replace(source, attributes=attributes_with_looks(source.attributes, path, members))
     # A crop, or a lower level, is not what is in the file, whatever its layer remembers.
     origins = {path: lead(layers).origin for path, layers in members.items() if _is_whole(lead(layers))}
     return Bundle(
@@ -94,49 +99,6 @@ def _bundle(group: LayerGroup, name: str | None) -> Bundle:
         opened={path: origin["location"] for path, origin in origins.items() if origin is not None},
         unnamed=frozenset(path for path, layers in members.items() if not lead(layers).named),
     )
-
-
-def _members(group: LayerGroup) -> dict[str, tuple[LayerImage, ...]]:
-    """The layers of an image and of each label image on it, by their paths in the hierarchy."""
-    members = {"": group.images} if group.images else {}
-    for label, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
-        members[f"labels/{label}"] = layers
-    return members
-
-
-def _with_looks(
-    attributes: Mapping[str, Any], path: str, members: Mapping[str, Sequence[LayerImage]]
-) -> dict[str, Any]:
-    """Attributes of an image, or a label image, with what its layers look like."""
-    looks = [layer.meta for layer in _in_channels(members[path])]
-    return with_looks(attributes, looks, members[path][0].kind, () if path else _order(members))
-
-
-def looks_of(layers: Sequence[LayerData]) -> dict[str, Any]:
-    """What would be kept of the looks of layers (bottom first), by the location that they were opened from.
-
-    None where nothing is to be kept; images of which a layer was closed are left out.
-    """
-    images = [replace(layer_image(layer), rank=rank) for rank, layer in enumerate(layers)]
-    looks = {}
-    for group in group_layers(images)[0]:
-        members = _members(group)
-        for path, layers_of_one in members.items():
-            origin = lead(layers_of_one).origin
-            if origin is not None and len(origin["multiscale"].channels) <= len(layers_of_one):
-                kept = _with_looks(origin["attributes"], path, members)
-                looks[origin["location"]] = kept.get(LOOKS_KEY)
-    return looks
-
-
-def _order(members: Mapping[str, Sequence[LayerImage]]) -> list[str]:
-    """What the layers are called, the lowest first; empty if they will be opened in that order."""
-    named = [
-        (layer.rank, path or str(index))
-        for path, layers in members.items()
-        for index, layer in enumerate(_in_channels(layers))
-    ]
-    return [] if named == sorted(named, key=lambda each: each[0]) else [n for _, n in sorted(named)]
 
 
 def _is_whole(image: LayerImage) -> bool:
@@ -171,7 +133,7 @@ def _image_source(images: Sequence[LayerImage], name: str | None) -> MultiscaleS
     first = lead(images)
     origin = first.origin
     multiscale = None if origin is None else origin["multiscale"]
-    images = _in_channels(images)
+    images = in_channels(images)
     title = _rgb_title(first) or (None if multiscale is None else multiscale.name)
     return _source(
         images,
@@ -192,7 +154,7 @@ def _label_source(layers: Sequence[LayerImage], images: Sequence[LayerImage]) ->
         # 0.6, "labels": without a transform it would lie in its image's system, and be transformed with it.
         affine = identity_affine(len(first.axes))
     return _source(
-        _in_channels(layers),
+        in_channels(layers),
         first,
         name=first.name if len(layers) == 1 else (multiscale.name if multiscale else None) or first.name,
         # Each label keeps its share of the voxels, at the position of the image's means.
@@ -254,18 +216,6 @@ def _rgb_title(image: LayerImage) -> str | None:
 def _stem(location: str) -> str | None:
     name = location.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name) or None
-
-
-def _in_channels(images: Sequence[LayerImage]) -> Sequence[LayerImage]:
-    """Layers in the order of the channels that they were opened from; new ones stay as they are."""
-    opened = all(image.origin and image.origin["channel"] is not None for image in images)
-    if images[0].kind == "image" and not opened:
-        return images
-    return sorted(images, key=_channel_index)
-
-
-def _channel_index(image: LayerImage) -> int:
-    return 0 if image.origin is None else image.origin["channel"] or 0
 
 
 def _channel_name(images: Sequence[LayerImage], multiscale: Multiscale | None) -> str | None:
@@ -334,13 +284,3 @@ def _file_order(image: LayerImage, axes: Sequence[Axis]) -> list[str]:
     renamed = dict(zip(image.origin["dims"], image.dims, strict=True))
     order = [renamed.get(dim, dim) for dim in image.origin["multiscale"].dims]
     return order if sorted(order) == sorted(dims) else dims
-
-
-def _label_path(group: Sequence[LayerImage]) -> str:
-    """Path of a label image: as in its file while the layer keeps that name, else made of the name."""
-    name, origin = group[0].name, group[0].origin
-    if origin is not None and origin["label"] is not None:
-        given = origin["label"]
-        if name in (given, origin["multiscale"].name, f"{given} channel 0"):
-            return given if safe_name(given) == given else safe_name(given.replace("/", "_"))
-    return safe_name(name)

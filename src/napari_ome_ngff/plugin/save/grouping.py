@@ -1,4 +1,4 @@
-"""Which layers belong together: the channels of one image, and the label images on it. Pure."""
+"""Which layers belong together: the channels of one image, and the label images on it; their looks. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_ome_ngff.metadata.nouns import ScaleTranslation
-from napari_ome_ngff.plugin.save.layer_image import LayerImage
+from napari_ome_ngff.plugin.looks import LOOKS_KEY, with_looks
+from napari_ome_ngff.plugin.names import safe_name, unique_names
+from napari_ome_ngff.plugin.origin import LayerData
+from napari_ome_ngff.plugin.save.layer_image import LayerImage, layer_image
 
 _SAME = 1e-9
 """Relative to a voxel: a difference of position that does not count."""
@@ -264,3 +267,68 @@ def _grid(image: LayerImage) -> dict[str, tuple[int, float, float]]:
 def _edges(size: int, step: float, start: float) -> tuple[float, float]:
     ends = start - step / 2, start + step * (size - 0.5)
     return min(ends), max(ends)
+
+
+def members_of(group: LayerGroup) -> dict[str, tuple[LayerImage, ...]]:
+    """The layers of an image and of each label image on it, by their paths in the hierarchy."""
+    members = {"": group.images} if group.images else {}
+    for label, layers in zip(unique_names(map(_label_path, group.labels)), group.labels, strict=True):
+        members[f"labels/{label}"] = layers
+    return members
+
+
+def _label_path(group: Sequence[LayerImage]) -> str:
+    """Path of a label image: as in its file while the layer keeps that name, else made of the name."""
+    name, origin = group[0].name, group[0].origin
+    if origin is not None and origin["label"] is not None:
+        given = origin["label"]
+        if name in (given, origin["multiscale"].name, f"{given} channel 0"):
+            return given if safe_name(given) == given else safe_name(given.replace("/", "_"))
+    return safe_name(name)
+
+
+def attributes_with_looks(
+    attributes: Mapping[str, Any], path: str, members: Mapping[str, Sequence[LayerImage]]
+) -> dict[str, Any]:
+    """Attributes of an image, or a label image, with what its layers look like."""
+    looks = [layer.meta for layer in in_channels(members[path])]
+    return with_looks(attributes, looks, members[path][0].kind, () if path else _order(members))
+
+
+def _order(members: Mapping[str, Sequence[LayerImage]]) -> list[str]:
+    """What the layers are called, the lowest first; empty if they will be opened in that order."""
+    named = [
+        (layer.rank, path or str(index))
+        for path, layers in members.items()
+        for index, layer in enumerate(in_channels(layers))
+    ]
+    return [] if named == sorted(named, key=lambda each: each[0]) else [n for _, n in sorted(named)]
+
+
+def in_channels(images: Sequence[LayerImage]) -> Sequence[LayerImage]:
+    """Layers in the order of the channels that they were opened from; new ones stay as they are."""
+    opened = all(image.origin and image.origin["channel"] is not None for image in images)
+    if images[0].kind == "image" and not opened:
+        return images
+    return sorted(images, key=_channel_index)
+
+
+def _channel_index(image: LayerImage) -> int:
+    return 0 if image.origin is None else image.origin["channel"] or 0
+
+
+def looks_of(layers: Sequence[LayerData]) -> dict[str, Any]:
+    """What would be kept of the looks of layers (bottom first), by the location that they were opened from.
+
+    None where nothing is to be kept; images of which a layer was closed are left out.
+    """
+    images = [replace(layer_image(layer), rank=rank) for rank, layer in enumerate(layers)]
+    looks = {}
+    for group in group_layers(images)[0]:
+        members = members_of(group)
+        for path, layers_of_one in members.items():
+            origin = lead(layers_of_one).origin
+            if origin is not None and len(origin["multiscale"].channels) <= len(layers_of_one):
+                kept = attributes_with_looks(origin["attributes"], path, members)
+                looks[origin["location"]] = kept.get(LOOKS_KEY)
+    return looks

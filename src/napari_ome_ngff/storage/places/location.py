@@ -82,6 +82,11 @@ def is_within(location: str, root: str) -> bool:
     return inner == outer or inner.startswith(outer.rstrip(separator) + separator)
 
 
+def is_same(location: str, other: str) -> bool:
+    """Whether two locations (as of `location_of`) are one; symbolic links are followed."""
+    return is_within(location, other) and is_within(other, location)
+
+
 def is_url(text: str) -> bool:
     """Whether a text is a URL rather than a path of any operating system."""
     return _URL.match(text) is not None
