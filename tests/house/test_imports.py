@@ -42,6 +42,7 @@ ROOMS = (
     "writing",
     "editing",
     "saving",
+    "cli",
     "plugin",
 )
 """From the ground up: rooms, and the modules between them."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES, natural
 from napari_ome_ngff.metadata.context import Context
+from napari_ome_ngff.metadata.group_kind import merge_attributes
 from napari_ome_ngff.metadata.json_checks import plain_json
 from napari_ome_ngff.metadata.nouns import Acquisition, Field, Json, Plate, PlateWell, Well
 from napari_ome_ngff.metadata.versions import check_version
@@ -25,6 +26,8 @@ class PlateLayout:
 
     plate: Plate
     wells: Mapping[str, Well] = field(default_factory=dict)
+    attributes: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    """Those of others by the path of the group that they are on."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -102,7 +105,12 @@ def encode_plate(layout: PlateLayout) -> dict[str, dict[str, Json]]:
         groups[path] = row.attributes(
             {"well": {**well.extra, **tag, "images": list(map(_image, well.fields))}}
         )
-    return {path: dict(plain_json(attributes, Context(keys=(path,)))) for path, attributes in groups.items()}
+    return {
+        path: dict(
+            plain_json(merge_attributes(layout.attributes.get(path, {}), attributes), Context(keys=(path,)))
+        )
+        for path, attributes in groups.items()
+    }
 
 
 def _image(item: Field) -> dict[str, Json]:

@@ -11,6 +11,7 @@ from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.plugin.save.request import size_of
 from napari_ome_ngff.plugin.save.summary import amount, axis_names, sizes
+from napari_ome_ngff.reading.facts import codec_name
 from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
@@ -44,19 +45,8 @@ def image_facts(location: str) -> str:
 
 def _level(path: str, array: zarr.Array[Any]) -> str:
     shards = "" if array.shards is None else f" in shards of {sizes(array.shards)}"
-    codecs = ", ".join(_codec(codec) for codec in array.compressors) or "not compressed"
+    codecs = ", ".join(codec_name(codec) for codec in array.compressors) or "not compressed"
     return f"Level {path}: {sizes(array.shape)} {array.dtype}, chunks {sizes(array.chunks)}{shards}, {codecs}"
-
-
-def _codec(codec: Any) -> str:
-    """Name of a codec, and of what Blosc compresses with."""
-    if hasattr(codec, "to_dict"):
-        described = codec.to_dict()
-        inner = (described.get("configuration") or {}).get("cname")
-        name = str(described.get("name", type(codec).__name__))
-    else:
-        inner, name = getattr(codec, "cname", None), str(getattr(codec, "codec_id", type(codec).__name__))
-    return f"{name} ({inner})" if inner else name
 
 
 @dataclass(frozen=True, kw_only=True)
