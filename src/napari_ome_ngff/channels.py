@@ -44,14 +44,16 @@ def channels_at(multiscale: Multiscale, finest: DataArray) -> tuple[Channel, ...
     """Return those of a multiscale's channels that a part of its finest level still has."""
     axis, channels = multiscale.channel_axis, multiscale.channels
     dim = None if axis is None else multiscale.dims[axis]
-    if axis is None or dim not in finest.dims:
-        return channels if axis is None else ()
+    if axis is None:
+        return channels
     transform = level_transform(multiscale, 0)
     if dim in finest.coords and finest.coords[dim].dtype.kind in "iuf":
-        places = (finest.coords[dim].values - transform.translation[axis]) / transform.scale[axis]
+        places = (np.atleast_1d(finest.coords[dim].values) - transform.translation[axis]) / transform.scale[
+            axis
+        ]
         if all(place.is_integer() and 0 <= place < len(channels) for place in places.astype(float)):
             return tuple(channels[int(place)] for place in places)
-    return channels if len(channels) == finest.sizes[dim] else ()
+    return channels if len(channels) == finest.sizes.get(dim, 1) else ()
 
 
 def default_color(index: int, count: int) -> str:

@@ -48,8 +48,9 @@ def _plain(value: Any) -> Any:
 
 
 def with_attrs(attributes: Mapping[str, Json], attrs: Mapping[Any, Any]) -> dict[str, Json]:
-    """Return the attributes of a group with the attrs of its DataArray, if it has any."""
-    kept = json_attrs({name: attrs[name] for name in attrs if name != _ARRAY_ONLY}, "An attribute")
+    """Return the attributes of a group with the attrs of its DataArray, if it has any but ours."""
+    theirs = {k: v for k, v in attrs.items() if k != _ARRAY_ONLY and not str(k).startswith(OUR_KEYS)}
+    kept = json_attrs(theirs, "An attribute")
     return {**attributes, ATTRS: kept} if kept else dict(attributes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -9,6 +10,9 @@ from napari_ome_ngff.metadata.nouns import Json
 
 OUR_KEYS = "napari-ome-ngff:"
 """What the keys start with that we add to the attributes of an image."""
+
+CARRIED = f"{OUR_KEYS}read-from"
+"""Key of a DataArray's ``attrs``: the attributes of the group that it was read from, as JSON text."""
 
 CONTAINER = "ome"
 """Key of a group's attributes that holds everything of ours since 0.5."""
@@ -51,6 +55,9 @@ COLLECTIONS: Mapping[str, tuple[type | tuple[type, ...], str]] = MappingProxyTyp
 _IMAGE_KEYS = frozenset({"multiscales", "omero", "image-label"})
 
 _LAYOUT = "bioformats2raw.layout"
+
+_MOST_CARRIED = 1000
+"""Labels whose colours and properties a DataArray carries: of more they would take as long as opening."""
 
 _ONLY_INSIDE = frozenset({"scene", "series"})
 """Keys that are ours inside ``ome`` alone: at the top level they are too common a word, or too new."""
@@ -161,3 +168,20 @@ def merge_attributes(existing: Mapping[str, Json], ours: Mapping[str, Json]) -> 
         if _LAYOUT in old:
             (merged if new is None else merged[CONTAINER]).setdefault(_LAYOUT, old[_LAYOUT])
     return merged
+
+
+def carried_text(attributes: Mapping[str, Json]) -> str:
+    """What a DataArray carries of the group of its image: all attributes as JSON text.
+
+    Text survives arithmetic, pickling and netCDF. "" for several images, and where labels have long tables.
+    """
+    if image_count(attributes) != 1:
+        return ""
+    _, about = beside(attributes, CONTAINER, "image-label")
+    parts = about.values() if isinstance(about, Mapping) else ()
+    if sum(len(part) for part in parts if isinstance(part, list | dict)) > _MOST_CARRIED:
+        return ""
+    try:
+        return json.dumps(attributes)
+    except (TypeError, ValueError, RecursionError):
+        return ""

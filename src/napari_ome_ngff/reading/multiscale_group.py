@@ -22,6 +22,7 @@ from napari_ome_ngff.errors import (
     UnsupportedError,
 )
 from napari_ome_ngff.long_axes import longest_ordinary
+from napari_ome_ngff.metadata.group_kind import CARRIED, carried_text
 from napari_ome_ngff.metadata.image.datasets import listed_paths, placed_by_shapes
 from napari_ome_ngff.metadata.json_checks import describe
 from napari_ome_ngff.metadata.nouns import Multiscale
@@ -77,6 +78,7 @@ def read_levels(group: MultiscaleGroup, wrapper: BaseArrayWrapper) -> dict[str, 
     multiscale = group.multiscale
     wrapped = {path: _wrapped(source, wrapper) for path, source in group.sources.items()}
     lazy_above = longest_ordinary(data.shape for data in wrapped.values())
+    text = carried_text(group.attributes)
     levels = {}
     for index, level in enumerate(multiscale.levels):
         if level.path in wrapped:
@@ -84,6 +86,8 @@ def read_levels(group: MultiscaleGroup, wrapper: BaseArrayWrapper) -> dict[str, 
             coordinates = to_coordinates(multiscale, index, data.shape, lazy_above=lazy_above)
             variable = Variable(multiscale.dims, data)
             levels[level.path] = DataArray(variable, coords=coordinates, name=multiscale.name)
+            if text:
+                levels[level.path].attrs[CARRIED] = text
     return levels
 
 

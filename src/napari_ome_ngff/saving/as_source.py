@@ -12,7 +12,7 @@ import numpy as np
 from napari_ome_ngff.arguments import check_data_array, shown
 from napari_ome_ngff.coordinates import axis_coordinates, from_coordinates
 from napari_ome_ngff.errors import NotOmeNgffError, OptionError
-from napari_ome_ngff.metadata.nouns import Channel, LabelImage
+from napari_ome_ngff.metadata.nouns import Channel
 from napari_ome_ngff.metadata.units import axis_type
 from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array
 from napari_ome_ngff.reading.opened import Collection, Image
@@ -173,8 +173,8 @@ def label_source(name: str, data: Any, image: DataArray, axes: Sequence[str]) ->
     levels = {"": source.image} if source.image is not None else dict(source.arrays or {})
     placed = {path: _on_image(_as_numbers(array), image) for path, array in levels.items()}
     if source.image is not None:
-        return replace(source, image=placed[""], label_image=source.label_image or LabelImage())
-    return replace(source, arrays=placed, label_image=source.label_image or LabelImage())
+        return replace(source, image=placed[""])
+    return replace(source, arrays=placed)
 
 
 def _as_numbers(array: DataArray) -> DataArray:

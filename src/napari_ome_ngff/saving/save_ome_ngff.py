@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -9,9 +10,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.arguments import check_flags, check_mapping, check_text
-from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.errors import OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.nouns import Channel
-from napari_ome_ngff.metadata.versions import VERSIONS
+from napari_ome_ngff.metadata.systems.view import systems_of
+from napari_ome_ngff.metadata.versions import VERSIONS, check_version
 from napari_ome_ngff.reading.open import open_ome_ngff
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.saving.as_source import channels_for, label_source, sources_of
@@ -105,7 +107,7 @@ def save_ome_ngff(
     OptionError
         If an argument cannot be: it is named, and what to give instead.
     CoordinateError, MetadataError, UnsupportedError
-        If what the image says of itself cannot be about in OME-NGFF.
+        If what the image says of itself cannot be said in OME-NGFF.
     TargetError
         If writing there could lose something, such as an image that is there without `overwrite`.
     StorageError
@@ -140,6 +142,8 @@ def save_ome_ngff(
         version = main.multiscale.version
         # The versions before 0.4 are not written.
         chosen = replace(chosen, version=version if version in VERSIONS else min(VERSIONS))
+    if isinstance(data, Image):
+        _say_what_is_left(data, chosen.version)
     store, path = _place(location)
     write_hierarchy(
         store=store, path=path, sources=sources, executor=executor, overwrite=overwrite, options=chosen
@@ -170,6 +174,17 @@ def _made_again(
     never = None if path and method == "mean" else method
     image = _finest(source)
     return replace(source, image=image, arrays=None, levels=levels, factors=factors, method=never)
+
+
+def _say_what_is_left(image: Image, version: str) -> None:
+    """Warn of coordinate systems that a version has no place for, or that are those of a scene."""
+    systems = {} if image.multiscale is None else systems_of(image.multiscale)
+    left = [] if check_version(version).affines else list(systems)[1:]
+    if image.view is not None and image.view.system.name not in systems:
+        left.append(image.view.system.name)
+    if left:
+        message = f"The image is saved as it lies in itself, not where it lies in {', '.join(left)}."
+        warnings.warn(f"{message} ({image.location})", OmeNgffWarning, stacklevel=3)
 
 
 def _place(location: Any) -> tuple[Any, str]:

@@ -22,7 +22,8 @@ from napari_ome_ngff.writing.commit.staging import open_existing, staged
 from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
 from napari_ome_ngff.writing.pending import Writing, writing_of
-from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
+from napari_ome_ngff.writing.plan.described import as_replaced
+from napari_ome_ngff.writing.plan.existing import group_in, over_existing, replaced_members
 from napari_ome_ngff.writing.plan.group_documents import group_documents, groups_of
 from napari_ome_ngff.writing.plan.options import (
     Chunks,
@@ -32,7 +33,7 @@ from napari_ome_ngff.writing.plan.options import (
     chosen_options,
     save_options,
 )
-from napari_ome_ngff.writing.plan.plan_save import plan_save
+from napari_ome_ngff.writing.plan.plan_save import checked_sources, plan_save
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, sources_of_tree
 from napari_ome_ngff.writing.save import new_save
 from napari_ome_ngff.writing.target import is_archive
@@ -280,6 +281,12 @@ def filled(
 ) -> Writing:
     """Create groups and arrays and fill them, as `create_multiscale_group` does; `plate` as for `prepare`."""
     setup = save_options(chosen, store, executor)
+    old = None
+    pixels = checked_sources(pixels)
+    if overwrite and model is None and plate is None:
+        check_target(store, path, overwrite=overwrite)
+        old = open_existing(store, path)
+        pixels = pixels if old is None else _as_they_were(pixels, old)
     plan, prepared = plan_save(pixels, setup, plate=plate)
     if model is not None and model != plan.model:
         raise OptionError(
@@ -294,12 +301,21 @@ def filled(
             options=setup,
             plan=plan,
             prepared=prepared,
-            old=open_existing(store, path) if overwrite else None,
+            old=open_existing(store, path) if overwrite and old is None else old,
             executor=executor,
             overwrite=overwrite,
             verify=verify,
         )
     )
+
+
+def _as_they_were(pixels: Mapping[str, MultiscaleSource], old: zarr.Group) -> Mapping[str, MultiscaleSource]:
+    """Sources with what is said of the images that they replace: names, colours and contrast."""
+    groups = {key: group_in(old, key) for key in pixels}
+    return {
+        key: source if (group := groups[key]) is None else as_replaced(key, source, group.attrs.asdict())
+        for key, source in pixels.items()
+    }
 
 
 def _empty(

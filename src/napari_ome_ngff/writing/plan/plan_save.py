@@ -34,6 +34,16 @@ if TYPE_CHECKING:
     from napari_ome_ngff.writing.plan.group_documents import GroupSpec
 
 
+def checked_sources(sources: Mapping[str, MultiscaleSource]) -> Mapping[str, MultiscaleSource]:
+    """Images by their paths, also those of a DataTree; OptionError if they are something else."""
+    if is_tree(sources):
+        return sources_of_tree(sources)
+    check_mapping(sources, "The sources", 'images by their paths: {"": MultiscaleSource(...)}')
+    for source in sources.values():
+        check_type(source, MultiscaleSource, "A source", "MultiscaleSource(image=...)")
+    return sources
+
+
 def plan_save(
     sources: Mapping[str, MultiscaleSource],
     options: SaveOptions,
@@ -45,11 +55,8 @@ def plan_save(
 
     `sources`, which may be a DataTree, `onto` and `plate` are as for `prepare`.
     """
-    if is_tree(sources):
-        sources = sources_of_tree(sources)
-    check_mapping(sources, "The sources", 'images by their paths: {"": MultiscaleSource(...)}')
+    sources = checked_sources(sources)
     for path, source in sources.items():
-        check_type(source, MultiscaleSource, "A source", "MultiscaleSource(image=...)")
         for attributes in (source.attributes, *source.groups.values()):
             check_nesting(attributes, path)
     prepared = prepare(sources, options, onto=onto, plate=plate)

@@ -16,6 +16,7 @@ from napari_ome_ngff.metadata.nouns import Json, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
+from napari_ome_ngff.writing.plan.described import as_carried
 from napari_ome_ngff.writing.plan.make_plan import plan_multiscale
 from napari_ome_ngff.writing.plan.multiscale import describe, is_label_image, model_multiscale
 from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
@@ -136,6 +137,7 @@ def _for_dims(sizes: Any, dims: Sequence[str], main_dims: Sequence[str], *, seve
 def _prepare_one(
     path: str, source: MultiscaleSource, options: SaveOptions, image: ImageShape | None
 ) -> Prepared:
+    source = as_carried(path, source, _arrays(source)[1])
     arrays, finest = _arrays(source)
     is_label = is_label_image(path, source)
     method = source.method or ("nearest" if is_label else "mean")
