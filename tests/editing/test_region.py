@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from napari_ome_ngff import (
     MultiscaleSource,
     OptionError,
     ScaleTranslation,
+    StorageOptions,
     open_ome_ngff,
     write_hierarchy,
     write_region,
@@ -69,6 +71,35 @@ def cut(image: Image, **options: Any) -> Image:
     store = zarr.storage.MemoryStore()
     write_region(store=store, image=image, **options).run()
     return opened(store)
+
+
+@pytest.mark.parametrize(
+    ("version", "read_as", "name", "expected"),
+    [
+        ("0.4", "0.4", "a.ome.zarr", "0.4"),
+        ("0.5", "0.5", "a.ome.zarr", "0.5"),
+        ("0.6", "0.6", "a.ome.zarr", "0.6"),
+        ("0.4", "0.2", "a.ome.zarr", "0.4"),  # the versions before 0.4 are not written
+        ("0.4", "0.4", "a.ozx", "0.5"),  # a single file is in Zarr v3
+    ],
+)
+def test_a_part_keeps_the_version_unless_options_are_given(
+    version: str, read_as: str, name: str, expected: str, tmp_path: Path
+) -> None:
+    voxels = xarray.DataArray(np.zeros((8, 8), "uint8"), dims=("y", "x"))
+    store = zarr.storage.MemoryStore()
+    options = StorageOptions(version=version)
+    write_hierarchy(store=store, sources={"": MultiscaleSource(image=voxels)}, options=options).run()
+    whole = opened(store)
+    assert whole.multiscale is not None
+    whole = replace(whole, multiscale=replace(whole.multiscale, version=read_as))
+    write_region(store=tmp_path / name, image=whole, region={"y": slice(2, 6)}).run()
+    part = opened(tmp_path / name).multiscale
+    assert part is not None
+    assert part.version == expected
+    other = cut(whole, options=StorageOptions(version="0.5")).multiscale
+    assert other is not None
+    assert other.version == "0.5"
 
 
 def spans(n: int) -> st.SearchStrategy[slice]:

@@ -16,10 +16,12 @@ from napari_ome_ngff.editing.crop import cut_sources, voxels_within
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.nouns import ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_transform
+from napari_ome_ngff.metadata.versions import VERSIONS, check_version
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.options import Factors, StorageOptions
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.target import is_archive
 from napari_ome_ngff.writing.write import write_hierarchy
 
 if TYPE_CHECKING:
@@ -73,8 +75,11 @@ def write_region(
         How lower levels are made, as for :func:`write_multiscale_group`. Label images are never averaged.
     name
         Of the image; None: as it was.
-    executor, overwrite, verify, options
+    executor, overwrite, verify
         As for :func:`write_multiscale_group`.
+    options
+        As for :func:`write_multiscale_group`. None: in the version of the image; the versions before 0.4
+        become 0.4, and 0.4 in a single file, which has to be Zarr v3, 0.5.
 
     Returns
     -------
@@ -116,8 +121,15 @@ def write_region(
         executor=executor,
         overwrite=overwrite,
         verify=verify,
-        options=options,
+        options=StorageOptions(version=_version(image, store)) if options is None else options,
     )
+
+
+def _version(image: Image, store: object) -> str:
+    """The version of an image, or the one closest to it that is written, into a single file too."""
+    version = "" if image.multiscale is None else image.multiscale.version
+    version = version if version in VERSIONS else min(VERSIONS)
+    return "0.5" if is_archive(store) and check_version(version).zarr_format == 2 else version
 
 
 def part_of_image(
