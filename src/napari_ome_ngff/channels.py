@@ -22,7 +22,7 @@ _MANY = ("00FFFF", "FFFF00", "FF00FF", "FF0000", "00FF00", "0000FF")
 
 
 def channels_of(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
-    """Make channels from names along the channel dim, with colours and contrast, which OME-NGFF asks for.
+    """Make channels from names along the channel dim, with colours; their contrast is that of the pixels.
 
     The names are the coordinate ``channel_label``, or the channel dim's own if it holds text; empty without.
     """
@@ -33,10 +33,8 @@ def channels_of(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
     names = next((c for c in candidates if c.dims == (dim,) and c.dtype.kind in "OUT"), None)
     if names is None:
         return ()
-    window = default_window(array.dtype)
     return tuple(
-        Channel(label=str(label), color=default_color(i, names.size), window=window)
-        for i, label in enumerate(names.values)
+        Channel(label=str(label), color=default_color(i, names.size)) for i, label in enumerate(names.values)
     )
 
 

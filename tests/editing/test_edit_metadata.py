@@ -110,10 +110,19 @@ def test_what_is_asked_for_is_read(
             np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-9 * (size + abs(start)))
 
 
+def test_a_channel_that_gets_a_name_has_the_contrast_of_its_pixels() -> None:
+    store = zarr.storage.MemoryStore()
+    image = xarray.DataArray(np.arange(200, dtype="uint16").reshape(2, 10, 10), dims=("c", "y", "x"))
+    write_hierarchy(store=store, sources={"": MultiscaleSource(image=image)}).run()
+    edit_metadata(store, channels={0: {"label": "nuclei"}})
+    first, second = opened(store).multiscale.channels
+    assert (first.window.min, first.window.max, second.window.max) == (0, 99, 199)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_only_documents_change_and_of_them_only_what_was_asked_for(version: str, tmp_path: Path) -> None:
     place = written(tmp_path / "a.ome.zarr", version)
-    before = contents(place)
+    before, was = contents(place), opened(place).multiscale.channels[0].window
     keys = edit_metadata(
         place,
         name="embryo",
@@ -132,7 +141,7 @@ def test_only_documents_change_and_of_them_only_what_was_asked_for(version: str,
     first, second = image.multiscale.channels
     assert (first.label, first.color, first.extra) == ("nuclei", "0000FF", {"family": "linear"})
     assert first.window is not None
-    assert (first.window.start, first.window.end, first.window.max) == (3, 9, 65535)
+    assert (first.window.start, first.window.end, first.window.max) == (3, 9, was.max)
     assert (second.label, second.active) == ("GFP", False)
     assert image.attributes == {"mine": {"a": [1]}}
     labels = image.labels["cells"].multiscale

@@ -89,7 +89,8 @@ def test_limits_must_differ_in_single_precision() -> None:
 
 
 def test_a_window_keeps_what_the_file_had_around_the_limits() -> None:
-    assert window_of([100, 2000], np.dtype("uint16"), None) == Window(start=100, end=2000, min=0, max=65535)
+    assert window_of([100, 2000], np.dtype("uint16"), None) == Window(start=100, end=2000)
+    assert window_of([10, 20], np.dtype("uint8"), None) == Window(start=10, end=20, min=0, max=255)
     known = Window(start=0, end=1, min=0, max=4095)
     assert window_of([100, 5000], np.dtype("uint16"), known) == Window(start=100, end=5000, min=0, max=5000)
 

@@ -526,7 +526,14 @@ def test_what_is_previewed_is_modelled_and_what_is_modelled_is_created(version: 
 
 
 def documents(folder: Path) -> dict[str, object]:
-    """Every metadata document below a folder, by its path."""
+    """Every metadata document below a folder, by its path; without the contrast, which pixels give."""
     names = {"zarr.json", ".zgroup", ".zattrs", ".zarray"}
     paths = (path for path in folder.rglob("*") if path.name in names)
-    return {path.relative_to(folder).as_posix(): json.loads(path.read_text()) for path in paths}
+    return {
+        path.relative_to(folder).as_posix(): json.loads(path.read_text(), object_hook=without_window)
+        for path in paths
+    }
+
+
+def without_window(content: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in content.items() if key != "window"}

@@ -304,7 +304,7 @@ def test_channels_are_completed(store: Any) -> None:
     assert (first.label, first.color, second.label) == ("DAPI", "0000FF", "GFP")
     assert second.color is not None
     assert second.window is not None
-    assert (second.window.start, second.window.end) == (0, 255)
+    assert (second.window.min, second.window.max) == (source[1].min(), source[1].max())
 
 
 def test_transforms_are_rounded_at_every_level(store: Any) -> None:

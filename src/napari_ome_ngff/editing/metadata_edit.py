@@ -16,15 +16,18 @@ from napari_ome_ngff.channels import default_color
 from napari_ome_ngff.editing.group_attributes import GroupAttributes
 from napari_ome_ngff.editing.in_place import locked, put_documents
 from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, changed, move_of, with_attributes
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError, UnsupportedError
+from napari_ome_ngff.errors import OmeNgffWarning, OptionError, StorageError, UnsupportedError
 from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
 from napari_ome_ngff.metadata.group_kind import container_of, holder_of, kind_of
 from napari_ome_ngff.metadata.image.label_images import decode_labels
-from napari_ome_ngff.metadata.nouns import Axis, Channel, Json, Multiscale
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Json, Multiscale, Window
 from napari_ome_ngff.metadata.versions import VERSIONS, decode, encode
+from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 from napari_ome_ngff.storage.places.location import join
-from napari_ome_ngff.writing.plan.multiscale import completed
+from napari_ome_ngff.writing.engine.seen_values import SeenValues, seen_in
+from napari_ome_ngff.writing.plan.multiscale import completed, lacks_window
 from napari_ome_ngff.writing.reader_bounds import check_image
+from napari_ome_ngff.writing.refusals import failing
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -234,7 +237,27 @@ def _with_channels(documents: GroupAttributes, path: str, multiscale: Multiscale
     count = 1 if axis is None else array.shape[axis]
     missing = range(len(multiscale.channels), count)
     channels = [*multiscale.channels, *(Channel(color=default_color(i, count)) for i in missing)]
-    return replace(multiscale, channels=completed(channels, np.dtype(array.dtype)))
+    seen: tuple[Window, ...] = ()
+    if array.dtype.kind in "iuf" and any(map(lacks_window, channels)):
+        seen = _seen(documents, path, multiscale)
+    return replace(multiscale, channels=completed(channels, np.dtype(array.dtype), seen))
+
+
+def _seen(documents: GroupAttributes, path: str, multiscale: Multiscale) -> tuple[Window, ...]:
+    """Contrast of the pixels of the coarsest level, for each channel; empty if they cannot be read."""
+    import zarr
+    from xarray import Variable
+
+    place = join(path, multiscale.levels[-1].path)
+    try:
+        with failing("Reading the image failed", join(documents.where, place)):
+            array = zarr.open_array(documents.store, path=place, mode="r")
+            level = Variable(multiscale.dims, DaskArrayWrapper().wrap(array))
+            values = SeenValues(level.shape, multiscale.channel_axis)
+            seen_in(values, level, array.chunks)
+    except StorageError:  # contrast is decoration
+        return ()
+    return values.windows(level.dtype)
 
 
 def _set_multiscale(

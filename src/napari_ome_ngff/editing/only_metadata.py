@@ -13,7 +13,7 @@ from napari_ome_ngff.metadata.nouns import Json
 from napari_ome_ngff.storage.places.location import is_same, join, location_of
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.prepare import Prepared
-from napari_ome_ngff.writing.save import Progress, Save
+from napari_ome_ngff.writing.save import Progress, Save, documents_without_pixels
 from napari_ome_ngff.writing.target import is_archive
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ def only_metadata(writing: Writing) -> tuple[Writing, int] | None:
     if save is None or is_archive(save.store):
         return None
     place = in_place(save.store, save.path)
-    attributes = _attributes(save.documents)
-    if not attributes or not _is_in_place(save, join(place.documents.where, place.path)):
+    where = join(place.documents.where, place.path)
+    if not _attributes(save.documents) or not _is_in_place(save, where):
         return None
+    attributes = _attributes(documents_without_pixels(save, where))
     paths = [join(place.path, path) for path in attributes]
     place.documents.fetch(paths)
     before = {path: place.documents.attributes(path) for path in paths}
@@ -40,7 +41,7 @@ def only_metadata(writing: Writing) -> tuple[Writing, int] | None:
         return None
     _change(place, save, attributes)
     size = sum(map(len, place.documents.encoded().values()))
-    return Writing(_steps(save, attributes, before, size), join(place.documents.where, place.path)), size
+    return Writing(_steps(save, attributes, before, size), where), size
 
 
 def _steps(

@@ -190,19 +190,23 @@ def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) ->
 
 
 def window_of(limits: object, dtype: np.dtype[Any], previous: Window | None) -> Window:
-    """Return the window of a layer's contrast limits; whatever cannot be used becomes the type's range.
+    """Return the window of a layer's contrast limits; what is not known is None, and follows from the pixels.
 
     ``min`` and ``max`` of the `previous` window, that of the file, stay as far as they enclose the limits.
+    What a type of one byte can hold is its range; what others can hold says nothing.
     """
-    low, high = dtype_limits(dtype)
+    usual = default_window(dtype) if dtype.itemsize == 1 else Window()
     pair = [float(x) for x in limits if x is not None] if isinstance(limits, Sequence | np.ndarray) else []
-    start, end = pair if len(pair) == 2 and all(map(math.isfinite, pair)) else (low, high)
-    if previous is not None and previous.min is not None and previous.max is not None:
-        low, high = previous.min, previous.max
-    elif dtype.kind not in "iu":
-        low, high = start, end
-    extra = {} if previous is None else previous.extra
-    return Window(start=start, end=end, min=min(low, start), max=max(high, end), extra=extra)
+    start, end = pair if len(pair) == 2 and all(map(math.isfinite, pair)) else (usual.start, usual.end)
+    known = previous is not None and previous.min is not None and previous.max is not None
+    low, high = (previous.min, previous.max) if previous is not None and known else (usual.min, usual.max)
+    return Window(
+        start=start,
+        end=end,
+        min=low if low is None or start is None else min(low, start),
+        max=high if high is None or end is None else max(high, end),
+        extra={} if previous is None else previous.extra,
+    )
 
 
 def is_rgb(channels: Sequence[Channel], count: int) -> bool:

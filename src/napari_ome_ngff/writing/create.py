@@ -94,6 +94,7 @@ def model_multiscale_group(
     -------
     GroupSpec
         Of ``pydantic_zarr.v2`` or ``pydantic_zarr.v3``. :func:`create_multiscale_group` makes it in a store.
+        Contrast that a channel lacks is the range of the data type; written with pixels, it is theirs.
 
     Raises
     ------

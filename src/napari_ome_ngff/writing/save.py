@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import zarr
 
 from napari_ome_ngff.writing.commit.staging import Staged, staged
@@ -17,6 +18,7 @@ from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
 from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, verify_copy
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
 from napari_ome_ngff.writing.engine.executors import Done
+from napari_ome_ngff.writing.engine.seen_values import SeenValues, seen_in
 from napari_ome_ngff.writing.engine.verify import verify_pass
 from napari_ome_ngff.writing.plan.copied_levels import requests
 from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
@@ -25,6 +27,7 @@ from napari_ome_ngff.writing.plan.group_documents import (
     groups_of,
     join_paths,
     series_document,
+    with_windows,
 )
 from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared
@@ -149,14 +152,19 @@ def _steps(
 ) -> Iterator[tuple[str, Done]]:
     """Pixels, documents, and what is verified: a folder before its documents, a single file when packed."""
     where = part.final
+    documents = dict(save.documents)
     for prepared in () if save.empty else save.prepared:
-        for step in _write_multiscale(prepared, writers, executor, where, save.options):
+        seen = _values_of(prepared)
+        for step in _write_multiscale(prepared, writers, executor, where, save.options, seen):
             yield f"Writing {prepared.plan.name}", step
+        if seen is not None:
+            dtype = np.dtype(prepared.plan.dtype)
+            documents |= with_windows(save.documents, prepared, seen.windows(dtype))
     _close(writers.values())
     if save.verify and part.packed is None:
         yield from _verified(save, writers, executor, where)
     with failing("The metadata could not be written", where):
-        write_documents(part, save.documents)
+        write_documents(part, documents)
     for _ in _packed(part):
         yield "Packing", Done(0, 0)
     if save.verify and part.packed is not None:
@@ -209,10 +217,13 @@ def _write_multiscale(
     executor: Executor,
     where: str,
     options: SaveOptions,
+    seen: SeenValues | None,
 ) -> Iterator[Done]:
     plan = prepared.plan
     each = [writers[join_paths(plan.path, level.path)] for level in plan.levels]
     place = join_paths(where, plan.path)
+    if seen is not None and plan.levels[0].copied:
+        _look_at_coarsest(prepared, seen, place)
     for i, (work, cut, source, stored) in enumerate(
         zip(plan.passes, plan.cuts, prepared.inputs, prepared.stored, strict=True)
     ):
@@ -226,7 +237,29 @@ def _write_multiscale(
             method=plan.method or "nearest",
             where=place,
         )
-        yield from run_pass(job, source.variable, executor)
+        yield from run_pass(job, source.variable, executor, None if i else seen)
+
+
+def _values_of(prepared: Prepared) -> SeenValues | None:
+    """What is to be seen of the values of an image: None if the contrast of its channels is complete."""
+    if not prepared.channels:
+        return None
+    return SeenValues(prepared.plan.levels[0].shape, prepared.multiscale.channel_axis)
+
+
+def _look_at_coarsest(prepared: Prepared, seen: SeenValues, place: str) -> None:
+    with failing("Reading the image failed", place):
+        seen_in(seen, prepared.inputs[-1].variable, prepared.plan.levels[-1].chunks)
+
+
+def documents_without_pixels(save: Save, where: str) -> Mapping[str, bytes]:
+    """The documents of a save whose pixels are in place: with their contrast, where none is given."""
+    documents = dict(save.documents)
+    for prepared in save.prepared:
+        if (seen := _values_of(prepared)) is not None:
+            _look_at_coarsest(prepared, seen, join_paths(where, prepared.plan.path))
+            documents |= with_windows(save.documents, prepared, seen.windows(np.dtype(prepared.plan.dtype)))
+    return documents
 
 
 def _copy_job(source: zarr.Array[Any], writer: UnitWriter, where: str, options: SaveOptions) -> CopyJob:

@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from napari_ome_ngff.writing.blocks import Box, cells, count_boxes, relative, sh
 from napari_ome_ngff.writing.engine.encode import UnitWriter, write_units
 from napari_ome_ngff.writing.engine.executors import Done, cancel_and_wait
 from napari_ome_ngff.writing.engine.reduce import reduce_block
+from napari_ome_ngff.writing.engine.seen_values import Glance, Sampling, SeenValues
 from napari_ome_ngff.writing.plan.tasks import PARTS_PER_TASK, Cut, Pass, iter_blocks, iter_boxes
 from napari_ome_ngff.writing.refusals import failing
 from napari_ome_ngff.writing.sources import Tiles, as_declared, check_complete, load, load_into, part_of
@@ -82,7 +83,16 @@ class PassJob:
     writers: tuple[UnitWriter, ...]  # of each level
     method: str
     where: str  # path or URL of the image, for errors
+    sampling: Sampling | None = None  # of level 0, if its values are asked for
     scratch: Scratch = field(default_factory=Scratch)
+
+
+class Finished(NamedTuple):
+    """What a task has written, what it leaves for the next level, and what it saw of level 0."""
+
+    done: Done
+    left: LevelPart | None
+    seen: list[Glance]
 
 
 class LevelPart(NamedTuple):
@@ -93,14 +103,12 @@ class LevelPart(NamedTuple):
     data: Any
 
 
-def cascade(job: PassJob, level: int, region: Box, data: Any) -> tuple[Done, LevelPart | None]:
-    """Write whole blocks of a level, and of the coarser levels as far as they make whole blocks of them.
-
-    Returns what was written, and what is left for the open blocks of the next level.
-    """
+def cascade(job: PassJob, level: int, region: Box, data: Any) -> Finished:
+    """Write whole blocks of a level, and of the coarser levels as far as they make whole blocks of them."""
     with failing("Reading the image failed", job.where):
         values = load(data, region, job.writers[level].array.dtype)
     done = Done(count_boxes(shape_of(region), job.cut.blocks[0]) if level == 0 else 0, 0)
+    seen: list[Glance] = []
     while True:
         copy, coarse = job.scratch.room_for(values), None
         if level + 1 < len(job.work.shapes):
@@ -108,20 +116,23 @@ def cascade(job: PassJob, level: int, region: Box, data: Any) -> tuple[Done, Lev
             coarse = reduce_block(values, factors, job.method, copy=copy)
         elif copy is not None:
             copy[...] = values
+        whole = values if copy is None else copy
+        if level == 0 and job.sampling is not None:  # in one piece, and in the cache
+            seen = job.sampling.look(whole, region)
         with failing("Writing failed", job.where):
-            write_units(job.writers[level], region, values if copy is None else copy)
+            write_units(job.writers[level], region, whole)
         done = Done(done.blocks, done.nbytes + values.nbytes)
         if coarse is None:
-            return done, None
+            return Finished(done, None, seen)
         level, values = level + 1, coarse
         region = tuple(
             slice(part.start // f, part.start // f + size)
             for part, f, size in zip(region, factors, values.shape, strict=True)
         )
         if values.size == 0:
-            return done, None
+            return Finished(done, None, seen)
         if not _is_whole(region, job.cut.blocks[level], job.work.shapes[level]):
-            return done, LevelPart(level, region, values)
+            return Finished(done, LevelPart(level, region, values), seen)
 
 
 def _is_whole(region: Box, block: Iterable[int], shape: Iterable[int]) -> bool:
@@ -134,8 +145,9 @@ def _is_whole(region: Box, block: Iterable[int], shape: Iterable[int]) -> bool:
 class Engine:
     """Runs the tasks of one pass on an executor, a bounded number at a time, and keeps the open blocks."""
 
-    def __init__(self, job: PassJob, executor: Executor) -> None:
+    def __init__(self, job: PassJob, executor: Executor, seen: SeenValues | None = None) -> None:
         self.job = job
+        self.seen = seen
         self.executor = executor
         self.pending: set[Future[Any]] = set()
         self.nbytes = 0  # written
@@ -149,8 +161,10 @@ class Engine:
             finished, self.pending = wait(self.pending, return_when=FIRST_COMPLETED)
             for future in finished:
                 with failing("A task failed", self.job.where):
-                    done, piece = future.result()
+                    done, piece, glances = future.result()
                     done = Done(*map(int, done))
+                    if self.seen is not None:
+                        self.seen.add(glances)
                     if piece is not None:
                         self._paste(LevelPart(*piece))
                 self.nbytes += done.nbytes
@@ -218,14 +232,15 @@ class Engine:
                 self.ready.append(LevelPart(level, block, values))
 
 
-def run_pass(job: PassJob, source: Any, executor: Executor) -> Iterator[Done]:
+def run_pass(job: PassJob, source: Any, executor: Executor, seen: SeenValues | None = None) -> Iterator[Done]:
     """Read a source, an xarray ``Variable``, box by box and write all levels that are made of it.
 
-    Yields once per finished task.
+    Yields once per finished task. `seen` takes what the values of level 0 are.
     """
     work, cut = job.work, job.cut
     keep_freed_memory(max(math.prod(block) for block in cut.blocks) * work.itemsize + 2**16)
-    engine = Engine(job, executor)
+    job = job if seen is None else replace(job, sampling=seen.sampling)
+    engine = Engine(job, executor, seen)
     large = cut.box != cut.blocks[0]
     try:
         if work.source_chunks is None or not large or not work.shared_memory:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,13 @@ import numpy as np
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.collections.bioformats2raw import OME_XML, Pixels, encode_ome_xml, encode_series
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout, encode_plate
+from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.group_kind import kind_of, merge_attributes
+from napari_ome_ngff.metadata.image.omero import encode_omero
+from napari_ome_ngff.metadata.nouns import Window
 from napari_ome_ngff.metadata.versions import check_version, encode, encode_labels
 from napari_ome_ngff.writing.plan.array_spec import array_spec, attributes_like
+from napari_ome_ngff.writing.plan.multiscale import completed
 from napari_ome_ngff.writing.plan.options import StorageOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.write_plan import split_path
@@ -145,6 +150,22 @@ def group_documents(model: GroupSpec) -> dict[str, bytes]:
         raise MetadataError(
             "An attribute of the image cannot be stored as JSON.", found=str(error)
         ) from error
+
+
+def with_windows(
+    documents: Mapping[str, bytes], prepared: Prepared, seen: Sequence[Window]
+) -> dict[str, bytes]:
+    """The document of an image, by its key, with the contrast of its pixels where none was given."""
+    version = check_version(prepared.multiscale.version)
+    key = join_paths(prepared.plan.path, "zarr.json" if version.zarr_format == 3 else ".zattrs")
+    content = json.loads(documents[key])
+    attributes = content["attributes"] if version.zarr_format == 3 else content
+    holder = attributes[version.container] if version.container else attributes
+    channels = completed(prepared.channels, np.dtype(prepared.plan.dtype), seen)
+    encoded = encode_omero(replace(prepared.multiscale, channels=channels), Context())["channels"]
+    for channel, new in zip(holder["omero"]["channels"], encoded, strict=True):
+        channel["window"] = new["window"]
+    return {key: json.dumps(content, indent=2).encode()}
 
 
 def series_document(prepared: tuple[Prepared, ...], model: GroupSpec) -> dict[str, bytes]:

@@ -87,8 +87,7 @@ def describe(
         label_image = label_image or LabelImage()
         if label_image.source is None and (label := split_path(plan.path)[1]):
             label_image = replace(label_image, source=source_path(label))
-    channels = source.channels or (base.channels if base else ())
-    channels = channels or (() if label_image else model.channels)
+    channels = given_channels(source, model, plan)
     return Multiscale(
         version=model.version,
         axes=_axes(model.axes, base),
@@ -195,28 +194,56 @@ def _how(plan: MultiscalePlan) -> dict[str, Json]:
     }
 
 
-def completed(channels: Sequence[Channel], dtype: np.dtype[Any]) -> tuple[Channel, ...]:
-    """Return channels with a colour and a complete window each, which OME-NGFF demands."""
-    usual = default_window(dtype)
-    completed = []
-    for i, channel in enumerate(channels):
-        window = channel.window or Window()
-        low = usual.min if window.min is None else window.min
-        high = usual.max if window.max is None else window.max
-        completed.append(
-            replace(
-                channel,
-                color=channel.color or default_color(i, len(channels)),
-                window=replace(
-                    window,
-                    start=low if window.start is None else window.start,
-                    end=high if window.end is None else window.end,
-                    min=low,
-                    max=high,
-                ),
-            )
+def given_channels(source: MultiscaleSource, model: Multiscale, plan: MultiscalePlan) -> tuple[Channel, ...]:
+    """The channels as they were given, one for each that the image has, or none; not completed."""
+    base = source.multiscale
+    channels = source.channels or (base.channels if base else ())
+    if not channels and not is_label_image(plan.path, source):
+        channels = model.channels
+    at = model.channel_axis
+    count = 1 if at is None else plan.levels[0].shape[at]
+    if len(channels) > count and base is None:
+        raise OptionError(
+            f"{len(channels)} channels are described, but the image has {count}.",
+            where=plan.path,
+            found=f"axes {', '.join(model.dims)}, shape {plan.levels[0].shape}",
         )
-    return tuple(completed)
+    # "omero" is read by index: viewers stop where it has fewer entries than the image channels, or more.
+    missing = count - len(channels) if channels else 0
+    return (*channels[:count], *(Channel() for _ in range(missing)))
+
+
+def completed(
+    channels: Sequence[Channel], dtype: np.dtype[Any], seen: Sequence[Window] = ()
+) -> tuple[Channel, ...]:
+    """Return channels with a colour and a complete window each, which OME-NGFF demands.
+
+    What a window leaves open is that of the pixels, `seen` for each channel, else that of their type.
+    """
+    usual = default_window(dtype)
+    return tuple(
+        replace(
+            channel,
+            color=channel.color or default_color(i, len(channels)),
+            window=_completed(channel.window or Window(), seen[i] if i < len(seen) else usual),
+        )
+        for i, channel in enumerate(channels)
+    )
+
+
+def _completed(window: Window, usual: Window) -> Window:
+    given = [end for end in (window.start, window.end) if end is not None]
+    low = min([usual.min or 0.0, *given]) if window.min is None else window.min
+    high = max([usual.max or 0.0, *given]) if window.max is None else window.max
+    start = usual.start if window.start is None else window.start
+    end = usual.end if window.end is None else window.end
+    return replace(window, start=start, end=end, min=low, max=high)
+
+
+def lacks_window(channel: Channel) -> bool:
+    """Whether a part of the contrast of a channel is still to be found out."""
+    window = channel.window or Window()
+    return None in (window.start, window.end, window.min, window.max)
 
 
 def is_label_image(path: str, source: MultiscaleSource) -> bool:

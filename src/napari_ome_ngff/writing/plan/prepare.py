@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import CoordinateError, OptionError, UnsupportedError
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
-from napari_ome_ngff.metadata.nouns import Json, Multiscale
+from napari_ome_ngff.metadata.nouns import Channel, Json, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
 from napari_ome_ngff.writing.plan.described import as_carried
 from napari_ome_ngff.writing.plan.make_plan import plan_multiscale
-from napari_ome_ngff.writing.plan.multiscale import describe, is_label_image, model_multiscale
+from napari_ome_ngff.writing.plan.multiscale import (
+    describe,
+    given_channels,
+    is_label_image,
+    lacks_window,
+    model_multiscale,
+)
 from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
 from napari_ome_ngff.writing.plan.stored_tables import Encoded, set_apart
 from napari_ome_ngff.writing.plan.write_plan import (
@@ -39,7 +45,8 @@ class Prepared:
     """One multiscale, ready to be written: the plan, the metadata, and what each pass reads.
 
     `stored` has the Zarr array that an input is, or None if it is anything else. `tables` are those of a
-    label image that are too large for its metadata.
+    label image that are too large for its metadata. `channels` are those of the image as they were given, if
+    a part of their contrast is still to be taken from the pixels.
     """
 
     plan: MultiscalePlan
@@ -49,6 +56,7 @@ class Prepared:
     attributes: Mapping[str, Json]
     groups: Mapping[str, Mapping[str, Json]]
     tables: Mapping[str, Encoded]
+    channels: tuple[Channel, ...] = ()
 
 
 def prepare(
@@ -166,8 +174,11 @@ def _prepare_one(
     if multiscale.label_image is not None:
         label_image, tables = set_apart(multiscale.label_image)
         multiscale = replace(multiscale, label_image=label_image)
+    channels = given_channels(source, model, plan)
+    open_windows = finest.dtype.kind in "iuf" and any(map(lacks_window, channels))
     return Prepared(
         plan=plan,
+        channels=channels if open_windows else (),
         multiscale=multiscale,
         inputs=tuple(_read_once(array) for array in arrays.values()),
         stored=tuple(stored_array(array.variable._data) for array in arrays.values()),

@@ -58,7 +58,8 @@ class MultiscaleSource:
     name
         By default that of `multiscale` or of the array.
     channels
-        Display settings, one per index of the channel axis. What a channel leaves open is filled in.
+        Display settings, one per index of the channel axis. What a channel leaves open is filled in: contrast
+        is that of the pixels, their extremes and their percentiles 0.5 and 99.8.
     label_image
         Colours and properties of a label image.
     multiscale
