@@ -147,8 +147,14 @@ def remember(layers: Sequence[Layer], images: Mapping[str, Image]) -> None:
         ]
         in_file = [multiscale.axes[i] for i in names if i is not None]
         _, meta, _ = layer.as_layer_data_tuple()
-        appearance = {key: meta[key] for key in origin["appearance"] if key in meta}
-        layer.metadata.pop(APPLIED_KEY, None)
+        before = origin["multiscale"]
+        # What was not written, as of an image whose labels alone were saved, stays to be saved.
+        written = [] if multiscale.axes == before.axes else ["units"]
+        if _keys_of_looks(multiscale) != _keys_of_looks(before):
+            written += [key for key in origin["appearance"] if key != "units"]
+        appearance = {**origin["appearance"], **{key: meta[key] for key in written if key in meta}}
+        if (multiscale.levels, multiscale.transform) != (before.levels, before.transform):
+            layer.metadata.pop(APPLIED_KEY, None)
         layer.metadata[METADATA_KEY] = {
             **origin,
             "multiscale": multiscale,
@@ -157,3 +163,10 @@ def remember(layers: Sequence[Layer], images: Mapping[str, Image]) -> None:
             "appearance": appearance,
             "attributes": image.attributes,
         }
+
+
+def _keys_of_looks(multiscale: Multiscale) -> tuple[object, ...]:
+    """What the file says of how an image is shown; not large tables of labels, which are no metadata."""
+    label_image = multiscale.label_image
+    of_labels = () if label_image is None else (label_image.colors, label_image.properties)
+    return (multiscale.name, multiscale.channels, *of_labels)
