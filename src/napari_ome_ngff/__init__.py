@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_ome_ngff.editing.build_levels import build_levels
     from napari_ome_ngff.editing.label_edit import Dirty, LabelEdit, edit_image, edit_labels
     from napari_ome_ngff.editing.metadata_edit import edit_metadata
     from napari_ome_ngff.editing.new_labels import create_labels
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     )
     from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
     from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
+    from napari_ome_ngff.saving.append_to_image import append_to_image
     from napari_ome_ngff.saving.plate_writer import PlateWriter
     from napari_ome_ngff.saving.save_ome_ngff import save_ome_ngff
     from napari_ome_ngff.saving.write_plate import write_plate
@@ -92,6 +94,7 @@ _HOME = {
         "create_multiscale_group",
         "model_multiscale_group",
     ),
+    "editing.build_levels": ("build_levels",),
     "editing.label_edit": (
         "Dirty",
         "LabelEdit",
@@ -101,6 +104,7 @@ _HOME = {
     "editing.metadata_edit": ("edit_metadata",),
     "editing.new_labels": ("create_labels",),
     "editing.region": ("write_region",),
+    "saving.append_to_image": ("append_to_image",),
     "saving.plate_writer": ("PlateWriter",),
     "saving.save_ome_ngff": ("save_ome_ngff",),
     "saving.write_plate": ("write_plate",),
@@ -153,6 +157,8 @@ __all__ = [
     "WritePlan",
     "Writing",
     "ZarrArrayWrapper",
+    "append_to_image",
+    "build_levels",
     "create_labels",
     "create_multiscale_group",
     "edit_image",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError
@@ -85,6 +86,39 @@ class GroupAttributes:
             self._changed.add(join(path, "zarr.json"))
             self._consolidate(path, "dimension_names", "", document["dimension_names"])
 
+    def set_shape(self, path: str, shape: Iterable[int]) -> None:
+        """Change the shape of an array, also in the consolidated copies of groups above it."""
+        self.fetch([path])
+        for name in ("zarr.json", ".zarray"):
+            document = self._documents[join(path, name)]
+            if document is not None:
+                document["shape"] = list(shape)
+                self._changed.add(join(path, name))
+        self._consolidate(path, "shape", "", list(shape))
+        for listed in self._listings(path, ".zarray"):
+            listed["shape"] = list(shape)
+
+    def list_node(self, path: str, folder: Path | None) -> None:
+        """Put the documents of a new group or array into consolidated metadata, or take old ones out."""
+        names = ("zarr.json", *(name for name in _NAMES[1:] if name != ".zmetadata"))
+        documents = {
+            name: json.loads((folder / name).read_bytes())
+            for name in names
+            if folder is not None and (folder / name).is_file()
+        }
+        for group, inner in self._above(path)[:-1]:
+            for key, wanted in (("zarr.json", names[:1]), (".zmetadata", names[1:])):
+                whole: Any = self._documents[join(group, key)] or {}
+                listed = (whole.get(_CONSOLIDATED) or {} if key == "zarr.json" else whole).get("metadata")
+                if not isinstance(listed, dict):
+                    continue
+                self._changed.add(join(group, key))
+                for name in wanted:
+                    entry = join(inner, name) if key == ".zmetadata" else inner
+                    listed.pop(entry, None)
+                    if name in documents:
+                        listed[entry] = documents[name]
+
     def encoded(self) -> dict[str, bytes]:
         """The documents that were changed, those of the outermost groups last."""
         result = {}
@@ -99,11 +133,7 @@ class GroupAttributes:
         return result
 
     def _consolidate(self, path: str, field: str, name: str, value: Any) -> None:
-        parts = path.split("/") if path else []
-        above = [join(*parts[:n]) for n in range(len(parts) + 1)]
-        self.fetch(above)
-        for group in above:
-            inner = path[len(group) :].strip("/")
+        for group, inner in self._above(path):
             document = self._documents[join(group, "zarr.json")] or {}
             listed = (document.get(_CONSOLIDATED) or {}).get("metadata") or {}
             if inner in listed and isinstance(listed[inner], dict):
@@ -113,6 +143,21 @@ class GroupAttributes:
             if name and (join(inner, ".zgroup") in listed or join(inner, ".zarray") in listed):
                 listed[join(inner, name)] = copy.deepcopy(value)
                 self._changed.add(join(group, ".zmetadata"))
+
+    def _listings(self, path: str, name: str) -> Iterator[dict[str, Any]]:
+        """Copies of a v2 document in the consolidated metadata of groups above it, to be changed."""
+        for group, inner in self._above(path):
+            listed = (self._documents[join(group, ".zmetadata")] or {}).get("metadata") or {}
+            if isinstance(listed.get(join(inner, name)), dict):
+                self._changed.add(join(group, ".zmetadata"))
+                yield listed[join(inner, name)]
+
+    def _above(self, path: str) -> list[tuple[str, str]]:
+        """Each group that a path lies in, itself too, and the path in that."""
+        parts = path.split("/") if path else []
+        above = [join(*parts[:n]) for n in range(len(parts) + 1)]
+        self.fetch(above)
+        return [(group, path[len(group) :].strip("/")) for group in above]
 
     def _at(self, key: str) -> str:
         return f"{self.where}/{key}" if key else self.where

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,11 +79,52 @@ def put_documents(place: InPlace) -> tuple[str, ...]:
             for key, content in encoded.items():
                 keys.put(place.documents.store, key, content)
         return tuple(encoded)
-    new = edit_journal.journal_folder(place.root) / edit_journal.NEW
-    with undone_by(partial(edit_journal.abandon, place.root)):
+    with _journal(place, place.root):
+        pass
+    return tuple(encoded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A change that goes on: what belongs to its end is put into `new`, under the keys of the hierarchy.
+
+    `path` is that of the image in the hierarchy. Keys in `keys` that have no file in `new` at the end are
+    deleted; the documents are written as they are then.
+    """
+
+    documents: GroupAttributes
+    path: str
+    root: Path
+    new: Path
+    keys: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def changing(location: str | os.PathLike[str]) -> Iterator[Change]:
+    """Lock a hierarchy in a folder and change it when the block ends; ended early, nothing has happened."""
+    with locked(location) as place:
+        if place.root is None:
+            raise TargetError(
+                "Only what is in a folder can be changed like this.", where=place.documents.where
+            )
+        with _journal(place, place.root) as change:
+            yield change
+
+
+@contextmanager
+def _journal(place: InPlace, root: Path) -> Iterator[Change]:
+    """Put new files in their places when the block ends: all of them, or none."""
+    new = edit_journal.journal_folder(root) / edit_journal.NEW
+    with undone_by(partial(edit_journal.abandon, root)):
+        new.mkdir(parents=True)
+        change = Change(documents=place.documents, path=place.path, root=root, new=new)
+        yield change
+        encoded = place.documents.encoded()
+        check_documents(encoded)
         for key, content in encoded.items():
             (new / key).parent.mkdir(parents=True, exist_ok=True)
             (new / key).write_bytes(content)
-        edit_journal.decide(place.root, replaced=encoded, removed=())
-    edit_journal.finish(place.root)
-    return tuple(encoded)
+        of_it = {*change.keys, *encoded}
+        written = {key for key in of_it if (new / key).is_file()}
+        edit_journal.decide(root, replaced=written, removed=of_it - written)
+    edit_journal.finish(root)

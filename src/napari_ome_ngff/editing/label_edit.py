@@ -234,14 +234,14 @@ def edit_labels(
     _check_method(method)
     if method == "mean":
         raise OptionError("The mean of labels would be other labels.", expected='"nearest" or "mode"')
-    image = _image_at(location)
+    image = folder_image(location)
     if name not in image.labels:
         raise OptionError(
             f"The image has no label image {name!r}.",
             where=image.location,
             expected=", ".join(image.labels) or "none: it has no label images",
         )
-    return _edit(image.labels[name], method, memory_limit, otherwise="nearest", never="mean")
+    return _edit(image.labels[name], method, memory_limit, labels=True)
 
 
 def edit_image(
@@ -280,18 +280,16 @@ def edit_image(
     (64, 64)
     """
     _check_method(method)
-    image = _image_at(location)
-    is_label = image.multiscale is not None and image.multiscale.label_image is not None
-    if is_label:
-        return _edit(image, method, memory_limit, otherwise="nearest", never="mean")
-    return _edit(image, method, memory_limit, otherwise="mean", never=None)
+    image = folder_image(location)
+    return _edit(image, method, memory_limit, labels=is_label(image))
 
 
 def _check_method(method: object) -> None:
     check_type(method, (str, NoneType), "The method", " or ".join(METHODS))
 
 
-def _image_at(location: str | PathLike[str]) -> Image:
+def folder_image(location: str | PathLike[str]) -> Image:
+    """Open an image that is to be changed in place; refused unless its folder can be written to."""
     if not isinstance(location, str | PathLike):
         raise OptionError("Only what is in a folder can be edited.", expected="the path of a folder")
     check_store(location)
@@ -310,23 +308,31 @@ def _image_at(location: str | PathLike[str]) -> Image:
             where=os.fspath(location),
             hint="Give the folder of the image itself, a field of a plate for example.",
         )
-    return image
-
-
-def _edit(
-    image: Image, method: str | None, memory_limit: int, *, otherwise: str, never: str | None
-) -> LabelEdit:
-    check_whole(memory_limit, 1, 2**62, "The limit of memory")
-    allowed = [each for each in METHODS if each != never]
-    if method is None:
-        stored = image.multiscale.method if image.multiscale else None
-        method = stored if stored in allowed else otherwise
-    if method not in allowed:
-        raise OptionError("There is no such method here.", found=repr(method), expected=" or ".join(allowed))
     if not os.access(image.location, os.W_OK):
         raise TargetError(
             "This image cannot be edited: its folder is read-only.",
             where=image.location,
             hint="Copy it to a place where you may write, or save what you paint as a new image.",
         )
-    return LabelEdit(image, method, memory_limit)
+    return image
+
+
+def chosen_method(image: Image, method: str | None, *, labels: bool) -> str:
+    """How lower levels are made: as asked for, else as the metadata say they were, else as is usual."""
+    allowed = [each for each in METHODS if each != "mean" or not labels]
+    if method is None:
+        stored = image.multiscale.method if image.multiscale else None
+        return stored if stored in allowed else "nearest" if labels else "mean"
+    if method not in allowed:
+        raise OptionError("There is no such method here.", found=repr(method), expected=" or ".join(allowed))
+    return method
+
+
+def is_label(image: Image) -> bool:
+    """Whether an image says itself that its voxels are labels."""
+    return image.multiscale is not None and image.multiscale.label_image is not None
+
+
+def _edit(image: Image, method: str | None, memory_limit: int, *, labels: bool) -> LabelEdit:
+    check_whole(memory_limit, 1, 2**62, "The limit of memory")
+    return LabelEdit(image, chosen_method(image, method, labels=labels), memory_limit)

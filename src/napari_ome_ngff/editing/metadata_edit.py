@@ -187,11 +187,11 @@ def _change_fields(documents: GroupAttributes, wells: Sequence[str], change: Met
 
 
 def _change_image(documents: GroupAttributes, path: str, change: MetadataChange) -> None:
-    multiscale = _multiscale(documents, path)
+    multiscale = multiscale_at(documents, path)
     if change.channels is not None:
         multiscale = _with_channels(documents, path, multiscale)
     move = move_of(multiscale, change)
-    _set_multiscale(documents, path, change, changed(multiscale, change, move))
+    set_multiscale(documents, path, change, changed(multiscale, change, move))
     if multiscale.label_image is None:
         _change_labels(documents, join(path, "labels"), change.for_labels, move)
 
@@ -203,18 +203,19 @@ def _change_labels(documents: GroupAttributes, path: str, change: MetadataChange
         attributes = documents.attributes(join(path, name))
         if attributes is None or kind_of(attributes) != "image":
             continue
-        label = _multiscale(documents, join(path, name))
+        label = multiscale_at(documents, join(path, name))
         own = MetadataChange(units=_of_dims(change.units, label.dims), axes=_of_dims(change.axes, label.dims))
         ways = {dim: way for dim, way in move.items() if dim in label.dims}
         if ways or own.units or own.axes:
-            _set_multiscale(documents, join(path, name), own, changed(label, own, ways))
+            set_multiscale(documents, join(path, name), own, changed(label, own, ways))
 
 
 def _of_dims(values: Mapping[str, Any] | None, dims: Sequence[str]) -> dict[str, Any]:
     return {dim: value for dim, value in (values or {}).items() if dim in dims}
 
 
-def _multiscale(documents: GroupAttributes, path: str) -> Multiscale:
+def multiscale_at(documents: GroupAttributes, path: str) -> Multiscale:
+    """What the first image of a group says; refused if its version is not written."""
     where = join(documents.where, path)
     multiscale = decode(documents.group(path), where=where)[0]
     if multiscale.version not in VERSIONS or multiscale.unplaced:
@@ -260,7 +261,7 @@ def _seen(documents: GroupAttributes, path: str, multiscale: Multiscale) -> tupl
     return values.windows(level.dtype)
 
 
-def _set_multiscale(
+def set_multiscale(
     documents: GroupAttributes, path: str, change: MetadataChange, multiscale: Multiscale
 ) -> None:
     """Put an image's metadata into the attributes of its group; of those, only what was asked for changes."""

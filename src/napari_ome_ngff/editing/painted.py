@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from napari_ome_ngff.editing.held_chunks import HeldChunks, Position
 from napari_ome_ngff.errors import TargetError
 from napari_ome_ngff.storage.pixels.indexing import Pick, compose, cut, is_basic
-from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.writing.blocks import Box
 
 
@@ -24,9 +23,11 @@ class Painted:
     Chunks under the painted ones are never changed here. Threads may read while another one paints.
     """
 
-    def __init__(self, source: ChunkedSource, *, memory_limit: int) -> None:
+    def __init__(self, source: Any, *, memory_limit: int) -> None:
         self.source = source
-        self.shape, self.dtype, self.grid = source.shape, source.dtype, source.grid
+        self.shape: tuple[int, ...] = source.shape
+        self.dtype: np.dtype[Any] = source.dtype
+        self.grid: tuple[int, ...] = source.grid
         self._limit = memory_limit
         self.held = HeldChunks(memory_limit)
         self.saving: HeldChunks | None = None  # those that a save is writing: they are copied if painted on

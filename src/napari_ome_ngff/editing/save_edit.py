@@ -83,7 +83,7 @@ def _written(
     """Write the new chunks of all levels under their keys; yields bytes and key of each file."""
     touched = set(chunks)
     for level, coarser in zip(levels, [*levels[1:], None], strict=True):
-        writer = _staged_writer(level, new)
+        writer = staged_writer(level, new)
         try:
             for unit in sorted(_units(touched, level)):
                 region = chunk_box(unit, level.unit, level.array.shape)
@@ -102,7 +102,7 @@ def _written(
         touched = set(coarser.painted.held)
 
 
-def _staged_writer(level: EditedLevel, new: Path) -> UnitWriter:
+def staged_writer(level: EditedLevel, new: Path) -> UnitWriter:
     """What writes chunks as those of a level, to the same keys in another folder."""
     import zarr
     from zarr.storage import LocalStore, StorePath

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from napari_ome_ngff.errors import OmeNgffWarning, StorageError, TargetError
 from napari_ome_ngff.storage.edits.locks import exclusive
-from napari_ome_ngff.storage.places.folders import flush, flush_folder, remove
+from napari_ome_ngff.storage.places.folders import flush, flush_folder, remove, remove_empty
 from napari_ome_ngff.storage.places.leftovers import short
 
 EDIT = ".ngff-edit"
@@ -97,6 +97,8 @@ def finish(target: Path) -> bool:
             os.replace(folder / NEW / key, target / key)
     for key in removed:
         (target / key).unlink(missing_ok=True)
+    emptied = {target / above for key in removed for above in PurePosixPath(key).parents}
+    remove_empty(emptied - {target})
     flush(target)
     remove(folder)
     return True

@@ -23,7 +23,7 @@ Position = tuple[int, ...]
 """Position of a chunk in the chunk grid."""
 
 
-_NOT_LAYOUT = frozenset({"attributes", "dimension_names"})
+_NOT_LAYOUT = frozenset({"attributes", "dimension_names", "shape"})
 
 
 _MAX_FILES = 20_000  # that are asked for their times to tell the state of an array
@@ -71,10 +71,18 @@ class ReplacementWatch:
             present = array_of(self._array.store_path, document, {}, where="").metadata
         except OmeNgffError:
             return True
-        if _layout(present) != _layout(self._array.metadata):
+        if _layout(present) != _layout(self._array.metadata) or not _holds(present.shape, self._array.shape):
             return True
         self._seen = stamp
         return False
+
+
+def _holds(present: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an array is as large as it was, or longer along one axis: then something was put at its end."""
+    if len(present) != len(shape):
+        return False
+    grown = [new - old for new, old in zip(present, shape, strict=True)]
+    return min(grown, default=0) >= 0 and sum(map(bool, grown)) <= 1
 
 
 def _layout(metadata: Any) -> dict[str, Any]:

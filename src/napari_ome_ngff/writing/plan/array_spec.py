@@ -42,6 +42,25 @@ def spec_like(array: zarr.Array[Any], dims: Sequence[str]) -> ArraySpecV2[Any] |
     return ArraySpecV3.from_zarr(array).model_copy(update=update)
 
 
+def stored_like(spec: Any, array: zarr.Array[Any]) -> Any:
+    """The model of an array whose chunks are encoded as those of another one, in the same format of Zarr."""
+    like = spec_like(array, ())
+    names = ("dtype", "compressor", "filters", "order", "fill_value", "dimension_separator")
+    if array.metadata.zarr_format == 2:
+        given: Any = type(like).from_zarr(array)
+        return spec.model_copy(update={name: getattr(given, name) for name in names})
+    codecs: list[Any] = list(like.codecs)  # type: ignore[union-attr]
+    own = spec.codecs[0] if spec.codecs and spec.codecs[0]["name"] == "sharding_indexed" else None
+    if codecs[0]["name"] == "sharding_indexed":
+        inside = codecs[0]["configuration"]
+        if own is None:
+            codecs = list(inside["codecs"])
+        else:
+            kept = {**inside, "chunk_shape": own["configuration"]["chunk_shape"]}
+            codecs = [{**codecs[0], "configuration": kept}, *codecs[1:]]
+    return spec.model_copy(update={"codecs": tuple(codecs), "fill_value": like.fill_value})
+
+
 def attributes_like(array: zarr.Array[Any], dims: Sequence[str]) -> dict[str, Any]:
     """Return the attributes of an array for one that has the same voxels along `dims`."""
     attributes: dict[str, Any] = dict(array.metadata.attributes)
