@@ -50,13 +50,13 @@ def stored_like(spec: Any, array: zarr.Array[Any]) -> Any:
         given: Any = type(like).from_zarr(array)
         return spec.model_copy(update={name: getattr(given, name) for name in names})
     codecs: list[Any] = list(like.codecs)  # type: ignore[union-attr]
-    own = spec.codecs[0] if spec.codecs and spec.codecs[0]["name"] == "sharding_indexed" else None
+    sharding = spec.codecs[0] if spec.codecs and spec.codecs[0]["name"] == "sharding_indexed" else None
     if codecs[0]["name"] == "sharding_indexed":
         inside = codecs[0]["configuration"]
-        if own is None:
+        if sharding is None:
             codecs = list(inside["codecs"])
         else:
-            kept = {**inside, "chunk_shape": own["configuration"]["chunk_shape"]}
+            kept = {**inside, "chunk_shape": sharding["configuration"]["chunk_shape"]}
             codecs = [{**codecs[0], "configuration": kept}, *codecs[1:]]
     return spec.model_copy(update={"codecs": tuple(codecs), "fill_value": like.fill_value})
 
