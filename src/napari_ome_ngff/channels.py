@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.coordinates import CHANNEL_LABEL
+from napari_ome_ngff.irregular_axes import names_in
 from napari_ome_ngff.metadata.nouns import Axis, Channel, Multiscale, Window
 from napari_ome_ngff.metadata.transforms import level_transform
 
@@ -30,11 +31,11 @@ def channels_of(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
     if dim is None:
         return ()
     candidates = [array.coords[name] for name in (CHANNEL_LABEL, dim) if name in array.coords]
-    names = next((c for c in candidates if c.dims == (dim,) and c.dtype.kind in "OUT"), None)
+    names = next((n for c in candidates if c.dims == (dim,) and (n := names_in(c)) is not None), None)
     if names is None:
         return ()
     return tuple(
-        Channel(label=str(label), color=default_color(i, names.size)) for i, label in enumerate(names.values)
+        Channel(label=label, color=default_color(i, len(names))) for i, label in enumerate(names)
     )
 
 

@@ -9,14 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_ome_ngff.arguments import shown
 from napari_ome_ngff.errors import CoordinateError, MetadataError
+from napari_ome_ngff.irregular_axes import (
+    check_regular,
+    coordinate_attrs,
+    names_in,
+    seconds_of,
+    true_positions,
+)
 from napari_ome_ngff.long_axes import ORDINARY, is_range, lazy_coordinate
-from napari_ome_ngff.metadata.nouns import Axis, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Axis, Json, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 
@@ -35,20 +42,26 @@ MAX_LENGTH = 2**31
 _MOST_NAMED = 10_000  # channels that get a name each
 
 
-_GRID_TOLERANCE = 1e-3  # of a voxel: what float32 coordinates of ten thousand voxels still keep
+_JITTER = 0.01  # of the mean step: from here on the grid says something else than the positions
 
 
 _TIDY_TOLERANCE = 1e-10  # of a voxel, over the whole axis
 
 
 def to_coordinates(
-    multiscale: Multiscale, index: int, shape: Sequence[int], *, lazy_above: int = ORDINARY
+    multiscale: Multiscale,
+    index: int,
+    shape: Sequence[int],
+    *,
+    lazy_above: int = ORDINARY,
+    stored: Mapping[str, Json] = MappingProxyType({}),
 ) -> dict[Hashable, Variable] | Coordinates:
     """Return the coordinates of one level by name: the positions of voxel centres along each axis.
 
     They carry ``units`` and ``type`` where the metadata have them, and ``scale``, the distance between two
     voxels, which an axis of a single voxel cannot tell otherwise. Names of channels become ``channel_label``
-    along the channel axis.
+    along the channel axis. `stored` are attributes of the image's group: true times and other positions in
+    them take the place of regular ones.
     """
     from xarray import Variable
 
@@ -64,9 +77,9 @@ def to_coordinates(
     names: dict[Hashable, Variable] = {}
     if labels is not None:
         names[CHANNEL_LABEL] = Variable((multiscale.axes[labels[0]].name,), labels[1])
-    return axis_coordinates(
-        multiscale.axes, level_transform(multiscale, index), shape, lazy_above=lazy_above, others=names
-    )
+    transform = level_transform(multiscale, index)
+    names |= true_positions(stored, multiscale.axes, shape, transform)
+    return axis_coordinates(multiscale.axes, transform, shape, lazy_above=lazy_above, others=names)
 
 
 def axis_coordinates(
@@ -79,8 +92,9 @@ def axis_coordinates(
 ) -> dict[Hashable, Variable] | Coordinates:
     """Return the positions of voxel centres along each axis, with its unit, type and scale as attributes.
 
-    They are variables, together with `others`; where an axis is longer than `lazy_above`, xarray's own
-    `Coordinates`, in which that axis has a ``RangeIndex``: nothing is worked out before it is asked for.
+    They are variables, together with `others`, which may take the place of one; where an axis is longer than
+    `lazy_above`, xarray's own `Coordinates`, in which that axis has a ``RangeIndex``: nothing is worked out
+    before it is asked for.
     """
     from xarray import Coordinates, Variable
 
@@ -89,11 +103,9 @@ def axis_coordinates(
     for axis, size, scale, translation in zip(
         axes, shape, transform.scale, transform.translation, strict=True
     ):
-        attrs: dict[str, object] = {"scale": scale}
-        if axis.unit is not None:
-            attrs["units"] = axis.unit
-        if axis.type is not None:
-            attrs["type"] = axis.type
+        if axis.name in others:
+            continue
+        attrs = coordinate_attrs(axis, scale)
         if size > lazy_above:
             lazy.append(lazy_coordinate(axis.name, translation, scale, size, attrs))
             continue
@@ -125,7 +137,10 @@ def grid_of(level: DataArray) -> ScaleTranslation:
     return ScaleTranslation(
         scale=tuple(coordinate.attrs["scale"] for coordinate in coordinates),
         # Not the difference of two positions: index 0 is the translation to the last bit.
-        translation=tuple(float(coordinate[0].values) for coordinate in coordinates),
+        translation=tuple(
+            float(seconds_of(level.coords[dim][:1])[0] if c.dtype.kind in "mM" else c[0].values)
+            for dim, c in zip(level.dims, coordinates, strict=True)
+        ),
     )
 
 
@@ -152,8 +167,10 @@ def from_coordinates(
     - A dim of size 1 has the scale of its coordinate's attribute ``scale``, else that of the finest level
       times the factor between the two, else 1.
     - Descending coordinates give a negative scale.
-    - A channel dim whose coordinate holds names (strings) has scale 1 and translation 0.
-    - Durations (``timedelta64``) become seconds.
+    - A channel dim whose coordinate holds names (strings, or numbers such as wavelengths) has scale 1 and
+      translation 0.
+    - Durations (``timedelta64``) and points in time (``datetime64``, since the first) become seconds.
+    - What is not regular and not in space has the mean step: see `with_positions`.
     """
     if not arrays:
         raise CoordinateError("There is no array to describe.", hint="Give at least one level.")
@@ -172,12 +189,15 @@ def from_coordinates(
     finest_grid = [
         (1.0 if scale is None else scale, 0.0 if start is None else start) for scale, start in base
     ]
-    transforms = []
+    transforms: list[ScaleTranslation] = []
     for key, array in arrays.items():
-        grid = [
-            _complete(_grid(array, axis, key), reference, finest.sizes[axis.name], array.sizes[axis.name])
-            for axis, reference in zip(axes, finest_grid, strict=True)
-        ]
+        grid = []
+        for i, (axis, reference) in enumerate(zip(axes, finest_grid, strict=True)):
+            given = _grid(array, axis, key)
+            size, most = array.sizes[axis.name], finest.sizes[axis.name]
+            if size == 1 < most and given[0] in [finer.scale[i] for finer in transforms]:
+                given = _not_left_over(given, reference)
+            grid.append(_complete(given, reference, most, size))
         scale, translation = zip(*grid, strict=True)
         transforms.append(ScaleTranslation(scale=scale, translation=translation))
     return axes, tuple(transforms)
@@ -197,9 +217,8 @@ def _axis(arrays: Mapping[str, DataArray], dim: str) -> Axis:
                 found=shown(given),
                 hint=f'Set array.coords["{dim}"].attrs["units"] to str(unit), for example "micrometer".',
             )
-        unit = canonical_unit(given)
-        if unit is None and coordinate is not None and coordinate.dtype.kind == "m":
-            unit = "second"
+        is_time = coordinate is not None and coordinate.dtype.kind in "mM"
+        unit = "second" if is_time else canonical_unit(given)
         if unit is not None:
             units[key] = unit
         if attrs.get("type") is not None:
@@ -245,7 +264,7 @@ def _grid(array: DataArray, axis: Axis, key: str) -> tuple[float | None, float |
         return exact, start
     step = (float(values[-1]) - start) / (size - 1)
     if values.size == size:
-        _check_regular(values, step, coordinate.dtype, axis, key)
+        check_regular(values, step, coordinate.dtype, axis, key)
     if exact is not None and abs(exact - step) * (size - 1) <= _TIDY_TOLERANCE * abs(step):
         return exact, _tidy(start, abs(step))
     return _tidy(step, abs(step) / (size - 1)), _tidy(start, abs(step))
@@ -255,17 +274,16 @@ def _numbers(coordinate: DataArray, axis: Axis, key: str) -> NDArray[np.float64]
     """Return the coordinate as numbers in the axis' unit; None for the names of channels."""
     kind = coordinate.dtype.kind
     where = f"level {key!r}, axis {axis.name!r}"
-    if kind in "OUST" and axis.type == "channel":
+    if axis.type == "channel" and names_in(coordinate) is not None:
         return None
-    if kind == "m":
-        return np.asarray(coordinate.values / np.timedelta64(1, "ns"), dtype=np.float64) / 1e9
+    if kind in "mM":
+        return seconds_of(coordinate)
     if kind not in "iufb":
         raise CoordinateError(
             f"The coordinate of axis {axis.name!r} is not made of numbers.",
             where=where,
             found=f"dtype {coordinate.dtype}, first value {coordinate.values[0]!r} at index 0",
-            expected="numbers (names are for a channel axis only)",
-            hint="For points in time give the seconds since the first one.",
+            expected="numbers or times (names are for a channel axis only)",
         )
     values: NDArray[np.float64] = np.asarray(coordinate.values, dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
@@ -278,22 +296,15 @@ def _numbers(coordinate: DataArray, axis: Axis, key: str) -> NDArray[np.float64]
     return values
 
 
-def _check_regular(
-    values: NDArray[np.float64], step: float, dtype: np.dtype[Any], axis: Axis, key: str
-) -> None:
-    precision = float(np.finfo(dtype).eps) if np.issubdtype(dtype, np.floating) else 0.0
-    noise = 4 * float(np.abs(values).max()) * precision
-    expected = values[0] + step * np.arange(values.size)
-    wrong = np.flatnonzero(np.abs(values - expected) > _GRID_TOLERANCE * abs(step) + noise)
-    if step == 0 or wrong.size:
-        at = int(wrong[0]) if wrong.size else 1
-        raise CoordinateError(
-            f"The coordinate of axis {axis.name!r} is not regular at index {at}.",
-            where=f"level {key!r}, axis {axis.name!r}",
-            found=f"{values[at]:g}",
-            expected=f"{expected[at]:g}: OME-NGFF stores one distance between voxels per axis, not zero",
-            hint="Resample the image, or drop the coordinate.",
-        )
+def _not_left_over(
+    grid: tuple[float | None, float | None], finest: tuple[float, float]
+) -> tuple[float | None, float | None]:
+    """The grid of one voxel without the scale of a finer level that its place does not agree with.
+
+    xarray's coarsen keeps attributes, so that the mean of several voxels still has the scale of one.
+    """
+    start = grid[1]
+    return (None, start) if start is not None and (start - finest[1]) / finest[0] > 0 else grid
 
 
 def _complete(

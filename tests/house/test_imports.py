@@ -34,6 +34,7 @@ ROOMS = (
     "metadata",
     "storage",
     "long_axes",
+    "irregular_axes",
     "coordinates",
     "channels",
     "stored_attrs",

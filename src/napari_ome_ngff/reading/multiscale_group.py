@@ -34,6 +34,7 @@ from napari_ome_ngff.reading.opened import MultiscaleGroup
 from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
+from napari_ome_ngff.stored_attrs import attrs_of
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.documents.hierarchy import Hierarchy
@@ -83,12 +84,20 @@ def read_levels(group: MultiscaleGroup, wrapper: BaseArrayWrapper) -> dict[str, 
     for index, level in enumerate(multiscale.levels):
         if level.path in wrapped:
             data = wrapped[level.path]
-            coordinates = to_coordinates(multiscale, index, data.shape, lazy_above=lazy_above)
-            variable = Variable(multiscale.dims, data)
+            coordinates = to_coordinates(
+                multiscale, index, data.shape, lazy_above=lazy_above, stored=group.attributes
+            )
+            variable = Variable(multiscale.dims, data, _attrs(group, level.path))
             levels[level.path] = DataArray(variable, coords=coordinates, name=multiscale.name)
             if text:
                 levels[level.path].attrs[CARRIED] = text
     return levels
+
+
+def _attrs(group: MultiscaleGroup, path: str) -> dict[str, Any]:
+    source = group.sources[path]
+    array = source.metadata.attributes if isinstance(source, zarr.Array) else {}
+    return attrs_of(group.attributes, array)
 
 
 def _wrapped(source: zarr.Array[Any] | Callable[[Missing], Source], wrapper: BaseArrayWrapper) -> Any:

@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import CoordinateError, OptionError, UnsupportedError
+from napari_ome_ngff.irregular_axes import with_positions
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.metadata.nouns import Channel, Json, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
+from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
+from napari_ome_ngff.stored_attrs import with_attrs
 from napari_ome_ngff.writing.plan.described import as_carried
 from napari_ome_ngff.writing.plan.make_plan import plan_multiscale
 from napari_ome_ngff.writing.plan.multiscale import (
@@ -170,6 +173,12 @@ def _prepare_one(
     )
     multiscale = describe(source, model, plan, options.transform_precision)
     _check_affine(multiscale, (base.name if base else None) or name, options.version)
+    place = level_transform(multiscale, 0)
+    stored = tuple(stored_array(array.variable._data) for array in arrays.values())
+    # Attributes of an array that is stored are stored with it again.
+    old = {} if stored[0] is None else stored[0].metadata.attributes
+    attrs = {name: value for name, value in finest.attrs.items() if name not in old}
+    attributes = with_attrs(with_positions(source.attributes, finest, model.axes, place), attrs)
     tables: Mapping[str, Encoded] = {}
     if multiscale.label_image is not None:
         label_image, tables = set_apart(multiscale.label_image)
@@ -181,8 +190,8 @@ def _prepare_one(
         channels=channels if open_windows else (),
         multiscale=multiscale,
         inputs=tuple(_read_once(array) for array in arrays.values()),
-        stored=tuple(stored_array(array.variable._data) for array in arrays.values()),
-        attributes=dict(source.attributes),
+        stored=stored,
+        attributes=attributes,
         groups=dict(source.groups),
         tables=tables,
     )
