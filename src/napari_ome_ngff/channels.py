@@ -34,9 +34,7 @@ def channels_of(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
     names = next((n for c in candidates if c.dims == (dim,) and (n := names_in(c)) is not None), None)
     if names is None:
         return ()
-    return tuple(
-        Channel(label=label, color=default_color(i, len(names))) for i, label in enumerate(names)
-    )
+    return tuple(Channel(label=label, color=default_color(i, len(names))) for i, label in enumerate(names))
 
 
 def channels_at(multiscale: Multiscale, finest: DataArray) -> tuple[Channel, ...]:
