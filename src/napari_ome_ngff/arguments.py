@@ -12,19 +12,22 @@ import numpy as np
 from napari_ome_ngff.errors import CoordinateError, OptionError
 
 if TYPE_CHECKING:
+    import zarr
     from xarray import DataArray
+    from zarr.abc.store import Store
+    from zarr.storage import StorePath
+
+    Place = str | os.PathLike[str] | Store | StorePath | zarr.Group
 
 _NOT_DATA_ARRAYS = {
     "Dataset": 'Take the variable that is the image: dataset["name"].',
     "DataTree": 'Take the variables that are the levels: arrays={"s0": tree["s0"]["name"], ...}.',
-    "Image": 'Take its finest level, image.arrays["0"], or all of them: arrays=image.arrays.',
+    "Image": "Give it to save_ome_ngff, or give arrays=image.arrays.",
     "Variable": "Give it a name for each axis: xarray.DataArray(variable).",
     "MultiscaleSource": "Give it to write_hierarchy, or give the array that is in it.",
 }
 _NOT_STORES = {
-    "Group": "Give store=group.store and path=group.path.",
     "Array": "Give store=array.store and path=array.path.",
-    "StorePath": "Give store=place.store and path=place.path.",
     "dict": "Give zarr.storage.MemoryStore(that dict).",
 }
 
@@ -73,7 +76,7 @@ def check_data_array(value: object, what: str) -> None:
     import xarray
 
     if not isinstance(value, xarray.DataArray):
-        default = 'Name its axes: xarray.DataArray(array, dims=("z", "y", "x")).'
+        default = 'Name its axes: xarray.DataArray(array, dims=("z", "y", "x")). Or use save_ome_ngff.'
         hint = _NOT_DATA_ARRAYS.get(type(value).__name__, default)
         check_type(value, xarray.DataArray, what, "an xarray.DataArray", hint)
         return
@@ -107,6 +110,49 @@ def check_store(store: object, path: object = "") -> None:
         check_text(os.fspath(value), "The path of the store")
         if not os.fspath(value):
             raise OptionError("The path of the store is empty.", hint="Give the path of a folder.")
+
+
+def place_of(location: Place, path: object = "") -> tuple[Any, str]:
+    """A store, or the path or address of one, and a path in it: also that of a group, or a place in a store.
+
+    OptionError for anything else.
+    """
+    import zarr
+    from zarr.storage import StorePath
+
+    inner: Any = path
+    if not isinstance(location, zarr.Group | StorePath):
+        check_store(location, path)
+        return location, inner
+    check_text(path, "The path inside the store")
+    return location.store, "/".join(part for part in (location.path, inner) if part)
+
+
+def bytes_of(text: str, what: str) -> int:
+    """Bytes of a text such as ``"1 GB"``; OptionError if it is none."""
+    from dask.utils import parse_bytes
+
+    try:
+        if not any(map(str.isdecimal, text)):  # 1 would be understood
+            raise ValueError("no number")
+        return int(parse_bytes(text))
+    except (ValueError, ArithmeticError) as error:
+        raise OptionError(
+            f"{what} is no number of bytes.", found=shown(text), expected='such as "512 MB", or 512 * 2**20'
+        ) from error
+
+
+def is_of_pint(value: object) -> bool:
+    """Whether this is a unit or a quantity of pint, told without importing it."""
+    return type(value).__module__.partition(".")[0] == "pint"
+
+
+def unit_text(unit: object, what: str) -> str | None:
+    """A unit as text, also one of pint; OptionError for anything else."""
+    if is_of_pint(unit):
+        return str(unit)
+    check_type(unit, (str, type(None)), what, 'text such as "micrometer", or None')
+    return unit  # type: ignore[return-value]
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_ome_ngff.arguments import shown
+from napari_ome_ngff.arguments import is_of_pint, shown
 from napari_ome_ngff.errors import CoordinateError, MetadataError
 from napari_ome_ngff.irregular_axes import (
     check_regular,
@@ -211,6 +211,8 @@ def _axis(arrays: Mapping[str, DataArray], dim: str) -> Axis:
         coordinate = _coordinate(array, dim)
         attrs = {} if coordinate is None else coordinate.attrs
         given = attrs.get("units", attrs.get("unit"))
+        if is_of_pint(given):
+            given = str(given)
         if not isinstance(given, str | None):
             raise CoordinateError(
                 f"The unit of axis {dim!r} is no text.",

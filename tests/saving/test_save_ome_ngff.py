@@ -213,7 +213,7 @@ def test_an_image_that_is_there_is_replaced_only_with_overwrite(tmp_path: Path) 
         (PLANE, {"scale": (1, 2, 3)}, "scale has 3 values for 2 axes"),
         (PLANE, {"scale": "half"}, "scale must be numbers, not 'half'"),
         (PLANE, {"scale": 0}, "scale must not be 0"),
-        (PLANE, {"units": 3}, "units must be text, not 3"),
+        (PLANE, {"units": 3}, "units must be text such as .*, not 3"),
         (PLANE, {"labels": [PLANE]}, "labels must be label images by their names"),
         ([PLANE, PLANE], {}, "a list of arrays of one size"),
         ([[1, 2], [3, 4]], {}, "Level 0 must be a numpy, dask"),

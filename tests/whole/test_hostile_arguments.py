@@ -115,6 +115,7 @@ FUNCTIONS: dict[str, dict[str, Callable[[], Any]]] = {
         "labels": lambda: {"a": ngff.MultiscaleSource(image=IMAGE)},
     },
     "write_region": {"store": MemoryStore, "image": lambda: ngff.open_ome_ngff(group())},
+    "save_ome_ngff": {"location": MemoryStore, "data": lambda: IMAGE},
     "edit_labels": {"location": folder, "name": lambda: "a"},
     "edit_image": {"location": folder},
     "edit_metadata": {"location": lambda: group().store},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ome_ngff.arguments import check_store, check_text, check_type, check_whole
+from napari_ome_ngff.arguments import bytes_of, check_text, check_type, check_whole, place_of
 from napari_ome_ngff.editing.held_chunks import HeldChunks
 from napari_ome_ngff.editing.painted import Painted
 from napari_ome_ngff.editing.save_edit import EditedLevel, save_edit
@@ -21,10 +21,12 @@ from napari_ome_ngff.metadata.transforms import METHODS
 from napari_ome_ngff.reading.open import open_metadata
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
+from napari_ome_ngff.storage.places.store_kind import local_folder
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.target import is_archive, local_root
 
 if TYPE_CHECKING:
+    from napari_ome_ngff.arguments import Place
     from napari_ome_ngff.metadata.nouns import Multiscale
 
 MEMORY = 2**29
@@ -188,7 +190,7 @@ class LabelEdit:
 
 
 def edit_labels(
-    location: str | PathLike[str], name: str, *, method: str | None = None, memory_limit: int = MEMORY
+    location: Place, name: str, *, method: str | None = None, memory_limit: int | str = MEMORY
 ) -> LabelEdit:
     """Open a label image of an image to be painted on. Nothing is written before `LabelEdit.save`.
 
@@ -244,9 +246,7 @@ def edit_labels(
     return _edit(image.labels[name], method, memory_limit, labels=True)
 
 
-def edit_image(
-    location: str | PathLike[str], *, method: str | None = None, memory_limit: int = MEMORY
-) -> LabelEdit:
+def edit_image(location: Place, *, method: str | None = None, memory_limit: int | str = MEMORY) -> LabelEdit:
     """Open any image to be painted on, as :func:`edit_labels` does with a label image.
 
     Parameters
@@ -288,24 +288,28 @@ def _check_method(method: object) -> None:
     check_type(method, (str, NoneType), "The method", " or ".join(METHODS))
 
 
-def folder_image(location: str | PathLike[str]) -> Image:
+def folder_image(location: Place) -> Image:
     """Open an image that is to be changed in place; refused unless its folder can be written to."""
-    if not isinstance(location, str | PathLike):
-        raise OptionError("Only what is in a folder can be edited.", expected="the path of a folder")
-    check_store(location)
-    root = local_root(location)
-    if root is None or is_archive(location) or root.is_file():
+    folder: Any
+    folder, path = place_of(location)
+    if not isinstance(folder, str | PathLike):
+        root_folder = local_folder(folder)
+        if root_folder is None:
+            raise OptionError("Only what is in a folder can be edited.", expected="the path of a folder")
+        folder = os.path.join(root_folder, path)
+    root = local_root(folder)
+    if root is None or is_archive(folder) or root.is_file():
         raise TargetError(
             "Only images in folders can be edited in place.",
-            where=os.fspath(location),
+            where=os.fspath(folder),
             found="a single file" if root is not None else "an address",
             hint="Save it as a new image, in a folder; that can be edited.",
         )
-    image = open_metadata(location)
+    image = open_metadata(folder)
     if not isinstance(image, Image) or image.group is None:
         raise UnsupportedError(
             "These are several images; one at a time can be edited.",
-            where=os.fspath(location),
+            where=os.fspath(folder),
             hint="Give the folder of the image itself, a field of a plate for example.",
         )
     if not os.access(image.location, os.W_OK):
@@ -333,6 +337,8 @@ def is_label(image: Image) -> bool:
     return image.multiscale is not None and image.multiscale.label_image is not None
 
 
-def _edit(image: Image, method: str | None, memory_limit: int, *, labels: bool) -> LabelEdit:
+def _edit(image: Image, method: str | None, memory_limit: int | str, *, labels: bool) -> LabelEdit:
+    if isinstance(memory_limit, str):
+        memory_limit = bytes_of(memory_limit, "The limit of memory")
     check_whole(memory_limit, 1, 2**62, "The limit of memory")
     return LabelEdit(image, chosen_method(image, method, labels=labels), memory_limit)

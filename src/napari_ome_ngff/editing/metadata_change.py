@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from types import NoneType
 from typing import Any
 
-from napari_ome_ngff.arguments import check_mapping, check_text, check_type, shown
+from napari_ome_ngff.arguments import check_mapping, check_text, check_type, shown, unit_text
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.group_kind import CONTAINER, foreign_attributes
 from napari_ome_ngff.metadata.nouns import (
@@ -157,7 +157,7 @@ def _axes(multiscale: Multiscale, change: MetadataChange) -> tuple[Axis, ...]:
         check_type(new, (str, Axis), f"The axis for {dim!r}", "its new name, or an Axis")
         axes[i] = replace(axes[i], name=new) if isinstance(new, str) else replace(new, extra=axes[i].extra)
     for dim, unit in (change.units or {}).items():
-        check_type(unit, (str, NoneType), f"The unit of axis {dim!r}", 'a unit such as "micrometer", or None')
+        unit = unit_text(unit, f"The unit of axis {dim!r}")
         i = _axis_index(multiscale, dim)
         axes[i] = replace(axes[i], unit=unit)
     return tuple(axes)

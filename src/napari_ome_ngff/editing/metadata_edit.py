@@ -6,12 +6,11 @@ import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ome_ngff.arguments import check_store
+from napari_ome_ngff.arguments import place_of
 from napari_ome_ngff.channels import default_color
 from napari_ome_ngff.editing.group_attributes import GroupAttributes
 from napari_ome_ngff.editing.in_place import locked, put_documents
@@ -30,11 +29,11 @@ from napari_ome_ngff.writing.reader_bounds import check_image
 from napari_ome_ngff.writing.refusals import failing
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    from napari_ome_ngff.arguments import Place
 
 
 def edit_metadata(
-    location: str | PathLike[str] | Store,
+    location: Place,
     *,
     scale: Mapping[str, float] | None = None,
     translation: Mapping[str, float] | None = None,
@@ -119,10 +118,9 @@ def edit_metadata(
         acquisitions=acquisitions,
         attributes=attributes,
     )
-    check_store(location)
     if change.is_empty:
         raise OptionError("Nothing is to be changed.", hint="Give what is wrong, scale for example.")
-    with locked(location) as place, warnings.catch_warnings():
+    with locked(*place_of(location)) as place, warnings.catch_warnings():
         warnings.simplefilter("ignore", OmeNgffWarning)  # whoever opens it is told
         _change_group(place.documents, place.path, change)
         return put_documents(place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from types import NoneType
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,11 @@ from napari_ome_ngff.writing.plan.options import StorageOptions
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    from napari_ome_ngff.arguments import Place
 
 
 def create_labels(
-    location: str | PathLike[str] | Store,
+    location: Place,
     name: str,
     *,
     dtype: str = "uint32",

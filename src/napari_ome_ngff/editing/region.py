@@ -7,7 +7,6 @@ import operator
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from os import PathLike
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +24,7 @@ from napari_ome_ngff.writing.target import is_archive
 from napari_ome_ngff.writing.write import write_hierarchy
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    from napari_ome_ngff.arguments import Place
 
 RegionUnits = Literal["voxel", "physical"]
 """What a region counts: voxels of the level that it is cut from, or positions in the units of the axes."""
@@ -37,7 +36,7 @@ Region = Mapping[str, Any]
 
 def write_region(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     path: str = "",
     image: Image,
     region: Region | None = None,

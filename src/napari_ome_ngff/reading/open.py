@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import zarr
 from xarray import DataArray
 
-from napari_ome_ngff.arguments import check_store, check_type
+from napari_ome_ngff.arguments import check_type, place_of
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.metadata.group_kind import (
     SPATIALDATA,
@@ -48,7 +48,7 @@ from napari_ome_ngff.storage.places.store_kind import store_kind
 from napari_ome_ngff.storage.places.stores import stores_of
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    from napari_ome_ngff.arguments import Place
 
 _AHEAD = ("labels", "OME")
 """What most groups have, asked for along with the group itself."""
@@ -191,7 +191,7 @@ def _image_above(array: zarr.Array[Any]) -> tuple[Hierarchy, int, str]:
 
 
 def open_ome_ngff(
-    location: str | PathLike[str] | Store | zarr.Group,
+    location: Place,
     *,
     array_wrapper: BaseArrayWrapper | ArrayWrapperSpec = ZarrArrayWrapper(),  # noqa: B008 (frozen)
     multiscale: int | str | None = None,
@@ -239,8 +239,7 @@ def open_ome_ngff(
     ('y', 'x')
     """
     wrapper = resolve_wrapper(array_wrapper)
-    if not isinstance(location, zarr.Group):
-        check_store(location)
+    place_of(location)
     check_type(multiscale, (int, str, NoneType), "The multiscale", "its index, its name, or None")
     check_type(coordinate_system, (str, NoneType), "The coordinate system", "the name of one, or None")
     opened = open_metadata(location, multiscale=multiscale, coordinate_system=coordinate_system)
@@ -248,7 +247,7 @@ def open_ome_ngff(
 
 
 def open_metadata(
-    location: str | PathLike[str] | Store | zarr.Group,
+    location: Place,
     *,
     multiscale: int | str | None = None,
     coordinate_system: str | None = None,
@@ -260,7 +259,7 @@ def open_metadata(
 
 
 def _open_metadata(
-    location: str | PathLike[str] | Store | zarr.Group,
+    location: Place,
     multiscale: int | str | None,
     coordinate_system: str | None,
 ) -> Image | Collection:

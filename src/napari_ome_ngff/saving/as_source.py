@@ -94,6 +94,8 @@ def _opened(image: Image, about: Description, groups: Mapping[str, Any]) -> Mult
 
 def _source(data: Any, about: Description, what: str) -> MultiscaleSource:
     levels = _levels(data, about, what)
+    if not levels:
+        raise OptionError(f"{what} has no levels.", found=f"an empty {type(data).__name__}")
     for path, array in levels.items():
         check_data_array(array, what if len(levels) == 1 else f"Level {path!r}")
     levels = in_order(described(levels, about))

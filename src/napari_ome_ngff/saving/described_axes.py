@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ome_ngff.arguments import shown
+from napari_ome_ngff.arguments import is_of_pint, shown, unit_text
 from napari_ome_ngff.coordinates import axis_coordinates, from_coordinates
 from napari_ome_ngff.errors import OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.nouns import Axis, ScaleTranslation
@@ -86,7 +86,7 @@ def _placed(levels: dict[str, DataArray], dims: tuple[str, ...], about: Descript
         dim: _quantity(value, "translation")
         for dim, value in _by_axis(about.translation, dims, "translation").items()
     }
-    units = {dim: _unit(value) for dim, value in _by_axis(about.units, dims, "units").items()}
+    units = {dim: unit_text(value, "units") for dim, value in _by_axis(about.units, dims, "units").items()}
     changed = [dim for dim in dims if dim in {*scales, *starts, *units}]
     if not changed:
         return levels
@@ -98,7 +98,7 @@ def _placed(levels: dict[str, DataArray], dims: tuple[str, ...], about: Descript
         scale, of_scale = scales.get(dim, (new_scales[i], None))
         start, of_start = starts.get(dim, (_start(first, dim) if dim in scales else new_starts[i], None))
         old = first.coords[dim].attrs.get("units") if dim in first.coords else None
-        unit = units.get(dim) or of_scale or of_start or _unit(old)
+        unit = units.get(dim) or of_scale or of_start or unit_text(old, "units")
         new_scales[i], new_starts[i] = scale, start
         new_axes[i] = replace(axes[i], unit=unit, type=axes[i].type or axis_type(dim, unit))
     coordinates = axis_coordinates(
@@ -153,7 +153,7 @@ def _by_axis(values: object, dims: tuple[str, ...], what: str) -> dict[str, Any]
 
 def _quantity(value: Any, what: str) -> tuple[float, str | None]:
     """A number, and its unit if it has one (pint)."""
-    number, unit = getattr(value, "magnitude", value), getattr(value, "units", None)
+    number, unit = (value.magnitude, value.units) if is_of_pint(value) else (value, None)
     if isinstance(number, bool) or not isinstance(number, Real | np.number) or not math.isfinite(number):
         raise OptionError(
             f"{what} must be numbers, not {shown(value)}.", hint=f"Give {what}=0.5, for example."
@@ -161,14 +161,6 @@ def _quantity(value: Any, what: str) -> tuple[float, str | None]:
     if what == "scale" and not number:
         raise OptionError("scale must not be 0.", hint="Give the distance between two voxels.")
     return float(number), None if unit is None else str(unit)
-
-
-def _unit(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if type(value).__module__.partition(".")[0] != "pint":
-        raise OptionError(f"units must be text, not {shown(value)}.", hint='Give units="micrometer".')
-    return str(value)
 
 
 def in_order(levels: Mapping[str, DataArray]) -> dict[str, DataArray]:
@@ -190,6 +182,6 @@ def in_order(levels: Mapping[str, DataArray]) -> dict[str, DataArray]:
 def _rank(array: DataArray, dim: str) -> tuple[int, int]:
     """0.4, "axes": time first, then channel or custom, then space, of which "zyx" is the usual order."""
     attrs = array.coords[dim].attrs if dim in array.coords else {}
-    kind = attrs.get("type") or axis_type(dim, _unit(attrs.get("units")))
+    kind = attrs.get("type") or axis_type(dim, unit_text(attrs.get("units"), "units"))
     rank = _RANKS.get(str(kind), 1)
     return rank, _SPACE.find(dim.lower()) if rank == _RANKS["space"] else 0

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.arguments import check_store, check_text, check_type
+from napari_ome_ngff.arguments import check_text, check_type, place_of
 from napari_ome_ngff.editing.group_attributes import GroupAttributes
 from napari_ome_ngff.errors import NotOmeNgffError, TargetError
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout, encode_plate, lay_out_plate
@@ -43,6 +42,8 @@ from napari_ome_ngff.writing.target import as_store, is_archive, local_root, loc
 from napari_ome_ngff.writing.write import write_hierarchy
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from zarr.abc.store import Store
 
 _OF_A_SAVE = re.compile(r"\.(.+?)(\.[0-9a-f]{8})?\.ngff-(part|old|lock)")
@@ -86,7 +87,9 @@ class PlateWriter:
     options: StorageOptions = field(default_factory=StorageOptions)
 
     def __post_init__(self) -> None:
-        check_store(self.store, self.path)
+        store, path = place_of(self.store, self.path)
+        object.__setattr__(self, "store", store)
+        object.__setattr__(self, "path", path)
         check_type(self.options, StorageOptions, "The options", "StorageOptions")
 
     def write_field(

@@ -6,30 +6,27 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from napari_ome_ngff.arguments import check_flags, check_mapping, check_text
+from napari_ome_ngff.arguments import check_flags, check_mapping, check_text, place_of
 from napari_ome_ngff.errors import OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.nouns import Channel
 from napari_ome_ngff.metadata.systems.view import systems_of
 from napari_ome_ngff.metadata.versions import VERSIONS, check_version
 from napari_ome_ngff.reading.open import open_ome_ngff
 from napari_ome_ngff.reading.opened import Image
-from napari_ome_ngff.saving.as_source import channels_for, label_source, sources_of
+from napari_ome_ngff.saving.as_source import channels_for, is_place, label_source, sources_of
 from napari_ome_ngff.saving.described_axes import Description, axis_names
 from napari_ome_ngff.writing.plan.options import Chunks, Factors, Shards, StorageOptions, chosen_options
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.write import write_hierarchy
 
 if TYPE_CHECKING:
-    import zarr
-    from zarr.abc.store import Store
-    from zarr.storage import StorePath
+    from napari_ome_ngff.arguments import Place
 
 
 def save_ome_ngff(
-    location: str | PathLike[str] | Store | StorePath | zarr.Group,
+    location: Place,
     data: object,
     *,
     axes: str | Sequence[str] | None = None,
@@ -127,6 +124,8 @@ def save_ome_ngff(
     (8, 'micrometer')
     """
     check_flags(overwrite=overwrite, progress=progress)
+    if is_place(data):
+        data = open_ome_ngff(cast("Place", data))
     about = Description(axes=axes, scale=scale, translation=translation, units=units)
     sources = _with_labels(sources_of(data, about), labels, axes)
     main = sources[""]
@@ -136,7 +135,8 @@ def save_ome_ngff(
         sources[""] = replace(sources[""], name=name)
     if not (levels is None and factors is None and method is None):
         sources = {path: _made_again(path, each, levels, factors, method) for path, each in sources.items()}
-    given = StorageOptions(version=ngff_version or "0.5", chunks=chunks, shards=shards, compressor=compressor)
+    version = "0.5" if ngff_version is None else ngff_version
+    given = StorageOptions(version=version, chunks=chunks, shards=shards, compressor=compressor)
     chosen = chosen_options(options, given)
     if options is None and ngff_version is None and main.multiscale is not None:
         version = main.multiscale.version
@@ -144,7 +144,7 @@ def save_ome_ngff(
         chosen = replace(chosen, version=version if version in VERSIONS else min(VERSIONS))
     if isinstance(data, Image):
         _say_what_is_left(data, chosen.version)
-    store, path = _place(location)
+    store, path = place_of(location)
     write_hierarchy(
         store=store, path=path, sources=sources, executor=executor, overwrite=overwrite, options=chosen
     ).run(progress=bool(progress))
@@ -185,16 +185,6 @@ def _say_what_is_left(image: Image, version: str) -> None:
     if left:
         message = f"The image is saved as it lies in itself, not where it lies in {', '.join(left)}."
         warnings.warn(f"{message} ({image.location})", OmeNgffWarning, stacklevel=3)
-
-
-def _place(location: Any) -> tuple[Any, str]:
-    """A store, or the path of one, and the path of the group in it."""
-    import zarr
-    from zarr.storage import StorePath
-
-    if isinstance(location, zarr.Group | StorePath):
-        return location.store, location.path
-    return location, ""
 
 
 def _reopened(store: Any, path: str) -> Image:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from os import PathLike
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.arguments import check_flags, check_store, check_text, check_type
+from napari_ome_ngff.arguments import check_flags, check_text, check_type, place_of
 from napari_ome_ngff.metadata.collections.plate_layout import lay_out_plate
 from napari_ome_ngff.metadata.nouns import Acquisition, Channel
 from napari_ome_ngff.saving.described_axes import Description
@@ -18,12 +17,12 @@ from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.options import StorageOptions
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    from napari_ome_ngff.arguments import Place
 
 
 def write_plate(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     path: str = "",
     fields: Mapping[Any, Any],
     name: str | None = None,
@@ -93,7 +92,7 @@ def write_plate(
     >>> [well.path for well in open_ome_ngff(store).plate.wells]
     ['A/1', 'B/2']
     """
-    check_store(store, path)
+    place, path = place_of(store, path)
     check_flags(overwrite=overwrite, verify=verify)
     check_type(options, (StorageOptions, NoneType), "The options", "StorageOptions")
     if name is not None:
@@ -109,4 +108,4 @@ def write_plate(
         acquisitions=acquisitions_of(acquisitions),
         version=chosen.version,
     )
-    return filled(store, path, sources, chosen, executor, overwrite=overwrite, verify=verify, plate=layout)
+    return filled(place, path, sources, chosen, executor, overwrite=overwrite, verify=verify, plate=layout)

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from napari_ome_ngff.arguments import check_flags, check_store, check_type
+from napari_ome_ngff.arguments import check_flags, check_type, place_of
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.label_tables import GROUP
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
@@ -22,8 +22,7 @@ from napari_ome_ngff.writing.commit.staging import open_existing, staged
 from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
 from napari_ome_ngff.writing.pending import Writing, writing_of
-from napari_ome_ngff.writing.plan.described import as_replaced
-from napari_ome_ngff.writing.plan.existing import group_in, over_existing, replaced_members
+from napari_ome_ngff.writing.plan.existing import as_they_were, over_existing, replaced_members
 from napari_ome_ngff.writing.plan.group_documents import group_documents, groups_of
 from napari_ome_ngff.writing.plan.options import (
     Chunks,
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from xarray import DataArray
     from zarr.abc.store import Store
 
+    from napari_ome_ngff.arguments import Place
     from napari_ome_ngff.writing.plan.group_documents import GroupSpec
 
 
@@ -59,7 +59,7 @@ def model_multiscale_group(
     shards: Shards = None,
     sources: Mapping[str, MultiscaleSource] | None = None,
     options: StorageOptions | None = None,
-    store: Store | str | PathLike[str] = "image.ome.zarr",
+    store: Place = "image.ome.zarr",
 ) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
     """Model the Zarr group that holds these levels as an OME-NGFF image. No IO.
 
@@ -128,7 +128,7 @@ def _model(
     arrays: Mapping[str, DataArray] | None,
     sources: Mapping[str, MultiscaleSource] | None,
     chosen: StorageOptions,
-    store: Store | str | PathLike[str] = "image.ome.zarr",
+    store: Place = "image.ome.zarr",
 ) -> GroupSpec:
     if (arrays is None) == (sources is None):
         raise OptionError(
@@ -149,7 +149,7 @@ def _model(
 @overload
 def create_multiscale_group(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     path: str = "",
     overwrite: bool = False,
     options: StorageOptions | None = None,
@@ -163,7 +163,7 @@ def create_multiscale_group(
 @overload
 def create_multiscale_group(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     path: str = "",
     arrays: Mapping[str, DataArray] | None = None,
     transform_precision: int | None = None,
@@ -180,7 +180,7 @@ def create_multiscale_group(
 
 def create_multiscale_group(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     path: str = "",
     arrays: Mapping[str, DataArray] | None = None,
     transform_precision: int | None = None,
@@ -242,7 +242,7 @@ def create_multiscale_group(
     ... )
     >>> group["s0"][:] = image.values
     """
-    check_store(store, path)
+    place, path = place_of(store, path)
     check_flags(overwrite=overwrite, verify=verify)
     given = StorageOptions(
         version=ngff_version,
@@ -258,14 +258,14 @@ def create_multiscale_group(
     if pixels is not None:
         if arrays is not None:
             raise OptionError("Give either arrays, to create them empty, or pixels.", found="both")
-        return filled(store, path, pixels, chosen, executor, overwrite=overwrite, verify=verify, model=model)
+        return filled(place, path, pixels, chosen, executor, overwrite=overwrite, verify=verify, model=model)
     if verify or executor is not None:
         raise OptionError("An executor, and verify, are for pixels: there are none.")
     if model is None:
         model = _model(arrays, None, chosen)
     elif arrays is not None or chosen != StorageOptions(version="0.4"):
         raise OptionError("A model already says what the arrays are, and how they are stored.")
-    return _empty(store, path, arrays or {}, model, overwrite=overwrite)
+    return _empty(place, path, arrays or {}, model, overwrite=overwrite)
 
 
 def filled(
@@ -287,7 +287,7 @@ def filled(
     if overwrite and model is None and plate is None:
         check_target(store, path, overwrite=overwrite)
         old = open_existing(store, path)
-        pixels = pixels if old is None else _as_they_were(pixels, old)
+        pixels = pixels if old is None else as_they_were(pixels, old)
     plan, prepared = plan_save(pixels, setup, plate=plate)
     if model is not None and model != plan.model:
         raise OptionError(
@@ -308,15 +308,6 @@ def filled(
             verify=verify,
         )
     )
-
-
-def _as_they_were(pixels: Mapping[str, MultiscaleSource], old: zarr.Group) -> Mapping[str, MultiscaleSource]:
-    """Sources with what is said of the images that they replace: names, colours and contrast."""
-    groups = {key: group_in(old, key) for key in pixels}
-    return {
-        key: source if (group := groups[key]) is None else as_replaced(key, source, group.attrs.asdict())
-        for key, source in pixels.items()
-    }
 
 
 def _empty(
@@ -372,7 +363,7 @@ def _refuse_own_source(arrays: Mapping[str, DataArray], target: zarr.Group) -> N
     """Refuse to empty a group that the arrays are still to be read from."""
     place = location_of(target)
     places = (place, str(beside(Path(place))))  # opened there after a save was killed
-    sources = lazy_locations(list(arrays.values()))
+    sources = lazy_locations(arrays)
     inside = sorted(s for s in sources if any(is_within(s, one) for one in places))
     if inside:
         raise TargetError(

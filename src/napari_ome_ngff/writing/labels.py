@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.arguments import check_flags, check_mapping, check_store, check_type
+from napari_ome_ngff.arguments import check_flags, check_mapping, place_of
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.metadata.nouns import LabelImage, Multiscale
 from napari_ome_ngff.metadata.versions import VERSIONS, decode
@@ -30,24 +30,26 @@ from napari_ome_ngff.writing.plan.options import (
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
 from napari_ome_ngff.writing.plan.prepare import Prepared
-from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan
+from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan, as_source
 from napari_ome_ngff.writing.save import Save, new_save
 
 if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
 
+    from napari_ome_ngff.arguments import Place
+
 
 def write_labels(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     path: str = "",
     labels: Mapping[str, MultiscaleSource],
     chunks: Chunks = "auto",
     shards: Shards = None,
     compressor: object = "auto",
     executor: Executor | None = None,
-    memory_limit: int = MEMORY_LIMIT,
+    memory_limit: int | str = MEMORY_LIMIT,
     transform_precision: int | None = None,
     overwrite: bool = False,
     verify: bool = False,
@@ -114,7 +116,7 @@ def write_labels(
 
 def new_labels(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     labels: Mapping[str, MultiscaleSource],
     options: StorageOptions,
 ) -> Writing:
@@ -124,7 +126,7 @@ def new_labels(
 
 
 def _new_save(
-    store: Store | str | PathLike[str],
+    store: Place,
     path: str,
     labels: Mapping[str, MultiscaleSource],
     chosen: StorageOptions,
@@ -133,8 +135,7 @@ def _new_save(
     overwrite: bool,
     verify: bool,
 ) -> Save:
-    check_store(store, path)
-    image = _image_at(store, path)
+    image = _image_at(*place_of(store, path))
     setup, plan, prepared = _plan(image, labels, chosen, executor)
     inside = join_paths(image.path, "labels")
     check_target(image.store, inside, overwrite=True)
@@ -161,7 +162,7 @@ def _new_save(
 
 def plan_labels(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     labels: Mapping[str, MultiscaleSource],
     options: StorageOptions | None = None,
 ) -> WritePlan:
@@ -169,7 +170,7 @@ def plan_labels(
 
     Label images of the same names are no error here.
     """
-    return _plan(_image_at(store, ""), labels, options or StorageOptions(), None)[1]
+    return _plan(_image_at(*place_of(store)), labels, options or StorageOptions(), None)[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,7 @@ class _Target:
         return ImageShape(dims=self.multiscale.dims, shapes=shapes) if complete else None
 
 
-def _image_at(store: Store | str | PathLike[str], path: str) -> _Target:
+def _image_at(store: Any, path: str) -> _Target:
     group = open_existing(store, path)
     if group is None:
         raise TargetError(
@@ -227,8 +228,7 @@ def _plan(
 ) -> tuple[SaveOptions, WritePlan, tuple[Prepared, ...]]:
     """Plan label images in the image's version, with paths relative to its group ``labels``."""
     check_mapping(labels, "The label images", 'label images by their names: {"cells": ...}')
-    for source in labels.values():
-        check_type(source, MultiscaleSource, "A label image", "MultiscaleSource(image=...)")
+    labels = {name: as_source(source, "A label image") for name, source in labels.items()}
     if not labels:
         raise OptionError("There is no label image to write.", hint="Give at least one.")
     options = save_options(replace(chosen, version=image.multiscale.version), image.store, executor)

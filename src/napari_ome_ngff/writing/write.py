@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
-from os import PathLike
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.arguments import check_mapping, check_whole
@@ -26,12 +25,13 @@ from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan,
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset, DataTree
-    from zarr.abc.store import Store
+
+    from napari_ome_ngff.arguments import Place
 
 
 def write_multiscale_group(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     path: str = "",
     image: DataArray | Dataset | DataTree | None = None,
     arrays: Mapping[str, DataArray] | DataTree | None = None,
@@ -44,7 +44,7 @@ def write_multiscale_group(
     compressor: object = "auto",
     fill_value: object = 0,
     executor: Executor | None = None,
-    memory_limit: int = MEMORY_LIMIT,
+    memory_limit: int | str = MEMORY_LIMIT,
     transform_precision: int | None = None,
     overwrite: bool = False,
     verify: bool = False,
@@ -83,12 +83,13 @@ def write_multiscale_group(
     levels
         Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
     factors
-        Factor of each dim from level to level, ``{"z": 1, "y": 2, "x": 2}``, or a list of these. None:
+        Factor of each dim from level to level, ``{"z": 1, "y": 2, "x": 2}``, one number for all axes of
+        space, or a list of the former. None:
         towards isotropic voxels. Time and channel axes are never made smaller.
     chunks
-        ``"auto"`` (1 to 4 MiB), sizes for the last axes, or one such tuple per level. If `chunks`, `shards`,
-        `compressor` and `fill_value` are left as they are, levels that were opened and not changed are copied
-        byte for byte.
+        ``"auto"`` (1 to 4 MiB), one size for all axes of space, sizes for the last axes, or one such tuple
+        per level. If `chunks`, `shards`, `compressor` and `fill_value` are left as they are, levels that were
+        opened and not changed are copied byte for byte.
     shards
         None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4; never none in an ``.ozx``.
     compressor
@@ -186,10 +187,10 @@ def plan_hierarchy(
     shards: Shards = None,
     compressor: object = "auto",
     fill_value: object = 0,
-    memory_limit: int = MEMORY_LIMIT,
+    memory_limit: int | str = MEMORY_LIMIT,
     transform_precision: int | None = None,
     workers: int | None = None,
-    store: Store | str | PathLike[str] = "image.ome.zarr",
+    store: Place = "image.ome.zarr",
     options: StorageOptions | None = None,
 ) -> WritePlan:
     """Plan what :func:`write_hierarchy` would write with threads. Nothing is read or written.
@@ -239,7 +240,7 @@ def plan_hierarchy(
 
 def write_hierarchy(
     *,
-    store: Store | str | PathLike[str],
+    store: Place,
     path: str = "",
     sources: Mapping[str, MultiscaleSource] | DataTree | Dataset,
     ngff_version: str = "0.5",
@@ -248,7 +249,7 @@ def write_hierarchy(
     compressor: object = "auto",
     fill_value: object = 0,
     executor: Executor | None = None,
-    memory_limit: int = MEMORY_LIMIT,
+    memory_limit: int | str = MEMORY_LIMIT,
     transform_precision: int | None = None,
     overwrite: bool = False,
     verify: bool = False,

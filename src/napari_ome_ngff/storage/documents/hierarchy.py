@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zarr
 from zarr.abc.store import Store
@@ -19,6 +18,10 @@ from napari_ome_ngff.storage.places.requests import fetch
 from napari_ome_ngff.storage.places.save_note import unfinished
 from napari_ome_ngff.storage.places.store_kind import is_cheap
 from napari_ome_ngff.storage.places.stores import folders, nothing_found, stores_of
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.arguments import Place
+
 
 _AHEAD = ("zarr.json", ".zattrs")  # asked for before the Zarr format is known
 
@@ -310,9 +313,7 @@ class Hierarchy:
         return document if isinstance(document, dict) else None
 
 
-def open_hierarchy(
-    location: str | PathLike[str] | Store | zarr.Group, *, ahead: Sequence[str] = (), watched: bool = False
-) -> Hierarchy:
+def open_hierarchy(location: Place, *, ahead: Sequence[str] = (), watched: bool = False) -> Hierarchy:
     """Open a group by its metadata documents, in one round trip.
 
     A location is whatever `stores_of` takes; the groups `ahead` are asked for in the same round trip.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zarr
 from zarr.abc.store import Store
@@ -15,11 +14,15 @@ from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, Table
 from napari_ome_ngff.storage.places.location import join, location_in
 from napari_ome_ngff.storage.places.stores import parent_store, stores_of
 
+if TYPE_CHECKING:
+    from napari_ome_ngff.arguments import Place
+
+
 # How deep in an image an array can be that was opened by its own path: plate/A/1/field/labels/name/level.
 _MAX_CLIMB = 8
 
 
-def array_at(location: str | os.PathLike[str] | Store | zarr.Group) -> zarr.Array[Any] | None:
+def array_at(location: Place) -> zarr.Array[Any] | None:
     """The array at a location (as of `open_hierarchy`, or inside a zip file), read-only; None if none."""
     for store, path in stores_of(location):
         table = Table(store)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import LocalStore, ZipStore
+from zarr.storage import LocalStore, StorePath, ZipStore
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, StorageError
 from napari_ome_ngff.storage.places import server_errors
@@ -16,6 +16,10 @@ from napari_ome_ngff.storage.places.leftovers import where_it_is
 from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
+
+if TYPE_CHECKING:
+    from napari_ome_ngff.arguments import Place
+
 
 _MOST_NAMED = 5
 
@@ -48,13 +52,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def stores_of(location: str | os.PathLike[str] | Store | zarr.Group) -> list[tuple[Store, str]]:
+def stores_of(location: Place) -> list[tuple[Store, str]]:
     """The store that a place is in, and its path there; several to try where one may have to sign in.
 
     A place is a folder, a ``.zip`` or ``.ozx`` file (also with one folder inside), an ``http``, ``https``,
     ``s3``, ``gs`` or ``az`` address, a Zarr store, or a group. Stores are read-only, but that of a group.
     """
-    if isinstance(location, zarr.Group):
+    if isinstance(location, zarr.Group | StorePath):
         return [_or_beside(location.store, location.path)]
     if isinstance(location, Store):
         return [_or_beside(_read_only(location), "")]

@@ -13,12 +13,14 @@ from napari_ome_ngff.metadata.group_kind import OUR_KEYS, is_ome_ngff, kind_of, 
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.writing.plan.described import as_replaced
 from napari_ome_ngff.writing.plan.group_documents import arrays_of, group_spec, groups_of, join_paths
 
 if TYPE_CHECKING:
     import zarr
 
     from napari_ome_ngff.writing.plan.group_documents import GroupSpec
+    from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
 
 def over_existing(model: GroupSpec, old: zarr.Group) -> GroupSpec:
@@ -52,6 +54,15 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]
     if "ome" in new:
         return {**merged, "ome": {**merged["ome"], "labels": names}}
     return {**merged, "labels": names}
+
+
+def as_they_were(pixels: Mapping[str, MultiscaleSource], old: zarr.Group) -> Mapping[str, MultiscaleSource]:
+    """Sources with what is said of the images that they replace: names, colours and contrast."""
+    groups = {key: group_in(old, key) for key in pixels}
+    return {
+        key: source if (group := groups[key]) is None else as_replaced(key, source, group.attrs.asdict())
+        for key, source in pixels.items()
+    }
 
 
 def replaced_members(model: GroupSpec, old: zarr.Group) -> tuple[str, ...]:

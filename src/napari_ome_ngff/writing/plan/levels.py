@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
 
 from napari_ome_ngff.arguments import check_type, shown
 from napari_ome_ngff.errors import OptionError
@@ -70,10 +72,12 @@ def choose_factors(
 
 
 def _given_factors(
-    dims: Sequence[str], types: Sequence[str | None], factors: Factors
+    dims: Sequence[str], types: Sequence[str | None], factors: Any
 ) -> tuple[int, ...] | list[tuple[int, ...]] | None:
     if factors is None:
         return None
+    if isinstance(factors, Integral):
+        factors = {dim: int(factors) for dim, kind in zip(dims, types, strict=True) if kind == "space"}
     if not isinstance(factors, Mapping):
         for one in factors:
             check_type(one, Mapping, "A step from level to level", 'a factor for each dim: {"y": 2, "x": 2}')
@@ -113,6 +117,13 @@ def _possible(step: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(f if n >= f else 1 for f, n in zip(step, shape, strict=True))
 
 
+def for_each_axis(sizes: Any, axes: Sequence[Axis]) -> Any:
+    """Sizes of chunks or shards: a single one is that along all axes of space; all else is as it is."""
+    if not isinstance(sizes, Integral):
+        return sizes
+    return tuple(1 if axis.type in ("time", "channel") else sizes for axis in axes)
+
+
 def choose_chunks(
     chunks: Chunks, shapes: Sequence[Sequence[int]], axes: Sequence[Axis], itemsize: int
 ) -> tuple[tuple[int, ...], ...]:
@@ -120,7 +131,8 @@ def choose_chunks(
     ndim = len(axes)
     if chunks == "auto":
         chunks = auto_chunks(shapes[0], [axis.type for axis in axes], itemsize)
-    each = [_as_shape(one, ndim) for one in chunks]
+    given: Any = chunks
+    each = [_as_shape(one, ndim) for one in given]
     if None in each or len(each) != len(shapes):
         each = [_as_shape(chunks, ndim)] * len(shapes)
     if None in each:

@@ -13,7 +13,13 @@ import numpy as np
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.nouns import Axis, Level
 from napari_ome_ngff.metadata.transforms import METHODS, coarser
-from napari_ome_ngff.writing.plan.levels import choose_chunks, choose_factors, choose_shards, level_path
+from napari_ome_ngff.writing.plan.levels import (
+    choose_chunks,
+    choose_factors,
+    choose_shards,
+    for_each_axis,
+    level_path,
+)
 from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass, cut_pass
 from napari_ome_ngff.writing.plan.write_plan import LevelPlan, MultiscalePlan
@@ -95,8 +101,9 @@ def _levels(
 ) -> tuple[LevelPlan, ...]:
     if 0 in shapes[0]:
         raise OptionError("An image without voxels cannot be written.", found=f"shape {shapes[0]}")
-    chunks = choose_chunks(options.chunks, shapes, axes, dtype.itemsize)
-    shards = choose_shards(options.shards, options.chunks, shapes, chunks, dtype.itemsize)
+    asked, shards_asked = for_each_axis(options.chunks, axes), for_each_axis(options.shards, axes)
+    chunks = choose_chunks(asked, shapes, axes, dtype.itemsize)
+    shards = choose_shards(shards_asked, asked, shapes, chunks, dtype.itemsize)
     return tuple(
         LevelPlan(
             path=level.path,

@@ -7,27 +7,27 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from numbers import Number
+from numbers import Integral, Number
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_ome_ngff.arguments import check_store, check_type, check_whole, shown
+from napari_ome_ngff.arguments import bytes_of, check_type, check_whole, place_of, shown
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.writing.target import can_append, is_archive, local_root, refuse_version
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    from napari_ome_ngff.arguments import Place
 
 NgffVersion = Literal["0.4", "0.5", "0.6"]
 
-Chunks = Literal["auto"] | tuple[int, ...] | tuple[tuple[int, ...], ...]
+Chunks = Literal["auto"] | int | tuple[int, ...] | tuple[tuple[int, ...], ...]
 
-Shards = Literal["auto"] | tuple[int, ...] | None
+Shards = Literal["auto"] | int | tuple[int, ...] | None
 
-Factors = Mapping[str, int] | Sequence[Mapping[str, int]] | None
+Factors = int | Mapping[str, int] | Sequence[Mapping[str, int]] | None
 
 MEMORY_LIMIT = 256 * 2**20
 """Bytes that the engine's buffers may take, unless something else is asked for."""
@@ -44,7 +44,8 @@ class StorageOptions:
     version
         Of OME-NGFF: ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3).
     chunks
-        ``"auto"`` (1 to 4 MiB), sizes for the last axes, or one such tuple per level.
+        ``"auto"`` (1 to 4 MiB), one size for all axes of space, sizes for the last axes, or one such tuple
+        per level.
     shards
         None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4.
     compressor
@@ -54,7 +55,7 @@ class StorageOptions:
     transform_precision
         Decimal places to round scales and translations to; None: exact.
     memory_limit
-        Bytes that the buffers of all tasks may take together.
+        Bytes that the buffers of all tasks may take together, or text such as ``"1 GB"``.
 
     Raises
     ------
@@ -73,13 +74,13 @@ class StorageOptions:
     compressor: object = "auto"
     fill_value: object = 0
     transform_precision: int | None = None
-    memory_limit: int = MEMORY_LIMIT
+    memory_limit: int | str = MEMORY_LIMIT
 
     def __post_init__(self) -> None:
         version = check_version(self.version)
-        sizes = '"auto", or whole numbers for the last axes'
-        check_type(self.chunks, (str, list, tuple), "Chunks", sizes)
-        check_type(self.shards, (str, list, tuple, NoneType), "Shards", f"None, {sizes}")
+        sizes = '"auto", a whole number for all axes of space, or some for the last axes'
+        check_type(self.chunks, (str, list, tuple, Integral), "Chunks", sizes)
+        check_type(self.shards, (str, list, tuple, Integral, NoneType), "Shards", f"None, {sizes}")
         is_number = isinstance(self.fill_value, Number | str | np.generic | np.ndarray)
         if not is_number or np.ndim(self.fill_value):
             raise OptionError("The fill value must be one number.", found=shown(self.fill_value))
@@ -92,6 +93,8 @@ class StorageOptions:
                 found=shown(self.compressor),
                 expected='"auto", a numcodecs codec such as numcodecs.Zstd(level=3), or None',
             )
+        if isinstance(self.memory_limit, str):
+            object.__setattr__(self, "memory_limit", bytes_of(self.memory_limit, "The limit of memory"))
         check_whole(self.memory_limit, 1, sys.maxsize, "The limit of memory")
         if self.transform_precision is not None:
             check_whole(self.transform_precision, 0, 300, "The number of decimal places")
@@ -123,6 +126,7 @@ class SaveOptions(StorageOptions):
     stay stored as they are.
     """
 
+    memory_limit: int = MEMORY_LIMIT
     workers: int = 1
     shared_memory: bool = True
     append_shards: bool = False
@@ -148,19 +152,17 @@ def chosen_options(
     return options
 
 
-def save_options(
-    chosen: StorageOptions, store: Store | str | os.PathLike[str], executor: Executor | None
-) -> SaveOptions:
+def save_options(chosen: StorageOptions, store: Place, executor: Executor | None) -> SaveOptions:
     """Add what follows from the store and the executor; refuse a version that the store cannot hold."""
     check_type(executor, (Executor, NoneType), "The executor", "an Executor of concurrent.futures, or None")
-    check_store(store)
-    refuse_version(chosen.version, chosen.zarr_format, store)
+    place, _ = place_of(store)
+    refuse_version(chosen.version, chosen.zarr_format, place)
     is_threads = executor is None or isinstance(executor, ThreadPoolExecutor)
-    is_local = local_root(store) is not None
+    is_local = local_root(place) is not None
     # Who waits for a server needs no processor.
     at_least = 1 if is_local else _UPLOADS
     values = {field.name: getattr(chosen, field.name) for field in fields(StorageOptions)}
-    if chosen.shards is None and is_archive(store):
+    if chosen.shards is None and is_archive(place):
         # RFC-9: "The sharding codec SHOULD be used to reduce the number of entries within the ZIP archive."
         values["shards"] = "auto"
     return SaveOptions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.arguments import check_mapping, check_type
+from napari_ome_ngff.arguments import check_mapping
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.plan.copied_levels import with_copies
@@ -21,7 +21,13 @@ from napari_ome_ngff.writing.plan.group_documents import (
 from napari_ome_ngff.writing.plan.options import SaveOptions
 from napari_ome_ngff.writing.plan.prepare import Prepared, prepare
 from napari_ome_ngff.writing.plan.stored_tables import DOCUMENTS_OF_AN_ARRAY, stored_size
-from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan, sources_of_tree
+from napari_ome_ngff.writing.plan.write_plan import (
+    ImageShape,
+    MultiscaleSource,
+    WritePlan,
+    as_source,
+    sources_of_tree,
+)
 from napari_ome_ngff.writing.reader_bounds import (
     check_array,
     check_documents,
@@ -39,9 +45,7 @@ def checked_sources(sources: Mapping[str, MultiscaleSource]) -> Mapping[str, Mul
     if is_tree(sources):
         return sources_of_tree(sources)
     check_mapping(sources, "The sources", 'images by their paths: {"": MultiscaleSource(...)}')
-    for source in sources.values():
-        check_type(source, MultiscaleSource, "A source", "MultiscaleSource(image=...)")
-    return sources
+    return {path: as_source(source, "A source") for path, source in sources.items()}
 
 
 def plan_save(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -46,15 +47,17 @@ class MultiscaleSource:
         Level 0, with coordinates; the others are made of it. In memory, or lazy (dask, zarr). Also a Dataset
         with one variable, or a DataTree, of which the finest level is taken.
     arrays
-        In place of `image`: path of each level to the level, finest first; they are copied as they are. Also
-        a DataTree, with a group for each level; metadata in its ``attrs`` are written again.
+        In place of `image`: path of each level to the level, finest first, or a list of levels; they are
+        copied as they are. Also a DataTree, with a group for each level; metadata in its ``attrs`` are
+        written again.
     method
         How a level is made of the one above: ``"mean"``, ``"nearest"`` or ``"mode"``. None: the mean for
         images, the nearest voxel for label images, which are never averaged.
     levels
         Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
     factors
-        Factor of each dim from level to level, or a list of these; None: towards isotropic voxels.
+        Factor of each dim from level to level, one number for all axes of space, or a list of the former;
+        None: towards isotropic voxels.
     name
         By default that of `multiscale` or of the array.
     channels
@@ -85,6 +88,9 @@ class MultiscaleSource:
     groups: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        levels: Any = self.arrays
+        if isinstance(levels, list | tuple):
+            object.__setattr__(self, "arrays", {str(i): level for i, level in enumerate(levels)})
         self._take_out_of_tree()
         if self.image is not None:
             check_data_array(self.image, "The image")
@@ -97,8 +103,8 @@ class MultiscaleSource:
                 check_text(value, what)
         if self.levels is not None:
             check_whole(self.levels, 1, MAX_LEVELS, "The number of levels")
-        by_dim = 'a factor for each dim: {"y": 2, "x": 2}, or a list of these'
-        check_type(self.factors, (Mapping, list, tuple, NoneType), "The factors", by_dim)
+        by_dim = 'a whole number, a factor for each dim: {"y": 2, "x": 2}, or a list of these'
+        check_type(self.factors, (Integral, Mapping, list, tuple, NoneType), "The factors", by_dim)
         check_all(self.channels, Channel, "The channels", "Channels, one per index of the channel axis")
         check_type(self.label_image, (LabelImage, NoneType), "The label image", "a LabelImage, or None")
         if self.label_image is not None:
@@ -133,6 +139,16 @@ class MultiscaleSource:
             }
         for name, value in changes.items():
             object.__setattr__(self, name, value)  # frozen from here on
+
+
+def as_source(value: Any, what: str) -> MultiscaleSource:
+    """A source, or the one that a DataArray or Dataset is; OptionError for anything else."""
+    from xarray import DataArray
+
+    if isinstance(value, DataArray) or is_tree(value):
+        return MultiscaleSource(image=value)
+    check_type(value, MultiscaleSource, what, "MultiscaleSource(image=...)")
+    return value  # type: ignore[no-any-return]
 
 
 def sources_of_tree(tree: object, *, make_levels: bool = True) -> dict[str, MultiscaleSource]:
