@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from napari_ome_ngff import UnsupportedError
 
 from .build import array, axes_of, change, group, image, ramp, write_json
 from .nouns import Case, Shown
@@ -78,10 +78,42 @@ def first_level(**keys: Any) -> Callable[[dict[str, Any]], None]:
     return lambda ome: ome["multiscales"][0]["datasets"][0].update(keys)
 
 
-def spatialdata(folder: Path) -> Path:
-    root = group(folder / "sd.zarr", {"spatialdata_attrs": {"version": "0.2"}}, zarr=3)
-    group(root / "images", zarr=3)
-    image(root / "images/tissue", version="0.5")
+def in_systems(axes: str, **steps: dict[str, Any]) -> dict[str, Any]:
+    """Transforms of an element to systems by name, as SpatialData writes them."""
+    ends = {"input": {"name": axes, "axes": axes_of(axes)}}
+    each = [{**step, **ends, "output": {"name": name, "axes": axes_of(axes)}} for name, step in steps.items()]
+    return {"coordinateTransformations": each}
+
+
+def spatialdata(folder: Path, *, version: str = "0.5-dev-spatialdata") -> Path:
+    """Two images, labels, points and a table; what is aligned is not in ``global``."""
+    zarr = 2 if version.startswith("0.4") else 3
+    root = group(folder / "sd.zarr", {"spatialdata_attrs": {"version": "0.2"}}, zarr=zarr)
+    half, shift = {"type": "scale", "scale": [1, 0.5, 0.5]}, {"type": "translation", "translation": [4, 5]}
+    group(root / "images", zarr=zarr)
+    group(root / "labels", zarr=zarr)
+    omero = {"omero": {"channels": [{"label": 0}, {"label": 1}]}}
+    for name, systems in (
+        ("stain", in_systems("cyx", **{"global": half})),
+        ("scan", in_systems("cyx", aligned={"type": "scale", "scale": [1, 7, 7]})),
+    ):
+        image(
+            root / f"images/{name}",
+            version=version,
+            axes="cyx",
+            shape=(2, 8, 6),
+            beside=omero,
+            multiscale=systems,
+        )
+    image(
+        root / "labels/cells",
+        version=version,
+        beside={"image-label": {"version": version}},
+        multiscale=in_systems("yx", **{"global": {"type": "identity"}, "aligned": shift}),
+    )
+    for name in ("points/transcripts", "tables/table"):
+        group(root / name.partition("/")[0], zarr=zarr)
+        group(root / name, {"encoding-type": "something"}, zarr=zarr)
     return root
 
 
@@ -97,11 +129,25 @@ def cases() -> list[Case]:
     """All cases of this group."""
     found: list[Case] = []
 
-    def add(name: str, what: str, result: str, make: Any, shown: Shown | None, **more: Any) -> None:
-        layers = [] if shown is None else [shown]
+    def add(
+        name: str,
+        what: str,
+        result: str,
+        make: Any,
+        shown: Shown | None,
+        more: Sequence[Shown] = (),
+        **options: Any,
+    ) -> None:
+        layers = [*([] if shown is None else [shown]), *more]
         found.append(
             Case(
-                group="Other programs", name=name, what=what, result=result, make=make, layers=layers, **more
+                group="Other programs",
+                name=name,
+                what=what,
+                result=result,
+                make=make,
+                layers=layers,
+                **options,
             )
         )
 
@@ -120,15 +166,23 @@ def cases() -> list[Case]:
     add("alternatives_by_name", what, result, several, flat((-43, 15)), system="aligned")
     turned = Shown(axes=("y", "x"), where={int(YX[7, 5]): (5, 107)})
     add("alternatives_affine", what, result, several, turned, system="turned")
-    add(
-        "spatialdata",
-        "the root of a SpatialData store without labels",
-        "refused; the message says what is in it",
-        spatialdata,
-        None,
-        error=UnsupportedError,
-        says=("tissue",),
-    )
+    what = "the root of a SpatialData store: images and labels"
+    result = "all of them, in the coordinate system of the most; the others hidden, in their own"
+    planes, elsewhere = ramp((2, 8, 6)), {(7, 5): (49.0, 35.0)}
+    cells = {"name": "cells", "kind": "labels", "pixels": YX, "axes": ("y", "x")}
+    stain = [
+        Shown(name=f"stain channel {c}", pixels=planes[c], places={(7, 5): (3.5, 2.5)}) for c in range(2)
+    ]
+    scan = [Shown(name=f"scan channel {c}", pixels=planes[c], places=elsewhere) for c in range(2)]
+    hidden = [replace(shown, visible=False) for shown in scan]
+    elements = [*stain, Shown(**cells, places={(7, 5): (7.0, 5.0)}), *hidden]
+    warns = ("points (transcripts), tables (table)", "1 elements are not in the coordinate system 'global'")
+    for version in ("0.4", "0.4-dev-spatialdata", "0.5-dev-spatialdata"):
+        make = partial(spatialdata, version=version)
+        add(f"spatialdata_{version}", what, result, make, elements[0], warns=warns, more=elements[1:])
+    aligned = [*scan, Shown(**cells, places={(7, 5): (11.0, 10.0)})]
+    warns = ("not points", "1 elements are not in the coordinate system 'aligned'")
+    add("spatialdata_aligned", what, result, spatialdata, None, warns=warns, more=aligned, system="aligned")
     what, result = (
         "Zarr v2 chunks of an array that does not say their separator",
         "the chunks that are there tell",

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from zarr.storage import LocalStore, WrapperStore
 
-from napari_ome_ngff import Image, OmeNgffWarning, StorageError, UnsupportedError, open_ome_ngff
-from tests.cases.build import array, change, group, image, ramp, write_json
+from napari_ome_ngff import Image, OmeNgffWarning, StorageError, open_ome_ngff
+from tests.cases.build import array, change, image, ramp, write_json
 from tests.servers import Answer, Web, on
 
 OMERO = {
@@ -189,19 +189,3 @@ def test_numbers_in_an_array_that_say_nothing_leave_the_pixels(numbers: Any, tmp
     with pytest.warns(OmeNgffWarning):
         opened = open_ome_ngff(folder)
     assert opened.arrays["0"].x.values.tolist() == list(range(6))
-
-
-@pytest.mark.parametrize("labels", [True, False])
-def test_a_spatialdata_store_says_what_is_not_shown(labels: bool, tmp_path: Path) -> None:
-    root = group(tmp_path / "sd.zarr", {"spatialdata_attrs": {"version": "0.2"}}, zarr=3)
-    group(root / "images", zarr=3)
-    image(root / "images/tissue", version="0.5")
-    if not labels:
-        with pytest.raises(UnsupportedError, match="SpatialData") as caught:
-            open_ome_ngff(root)
-        assert "tissue" in str(caught.value)
-        return
-    group(root / "labels", {"ome": {"version": "0.5", "labels": ["cells"]}}, zarr=3)
-    image(root / "labels/cells", version="0.5", beside={"image-label": {}})
-    with pytest.warns(OmeNgffWarning, match=r"not images \(tissue\)"):
-        assert list(open_ome_ngff(root).labels) == ["cells"]

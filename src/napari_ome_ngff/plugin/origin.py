@@ -37,7 +37,8 @@ class Origin(TypedDict):
     """What was put before the layer's name to distinguish it from those of other images; "" for nothing."""
 
     kind: str
-    """``"image"``, or what the image is a part of: ``"plate"``, ``"well"``, ``"scene"``, ``"collection"``."""
+    """``"image"``, or what the image is a part of: ``"plate"``, ``"well"``, ``"scene"``, ``"spatialdata"``,
+    ``"collection"``."""
 
     multiscale: Multiscale
     """What the file says; of a mosaic, what its fields say."""

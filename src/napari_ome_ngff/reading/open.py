@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -15,7 +14,7 @@ import zarr
 from xarray import DataArray
 
 from napari_ome_ngff.arguments import check_type, place_of
-from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError, OmeNgffWarning, UnsupportedError
+from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.metadata.group_kind import (
     SPATIALDATA,
     container_of,
@@ -32,6 +31,7 @@ from napari_ome_ngff.reading.multiscale_group import open_multiscale_group, read
 from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup, with_levels
 from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
 from napari_ome_ngff.reading.scene import open_scene
+from napari_ome_ngff.reading.spatialdata import is_spatialdata, open_spatialdata
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
 from napari_ome_ngff.storage.documents.parents import array_at, parents
 from napari_ome_ngff.storage.documents.watch import read_settled
@@ -55,13 +55,6 @@ _AHEAD = ("labels", "OME")
 
 
 _OPENS_PATHS = "open_ome_ngff opens paths, addresses and stores."
-
-_ELEMENTS = ("images", "points", "shapes", "tables")
-"""What a SpatialData store may hold besides labels."""
-
-
-_MOST_NAMED = 5
-
 
 _log = logging.getLogger(__name__)
 
@@ -298,6 +291,8 @@ def _open_kind(
         return open_scene(hierarchy, coordinate_system=coordinate_system)
     if kind in ("image", "bioformats2raw.layout", "series"):
         return open_collection(hierarchy, coordinate_system=coordinate_system)
+    if SPATIALDATA in attributes or (not attributes and is_spatialdata(hierarchy)):
+        return open_spatialdata(hierarchy, coordinate_system=coordinate_system)
     row = None if kind else open_row(hierarchy, coordinate_system=coordinate_system)
     if row is None and store_kind(hierarchy.store) == "zip" and container_of(attributes) is None:
         return open_archive(
@@ -306,43 +301,19 @@ def _open_kind(
     return row or _labels_alone(hierarchy)
 
 
-def _spatialdata_parts(hierarchy: Hierarchy) -> str:
-    """Return what a SpatialData store holds besides labels, in words."""
-    hierarchy.fetch(_ELEMENTS, groups=True)
-    parts = []
-    for kind in _ELEMENTS:
-        names = hierarchy.children(kind)
-        if names or (names is None and hierarchy.readable_attributes(kind)):
-            some = ", ".join((names or ())[:_MOST_NAMED])
-            parts.append(f"{kind} ({some})" if some else kind)
-    return ", ".join(parts)
-
-
 def _labels_alone(hierarchy: Hierarchy) -> Image:
     """Open a group without image: the ``labels`` group itself, or one that holds nothing else."""
     attributes = hierarchy.attributes() or {}
     if not attributes and (error := unfinished(hierarchy.store, hierarchy.path)):
         raise error
-    others = _spatialdata_parts(hierarchy) if SPATIALDATA in attributes else ""
     for parent in (hierarchy, hierarchy.below("labels")):
         listed = decode_labels(parent.attributes() or {}, where=parent.location)
         if labels := open_labels(parent, listed):
-            if others:
-                message = f"Of this SpatialData store the labels are shown, and not {others}. "
-                message += f"Open the images one by one. ({hierarchy.location})"
-                warnings.warn(message, OmeNgffWarning, stacklevel=4)
             return Image(
                 location=hierarchy.location,
                 multiscale=None,
                 labels=labels,
                 attributes=foreign_attributes(attributes),
             )
-    if SPATIALDATA in attributes:
-        raise UnsupportedError(
-            "This is a SpatialData store; its images open one by one.",
-            where=hierarchy.location,
-            found=others or "no images and no labels",
-            hint=f"Open one of its images, such as {hierarchy.location}/images/NAME.",
-        )
     decode(attributes, where=hierarchy.location)  # says what is wrong
     raise NotOmeNgffError("This group holds no OME-NGFF image.", where=hierarchy.location)

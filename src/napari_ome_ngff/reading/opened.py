@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_ome_ngff.label_tables import Deferred
 from napari_ome_ngff.metadata.nouns import Multiscale, Plate, View
+from napari_ome_ngff.metadata.systems.view import own_systems
 
 if TYPE_CHECKING:
     import zarr
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _READ_AT_ONCE = 256  # images of a collection; making the arrays of thousands takes seconds
 
-Kind = Literal["plate", "well", "scene", "collection"]
+Kind = Literal["plate", "well", "scene", "spatialdata", "collection"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,18 @@ class Image:
     tiles: tuple[Tile, ...] = ()
     group: MultiscaleGroup | None = field(default=None, repr=False)
 
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Names of the coordinate systems in which the image can be shown, the one by default first."""
+        return () if self.multiscale is None else own_systems(self.multiscale)
+
+    @property
+    def system(self) -> str | None:
+        """Name of the coordinate system in which the image is shown; None if that has no name."""
+        if self.view is not None:
+            return self.view.system.name
+        return None if self.multiscale is None else self.multiscale.system
+
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
@@ -113,7 +126,8 @@ class Collection:
     location
         Path or URL of the group.
     kind
-        ``"plate"``, ``"well"``, ``"scene"`` or ``"collection"`` (bioformats2raw, or several multiscales).
+        ``"plate"``, ``"well"``, ``"scene"``, ``"spatialdata"`` or ``"collection"`` (bioformats2raw, or
+        several multiscales).
     name
         What to call it where the file says so, or None.
     images
@@ -122,6 +136,8 @@ class Collection:
         Attributes of the group that belong to others.
     plate
         Given if this is a plate.
+    systems
+        Names of the coordinate systems in which images of it can be shown; empty for plates and wells.
     """
 
     location: str
@@ -130,6 +146,7 @@ class Collection:
     images: Mapping[str, Image]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     plate: Plate | None = None
+    systems: tuple[str, ...] = ()
 
 
 def images_of(opened: Image | Collection) -> Mapping[str, Image]:

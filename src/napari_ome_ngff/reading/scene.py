@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
-from napari_ome_ngff.metadata.collections.scene_placement import place_members
+from napari_ome_ngff.metadata.collections.scene_placement import place_members, scene_systems
 from napari_ome_ngff.metadata.collections.scenes import decode_scene, member_paths
 from napari_ome_ngff.metadata.group_kind import foreign_attributes
 from napari_ome_ngff.metadata.nouns import Multiscale, View
@@ -69,6 +69,7 @@ def open_scene(hierarchy: Hierarchy, *, coordinate_system: str | None = None) ->
         name=name if isinstance(name, str) else None,
         images=placed,
         attributes=foreign_attributes(attributes),
+        systems=tuple(scene_systems(decoded, members)),
     )
 
 

@@ -26,7 +26,7 @@ from napari_ome_ngff.metadata.systems.read_transform import decode_two_way
 from napari_ome_ngff.metadata.systems.view import SHOWN_KEY, ends_of
 from napari_ome_ngff.metadata.transforms import identity, usable_steps
 
-_PREFERRED = "global"
+PREFERRED = "global"
 """The system of SpatialData that every element is in unless somebody chose otherwise."""
 
 _UNNAMED = "intrinsic"
@@ -44,7 +44,7 @@ def preferred(transforms: Json) -> Json:
     """Return those of some alternatives that lead to the preferred system, else to the first one."""
     items = items_of(transforms, MOST_SYSTEMS)
     names = [_name(ends_of(item)[1]) for item in items]
-    chosen = _PREFERRED if _PREFERRED in names else names[0]
+    chosen = PREFERRED if PREFERRED in names else names[0]
     return [item for item, name in zip(items, names, strict=True) if name == chosen]
 
 
@@ -95,7 +95,7 @@ def _fields(
     others = [name for name in places if name != start]
     if not others:
         return {}
-    chosen = _PREFERRED if _PREFERRED in others else others[0]
+    chosen = PREFERRED if PREFERRED in others else others[0]
     transform, back, names = as_scale_translation(places[chosen]), None, [axis.name for axis in axes]
     is_plain = [axis.name for axis in systems[chosen]] == names
     if transform is None or 0.0 in transform.scale or not is_plain:

@@ -115,6 +115,16 @@ def shown_system(multiscale: Multiscale) -> str | None:
     return name if usable else None
 
 
+def own_systems(multiscale: Multiscale) -> tuple[str, ...]:
+    """Return the names of the systems that an image can be shown in, the one that its file wants it in first.
+
+    Without the intrinsic one where the file wants another: that is then no more than where the levels lie.
+    """
+    shown = shown_system(multiscale)
+    names = [name for name in systems_of(multiscale) if shown is None or name != multiscale.system]
+    return tuple(sorted(names, key=lambda name: name != shown))
+
+
 def view(
     multiscale: Multiscale,
     system: str | None,

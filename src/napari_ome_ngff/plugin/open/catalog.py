@@ -15,7 +15,7 @@ from napari_ome_ngff.reading.opened import Tile
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-TOGETHER = ("scene", "collection")
+TOGETHER = ("scene", "spatialdata", "collection")
 """Kinds of places that are opened as several images, each with layers of its own."""
 
 

@@ -96,7 +96,7 @@ def _image_appearance(
     estimate = limits[index] if index < len(limits) else None
     contrast = window_limits(channel.window) or estimate or dtype_limits(dtype)
     appearance = {
-        "name": name,
+        "name": name if count == 1 else f"{name} channel {index}",
         "colormap": "gray",
         "visible": True,
         "contrast_limits": contrast,
@@ -104,9 +104,8 @@ def _image_appearance(
     }
     if is_described:
         active = [i for i, other in enumerate(channels) if other.active] + list(range(len(channels), count))
-        appearance["name"] = (channel.label or "").strip() or (
-            name if count == 1 else f"{name} channel {index}"
-        )
+        if (given := (channel.label or "").strip()) not in ("", str(index)):  # SpatialData numbers channels
+            appearance["name"] = given
         if is_greyscale(multiscale.omero_extra):
             # OMERO's greyscale model shows one channel at a time.
             appearance["visible"] = index == (active or [0])[0]
@@ -196,13 +195,16 @@ MANY_LAYERS = 100
 """Layers after which further images and label images are not shown: napari needs about 0.1 s to add each."""
 
 
-_MOST_OF_A_SCENE = 500  # which is one picture: it is worth waiting for
+_PICTURES = ("scene", "spatialdata")
+"""Kinds of collections whose images lie in one coordinate system: together they are one picture."""
+
+
+_MOST_OF_A_PICTURE = 500  # it is worth waiting for
 
 
 def most_layers(opened: Image | Collection) -> int:
     """Return after how many layers further images and label images are not shown."""
-    is_scene = isinstance(opened, Collection) and opened.kind == "scene"
-    return _MOST_OF_A_SCENE if is_scene else MANY_LAYERS
+    return _MOST_OF_A_PICTURE if getattr(opened, "kind", "") in _PICTURES else MANY_LAYERS
 
 
 def to_layers(
@@ -214,8 +216,9 @@ def to_layers(
     """Translate what was opened into layers, bottom first: one for each channel, one for each label image.
 
     `name` is for an image that has none, `limits` by name of the image for channels of which the file says
-    none. Of several images each layer's name starts with that of its image. All of a scene are visible; of
-    those that lie on top of each other, such as the acquisitions of a plate, the first is.
+    none. Of several images each layer's name starts with that of its image. All of a scene or a SpatialData
+    store are visible that lie in the coordinate system of the first; of those that lie on top of each other,
+    such as the acquisitions of a plate, the first is.
     """
     if isinstance(opened, Image):
         title = _given_name(opened.multiscale) or name
@@ -230,6 +233,7 @@ def _collection_layers(
     several = len(collection.images) > 1
     places = Counter(image.location for image in collection.images.values())
     titles = unique_names(key.strip("/ ") or "image" for key in collection.images)
+    firsts = {None, *(image.system for image in list(collection.images.values())[:1])}
     for index, ((key, image), title) in enumerate(zip(collection.images.items(), titles, strict=True)):
         if len(layers) >= most_layers(collection):
             warn(
@@ -252,7 +256,8 @@ def _collection_layers(
         for one in shown:
             if several:
                 _prefix(one, title)
-            if layers and collection.kind != "scene":
+            is_beside = collection.kind == "scene" or image.system in firsts
+            if layers and not (collection.kind in _PICTURES and is_beside):
                 one[1]["visible"] = False
                 one[1]["metadata"][METADATA_KEY]["appearance"]["visible"] = False
         layers += shown

@@ -265,6 +265,11 @@ class Hierarchy:
         """Names of the folders below a group, sorted; None where listing takes requests."""
         return folders(self.store, self._full(path))
 
+    def document(self, name: str) -> json_documents.Document | None:
+        """A document of the group itself by its name; None if there is none that can be read."""
+        self._table.fetch([join(self.path, name)])
+        return self._fetched_document(self.path, name)
+
     def below(self, path: str) -> Hierarchy:
         """The same documents as seen from a group below: what one of them fetches the other one knows."""
         return Hierarchy(self._table, self._full(path))
