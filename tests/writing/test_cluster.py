@@ -154,6 +154,49 @@ def test_a_process_that_dies_leaves_everything_as_it_was(tmp_path: Path) -> None
     assert sorted(tmp_path.rglob("*")) == before
 
 
+# --- the scheduler that the user has chosen
+
+
+@pytest.mark.parametrize("way", ["as it is", "changed", "on the cluster", "changed, on the cluster"])
+def test_what_a_cluster_keeps_is_saved(tmp_path: Path, client: Any, executor: Executor, way: str) -> None:
+    image = pixels().chunk({"z": 3}).persist()
+    changed = (image + 1)[:, 5:] if "changed" in way else image
+    options: dict[str, Any] = {"executor": executor} if "cluster" in way else {}
+    write(tmp_path / "a.zarr", changed, verify=way == "changed", **options, **WAYS["v3"])
+    expected = pixels() if way in ("as it is", "on the cluster") else (pixels() + 1)[:, 5:]
+    np.testing.assert_array_equal(open_ome_ngff(tmp_path / "a.zarr").arrays["0"].values, expected)
+
+
+@pytest.mark.parametrize("chunks", [{"z": 1}, {"z": 24}, {"z": 5, "x": 7}])
+def test_dask_computes_where_the_user_says(tmp_path: Path, chunks: dict[str, int]) -> None:
+    """Not so what is read from our own arrays: there is nothing to compute."""
+    from dask.threaded import get
+
+    calls: list[int] = []
+
+    def counting(graph: Any, keys: Any, **options: Any) -> Any:
+        calls.append(1)
+        return get(graph, keys, **options)
+
+    image = pixels().chunk(chunks) + 1
+    with dask.config.set(scheduler=counting):
+        write(tmp_path / "a.zarr", image, chunks=(8, 16, 16))
+        assert calls
+        np.testing.assert_array_equal(open_ome_ngff(tmp_path / "a.zarr").arrays["0"].values, pixels() + 1)
+        calls.clear()
+        lazy = open_ome_ngff(tmp_path / "a.zarr", array_wrapper=DaskArrayWrapper()).arrays["0"]
+        write(tmp_path / "b.zarr", lazy, chunks=(4, 16, 16))
+        assert not calls
+
+
+def test_what_the_chosen_scheduler_delivers_is_compared_with_what_was_declared(tmp_path: Path) -> None:
+    blocks = da.from_array(pixels().values, chunks=(8, 64, 96))
+    wrong = blocks.map_blocks(lambda block: block[:, :3], dtype="u2", chunks=blocks.chunks)
+    with dask.config.set(scheduler="threads"), pytest.raises(StorageError, match="are declared"):
+        write(tmp_path / "a.zarr", xr.DataArray(wrong, dims=tuple("zyx")), chunks=(8, 16, 16))
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- what is sent to other processes
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ome_ngff.storage.pixels.dask_array import source_of
 from napari_ome_ngff.writing.blocks import Box, cells, relative, shape_of
 
 if TYPE_CHECKING:
@@ -44,21 +46,19 @@ def source_chunks(array: DataArray) -> tuple[int, ...] | None:
 
 
 def load(data: Any, region: Box, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The voxels of a region of a source, in memory; dask computes in this thread, beside the other tasks.
+    """The voxels of a region of a source, in memory; dask computes as `_store` says.
 
     Raises ValueError where the source delivers something else than it declares: a block of another shape
     would be repeated or shift its neighbours, and nobody could read the image.
     """
     if getattr(data, "chunks", None) is None:
         return as_declared(data if isinstance(data, np.ndarray) else np.asarray(data.values), region, dtype)
-    from dask import array
-    from dask.local import get_sync
-
-    # By its name, dask would look for it in dask.distributed too, whose import stops a window for 0.2 s.
-    if data.data.npartitions == 1:
-        return as_declared(np.asarray(data.data.compute(scheduler=get_sync)), region, dtype)
     blocks = _Blocks(np.empty(shape_of(region), dtype), region)
-    array.store(data.data, blocks, lock=False, scheduler=get_sync)
+    if data.data.npartitions == 1 and _chosen_scheduler(data.data) is None:
+        from dask.local import get_sync
+
+        return as_declared(np.asarray(data.data.compute(scheduler=get_sync)), region, dtype)
+    _store(data.data, blocks, (slice(0, None),) * data.ndim)
     check_complete(blocks.sizes, blocks.values.shape)
     return blocks.values
 
@@ -146,10 +146,67 @@ def load_into(tiles: Tiles, region: Box, data: Any) -> None:
     if getattr(data, "chunks", None) is None:
         tiles[region] = data if isinstance(data, np.ndarray) else np.asarray(data.values)
         return
-    from dask import array
-    from dask.local import get_sync
+    _store(data.data, tiles, region)
 
-    array.store(data.data, tiles, regions=region, lock=False, scheduler=get_sync)
+
+def _store(data: Any, target: Any, region: Box) -> None:
+    """Compute a dask array and put its blocks into a region of a target.
+
+    That is done in this thread, beside the other tasks, unless the user has chosen another scheduler.
+    """
+    import dask
+
+    if (scheduler := _chosen_scheduler(data)) is None:
+        from dask import array
+        from dask.local import get_sync
+
+        # By its name, dask would look for it in dask.distributed too, whose import stops a window for 0.2 s.
+        array.store(data, target, regions=region, lock=False, scheduler=get_sync)
+        return
+    from dask.array.core import slices_from_chunks
+
+    places: list[Box] = slices_from_chunks(data.chunks)  # type: ignore[no-untyped-call]
+    blocks = [data.blocks[index] for index in np.ndindex(data.numblocks)]
+    # In other processes, the target would be another one.
+    computed: Any = dask.compute(*blocks, scheduler=scheduler)  # type: ignore[attr-defined, no-untyped-call]
+    for place, values in zip(places, computed, strict=True):
+        target[_moved(place, (part.start for part in region))] = np.asarray(values)
+
+
+def _chosen_scheduler(data: Any) -> Any:
+    """The scheduler that dask is configured to use, or that of a client; None where reading is all there is.
+
+    A task on a cluster computes alone.
+    """
+    if source_of(data) is not None:
+        return None
+    from dask import base, config
+
+    if "distributed" in sys.modules:
+        import distributed
+
+        try:
+            distributed.get_worker()
+        except ValueError:
+            pass
+        else:
+            return None
+    elif config.get("scheduler", None) is None:
+        return None
+    return base.get_scheduler()  # type: ignore[no-untyped-call]
+
+
+def _is_persisted(data: Any) -> bool:
+    """Whether a dask array refers to results that a cluster keeps (`persist`)."""
+    if "distributed" not in sys.modules:
+        return False
+    import distributed
+    from dask.highlevelgraph import MaterializedLayer
+
+    layers = getattr(data.dask, "layers", {"": data.dask}).values()
+    # Each layer holds nodes of one kind, and to look into others would make them.
+    first = (next(iter(each.values()), None) for each in layers if isinstance(each, MaterializedLayer | dict))
+    return any(isinstance(getattr(node, "value", node), distributed.Future) for node in first)
 
 
 def part_of(source: Any, box: Box, *, remote: bool) -> Any:
@@ -161,6 +218,8 @@ def part_of(source: Any, box: Box, *, remote: bool) -> Any:
     if isinstance(part._data, np.ndarray):
         return part._data
     if remote and part.chunks is not None:
+        if _is_persisted(part.data):  # a task on a cluster cannot ask for it
+            return load(part, tuple(slice(0, n) for n in part.shape), part.dtype)
         from dask import base
 
         optimize: Any = base.optimize
