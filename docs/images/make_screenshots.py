@@ -234,6 +234,10 @@ def picture_saving(viewer: Any, folder: Path, scratch: Path) -> None:
     widget.open_result.native.click()
     widget.fields["target"].value = scratch / "cells.ome.zarr"
     save_picture(viewer, folder / "refused.png")
+    viewer.layers[0].gamma = 0.8
+    widget.fields["levels"].value, widget.fields["overwrite"].value = "auto", True
+    picture_question(widget.create.native, folder / "save-metadata.png")
+    widget.fields["overwrite"].value = False
     close_docks(viewer)
     viewer.layers.clear()
 
@@ -250,6 +254,24 @@ def picture_saving(viewer: Any, folder: Path, scratch: Path) -> None:
     close_docks(viewer)
     picture_file_menu(viewer, folder, scratch)
     viewer.layers.clear()
+
+
+def picture_question(button: Any, path: Path) -> None:
+    """Press a button, and save the question that it asks as a picture; the answer is Cancel."""
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication, QMessageBox
+
+    def answer() -> None:
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, QMessageBox):
+            QTimer.singleShot(100, answer)
+            return
+        dialog.grab().save(str(path))
+        print(path)
+        dialog.reject()
+
+    QTimer.singleShot(500, answer)
+    button.click()
 
 
 def open_creator(viewer: Any) -> Any:

@@ -10,19 +10,23 @@ import dask.array
 import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
+from xarray import DataArray
 
+from napari_ome_ngff import write_multiscale_group
 from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, VIEW
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 from tests.window_tools import (
     PLUGIN,
     add_cells,
     add_slow_image,
+    answering,
     canvas,
     click,
     difference,
     lives,
     photograph,
     pump,
+    reply,
     wait_until,
 )
 
@@ -68,6 +72,34 @@ def test_created_shown_instead_and_replaced_by_itself_it_is_the_same_picture(
     assert widget.status.value.startswith("Saved")
     assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
     assert difference(before, canvas(viewer)) < 0.01
+
+    # If no pixel is to be changed, the metadata alone will do.
+    widget.fields["compressor"].value = "auto"
+    viewer.layers["red"].gamma = 0.5
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name[0].isdigit()}
+    with answering(reply("Save metadata")):
+        click(widget.create)
+    finish(widget)
+    assert "of metadata" in widget.status.value
+    assert not widget.open_result.enabled
+    assert files == {path: path.stat().st_mtime_ns for path in files}
+    assert "looks" in (tmp_path / "cells.ome.zarr" / "zarr.json").read_text()
+
+    # Also for an image of one level, which a full copy would give more.
+    one = np.random.default_rng(0).integers(0, 999, (600, 700)).astype("uint16")
+    write_multiscale_group(
+        store=tmp_path / "one.ome.zarr", image=DataArray(one, dims=("y", "x")), levels=1
+    ).run()
+    viewer.layers.clear()
+    (layer,) = viewer.open(str(tmp_path / "one.ome.zarr"), plugin=PLUGIN)
+    layer.contrast_limits = (10, 500)
+    widget.fields["target"].value = tmp_path / "one.ome.zarr"
+    with answering(reply("Save metadata")):
+        click(widget.create)
+    finish(widget)
+    assert "of metadata" in widget.status.value
+    assert [path.name for path in (tmp_path / "one.ome.zarr").iterdir() if path.is_dir()] == ["0"]
+
     widget.fields["overwrite"].value = False
     widget.refresh()
     assert not widget.create.enabled

@@ -434,3 +434,14 @@ def test_layers_of_others_are_refused_with_the_reason(viewer: Any, dock: ImageWi
     pump(0.1)
     assert not dock.edit_button.isEnabled()
     assert "Select a layer" in dock.heading.text()
+
+
+def test_a_file_that_is_gone_or_never_was_is_said_in_the_dock(
+    viewer: Any, tmp_path: Path, place: Path, dock: ImageWidget
+) -> None:
+    """As text beside the rest, and as no error: the layers are there."""
+    place.rename(tmp_path / "elsewhere")
+    viewer.layers.selection.active = viewer.layers["GFP"]
+    wait_until(lambda: "no such file" in dock.facts.text().lower())
+    viewer.open_sample(PLUGIN, "cells")
+    wait_until(lambda: "in no file" in dock.facts.text())

@@ -82,13 +82,45 @@ def test_what_is_there_is_replaced_if_that_is_the_answer(viewer: Any, tmp_path: 
     red, *_ = viewer.open(str(tmp_path / "cells.ome.zarr"), plugin=PLUGIN)
     red.name = "nuclei"
     before = canvas(viewer)
-    with answering(save_as(tmp_path / "cells"), reply("Replace")):
+    with answering(save_as(tmp_path / "cells"), reply("Full copy")):
         save_all(viewer)
     assert [path.name for path in tmp_path.iterdir()] == ["cells.ome.zarr"]
     # The layers were opened from what was replaced: they are opened anew.
     assert [layer.name for layer in viewer.layers] == ["nuclei", "green", "cells"]
     assert red not in viewer.layers
     assert difference(before, canvas(viewer)) < 0.01
+
+
+def test_metadata_alone_are_saved_if_that_is_the_answer(viewer: Any, tmp_path: Path, qtbot: Any) -> None:
+    """The pixels are where they are; layers stay, and know what the file says now."""
+    add_cells(viewer)
+    with answering(save_as(tmp_path / "cells")):
+        save_all(viewer)
+    viewer.layers.clear()
+    red, green, cells = viewer.open(str(tmp_path / "cells.ome.zarr"), plugin=PLUGIN)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    red.gamma, green.name = 0.5, "tubulin"
+    cells.opacity = 0.3
+    for layer in viewer.layers:
+        layer.scale = np.asarray(layer.scale) * 2
+    with errors_told(qtbot) as messages, answering(save_as(tmp_path / "cells"), reply("Cancel")):
+        save_all(viewer)
+    assert "Nothing was saved" in messages[0]
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    with answering(save_as(tmp_path / "cells"), reply("Save metadata", shot="save-metadata")):
+        save_all(viewer)
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    changed = {path.name for path in after if after[path] != files.get(path)}
+    assert after.keys() == files.keys()
+    assert changed == {"zarr.json"}
+    assert list(viewer.layers) == [red, green, cells]  # the same, with their history
+    before = [(tuple(layer.scale), layer.name, layer.opacity) for layer in viewer.layers]
+    viewer.layers.clear()
+    again = viewer.open(str(tmp_path / "cells.ome.zarr"), plugin=PLUGIN)
+    assert [(tuple(layer.scale), layer.name, layer.opacity) for layer in again] == before
+    assert again[0].gamma == 0.5
+    with errors_told(qtbot), answering(save_as(tmp_path / "cells"), reply("Cancel")):
+        save_all(viewer)  # the file says so already: replacing it is the only question
 
 
 def test_a_save_that_is_cancelled_leaves_nothing_and_the_window_alive(

@@ -176,7 +176,7 @@ def _channels(
                 expected=f"0 to {len(channels) - 1}, or one of {', '.join(map(repr, names))}",
             )
         if isinstance(new, Channel):
-            channels[index] = new
+            channels[index] = replace(new, **_window_of(channels[index], {"window": new.window or Window()}))
             continue
         check_mapping(new, "What changes of a channel", '{"label": "DAPI", "color": "0000FF"}')
         if unknown := set(new) - {"label", "color", "window", "active"}:

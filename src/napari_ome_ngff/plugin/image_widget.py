@@ -186,7 +186,6 @@ class ImageWidget(QScrollArea):
 
         worker = create_worker(image_facts, location)
         worker.returned.connect(told)
-        worker.errored.connect(lambda error: told(f"{location}\n{error}"))
         worker.start()
 
     def _apply(self) -> str:

@@ -17,6 +17,7 @@ from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.crop_outline import CropOutline
+from napari_ome_ngff.plugin.edit.metadata_or_copy import metadata_nbytes, metadata_or_copy, remember_saved
 from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
 from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, Form, propose_target
@@ -30,10 +31,11 @@ from napari_ome_ngff.plugin.save.form_fields import (
     rows,
 )
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
+from napari_ome_ngff.plugin.save.progress import in_words
 from napari_ome_ngff.plugin.save.remembered import recall, remember
 from napari_ome_ngff.plugin.save.reopen import image_of, open_instead, stale_layers
 from napari_ome_ngff.plugin.save.request import Outcome, Preview, preview, write
-from napari_ome_ngff.plugin.save.summary import HEADER, Meter, saved, share_of, summary, table
+from napari_ome_ngff.plugin.save.summary import HEADER, Meter, share_of, summary, table
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -242,7 +244,7 @@ class CreateWidget(Container[Any]):
         from qtpy.QtCore import Qt
 
         self.refresh()  # the layers as they are now, with their contrast and colours
-        request = self._preview.request
+        request = metadata_or_copy(self._preview, metadata_nbytes(self._preview))
         if request is None:
             return
         remember(read_form(self.fields))
@@ -286,27 +288,18 @@ class CreateWidget(Container[Any]):
             self.status.value = f"{progress.message}: {self._meter.read(progress)}"
 
     def _on_outcome(self, outcome: Outcome) -> None:
-        message = self._message(outcome)
+        message = in_words(outcome, time.monotonic() - self._started)
         if self._gone:
             (notify.warn if outcome.error else notify.inform)(message)
             return
         self._set_busy(False)
         self._written = outcome.folders
+        remember_saved(self._from, outcome)
         self.open_result.enabled = bool(self._written)
         if stale_layers(self._from, self._written):
             self.swap()
         self.refresh()
         self.status.value = message
-
-    def _message(self, outcome: Outcome) -> str:
-        words = []
-        if outcome.paths:
-            words.append(saved(outcome.paths, outcome.size, time.monotonic() - self._started))
-        if outcome.cancelled:
-            words.append("Cancelled. Nothing was left behind.")
-        if outcome.error is not None:
-            words.append(str(outcome.error))
-        return "\n".join(words)
 
     def swap(self) -> None:
         """Open what was written in place of the layers that it was written from."""

@@ -17,7 +17,7 @@ from napari_ome_ngff.plugin.save.form import Form
 from napari_ome_ngff.plugin.save.summary import saved, short
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.plugin.save.request import Preview
+    from napari_ome_ngff.plugin.save.request import Outcome, Preview
 
 
 @notify.errors_as_text()
@@ -38,8 +38,7 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     form = recall(Form(target=path))
     layer_data = with_contours(layer_data)
     planned = alive(lambda: _preview(form, layer_data))  # holds the model of what will be written
-    if planned.taken:
-        planned = _preview(_ask_to_replace(form, planned), layer_data)
+    planned = _asked(form, planned, layer_data)
     if planned.request is None:
         raise planned.problem or OmeNgffError("Nothing was saved.")
     from napari_ome_ngff.plugin.save.request import write
@@ -48,11 +47,14 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     name = short(os.path.basename(planned.request.target))
     # Creates what was modelled beside the target, fills it, and gives it its name.
     outcome = run_steps(write(planned.request, planned.places, cancelled), cancelled, f"Saving {name}")
-    if planned.notes and outcome.paths:
-        notify.warn("\n".join(planned.notes))
+    notes = planned.losses if planned.request.metadata_only else planned.notes
+    if notes and outcome.paths:
+        notify.warn("\n".join(notes))
     if outcome.paths:
-        notify.inform(saved(outcome.paths, outcome.size, time.monotonic() - begun))
-        _refresh_stale_layers(outcome.folders)
+        of = " of metadata" if planned.request.metadata_only else ""
+        notify.inform(saved(outcome.paths, outcome.size, time.monotonic() - begun, of=of))
+        if notify.has_window():
+            _refresh(outcome)
     if outcome.error is not None:
         raise outcome.error
     if outcome.cancelled:
@@ -66,27 +68,46 @@ def _preview(form: Form, layer_data: Sequence[LayerData]) -> Preview:
     return preview(form, layer_data)
 
 
-def _ask_to_replace(form: Form, planned: Preview) -> Form:
-    """Ask for permission to replace what is there; TargetError without a user, CancelledError if refused."""
-    from napari_ome_ngff.plugin.save.progress import can_ask, confirm
+def _asked(form: Form, planned: Preview, layer_data: Sequence[LayerData]) -> Preview:
+    """What may be written: the user is asked before something is replaced, and if metadata alone will do.
+
+    TargetError if something is in the way and there is nobody to ask, CancelledError if it is not to be.
+    """
+    from napari_ome_ngff.plugin.edit.metadata_or_copy import metadata_nbytes, metadata_or_copy
+    from napari_ome_ngff.plugin.save.progress import alive, can_ask
+
+    if planned.taken and not can_ask():
+        raise planned.problem or OmeNgffError("Nothing was saved.")
+    allowed = planned
+    if planned.taken:
+        allowed = alive(lambda: _preview(replace(form, overwrite=True), layer_data))
+    nbytes = metadata_nbytes(allowed)
+    if nbytes is None and planned.taken:
+        _ask_to_replace(planned)
+    if nbytes is not None and (request := metadata_or_copy(allowed, nbytes)) is None:
+        raise CancelledError("Nothing was saved. What was there is as it was.")
+    return allowed if nbytes is None else replace(allowed, request=request)
+
+
+def _ask_to_replace(planned: Preview) -> None:
+    """Ask for permission to replace what is there; CancelledError if refused."""
+    from napari_ome_ngff.plugin.save.progress import confirm
 
     problem = planned.problem or OmeNgffError("Nothing was saved.")
-    if not can_ask():
-        raise problem
     question = f"{problem.summary} Replace it?"
     details = "It stays as it is until the new one is complete, and is deleted then."
     if not confirm(question, f"{problem.where}\n{details}", "Replace"):
         raise CancelledError("Nothing was saved. What was there is as it was.")
-    return replace(form, overwrite=True)
 
 
-def _refresh_stale_layers(paths: Sequence[str]) -> None:
-    """Show the new image, or label image, in place of layers that are read from the old one."""
+def _refresh(outcome: Outcome) -> None:
+    """Show what is new in place of layers that are read from the old; or tell them the new metadata."""
+    from napari.viewer import current_viewer
+
+    from napari_ome_ngff.plugin.edit.metadata_or_copy import remember_saved
     from napari_ome_ngff.plugin.save.reopen import open_instead, stale_layers
 
-    if notify.has_window():
-        from napari.viewer import current_viewer
-
-        viewer = current_viewer()
-        if stale := stale_layers(viewer.layers, paths):
-            open_instead(viewer, paths, stale)
+    viewer = current_viewer()
+    if stale := stale_layers(viewer.layers, outcome.folders):
+        open_instead(viewer, outcome.folders, stale)
+    remember_saved(viewer.layers, outcome)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.errors import OmeNgffError, OptionError
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.plugin.save.request import size_of
@@ -22,11 +22,19 @@ COLUMNS = ("Name", "Type", "Unit", "Voxel size", "Position")
 
 
 def image_facts(location: str) -> str:
-    """Place, version, size on disk, levels, chunks and codecs of an image; takes time, for a thread."""
+    """Place, version, size on disk, levels, chunks and codecs of an image; takes time, for a thread.
+
+    Of what cannot be opened, the reason.
+    """
     from napari_ome_ngff.reading.open import open_metadata
     from napari_ome_ngff.reading.opened import Image
 
-    image = open_metadata(location)
+    if location.startswith("memory://"):
+        return "In memory: it is in no file. Save it to correct or paint it."
+    try:
+        image = open_metadata(location)
+    except OmeNgffError as error:
+        return f"{location}\n{error.summary}"
     if not isinstance(image, Image) or image.multiscale is None or image.group is None:
         return location
     size = "" if is_url(location) else f", {amount(size_of(location))} on disk"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -170,6 +170,25 @@ def sizes_in_words(place: Destination) -> str:
         except OmeNgffError:
             return ""
     return "" if shape is None or shape == new.shape else f"{sizes(shape)} by {sizes(new.shape)}"
+
+
+def as_they_are(place: Destination, levels: int | None) -> Destination:
+    """A place with the levels that its images have: none are made of those with one level.
+
+    Unless a number of levels was asked for.
+    """
+    if levels is not None:
+        return place
+    sources = {path: _without_new_levels(source) for path, source in place.sources.items()}
+    return replace(place, sources=sources, model=None)
+
+
+def _without_new_levels(source: MultiscaleSource) -> MultiscaleSource:
+    if source.image is None:
+        return source
+    levels = source.multiscale.levels if source.multiscale else ()
+    arrays = {levels[0].path if levels else "0": source.image}
+    return replace(source, image=None, arrays=arrays, method=None, levels=None, factors=None)
 
 
 def with_remote_state(place: Destination) -> Destination:

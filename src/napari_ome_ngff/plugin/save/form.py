@@ -178,6 +178,7 @@ class Request:
     together: Literal["collection", "separate"]
     verify: bool
     overwrite: bool
+    metadata_only: bool = False  # the pixels are in place
 
 
 def resolve(form: Form, file_version: str | None = None) -> Request:
@@ -191,9 +192,8 @@ def resolve(form: Form, file_version: str | None = None) -> Request:
         value = getattr(form, name)
         # More levels than the widget offers are fine.
         if choice.choices and name != "levels" and value not in choice.choices:
-            raise OptionError(
-                f"{choice.title}: {value!r} is not a choice.", expected=", ".join(choice.choices)
-            )
+            choices = ", ".join(choice.choices)
+            raise OptionError(f"{choice.title}: {value!r} is not a choice.", expected=choices)
     version = (file_version or DEFAULT_VERSION) if form.version == AS_FILE else form.version
     if form.shards == "auto" and version == "0.4":
         raise OptionError(

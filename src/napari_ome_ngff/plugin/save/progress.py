@@ -10,9 +10,10 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from napari_ome_ngff.plugin.notify import has_window, plain
-from napari_ome_ngff.plugin.save.summary import Meter
+from napari_ome_ngff.plugin.save.summary import Meter, saved
 
 if TYPE_CHECKING:
+    from napari_ome_ngff.plugin.save.request import Outcome
     from napari_ome_ngff.writing.save import Progress
 
 T = TypeVar("T")
@@ -136,6 +137,19 @@ def _show(bar: Any, progress: Progress, meter: Meter) -> None:
     bar.bar_format = f"{{desc}}|{meter.pace(progress)}"
     bar.update(progress.blocks_done - bar.n)
     bar.refresh()
+
+
+def in_words(outcome: Outcome, seconds: float) -> str:
+    """How a save ended."""
+    words = []
+    if outcome.paths:
+        of = "" if outcome.folders else " of metadata"
+        words.append(saved(outcome.paths, outcome.size, seconds, of=of))
+    if outcome.cancelled:
+        words.append("Cancelled. Nothing was left behind.")
+    if outcome.error is not None:
+        words.append(str(outcome.error))
+    return "\n".join(words)
 
 
 @contextmanager

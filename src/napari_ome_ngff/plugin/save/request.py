@@ -52,7 +52,8 @@ class Preview:
     plans: tuple[WritePlan, ...] = ()  # of each place
     problem: OmeNgffError | None = None
     taken: bool = False  # the problem is that something would be replaced without permission
-    notes: tuple[str, ...] = ()  # what will be lost, for example
+    losses: tuple[str, ...] = ()  # what is not kept, or not as it is
+    notes: tuple[str, ...] = ()  # those, and what is to be known of the save
     hints: tuple[str, ...] = ()  # decided for the user, to be seen before writing: the names of axes
 
 
@@ -75,7 +76,8 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         request = replace(request, target=typed_target(form.target))
         bundles, messages = from_layers(layers, name=image_name(request.target))
         hints = unnamed_axes([layer for layer in layers if layer[2] in SAVED_KINDS])
-        result = replace(result, notes=tuple(messages), hints=tuple(hints))
+        losses = tuple(messages)
+        result = replace(result, losses=losses, notes=losses, hints=tuple(hints))
         bundles = tuple(_part(bundle, extents or {}, request.from_level) for bundle in bundles)
         bundles = tuple(_with_levels(bundle, request) for bundle in bundles)
         places = destinations(bundles, request.target, request.together)
@@ -204,6 +206,25 @@ def _check_free(place: Destination, request: Request) -> None:
         )
 
 
+def _begin(place: Destination, request: Request) -> Writing:
+    """The save of one place as it was asked for: all of it, or its metadata alone."""
+    if not request.metadata_only:
+        return start_writing(place, request.storage, overwrite=request.overwrite, verify=request.verify)
+    if (alone := metadata_alone(place, request)) is None:
+        raise TargetError("Its pixels changed meanwhile.", where=place.path, hint="Save it again.")
+    return alone[0]
+
+
+def metadata_alone(place: Destination, request: Request) -> tuple[Writing, int] | None:
+    """The save of the metadata of one place, and its bytes; None if some pixels are not in place."""
+    from napari_ome_ngff.editing.only_metadata import only_metadata
+    from napari_ome_ngff.plugin.save.destinations import as_they_are
+
+    whole = start_writing(as_they_are(place, request.levels), request.storage, overwrite=True)
+    with closing(whole):
+        return only_metadata(whole)
+
+
 def start_writing(
     place: Destination, options: StorageOptions, *, overwrite: bool = False, verify: bool = False
 ) -> Writing:
@@ -239,8 +260,8 @@ class Outcome:
     """How a save ended."""
 
     paths: tuple[str, ...] = ()  # of the stores that are complete
-    folders: tuple[str, ...] = ()  # of what is new: the stores, or label images in them
-    size: int = 0  # bytes of them, as far as they are on this computer
+    folders: tuple[str, ...] = ()  # of what is new: stores, or label images in them; none if metadata only
+    size: int = 0  # bytes of what was written, as far as it is on this computer
     error: OmeNgffError | None = None
     cancelled: bool = False
 
@@ -284,10 +305,7 @@ def _write(
         with ExitStack() as stack:
             writings = []
             for place in places:  # what can be refused is refused here, before the first byte
-                writing = start_writing(
-                    place, request.storage, overwrite=request.overwrite, verify=request.verify
-                )
-                writings.append(stack.enter_context(closing(writing)))
+                writings.append(stack.enter_context(closing(_begin(place, request))))
             for number, (place, writing) in enumerate(zip(places, writings, strict=True), start=1):
                 which = f"{number} of {len(places)}: " if len(places) > 1 else ""
                 reported = 0.0
@@ -297,11 +315,13 @@ def _write(
                     elif time.monotonic() - reported >= REPORT_EVERY:
                         yield replace(progress, message=which + progress.message)
                         reported = time.monotonic()
+                folders = () if request.metadata_only else place.folders
+                size = progress.bytes_total if request.metadata_only else sum(map(size_of, folders))
                 outcome = replace(
                     outcome,
                     paths=(*outcome.paths, place.path),
-                    folders=(*outcome.folders, *place.folders),
-                    size=outcome.size + sum(map(size_of, place.folders)),
+                    folders=(*outcome.folders, *folders),
+                    size=outcome.size + size,
                 )
     except CancelledError:
         return replace(outcome, cancelled=True)

@@ -141,10 +141,10 @@ def share_of(progress: Progress) -> float:
     return progress.blocks_done / max(progress.blocks_total, 1)
 
 
-def saved(paths: Sequence[str], size: int, seconds: float) -> str:
+def saved(paths: Sequence[str], size: int, seconds: float, *, of: str = "") -> str:
     """What was saved, in one sentence on the first line, which is all that a toast shows; then where."""
     names = ", ".join(re.split(r"[/\\\\]", path)[-1] for path in paths)
-    what = f" ({amount(size)})" if size else ""
+    what = f" ({amount(size)}{of})" if size else ""
     return "\n".join([f"Saved {names}{what} in {duration(seconds)}.", *(f"Where: {path}" for path in paths)])
 
 
