@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from napari.utils.transforms import CompositeAffine
 
 from napari_ome_ngff import MultiscaleSource, open_ome_ngff, write_hierarchy
-from napari_ome_ngff.errors import MetadataError, UnsupportedError
+from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.metadata.nouns import Affine, Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.versions import decode, encode
 from napari_ome_ngff.plugin.open.to_layers import to_layers
@@ -278,12 +279,19 @@ def test_the_writer_says_which_version_to_choose(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["0.4", "0.5", "0.6"])
 def test_a_mirrored_layer_can_be_said_by_all(version: str) -> None:
     layer = plain(scale=[-2, 3], translate=[5, 7], affine=np.diag([1.0, -1.0, 1.0]))
-    store = save([layer], version)
+    reversed_pixels = pytest.warns(OmeNgffWarning, match="stored in reverse along y, x")
+    with nullcontext() if version == "0.6" else reversed_pixels:
+        store = save([layer], version)
     (again,) = to_layers(open_ome_ngff(store))
     assert_same_place(layer, again)
     assert "affine" not in again[1]
-    if version == "0.6":
-        judge_by_schema(zarr.open_group(store, mode="r").attrs.asdict(), version)
+    assert (min(again[1]["scale"]) > 0) == (version != "0.6")
+    judge_by_schema(zarr.open_group(store, mode="r").attrs.asdict(), version)
+
+
+def test_the_preview_says_that_pixels_are_reversed(tmp_path: Path) -> None:
+    shown = preview(Form(target=str(tmp_path / "a"), version="0.5"), [plain(scale=[-2, 3])])
+    assert "'a': Pixels are stored in reverse along y, each at its position." in shown.notes
 
 
 # Opened and saved

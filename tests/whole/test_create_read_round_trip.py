@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from napari_ome_ngff import (
     DaskArrayWrapper,
-    MetadataError,
     ZarrArrayWrapper,
     create_multiscale_group,
     model_multiscale_group,
@@ -34,7 +33,7 @@ def coarser(image: xarray.DataArray) -> xarray.DataArray:
 
 
 def ascending(image: xarray.DataArray) -> xarray.DataArray:
-    """Turn axes that run backwards: 0.6 has no negative scales, 0.4 and 0.5 do."""
+    """Turn axes that run backwards: other programs refuse negative scales."""
     for dim in image.dims:
         if dim in image.coords and image.coords[dim].attrs.get("scale", 1) < 0:
             image = image.assign_coords({dim: (dim, image.coords[dim].values, {"scale": 1.0})})
@@ -57,7 +56,7 @@ def same_place(read: xarray.DataArray, written: xarray.DataArray) -> None:
 
 @given(image=images(), version=st.sampled_from(VERSIONS))
 def test_read_gives_back_what_create_was_given(image: xarray.DataArray, version: str) -> None:
-    image = ascending(image) if version == "0.6" else image
+    image = ascending(image)
     arrays = {"s0": image, "s1": coarser(image)}
     group = create_multiscale_group(store=zarr.storage.MemoryStore(), arrays=arrays, ngff_version=version)
     levels = read_multiscale_group(group, array_wrapper=ZarrArrayWrapper())
@@ -74,20 +73,13 @@ def test_read_gives_back_what_create_was_given(image: xarray.DataArray, version:
 @settings(max_examples=25, deadline=None)
 @given(image=images(dtypes=NATIVE), version=st.sampled_from(VERSIONS))
 def test_what_was_read_makes_the_same_group_again(image: xarray.DataArray, version: str) -> None:
-    image = ascending(image) if version == "0.6" else image
+    image = ascending(image)
     arrays = {"s0": image, "s1": coarser(image)}
     first = model_multiscale_group(arrays=arrays, ngff_version=version)
     group = first.to_zarr(zarr.storage.MemoryStore(), "a")
     again = model_multiscale_group(arrays=read_multiscale_group(group), ngff_version=version)
     assert again.attributes == first.attributes
     assert again == first
-
-
-def test_version_06_has_no_negative_scales() -> None:
-    image = xarray.DataArray(np.zeros((2, 2)), dims=("y", "x"), coords={"y": [1.0, 0.0]})
-    model_multiscale_group(arrays={"s0": image}, ngff_version="0.5")
-    with pytest.raises(MetadataError, match="negative scale"):
-        model_multiscale_group(arrays={"s0": image}, ngff_version="0.6")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -588,7 +588,7 @@ def test_a_replacement_that_is_given_up_leaves_the_old_image(store: Any) -> None
 def test_an_image_can_be_written_over_itself(store: Any) -> None:
     write(store, image(), levels=1, chunks=(4, 16, 16))
     lazy = open_ome_ngff(store).arrays["0"]
-    write(store, lazy[::-1], levels=1, overwrite=True)
+    write(store, lazy[::-1].drop_vars("z"), levels=1, overwrite=True)
     np.testing.assert_array_equal(levels_of(store)[0], image().values[::-1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,15 @@ import numpy as np
 
 from napari_ome_ngff.arguments import check_data_array, shown
 from napari_ome_ngff.coordinates import axis_coordinates, from_coordinates
-from napari_ome_ngff.errors import NotOmeNgffError, OptionError
+from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffWarning, OptionError
 from napari_ome_ngff.metadata.nouns import Channel
 from napari_ome_ngff.metadata.units import axis_type
 from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array
 from napari_ome_ngff.reading.opened import Collection, Image
 from napari_ome_ngff.saving.dataarrays import lazy
-from napari_ome_ngff.saving.described_axes import Description, described, in_order
+from napari_ome_ngff.saving.described_axes import Description, described
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
+from napari_ome_ngff.writing.accepted_axes import in_order
 from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, sources_of_tree
 
@@ -98,7 +100,7 @@ def _source(data: Any, about: Description, what: str) -> MultiscaleSource:
         raise OptionError(f"{what} has no levels.", found=f"an empty {type(data).__name__}")
     for path, array in levels.items():
         check_data_array(array, what if len(levels) == 1 else f"Level {path!r}")
-    levels = in_order(described(levels, about))
+    levels = _in_order(described(levels, about))
     if len(levels) > 1 or isinstance(data, Sequence):
         return MultiscaleSource(arrays=levels)
     return MultiscaleSource(image=next(iter(levels.values())))
@@ -107,8 +109,15 @@ def _source(data: Any, about: Description, what: str) -> MultiscaleSource:
 def _ordered(source: MultiscaleSource, about: Description) -> MultiscaleSource:
     """A source with what is said of its axes, in the order that OME-NGFF asks for."""
     if source.image is not None:
-        return replace(source, image=in_order(described({"0": source.image}, about))["0"])
-    return replace(source, arrays=in_order(described(source.arrays or {}, about)))
+        return replace(source, image=_in_order(described({"0": source.image}, about))["0"])
+    return replace(source, arrays=_in_order(described(source.arrays or {}, about)))
+
+
+def _in_order(levels: Mapping[str, DataArray]) -> dict[str, DataArray]:
+    levels, _, notice = in_order(levels)
+    if notice:
+        warnings.warn(notice, OmeNgffWarning, stacklevel=5)
+    return levels
 
 
 def _levels(data: Any, about: Description, what: str) -> dict[str, DataArray]:

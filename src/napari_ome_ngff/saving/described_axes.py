@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -13,15 +12,13 @@ import numpy as np
 
 from napari_ome_ngff.arguments import is_of_pint, shown, unit_text
 from napari_ome_ngff.coordinates import axis_coordinates, from_coordinates
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.nouns import Axis, ScaleTranslation
 from napari_ome_ngff.metadata.units import axis_type
 
 if TYPE_CHECKING:
     from xarray import DataArray
 
-_RANKS = {"time": 0, "space": 2}
-_SPACE = "zyx"
 _USUAL = {2: "yx", 5: "tczyx"}
 """Axes of an array without names, where there is no doubt: of 3 or 4, some may be time or channels."""
 
@@ -161,27 +158,3 @@ def _quantity(value: Any, what: str) -> tuple[float, str | None]:
     if what == "scale" and not number:
         raise OptionError("scale must not be 0.", hint="Give the distance between two voxels.")
     return float(number), None if unit is None else str(unit)
-
-
-def in_order(levels: Mapping[str, DataArray]) -> dict[str, DataArray]:
-    """Levels with axes in the order that OME-NGFF asks for, and ``T, C, Z, Y, X`` in small letters; unread.
-
-    A warning says what was changed.
-    """
-    first = next(iter(levels.values()))
-    dims = tuple(map(str, first.dims))
-    small = {dim: dim.lower() for dim in dims if dim in ("T", "C", "Z", "Y", "X") and dim.lower() not in dims}
-    stored = [small.get(dim, dim) for dim in sorted(dims, key=lambda dim: _rank(first, dim))]
-    if tuple(stored) == dims:
-        return dict(levels)
-    message = f"Axes {', '.join(dims)} are stored as {', '.join(stored)}, as OME-NGFF asks for."
-    warnings.warn(message, OmeNgffWarning, stacklevel=5)
-    return {path: array.rename(small).transpose(*stored) for path, array in levels.items()}
-
-
-def _rank(array: DataArray, dim: str) -> tuple[int, int]:
-    """0.4, "axes": time first, then channel or custom, then space, of which "zyx" is the usual order."""
-    attrs = array.coords[dim].attrs if dim in array.coords else {}
-    kind = attrs.get("type") or axis_type(dim, unit_text(attrs.get("units"), "units"))
-    rank = _RANKS.get(str(kind), 1)
-    return rank, _SPACE.find(dim.lower()) if rank == _RANKS["space"] else 0

@@ -143,7 +143,7 @@ def _model(
             {"": MultiscaleSource(arrays=arrays)} if is_one else sources_of_tree(arrays, make_levels=False)
         )
         setup = replace(setup, memory_limit=sys.maxsize, keep_layout=False)
-    return plan_save(sources, setup)[0].model
+    return plan_save(sources, setup, as_given=arrays is not None)[0].model
 
 
 @overload

@@ -80,6 +80,8 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         result = replace(result, losses=losses, notes=losses, hints=tuple(hints))
         bundles = tuple(_part(bundle, extents or {}, request.from_level) for bundle in bundles)
         bundles = tuple(_with_levels(bundle, request) for bundle in bundles)
+        bundles, put_right = _accepted(bundles, request.storage.version)
+        messages += put_right
         places = destinations(bundles, request.target, request.together)
         places = tuple(modelled(place, request.storage) for place in places)
         plans = tuple(plan(place, request.storage) for place in places)
@@ -134,6 +136,20 @@ def _with_levels(bundle: Bundle, request: Request) -> Bundle:
     """The images with the request's methods and levels; existing levels are kept if it leaves them open."""
     sources = {path: _source_with_levels(source, request) for path, source in bundle.sources.items()}
     return replace(bundle, sources=sources)
+
+
+def _accepted(bundles: Sequence[Bundle], version: str) -> tuple[tuple[Bundle, ...], list[str]]:
+    """Images with axes that other programs accept, and what was changed for that."""
+    from napari_ome_ngff.writing.plan.prepare import accepted
+
+    changed, notes = [], []
+    for bundle in bundles:
+        sources = {}
+        for path, source in bundle.sources.items():
+            sources[path], _, notice = accepted(source, version)
+            notes += [f"{source.name!r}: {notice}"] if notice else []
+        changed.append(replace(bundle, sources=sources))
+    return tuple(changed), notes
 
 
 def _source_with_levels(source: MultiscaleSource, request: Request) -> MultiscaleSource:

@@ -54,16 +54,17 @@ def plan_save(
     *,
     onto: ImageShape | None = None,
     plate: PlateLayout | None = None,
+    as_given: bool = False,
 ) -> tuple[WritePlan, tuple[Prepared, ...]]:
     """Plan and model everything that one save writes.
 
-    `sources`, which may be a DataTree, `onto` and `plate` are as for `prepare`.
+    `sources`, which may be a DataTree, `onto`, `plate` and `as_given` are as for `prepare`.
     """
     sources = checked_sources(sources)
     for path, source in sources.items():
         for attributes in (source.attributes, *source.groups.values()):
             check_nesting(attributes, path)
-    prepared = prepare(sources, options, onto=onto, plate=plate)
+    prepared = prepare(sources, options, onto=onto, plate=plate, as_given=as_given)
     prepared, arrays = with_copies(prepared, array_specs(prepared, options), options)
     model = hierarchy_model(prepared, arrays, options.version, plate)
     documents = group_documents(model) | series_document(prepared, model)

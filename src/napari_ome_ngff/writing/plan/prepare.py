@@ -6,11 +6,12 @@ Nothing is written and no voxel is read.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import CoordinateError, OptionError, UnsupportedError
+from napari_ome_ngff.errors import CoordinateError, OmeNgffWarning, OptionError, UnsupportedError
 from napari_ome_ngff.irregular_axes import with_positions
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.metadata.nouns import Channel, Json, Multiscale
@@ -19,6 +20,7 @@ from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
 from napari_ome_ngff.stored_attrs import with_attrs
+from napari_ome_ngff.writing.accepted_axes import ascending, by_name, check_ascending, in_order
 from napari_ome_ngff.writing.plan.described import as_carried
 from napari_ome_ngff.writing.plan.make_plan import plan_multiscale
 from napari_ome_ngff.writing.plan.multiscale import (
@@ -68,24 +70,34 @@ def prepare(
     *,
     onto: ImageShape | None = None,
     plate: PlateLayout | None = None,
+    as_given: bool = False,
 ) -> tuple[Prepared, ...]:
     """Plan everything that one save writes; `sources` are those of `write_hierarchy`.
 
     Chunks and shards with one size per axis of the image hold for a label image with fewer axes too, by name;
     with fewer sizes than axes they hold for the last ones. Of several images, one with fewer axes than sizes
     takes the last sizes. `onto` is the image that is there already, if the sources are label images for it;
-    `plate` is the plate that the sources are the fields of.
+    `plate` is the plate that the sources are the fields of. Axes that other programs refuse are put right,
+    with a warning, unless the arrays are to be filled by somebody else, `as_given`.
     """
     if not sources:
         raise OptionError("There is nothing to write.", hint="Give at least one image.")
     _check_paths(sources, plate)
     prepared: list[Prepared] = []
     images = {} if onto is None else {"": onto}
+    orders: dict[str, tuple[str, ...]] = {}
     for path, source in sources.items():
-        dims = tuple(str(dim) for dim in _arrays(source)[1].dims)
         above, label = split_path(path)
         image = None if label is None else images.get(above)
-        main_dims = dims if image is None else image.dims
+        source = as_carried(path, source, _arrays(source)[1])
+        if as_given:
+            check_ascending(_arrays(source)[0])
+        else:
+            source, orders[path], notice = accepted(source, options.version)
+            if notice:
+                warnings.warn(notice, OmeNgffWarning, stacklevel=6)
+        dims = tuple(str(dim) for dim in _arrays(source)[1].dims)
+        main_dims = orders.get(above, dims if image is None else image.dims)
         for_image = replace(
             options,
             chunks=_for_dims(options.chunks, dims, main_dims, several=bool(above)),
@@ -96,6 +108,26 @@ def prepare(
             plan = prepared[-1].plan
             images[path] = ImageShape(dims=plan.dims, shapes=tuple(level.shape for level in plan.levels))
     return tuple(prepared)
+
+
+def accepted(source: MultiscaleSource, version: str) -> tuple[MultiscaleSource, tuple[str, ...], str]:
+    """A source whose axes other programs accept, unread; its dims in the order as given; what was changed.
+
+    Names that a file has stay as they are.
+    """
+    levels, finest = _arrays(source)
+    base = source.multiscale
+    new, names, notice = in_order(levels, rename=base is None or not base.levels, any_space=True)
+    if names and base is not None:
+        base = replace(base, axes=tuple(replace(a, name=names.get(a.name, a.name)) for a in base.axes))
+    new, mirrored = ascending(new, base, version)
+    if mirrored:
+        notice = f"{notice} " if notice else ""
+        notice += f"Pixels are stored in reverse along {', '.join(mirrored)}, each at its position."
+    given = tuple(names.get(dim, dim) for dim in map(str, finest.dims))
+    image, arrays = (next(iter(new.values())), None) if source.arrays is None else (None, new)
+    factors = by_name(source.factors, names)
+    return replace(source, image=image, arrays=arrays, multiscale=base, factors=factors), given, notice
 
 
 def _check_paths(paths: Iterable[str], plate: PlateLayout | None) -> None:
@@ -137,8 +169,10 @@ def _for_dims(sizes: Any, dims: Sequence[str], main_dims: Sequence[str], *, seve
     if isinstance(sizes, str) or not isinstance(sizes, Sequence):
         return sizes
     if any(isinstance(n, Sequence) for n in sizes):
-        return tuple(sizes) if len(dims) == len(main_dims) else "auto"
-    if len(sizes) == len(main_dims) != len(dims):
+        if len(dims) != len(main_dims):
+            return "auto"
+        return tuple(_for_dims(each, dims, main_dims, several=False) for each in sizes)
+    if len(sizes) == len(main_dims) and set(dims) <= set(main_dims) and tuple(dims) != tuple(main_dims):
         by_dim = dict(zip(main_dims, sizes, strict=True))
         return tuple(by_dim.get(dim, 1) for dim in dims)
     last = sizes[-len(dims) :] if several else sizes  # what is too long for one image fits another
@@ -148,7 +182,6 @@ def _for_dims(sizes: Any, dims: Sequence[str], main_dims: Sequence[str], *, seve
 def _prepare_one(
     path: str, source: MultiscaleSource, options: SaveOptions, image: ImageShape | None
 ) -> Prepared:
-    source = as_carried(path, source, _arrays(source)[1])
     arrays, finest = _arrays(source)
     is_label = is_label_image(path, source)
     method = source.method or ("nearest" if is_label else "mean")
