@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from napari_ome_ngff import OptionError, StorageError, open_ome_ngff, write_hierarchy
+from napari_ome_ngff import Image, OptionError, StorageError, open_ome_ngff, write_hierarchy
 from napari_ome_ngff.reading.xarray_engine import OmeNgffBackend
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
@@ -93,6 +93,31 @@ def test_a_dataset_is_one_level(folder: Path, group: str | int | None, path: str
 def test_a_level_that_is_not_there_is_named(folder: Path, group: str | int) -> None:
     with pytest.raises(OptionError, match=r"There is no level .*\n(.*\n)*Found: 0, 1, labels/nuclei/0"):
         xr.open_dataset(folder, engine=ENGINE, group=group)
+
+
+@pytest.mark.parametrize("group", ["labels/nuclei", "/labels", "1", "/"])
+def test_a_tree_may_begin_below(folder: Path, group: str) -> None:
+    tree = xr.open_datatree(folder, engine=ENGINE)
+    part = xr.open_datatree(folder, engine=ENGINE, group=group)
+    expected = tree if group == "/" else tree[group]
+    paths = [[node.relative_to(root) for node in root.subtree] for root in (part, expected)]
+    assert paths[0] == paths[1]
+    for one, other in zip(part.subtree, expected.subtree, strict=True):
+        xr.testing.assert_identical(one.to_dataset(), other.to_dataset())
+    with pytest.raises(OptionError, match="There is no level 'labels/other'"):
+        xr.open_datatree(folder, engine=ENGINE, group="labels/other")
+
+
+def test_a_series_of_images_is_one_image(folder: Path) -> None:
+    movie = xr.open_mfdataset(
+        [folder, folder], engine=ENGINE, combine="nested", concat_dim="t", group="1", combine_attrs="override"
+    )
+    store = zarr.storage.MemoryStore()
+    write_hierarchy(store=store, sources=movie.transpose("t", ...)).run()
+    opened = open_ome_ngff(store)
+    assert isinstance(opened, Image)
+    assert opened.arrays["0"].shape == (2, 2, 16, 24)
+    assert opened.attributes["lab"] == {"room": 7}
 
 
 def test_nothing_is_read_before_it_is_asked_for(folder: Path, tmp_path: Path) -> None:

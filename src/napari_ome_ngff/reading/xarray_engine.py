@@ -76,6 +76,7 @@ class OmeNgffBackend(BackendEntrypoint):
         opened = _opened(filename_or_obj, multiscale, coordinate_system)
         level = _find(list(_levels(opened)), group, opened.location)
         dataset = _dataset(level, drop_variables)
+        dataset.encoding["source"] = join(level.image.location, level.path)
         dataset.set_close(partial(_close, opened))
         return dataset
 
@@ -84,12 +85,14 @@ class OmeNgffBackend(BackendEntrypoint):
         filename_or_obj: Any,
         *,
         drop_variables: str | Iterable[str] | None = None,
+        group: str | None = None,
         multiscale: int | str | None = None,
         coordinate_system: str | None = None,
     ) -> dict[str, Dataset]:
         """Open all levels of all images, by their paths; groups between them have attributes alone."""
+        check_type(group, (str, NoneType), "The group", "the path of a group, or None")
         opened = _opened(filename_or_obj, multiscale, coordinate_system)
-        groups = _groups(opened, drop_variables)
+        groups = _groups(opened, drop_variables, (group or "").strip("/"))
         groups["/"].set_close(partial(_close, opened))
         return groups
 
@@ -98,13 +101,20 @@ class OmeNgffBackend(BackendEntrypoint):
         filename_or_obj: Any,
         *,
         drop_variables: str | Iterable[str] | None = None,
+        group: str | None = None,
         multiscale: int | str | None = None,
         coordinate_system: str | None = None,
     ) -> DataTree:
-        """Open all levels of all images as one tree."""
-        opened = _opened(filename_or_obj, multiscale, coordinate_system)
-        tree: DataTree = DataTree.from_dict(_groups(opened, drop_variables))
-        tree.set_close(partial(_close, opened))
+        """Open all levels of all images as one tree, or those below a group."""
+        groups = self.open_groups_as_dict(
+            filename_or_obj,
+            drop_variables=drop_variables,
+            group=group,
+            multiscale=multiscale,
+            coordinate_system=coordinate_system,
+        )
+        tree: DataTree = DataTree.from_dict(groups)
+        tree.set_close(groups["/"]._close)
         return tree
 
 
@@ -165,7 +175,8 @@ def _find(levels: list[_Level], group: str | int | None, where: str) -> _Level:
     )
 
 
-def _groups(opened: Image | Collection, drop: str | Iterable[str] | None) -> dict[str, Dataset]:
+def _groups(opened: Image | Collection, drop: str | Iterable[str] | None, below: str) -> dict[str, Dataset]:
+    """Every group at a path or below it, by its path from there."""
     from xarray import Dataset
 
     attributes: dict[str, Mapping[str, Any]] = {"": opened.attributes}
@@ -176,10 +187,23 @@ def _groups(opened: Image | Collection, drop: str | Iterable[str] | None) -> dic
             inside = join(prefix, path) if path != ".." else prefix.rpartition("/")[0]
             attributes.setdefault(inside, around)
     for path, around in attributes.items():
-        groups[f"/{path}"] = Dataset(attrs=dict(around))
-    for level in _levels(opened):
-        groups[f"/{level.place}"] = _dataset(level, drop, attrs=False)
+        if (place := _within(path, below)) is not None:
+            groups[place] = Dataset(attrs=dict(around))
+    levels = list(_levels(opened))
+    for level in levels:
+        if (place := _within(level.place, below)) is not None:
+            groups[place] = _dataset(level, drop, attrs=False)
+    if not groups:
+        _find(levels, below, opened.location)  # says what there is
+    groups.setdefault("/", Dataset())
+    groups["/"].encoding["source"] = opened.location
     return groups
+
+
+def _within(path: str, below: str) -> str | None:
+    """A path as seen from another one; None if it is not there or below."""
+    inside = f"{path}/".removeprefix(f"{below}/") if below else f"{path}/"
+    return None if below and inside == f"{path}/" else "/" + inside.rstrip("/")
 
 
 def _dataset(level: _Level, drop: str | Iterable[str] | None, *, attrs: bool = True) -> Dataset:
