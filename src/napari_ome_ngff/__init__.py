@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_ome_ngff.checking.check import check_ome_ngff
+    from napari_ome_ngff.checking.findings import Finding
     from napari_ome_ngff.editing.build_levels import build_levels
     from napari_ome_ngff.editing.label_edit import Dirty, LabelEdit, edit_image, edit_labels
     from napari_ome_ngff.editing.metadata_edit import edit_metadata
@@ -95,6 +97,8 @@ _HOME = {
         "model_multiscale_group",
     ),
     "editing.build_levels": ("build_levels",),
+    "checking.check": ("check_ome_ngff",),
+    "checking.findings": ("Finding",),
     "editing.label_edit": (
         "Dirty",
         "LabelEdit",
@@ -134,6 +138,7 @@ __all__ = [
     "CoordinateError",
     "DaskArrayWrapper",
     "Dirty",
+    "Finding",
     "Image",
     "LabelEdit",
     "LabelImage",
@@ -159,6 +164,7 @@ __all__ = [
     "ZarrArrayWrapper",
     "append_to_image",
     "build_levels",
+    "check_ome_ngff",
     "create_labels",
     "create_multiscale_group",
     "edit_image",

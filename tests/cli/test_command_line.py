@@ -323,7 +323,7 @@ def commands() -> dict[str, Any]:
     return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["info", "convert", "edit", "show"])
+@pytest.mark.parametrize("name", ["info", "check", "convert", "edit", "show"])
 def test_the_page_has_every_option_as_the_help_says_it(name: str) -> None:
     page = (ROOT / "docs/reference/command-line.md").read_text(encoding="utf-8")
     section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]

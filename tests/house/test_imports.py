@@ -43,6 +43,7 @@ ROOMS = (
     "writing",
     "editing",
     "saving",
+    "checking",
     "cli",
     "plugin",
 )

@@ -97,6 +97,34 @@ def info(
 
 
 @app.command()
+def check(
+    place: Place,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Check the metadata as strictly as others do: what other programs will refuse, and by which rule.
+
+    Exit code 1 if there is something that they refuse, 0 if there is at most advice. Pixels are not read.
+    """
+    with _plain_errors():
+        from dataclasses import asdict
+
+        from napari_ome_ngff.checking.check import check_ome_ngff
+
+        findings = check_ome_ngff(place)
+        if as_json:
+            import json
+
+            typer.echo(json.dumps([asdict(each) for each in findings], indent=2))
+        else:
+            for each in findings:
+                typer.echo(f"{'advice' if each.advice else 'refused'}: {_one_line(str(each))}")
+            if not findings:
+                typer.echo("Nothing is wrong.")
+        if any(not each.advice for each in findings):
+            raise typer.Exit(1)
+
+
+@app.command()
 def convert(
     source: Annotated[str, typer.Argument(metavar="SRC", help="An image, a plate or a collection.")],
     target: Annotated[str, typer.Argument(metavar="DST", help="A new folder, .ozx file, or bucket address.")],
