@@ -175,7 +175,7 @@ def cases() -> list[Case]:
     ]
     scan = [Shown(name=f"scan channel {c}", pixels=planes[c], places=elsewhere) for c in range(2)]
     hidden = [replace(shown, visible=False) for shown in scan]
-    elements = [*stain, Shown(**cells, places={(7, 5): (7.0, 5.0)}), *hidden]
+    elements = [*stain, *hidden, Shown(**cells, places={(7, 5): (7.0, 5.0)})]
     warns = ("points (transcripts), tables (table)", "1 elements are not in the coordinate system 'global'")
     for version in ("0.4", "0.4-dev-spatialdata", "0.5-dev-spatialdata"):
         make = partial(spatialdata, version=version)

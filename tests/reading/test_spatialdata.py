@@ -30,7 +30,7 @@ def test_all_images_and_labels_are_there_in_every_system(version: str, tmp_path:
     root = spatialdata(tmp_path, version=version)
     store = opened(root)
     assert store.kind == "spatialdata"
-    assert list(store.images) == ["stain", "cells", "scan"]
+    assert list(store.images) == ["stain", "scan", "cells"]
     assert set(store.systems) == {"global", "aligned"}
     assert list(store.attributes) == ["spatialdata_attrs"]
     for system in store.systems:
@@ -62,14 +62,14 @@ def test_where_nothing_can_be_listed_consolidated_metadata_say_what_there_is(
             warnings.simplefilter("ignore")  # of Zarr: other libraries may not know these
             zarr.consolidate_metadata(root)
         web.forget()
-        assert list(opened(f"{web.url}/sd.zarr").images) == ["stain", "cells", "scan"]
+        assert list(opened(f"{web.url}/sd.zarr").images) == ["stain", "scan", "cells"]
         assert web.rounds <= 6
 
 
 def test_stores_of_the_first_versions_have_no_attributes(tmp_path: Path) -> None:
     root = spatialdata(tmp_path, version="0.4")
     (root / ".zattrs").unlink()
-    assert list(opened(root).images) == ["stain", "cells", "scan"]
+    assert list(opened(root).images) == ["stain", "scan", "cells"]
 
 
 def test_a_damaged_element_leaves_the_others(tmp_path: Path) -> None:

@@ -9,27 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import (
-    QGroupBox,
-    QHBoxLayout,
-    QHeaderView,
-    QLabel,
-    QLineEdit,
-    QProgressBar,
-    QPushButton,
-    QScrollArea,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QLineEdit, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit import actions
+from napari_ome_ngff.plugin.edit.choose_system import current_system, show_in_system
+from napari_ome_ngff.plugin.edit.dock_parts import (
+    axes_table,
+    fill_rows,
+    labelled,
+    push_button,
+    text_label,
+    titled_box,
+    typed_rows,
+)
 from napari_ome_ngff.plugin.edit.edited_layer import view_of
-from napari_ome_ngff.plugin.edit.image_facts import COLUMNS, AxisRow, axis_rows
+from napari_ome_ngff.plugin.edit.image_facts import axis_rows
 from napari_ome_ngff.plugin.edit.save_painted import save_in_thread
 from napari_ome_ngff.plugin.origin import Origin, origin_of
 from napari_ome_ngff.plugin.save.summary import amount, share_of
@@ -58,25 +55,27 @@ class ImageWidget(QScrollArea):
         super().__init__()
         self._viewer = napari_viewer
         self._layer: Layer | None = None
-        self.heading = _text(bold=True)
-        self.facts = _text()
+        self.heading = text_label(bold=True)
+        self.facts = text_label()
+        self.system = QComboBox()
+        self.system.setToolTip("Show all layers of what was opened in one of its coordinate systems.")
         self.name = QLineEdit()
-        self.axes = _table()
-        self.apply_button = _button(
+        self.axes = axes_table()
+        self.apply_button = push_button(
             "Apply to layers", "Show all layers of the image so. The file stays as it is."
         )
-        self.save_button = _button(
+        self.save_button = push_button(
             "Save to file", "Write what is corrected, and how the layers look. Pixels are not touched."
         )
-        self.edit_button = _button("Edit labels", "Make the layer paintable at full resolution.")
-        self.save_edit_button = _button("Save changes", "Write what was painted, in all levels.")
-        self.discard_button = _button("Discard changes", "Go back to what is in the file.")
-        self.new_button = _button("New labels", "Add an empty label image to the image of this layer.")
-        self.plain_button = _button(
+        self.edit_button = push_button("Edit labels", "Make the layer paintable at full resolution.")
+        self.save_edit_button = push_button("Save changes", "Write what was painted, in all levels.")
+        self.discard_button = push_button("Discard changes", "Go back to what is in the file.")
+        self.new_button = push_button("New labels", "Add an empty label image to the image of this layer.")
+        self.plain_button = push_button(
             "Add level as plain layer",
             "The level that is shown, lazy and in its place: for plugins that cannot take levels.",
         )
-        self.status = _text()
+        self.status = text_label()
         self.progress = QProgressBar()
         self.progress.setRange(0, STEPS)
         self._arrange()
@@ -91,15 +90,19 @@ class ImageWidget(QScrollArea):
         column = QVBoxLayout(inner)
         for widget in (self.heading, self.facts):
             column.addWidget(widget)
+        self.system_box = titled_box("Coordinate system", [self.system], [])
+        column.addWidget(self.system_box)
         column.addWidget(
-            _box(
+            titled_box(
                 "Correct what the file says",
-                [_labelled("Name", self.name), self.axes],
+                [labelled("Name", self.name), self.axes],
                 [self.apply_button, self.save_button],
             )
         )
-        column.addWidget(_box("Labels", [], [self.edit_button, self.save_edit_button, self.discard_button]))
-        column.addWidget(_box("Add", [], [self.new_button, self.plain_button]))
+        column.addWidget(
+            titled_box("Labels", [], [self.edit_button, self.save_edit_button, self.discard_button])
+        )
+        column.addWidget(titled_box("Add", [], [self.new_button, self.plain_button]))
         column.addWidget(self.status)
         column.addWidget(self.progress)
         column.addStretch()
@@ -122,6 +125,8 @@ class ImageWidget(QScrollArea):
             (self.plain_button, self._plain_level),
         ):
             button.clicked.connect(self._told(action))
+        chosen = self._told(self._choose_system)
+        self.system.activated.connect(lambda _: chosen())
 
     def _told(self, action: Callable[[], str | None]) -> Callable[[], None]:
         """Do what a button does, and say how it ended: an error too."""
@@ -150,6 +155,7 @@ class ImageWidget(QScrollArea):
         self.edit_button.setEnabled(origin is not None and actions.is_label(layer) and view is None)
         self.save_edit_button.setEnabled(view is not None)
         self.discard_button.setEnabled(view is not None)
+        self._list_systems(origin)
         if origin is None or layer is None:
             self.heading.setText(NOTHING)
             self.facts.setText("")
@@ -159,8 +165,19 @@ class ImageWidget(QScrollArea):
         if changed:
             self.status.setText("")
             self.name.setText(origin["multiscale"].name or "")
-            _fill(self.axes, axis_rows(origin["multiscale"]))
+            fill_rows(self.axes, axis_rows(origin["multiscale"]))
             self._ask_for_facts(origin["location"])
+
+    def _list_systems(self, origin: Origin | None) -> None:
+        """A choice is shown where there is one."""
+        systems = () if origin is None else origin["systems"]
+        self.system_box.setVisible(len(systems) > 1)
+        self.system.clear()
+        self.system.addItems(systems)
+        self.system.setCurrentText((None if origin is None else current_system(origin)) or "")
+
+    def _choose_system(self) -> str:
+        return show_in_system(self._viewer, self._layer, self.system.currentText())
 
     def _show_mark(self) -> None:
         """How much of the layer is painted and not saved: also after a stroke, or a command of napari."""
@@ -189,10 +206,10 @@ class ImageWidget(QScrollArea):
         worker.start()
 
     def _apply(self) -> str:
-        return actions.apply_corrections(self._viewer, self._layer, self.name.text(), _rows(self.axes))
+        return actions.apply_corrections(self._viewer, self._layer, self.name.text(), typed_rows(self.axes))
 
     def _save_metadata(self) -> str:
-        message = actions.save_corrections(self._viewer, self._layer, self.name.text(), _rows(self.axes))
+        message = actions.save_corrections(self._viewer, self._layer, self.name.text(), typed_rows(self.axes))
         self._layer = None  # what the file says is shown anew
         return message
 
@@ -229,71 +246,3 @@ class ImageWidget(QScrollArea):
 
 def _origin(layer: Layer | None) -> Origin | None:
     return None if layer is None else origin_of({"metadata": layer.metadata})
-
-
-def _text(*, bold: bool = False) -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    if bold:
-        font = label.font()
-        font.setBold(True)
-        label.setFont(font)
-    return label
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    return button
-
-
-def _table() -> QTableWidget:
-    table = QTableWidget(0, len(COLUMNS))
-    table.setHorizontalHeaderLabels(COLUMNS)
-    for header in (table.verticalHeader(), table.horizontalHeader()):
-        assert header is not None
-        header.setVisible(header.orientation() == Qt.Orientation.Horizontal)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-    table.setMinimumHeight(150)
-    return table
-
-
-def _fill(table: QTableWidget, rows: list[AxisRow]) -> None:
-    table.setRowCount(len(rows))
-    for i, row in enumerate(rows):
-        for j, text in enumerate((row.name, row.type, row.unit, row.size, row.position)):
-            table.setItem(i, j, QTableWidgetItem(text))
-
-
-def _rows(table: QTableWidget) -> list[AxisRow]:
-    def text(i: int, j: int) -> str:
-        item = table.item(i, j)
-        return "" if item is None else item.text()
-
-    return [
-        AxisRow(name=text(i, 0), type=text(i, 1), unit=text(i, 2), size=text(i, 3), position=text(i, 4))
-        for i in range(table.rowCount())
-    ]
-
-
-def _labelled(text: str, widget: QWidget) -> QWidget:
-    line = QWidget()
-    row = QHBoxLayout(line)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.addWidget(QLabel(text))
-    row.addWidget(widget)
-    return line
-
-
-def _box(title: str, widgets: list[QWidget], buttons: list[QPushButton]) -> QGroupBox:
-    box = QGroupBox(title)
-    column = QVBoxLayout(box)
-    for widget in widgets:
-        column.addWidget(widget)
-    row = QHBoxLayout()
-    for button in buttons:
-        row.addWidget(button)
-    column.addLayout(row)
-    return box

@@ -68,6 +68,12 @@ class Origin(TypedDict):
     system: str | None
     """Name of the coordinate system in which the layer was opened, or None for the image's own."""
 
+    store: str
+    """Path or URL of what was opened: all layers of it are shown in one coordinate system."""
+
+    systems: tuple[str, ...]
+    """Names of the coordinate systems that it can be shown in."""
+
     placing: Mapping[str, Mapping[str, Any]] | None
     """Given if the layer is not where `dims`, `units` and `multiscale` say: the arguments that place it, as
     it was opened (``"opened"``) and as it lies in the image's own system (``"file"``)."""

@@ -7,12 +7,13 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.notify import watch_failures
+from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.preferences import follow
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
 
@@ -68,16 +69,29 @@ def _read(path: str) -> list[LayerData]:
 def open_layers(location: str | Store, name: str) -> tuple[Image | Collection, list[LayerData]]:
     """Open what is at a location, and return it with its layers; `name` is for an image that has none."""
     from napari_ome_ngff.plugin.open.contrast import estimate_limits
-    from napari_ome_ngff.plugin.open.to_layers import most_layers, to_layers
+    from napari_ome_ngff.plugin.open.to_layers import to_layers
     from napari_ome_ngff.plugin.open.viewer_hooks import attach
     from napari_ome_ngff.reading.open import open_metadata
-    from napari_ome_ngff.reading.opened import with_levels
 
-    described = open_metadata(location)
-    opened = with_levels(described, _levels, most=most_layers(described))
+    opened = read_described(open_metadata(location))
     layers = to_layers(opened, name, limits=estimate_limits(opened))
+    for _, meta, _ in layers:
+        meta["metadata"][METADATA_KEY] |= store_of(opened)
     attach(layers)
     return opened, layers
+
+
+def read_described(described: Image | Collection) -> Image | Collection:
+    """Return what was opened by its metadata with as many levels as are shown."""
+    from napari_ome_ngff.plugin.open.to_layers import most_layers
+    from napari_ome_ngff.reading.opened import with_levels
+
+    return with_levels(described, _levels, most=most_layers(described))
+
+
+def store_of(opened: Image | Collection) -> dict[str, Any]:
+    """What all layers of what was opened remember of it, as entries of an Origin."""
+    return {"store": opened.location, "systems": opened.systems}
 
 
 def _levels(group: MultiscaleGroup) -> dict[str, DataArray]:

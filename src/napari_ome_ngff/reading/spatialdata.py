@@ -32,8 +32,8 @@ def open_spatialdata(hierarchy: Hierarchy, *, coordinate_system: str | None = No
     """Open all images and labels of a store by name, the images first; levels are not read yet.
 
     Each lies in the system that is asked for; by default in the one that most of them are in (``global`` of
-    several), and then come those that are not in it, in their own. What cannot be opened, and points, shapes
-    and tables, are named in warnings.
+    several), and those that are not in it in their own. What cannot be opened, and points, shapes and tables,
+    are named in warnings.
     """
     where = hierarchy.location
     hierarchy.fetch(("images", "labels", *_OTHERS), groups=True)
@@ -57,11 +57,17 @@ def open_spatialdata(hierarchy: Hierarchy, *, coordinate_system: str | None = No
     common = max(systems, key=lambda name: (systems[name], name == PREFERRED))
     asked = coordinate_system or common
     elsewhere = [name for name, image in elements.items() if asked not in _systems(image)]
-    images = {name: _placed(image, asked) for name, image in elements.items() if name not in elsewhere}
     if elsewhere:
         left.add(f"elements are not in the coordinate system {describe(asked)}", *elsewhere)
-    if coordinate_system is None:
-        images |= {name: elements[name] for name in elsewhere}
+    # Labels come last, on top; the first one is in the system that is shown.
+    order = sorted(elements, key=lambda name: name in elsewhere)
+    if not _is_labels(elements[order[0]]):
+        order.sort(key=lambda name: _is_labels(elements[name]))
+    images = {
+        name: _placed(elements[name], asked)
+        for name in order
+        if coordinate_system is None or name not in elsewhere
+    }
     left.warn()
     if others:
         message = f"Of this SpatialData store images and labels are opened, and not {others}. ({where})"
@@ -126,6 +132,10 @@ def _consolidated(hierarchy: Hierarchy, kind: str) -> list[str]:
 def _systems(image: Image) -> tuple[str, ...]:
     """The systems that an element is in; without any it is in ``global``, as SpatialData has it."""
     return () if image.multiscale is None else image.systems or (PREFERRED,)
+
+
+def _is_labels(image: Image) -> bool:
+    return image.multiscale is not None and image.multiscale.label_image is not None
 
 
 def _placed(image: Image, system: str) -> Image:

@@ -55,7 +55,7 @@ def begin_edit(viewer: Viewer, layer: Labels) -> Labels:
     _, meta, kind = layer.as_layer_data_tuple()
     meta |= {"multiscale": False, "translate": _translate(layer, view), "name": layer.name}
     new = _like(layer, view, meta, kind)
-    _put_instead(viewer, layer, new)
+    put_instead(viewer, layer, new)
     return new
 
 
@@ -73,7 +73,7 @@ def end_edit(viewer: Viewer, layer: Labels) -> Layer:
     _, meta, kind = layer.as_layer_data_tuple()
     translate = _translate(layer, view, back=True)
     new = _like(layer, data, meta | {"multiscale": isinstance(data, list), "translate": translate}, kind)
-    _put_instead(viewer, layer, new)
+    put_instead(viewer, layer, new)
     return new
 
 
@@ -161,7 +161,8 @@ def _like(layer: Labels, data: Any, meta: dict[str, Any], kind: str) -> Labels:
     return new
 
 
-def _put_instead(viewer: Viewer, old: Layer, new: Layer) -> None:
+def put_instead(viewer: Viewer, old: Layer, new: Layer) -> None:
+    """Replace a layer by another one in its place, with its name; the view stays."""
     index, name = viewer.layers.index(old), old.name
     selected = old in viewer.layers.selection
     step, order, ndisplay = viewer.dims.current_step, viewer.dims.order, viewer.dims.ndisplay

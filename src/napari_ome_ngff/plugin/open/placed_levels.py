@@ -227,6 +227,8 @@ def origin(image: Image, placed: PlacedLevels, ref: ImageRef) -> Origin:
             label for label, i in zip(placed.transform.labels, placed.file_axes, strict=True) if i is None
         ),
         system=None if image.view is None else image.view.system.name,
+        store=image.location,
+        systems=image.systems,
         placing=_placing(placed, multiscale),
         tiles=image.tiles,
         range=None,

@@ -1,0 +1,94 @@
+"""What the dock "OME-Zarr image" is made of: texts, buttons, boxes, the table of axes."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QGroupBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ome_ngff.plugin.edit.image_facts import COLUMNS, AxisRow
+
+
+def text_label(*, bold: bool = False) -> QLabel:
+    """A text that can be selected, and that is never taken for HTML."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    if bold:
+        font = label.font()
+        font.setBold(True)
+        label.setFont(font)
+    return label
+
+
+def push_button(text: str, tooltip: str) -> QPushButton:
+    """A button with a tooltip."""
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    return button
+
+
+def axes_table() -> QTableWidget:
+    """An empty table of axes."""
+    table = QTableWidget(0, len(COLUMNS))
+    table.setHorizontalHeaderLabels(COLUMNS)
+    for header in (table.verticalHeader(), table.horizontalHeader()):
+        assert header is not None
+        header.setVisible(header.orientation() == Qt.Orientation.Horizontal)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    table.setMinimumHeight(150)
+    return table
+
+
+def fill_rows(table: QTableWidget, rows: list[AxisRow]) -> None:
+    """Show axes in the table."""
+    table.setRowCount(len(rows))
+    for i, row in enumerate(rows):
+        for j, text in enumerate((row.name, row.type, row.unit, row.size, row.position)):
+            table.setItem(i, j, QTableWidgetItem(text))
+
+
+def typed_rows(table: QTableWidget) -> list[AxisRow]:
+    """What the table says now."""
+
+    def text(i: int, j: int) -> str:
+        item = table.item(i, j)
+        return "" if item is None else item.text()
+
+    return [
+        AxisRow(name=text(i, 0), type=text(i, 1), unit=text(i, 2), size=text(i, 3), position=text(i, 4))
+        for i in range(table.rowCount())
+    ]
+
+
+def labelled(text: str, widget: QWidget) -> QWidget:
+    """A widget behind a word."""
+    line = QWidget()
+    row = QHBoxLayout(line)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.addWidget(QLabel(text))
+    row.addWidget(widget)
+    return line
+
+
+def titled_box(title: str, widgets: list[QWidget], buttons: list[QPushButton]) -> QGroupBox:
+    """Widgets below each other and buttons side by side, under a title."""
+    box = QGroupBox(title)
+    column = QVBoxLayout(box)
+    for widget in widgets:
+        column.addWidget(widget)
+    row = QHBoxLayout()
+    for button in buttons:
+        row.addWidget(button)
+    column.addLayout(row)
+    return box
