@@ -112,6 +112,28 @@ def _decode(stored: Json, size: int, scale: float, translation: float) -> NDArra
     return None if missing.any() else decoded
 
 
+def longer_positions(
+    stored: Json, size: int, more: NDArray[Any] | None
+) -> tuple[dict[str, Json], float] | None:
+    """Stored positions, of so many voxels, with more at their end, and their mean step (s).
+
+    None if they are of another number of voxels, or of another kind.
+    """
+    if not isinstance(stored, Mapping):
+        return None
+    scale: Any = stored.get("scale")
+    translation: Any = stored.get("translation")
+    old = _decode(stored, size, scale, translation)
+    if old is None or more is None or old.dtype.kind != more.dtype.kind:
+        return None
+    together = np.concatenate([old, more])
+    span = together[-1] - together[0]
+    if together.dtype.kind in "mM":
+        span = span / np.timedelta64(1, "s")
+    step = float(f"{float(span) / (together.size - 1):.12g}")
+    return _encode(together, scale, translation), step
+
+
 def coordinate_attrs(
     axis: Axis, scale: float, translation: float = 0.0, values: NDArray[Any] | None = None
 ) -> dict[str, object]:

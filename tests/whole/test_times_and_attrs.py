@@ -21,8 +21,10 @@ from napari_ome_ngff import (
     MetadataError,
     MultiscaleSource,
     OmeNgffWarning,
+    append_to_image,
     edit_metadata,
     open_ome_ngff,
+    save_ome_ngff,
     write_hierarchy,
     write_multiscale_group,
 )
@@ -138,6 +140,24 @@ def test_times_stay_with_a_regular_part_of_the_axis() -> None:
             store=store, sources={"": MultiscaleSource(image=other, attributes=opened.attributes)}
         ).run()
         np.testing.assert_array_equal(finest(open_ome_ngff(store)).t.values, other.t.values)
+
+
+def test_times_go_on_in_what_is_appended(tmp_path: Path) -> None:
+    """One plane after the other, as a microscope delivers them; label images have those of their image."""
+    target, times = tmp_path / "a.ome.zarr", START + np.array([0, 19, 41, 60]) * np.timedelta64(1, "s")
+    planes = [movie(times)[[i]] for i in range(4)]
+    save_ome_ngff(target, planes[0], labels={"cells": np.ones((1, 8, 8), "u1")})
+    for plane in planes[1:3]:
+        append_to_image(target, plane).run()
+    append_to_image(target, planes[3].isel(t=0)).run()  # without the axis, at a point in time
+    opened = open_ome_ngff(target)
+    assert isinstance(opened, Image)
+    for level in (finest(opened), finest(opened.labels["cells"])):
+        np.testing.assert_array_equal(level.t.values, times)
+        assert grid_of(level).scale[0] == 20
+    with pytest.warns(OmeNgffWarning, match="The true positions along 't' end"):
+        append_to_image(target, np.ones((1, 2, 8, 8), "u1"), axes="tcyx").run()
+    assert finest(open_ome_ngff(target)).t.values.tolist() == [0, 20, 40, 60, 80]
 
 
 KEPT = {"dtype": "datetime64[s]", "values": ["2026-01-01", "2026-01-02"], "scale": 1.0, "translation": 0.0}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -15,10 +17,12 @@ from napari_ome_ngff.channels import default_color
 from napari_ome_ngff.editing.in_place import Change, changing
 from napari_ome_ngff.editing.label_edit import chosen_method, folder_image, is_label
 from napari_ome_ngff.editing.longer_levels import Extension, check_extension, count_steps, write_extension
-from napari_ome_ngff.editing.metadata_change import MetadataChange
+from napari_ome_ngff.editing.metadata_change import MetadataChange, changed, move_of
 from napari_ome_ngff.editing.metadata_edit import multiscale_at, set_multiscale
-from napari_ome_ngff.errors import OptionError, TargetError
+from napari_ome_ngff.errors import OmeNgffWarning, OptionError, TargetError
+from napari_ome_ngff.irregular_axes import POSITIONS, longer_positions
 from napari_ome_ngff.metadata.nouns import Channel
+from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.saving.as_source import channels_for, label_source, sources_of
 from napari_ome_ngff.saving.described_axes import Description
@@ -55,7 +59,8 @@ def append_to_image(
         Folder of the image.
     data
         The new part: whatever :func:`save_ome_ngff` takes, with the axes of the image, or without `axis` if
-        it is one plane along it. Its data type is that of the image; its position along `axis` is not asked.
+        it is one plane along it. Its data type is that of the image; its position along `axis` is not asked,
+        but of true times, if the image has them: then they go on, and so does their mean step.
     axis
         Name of the axis that gets longer. Levels must not be smaller along it, as time and channels are not.
     axes
@@ -105,10 +110,11 @@ def append_to_image(
     if workers is not None:
         check_whole(workers, 1, 4096, "The number of workers")
     image = folder_image(location)
-    extensions, added = _extensions(image, data, axis, axes, labels or {}, channels, method)
+    extensions, added, places = _extensions(image, data, axis, axes, labels or {}, channels, method)
     for extension in extensions:
         check_extension(extension, axis, join(image.location, extension.path))
-    return Writing(_steps(image, extensions, added, workers, memory_limit), image.location)
+    add = partial(_add_places, axis=axis, extensions=extensions, places=places)
+    return Writing(_steps(image, extensions, added, add, workers, memory_limit), image.location)
 
 
 def _extensions(
@@ -119,8 +125,8 @@ def _extensions(
     labels: Mapping[str, object],
     channels: Sequence[str | Channel] | None,
     method: str | None,
-) -> tuple[list[Extension], tuple[Channel, ...]]:
-    """What each of the image and its label images gets, and the new channels."""
+) -> tuple[list[Extension], tuple[Channel, ...], Any]:
+    """What each of the image and its label images gets, the new channels, and where the new part lies."""
     dims = _dims(image)
     if axis not in dims:
         raise OptionError(f"The image has no axis {axis!r}.", where=image.location, expected=", ".join(dims))
@@ -160,7 +166,8 @@ def _extensions(
             where=image.location,
             expected=", ".join(image.labels) or "none: it has no label images",
         )
-    return result, added
+    places = np.atleast_1d(finest.coords[axis].values) if axis in finest.coords else None
+    return result, added, places
 
 
 def _dims(image: Image) -> tuple[str, ...]:
@@ -216,6 +223,7 @@ def _steps(
     image: Image,
     extensions: Sequence[Extension],
     added: tuple[Channel, ...],
+    add_places: Callable[[Change], None],
     workers: int | None,
     memory_limit: int,
 ) -> Generator[Progress, None, None]:
@@ -240,6 +248,8 @@ def _steps(
                 change.documents.set_shape(join(path, name), extension.shape(array))
         if added:
             _add_channels(change, image, added)
+        else:
+            add_places(change)
     yield replace(done, blocks_done=total, bytes_total=done.bytes_done, message="Appended")
 
 
@@ -274,3 +284,26 @@ def _add_channels(change: Change, image: Image, added: tuple[Channel, ...]) -> N
     ]
     new = replace(multiscale, channels=completed(colored, np.dtype(like.dtype)))
     set_multiscale(change.documents, change.path, MetadataChange(channels={}), new)
+
+
+def _add_places(change: Change, *, axis: str, extensions: Sequence[Extension], places: Any) -> None:
+    """Let true times, or other irregular positions, go on in images that have them."""
+    for extension in extensions:
+        path = join(change.path, extension.path)
+        stored = change.documents.group(path).get(POSITIONS)
+        if not isinstance(stored, Mapping) or axis not in stored:
+            continue
+        multiscale = multiscale_at(change.documents, path)
+        longer = longer_positions(stored[axis], extension.old, places)
+        if longer is None:
+            message = f"The true positions along {axis!r} end: the new part has none of their kind."
+            warnings.warn(f"{message} ({change.documents.where}/{path})", OmeNgffWarning, stacklevel=3)
+            continue
+        entry, step = longer
+        scaled = MetadataChange(scale={axis: step} if step > 0 else {})
+        new = changed(multiscale, scaled, move_of(multiscale, scaled))
+        place = level_transform(new, 0)
+        index = new.dims.index(axis)
+        entry |= {"scale": place.scale[index], "translation": place.translation[index]}
+        kept = MetadataChange(attributes={POSITIONS: {**stored, axis: entry}})
+        set_multiscale(change.documents, path, kept, new)

@@ -203,7 +203,11 @@ def _on_image(label: DataArray, image: DataArray) -> DataArray:
     bare = label.drop_vars(list(label.coords))
     axes, (_, grid) = from_coordinates({"the image": below, "the label image": bare})
     coordinates = axis_coordinates(axes, grid, label.shape)
-    return label.assign_coords({dim: coordinates[dim] for dim in missing})
+    # True times and irregular positions are those of the image.
+    same = {dim for dim in missing if dim in below.coords and below.sizes[dim] == label.sizes[dim]}
+    return label.assign_coords(
+        {dim: below.coords[dim].variable if dim in same else coordinates[dim] for dim in missing}
+    )
 
 
 def channels_for(channels: object, image: DataArray) -> tuple[Channel, ...]:
