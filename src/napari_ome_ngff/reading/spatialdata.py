@@ -78,7 +78,7 @@ def open_spatialdata(hierarchy: Hierarchy, *, coordinate_system: str | None = No
         name=None,
         images=images,
         attributes=foreign_attributes(hierarchy.attributes() or {}),
-        systems=tuple(systems),
+        systems=tuple(sorted(systems, key=lambda name: name != common)),
     )
 
 
