@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
     from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
+    from napari_ome_ngff.reading.roi_tables import Roi, read_roi_tables
     from napari_ome_ngff.saving.append_to_image import append_to_image
     from napari_ome_ngff.saving.plate_writer import PlateWriter
     from napari_ome_ngff.saving.save_ome_ngff import save_ome_ngff
@@ -87,6 +88,7 @@ _HOME = {
         "Image",
         "MultiscaleGroup",
     ),
+    "reading.roi_tables": ("Roi", "read_roi_tables"),
     "storage.pixels.array_wrap": (
         "BaseArrayWrapper",
         "DaskArrayWrapper",
@@ -153,6 +155,7 @@ __all__ = [
     "OptionError",
     "PlateWriter",
     "Progress",
+    "Roi",
     "ScaleTranslation",
     "StorageError",
     "StorageOptions",
@@ -175,6 +178,7 @@ __all__ = [
     "plan_hierarchy",
     "read_multiscale_array",
     "read_multiscale_group",
+    "read_roi_tables",
     "save_ome_ngff",
     "write_hierarchy",
     "write_labels",

@@ -28,6 +28,7 @@ from napari_ome_ngff.plugin.edit.dock_parts import (
 from napari_ome_ngff.plugin.edit.edited_layer import view_of
 from napari_ome_ngff.plugin.edit.image_facts import axis_rows
 from napari_ome_ngff.plugin.edit.save_painted import save_in_thread
+from napari_ome_ngff.plugin.edit.show_rois import show_rois
 from napari_ome_ngff.plugin.origin import Origin, origin_of
 from napari_ome_ngff.plugin.save.summary import amount, share_of
 
@@ -75,6 +76,9 @@ class ImageWidget(QScrollArea):
             "Add level as plain layer",
             "The level that is shown, lazy and in its place: for plugins that cannot take levels.",
         )
+        self.rois_button = push_button(
+            "Show ROI tables", "Add the tables of regions beside the image as Shapes."
+        )
         self.status = text_label()
         self.progress = QProgressBar()
         self.progress.setRange(0, STEPS)
@@ -99,10 +103,9 @@ class ImageWidget(QScrollArea):
                 [self.apply_button, self.save_button],
             )
         )
-        column.addWidget(
-            titled_box("Labels", [], [self.edit_button, self.save_edit_button, self.discard_button])
-        )
-        column.addWidget(titled_box("Add", [], [self.new_button, self.plain_button]))
+        painting = [self.edit_button, self.save_edit_button, self.discard_button]
+        column.addWidget(titled_box("Labels", [], painting))
+        column.addWidget(titled_box("Add", [self.rois_button], [self.new_button, self.plain_button]))
         column.addWidget(self.status)
         column.addWidget(self.progress)
         column.addStretch()
@@ -123,6 +126,7 @@ class ImageWidget(QScrollArea):
             (self.discard_button, self._discard),
             (self.new_button, self._new_labels),
             (self.plain_button, self._plain_level),
+            (self.rois_button, lambda: show_rois(self._viewer, self._layer)),
         ):
             button.clicked.connect(self._told(action))
         chosen = self._told(self._choose_system)

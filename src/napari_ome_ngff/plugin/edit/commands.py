@@ -9,6 +9,7 @@ from napari_ome_ngff.errors import OmeNgffError, OptionError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit import actions
 from napari_ome_ngff.plugin.edit.save_painted import save_in_thread
+from napari_ome_ngff.plugin.edit.show_rois import show_rois
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -38,6 +39,11 @@ def new_labels() -> None:
 def add_plain_level() -> None:
     """Command: add the level that is shown of the selected layer as a layer without levels."""
     _notified(actions.add_plain_level)
+
+
+def show_roi_tables() -> None:
+    """Command: add the tables of regions beside the image of the selected layer as Shapes layers."""
+    _notified(show_rois)
 
 
 def _notified(action: Callable[[Viewer, Layer | None], str | None]) -> None:
