@@ -160,6 +160,21 @@ def test_dask_is_imported_only_when_it_is_needed() -> None:
     )
 
 
+def test_the_engine_of_xarray_is_light() -> None:
+    """xarray imports every engine whenever it looks for one, for a netCDF file too."""
+    needed, pending = set(), {"reading.xarray_engine"}
+    while pending:
+        name = pending.pop()
+        needed.add(name)
+        imported = set(imports(MODULES[name].tree, at_import_time=True))
+        pending |= {module for each in imported if (module := module_of(each))} - needed
+    none_of(
+        f"{name} imports {package}"
+        for name in needed
+        for package in packages(MODULES[name], at_import_time=True) & (HEAVY - {"xarray"} | WINDOW)
+    )
+
+
 def test_rooms_have_no_hall() -> None:
     """An ``__init__`` that re-exported its modules would load all of them for one."""
     none_of(f"{hall.name} imports {name}" for hall in HALLS if hall.name for name in imports(hall.tree))
