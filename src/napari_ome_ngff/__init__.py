@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ScaleTranslation,
         Window,
     )
+    from napari_ome_ngff.plugin.open.add_to_viewer import add_to_viewer
     from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
     from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
     from napari_ome_ngff.reading.roi_tables import Roi, read_roi_tables
@@ -78,6 +79,7 @@ _HOME = {
         "Multiscale",
         "ScaleTranslation",
     ),
+    "plugin.open.add_to_viewer": ("add_to_viewer",),
     "reading.open": (
         "open_ome_ngff",
         "read_multiscale_array",
@@ -165,6 +167,7 @@ __all__ = [
     "WritePlan",
     "Writing",
     "ZarrArrayWrapper",
+    "add_to_viewer",
     "append_to_image",
     "build_levels",
     "check_ome_ngff",

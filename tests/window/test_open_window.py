@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QWidget
 
+from napari_ome_ngff import add_to_viewer, open_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError
 from tests.window_tools import (
     PLUGIN,
@@ -42,6 +43,10 @@ def test_a_dropped_folder_opens_once_a_reader_is_chosen(viewer: Any, coins: Path
     viewer.layers.clear()
     viewer.open(str(coins), plugin=PLUGIN)
     assert difference(dropped, canvas(viewer)) < 0.001, "opened by a call, it is the same picture"
+    viewer.layers.clear()
+    assert add_to_viewer(viewer, open_ome_ngff(coins)) == list(viewer.layers)
+    canvas(viewer)  # the slider takes its place again
+    assert difference(dropped, canvas(viewer)) < 0.001, "and from a script"
 
 
 def test_label_images_are_drawn_over_their_image(viewer: Any, coins: Path) -> None:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import OmeNgffWarning
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.notify import watch_failures
-from napari_ome_ngff.plugin.origin import METADATA_KEY
+from napari_ome_ngff.plugin.open.add_to_viewer import one_notification, read_described, shown_layers
 from napari_ome_ngff.plugin.preferences import follow
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
 
 if TYPE_CHECKING:
-    from xarray import DataArray
     from zarr.abc.store import Store
 
     from napari_ome_ngff.plugin.origin import LayerData
-    from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
+    from napari_ome_ngff.reading.opened import Collection, Image
 
 # All that is heavy is imported in functions: napari imports this module to ask whose a folder is.
 
@@ -60,7 +56,7 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
 
 
 def _read(path: str) -> list[LayerData]:
-    with _one_notification():
+    with one_notification():
         opened, layers = open_layers(path, image_name(path))
     _hint(opened)
     return layers
@@ -68,39 +64,10 @@ def _read(path: str) -> list[LayerData]:
 
 def open_layers(location: str | Store, name: str) -> tuple[Image | Collection, list[LayerData]]:
     """Open what is at a location, and return it with its layers; `name` is for an image that has none."""
-    from napari_ome_ngff.plugin.open.contrast import estimate_limits
-    from napari_ome_ngff.plugin.open.to_layers import to_layers
-    from napari_ome_ngff.plugin.open.viewer_hooks import attach
     from napari_ome_ngff.reading.open import open_metadata
 
     opened = read_described(open_metadata(location))
-    layers = to_layers(opened, name, limits=estimate_limits(opened))
-    for _, meta, _ in layers:
-        meta["metadata"][METADATA_KEY] |= store_of(opened)
-    attach(layers)
-    return opened, layers
-
-
-def read_described(described: Image | Collection) -> Image | Collection:
-    """Return what was opened by its metadata with as many levels as are shown."""
-    from napari_ome_ngff.plugin.open.to_layers import most_layers
-    from napari_ome_ngff.reading.opened import with_levels
-
-    return with_levels(described, _levels, most=most_layers(described))
-
-
-def store_of(opened: Image | Collection) -> dict[str, Any]:
-    """What all layers of what was opened remember of it, as entries of an Origin."""
-    return {"store": opened.location, "systems": opened.systems}
-
-
-def _levels(group: MultiscaleGroup) -> dict[str, DataArray]:
-    """Return the levels of an image, a label image or a mosaic: napari gets them as one multiscale layer."""
-    from napari_ome_ngff.reading.open import read_multiscale_group
-    from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
-
-    # napari leaves the previous plane on the screen where a chunk cannot be read: it is filled instead.
-    return read_multiscale_group(group, array_wrapper=DaskArrayWrapper(missing="fill"))
+    return opened, shown_layers(opened, name)
 
 
 def _hint(opened: Image | Collection) -> None:
@@ -110,17 +77,3 @@ def _hint(opened: Image | Collection) -> None:
     what = f"a plate of {len(plate.wells)} wells" if plate is not None else f"{count} images"
     if plate is not None or count > 1:
         notify.inform(f"Opened {what}. {BROWSE} lists them.")
-
-
-@contextmanager
-def _one_notification() -> Iterator[None]:
-    """Pass on warnings: ours together as one notification, those of others as they came."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", OmeNgffWarning)
-        yield
-    messages = dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, OmeNgffWarning))
-    for other in caught:
-        if not issubclass(other.category, OmeNgffWarning):
-            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
-    if messages:
-        notify.warn("\n".join(messages))

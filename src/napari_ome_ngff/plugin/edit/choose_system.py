@@ -70,8 +70,8 @@ def _key(origin: Origin | None) -> tuple[Any, ...]:
 
 def _opened(store: str, system: str) -> list[LayerData]:
     """The layers of a store in a coordinate system; no pixel is read."""
+    from napari_ome_ngff.plugin.open.add_to_viewer import read_described, store_of
     from napari_ome_ngff.plugin.open.to_layers import to_layers
-    from napari_ome_ngff.plugin.reader import read_described, store_of
     from napari_ome_ngff.reading.open import open_metadata
 
     with warnings.catch_warnings():

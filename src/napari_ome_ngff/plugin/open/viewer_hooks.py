@@ -8,7 +8,7 @@ functions: napari connects each of them once, and none keeps a viewer alive.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.plugin.notify import plain
@@ -24,10 +24,10 @@ CLICKED_KEY = "ome_ngff_clicked"
 """Key of ``layer.metadata`` under which the well and field of the last click are kept."""
 
 
-def attach(layers: Sequence[LayerData]) -> None:
-    """Let the viewers that are open complete these layers, which the reader returns, once they are added."""
+def attach(layers: Sequence[LayerData], viewers: Iterable[Any] | None = None) -> None:
+    """Let viewers, by default all that are open, complete these layers once they are added."""
     plate = any(meta.get("metadata", {}).get(METADATA_KEY, {}).get("tiles") for _, meta, _ in layers)
-    for viewer in open_viewers():
+    for viewer in open_viewers() if viewers is None else viewers:
         viewer.layers.events.inserted.connect(widen_range)
         viewer.layers.events.inserted.connect(draw_contours)
         if plate:
