@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ def copy_of(
         if choice.name is not None:
             sources = {**sources, "": replace(sources[""], name=choice.name)}
     elif opened.kind == "plate":
-        plate, sources = _plate(open_hierarchy(opened.location), options.version, choice)
+        plate, sources = plate_sources(open_hierarchy(opened.location), options.version, choice)
     elif opened.kind == "collection":
         _warn(opened)
         sources = {
@@ -122,39 +122,43 @@ def _made_again(path: str, source: MultiscaleSource, choice: CopyChoice) -> Mult
     return replace(source, image=image, arrays=None, levels=choice.levels, method=never)
 
 
-def _plate(hierarchy: Hierarchy, version: str, choice: CopyChoice) -> tuple[PlateLayout, Sources]:
-    """A plate with all its fields, as the wells say: what is missing is left out with a warning."""
+def plate_sources(
+    hierarchy: Hierarchy, version: str, choice: CopyChoice, *, only: Container[str] | None = None
+) -> tuple[PlateLayout, Sources]:
+    """A plate with all its fields, as the wells say, or with `only` some, by the paths that they have there.
+
+    What is missing is left out with a warning.
+    """
     if choice.region:
         raise OptionError("Of a plate no region can be copied.", hint="Copy one of its fields.")
     attributes = hierarchy.attributes() or {}
     plate = decode_plate(attributes, where=hierarchy.location)
     hierarchy.fetch((well.path for well in plate.wells), groups=True)
-    wells: dict[tuple[str, str], list[Field]] = {}
+    places: dict[str, tuple[tuple[str, str], Field]] = {}  # path of a field as it is -> where it goes
     extras: dict[str, Mapping[str, Any]] = {}
     others = {"": foreign_attributes(attributes)}
     for listed in plate.wells:
-        path, well_attributes = listed.path, hierarchy.attributes(listed.path)
+        well_attributes = hierarchy.attributes(listed.path)
         if well_attributes is not None:
-            well = decode_well(well_attributes, where=f"{hierarchy.location}/{path}")
+            well = decode_well(well_attributes, where=f"{hierarchy.location}/{listed.path}")
             key = plate.rows[listed.row], plate.columns[listed.column]
-            wells[key] = list(well.fields)
+            places |= {f"{listed.path}/{field.path}": (key, field) for field in well.fields}
             extras["/".join(key)], others["/".join(key)] = well.extra, foreign_attributes(well_attributes)
-    paths = [f"{'/'.join(key)}/{field.path}" for key, fields in wells.items() for field in fields]
-    prefetch_images(hierarchy, paths)
-    sources: dict[str, MultiscaleSource] = {}
-    missing = [path for path in paths if hierarchy.attributes(path) is None]
-    for path in paths:
-        if path not in missing:
-            sources |= _field(hierarchy, path, choice)
+    wanted = [path for path in places if only is None or path in only]
+    prefetch_images(hierarchy, wanted)
+    missing = [path for path in wanted if hierarchy.attributes(path) is None]
     if missing:
         message = f"{len(missing)} fields are listed but not there: {', '.join(missing[:5])}."
         warnings.warn(f"{message} ({hierarchy.location})", OmeNgffWarning, stacklevel=3)
-    kept = {
-        key: [field for field in fields if f"{'/'.join(key)}/{field.path}" not in missing]
-        for key, fields in wells.items()
-    }
+    wells: dict[tuple[str, str], list[Field]] = {}
+    sources: dict[str, MultiscaleSource] = {}
+    for path in wanted:
+        if path not in missing:
+            key, field = places[path]
+            wells.setdefault(key, []).append(field)
+            sources |= _field(hierarchy, path, "/".join((*key, field.path)), choice)
     layout = lay_out_plate(
-        {key: fields for key, fields in kept.items() if fields},
+        wells,
         name=plate.name if choice.name is None else choice.name,
         rows=plate.rows,
         columns=plate.columns,
@@ -166,9 +170,9 @@ def _plate(hierarchy: Hierarchy, version: str, choice: CopyChoice) -> tuple[Plat
     return PlateLayout(plate=whole, wells=contents, attributes=others), sources
 
 
-def _field(hierarchy: Hierarchy, path: str, choice: CopyChoice) -> Sources:
+def _field(hierarchy: Hierarchy, path: str, target: str, choice: CopyChoice) -> Sources:
     field = with_levels(
         open_image(hierarchy.below(path)), lambda group: read_levels(group, ZarrArrayWrapper())
     )
     assert isinstance(field, Image)
-    return {f"{path}/{inner}".strip("/"): source for inner, source in _image(field, choice).items()}
+    return {f"{target}/{inner}".strip("/"): source for inner, source in _image(field, choice).items()}

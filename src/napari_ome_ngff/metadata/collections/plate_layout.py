@@ -119,9 +119,7 @@ def _image(item: Field) -> dict[str, Json]:
 
 def _encode_acquisition(each: Acquisition, layout: PlateLayout) -> dict[str, Json]:
     counts = [Counter(item.acquisition for item in well.fields)[each.id] for well in layout.wells.values()]
-    result: dict[str, Json] = {**each.extra, "id": each.id}
-    if each.name:
-        result["name"] = each.name
+    result: dict[str, Json] = {"id": each.id} | ({"name": each.name} if each.name else {}) | dict(each.extra)
     if most := max(counts, default=0):
         # "maximumfieldcount ... indicating the maximum number of fields of view for the acquisition"
         result["maximumfieldcount"] = most

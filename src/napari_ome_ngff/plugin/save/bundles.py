@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from napari_ome_ngff.metadata.affine import identity_affine
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.plugin.names import safe_name, unique_names
-from napari_ome_ngff.plugin.save.form import SUFFIXES
+from napari_ome_ngff.plugin.save.form import SUFFIXES, Request
 
 if TYPE_CHECKING:
     from xarray import DataArray
 
+    from napari_ome_ngff.editing.crop import Extents
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
 Together = Literal["collection", "separate"]
@@ -40,6 +41,10 @@ class Bundle:
     def is_labels(self) -> bool:
         """Whether these are label images without an image."""
         return "" not in self.sources
+
+    def changed(self, change: Callable[[MultiscaleSource], MultiscaleSource]) -> Bundle:
+        """The same with each source changed."""
+        return replace(self, sources={path: change(source) for path, source in self.sources.items()})
 
     def is_from(self, path: str, label: str) -> bool:
         """Whether a label image was opened from the one of that name in the image at a path."""
@@ -113,3 +118,44 @@ def _as_image(bundle: Bundle) -> dict[str, MultiscaleSource]:
     if bundle.is_labels and len(bundle.sources) == 1:
         return {"": next(iter(bundle.sources.values()))}
     return dict(bundle.sources)
+
+
+def part_of_bundle(bundle: Bundle, extents: Extents, from_level: int) -> Bundle:
+    """A part of a bundle: it does not replace what its layers were opened from, except if it is the whole."""
+    if not extents and not from_level:
+        return bundle
+    from napari_ome_ngff.editing.crop import part_of_sources
+
+    location = bundle.opened.get(next(iter(bundle.sources)))
+    sources = part_of_sources(bundle.sources, extents, from_level=from_level, location=location)
+    return bundle if sources is None else replace(bundle, sources=sources, opened={})
+
+
+def accepted_bundles(bundles: Sequence[Bundle], version: str) -> tuple[tuple[Bundle, ...], list[str]]:
+    """Images with axes that other programs accept, and what was changed for that."""
+    from napari_ome_ngff.writing.plan.prepare import accepted
+
+    changed, notes = [], []
+    for bundle in bundles:
+        sources = {}
+        for path, source in bundle.sources.items():
+            sources[path], _, notice = accepted(source, version)
+            notes += [f"{source.name!r}: {notice}"] if notice else []
+        changed.append(replace(bundle, sources=sources))
+    return tuple(changed), notes
+
+
+def source_with_levels(source: MultiscaleSource, request: Request) -> MultiscaleSource:
+    """An image with the request's method and levels; existing levels are kept if it leaves them open."""
+    if source.arrays is not None and request.levels is None:
+        return source
+    finest = source.image if source.arrays is None else next(iter(source.arrays.values()))
+    return replace(
+        source,
+        image=finest,
+        arrays=None,
+        method=request.image_method if source.label_image is None else request.label_method,
+        levels=request.levels,
+        # Factors are given where the image beside a label image has levels that are kept.
+        factors=source.factors if request.levels is None else None,
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +16,7 @@ from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.plugin.layout import display_order
 from napari_ome_ngff.plugin.save.bundles import Bundle, Together, targets_of, with_axes, with_identity
 from napari_ome_ngff.plugin.save.form import target_path
+from napari_ome_ngff.plugin.save.plate_again import PlateAgain
 from napari_ome_ngff.plugin.save.summary import sizes
 from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_url
@@ -50,6 +51,8 @@ class Destination:
     replaced: tuple[str, ...] = ()  # names of label images
     asks: bool = False  # replaces something that the layers were not opened from: needs permission
     bundle: Bundle | None = None  # None for a collection
+    plate: PlateAgain | None = None  # of which the sources are some fields
+    adjust: Callable[[MultiscaleSource], MultiscaleSource] = field(default=lambda source: source)
     model: GroupSpec | None = None  # of what is shown in the preview; None until it is modelled
 
     @property
@@ -146,6 +149,14 @@ def destinations(
         decide(path, sources, owner, inspect_target(path))
         for (path, sources), owner in zip(targets.items(), owners, strict=True)
     )
+
+
+def plate_destination(
+    path: str, plate: PlateAgain, adjust: Callable[[MultiscaleSource], MultiscaleSource]
+) -> Destination:
+    """Return where a plate goes, and whether it replaces what is there; `adjust` is for each image."""
+    place = decide(path, plate.sample, None, inspect_target(path))
+    return replace(place, plate=plate, adjust=adjust)
 
 
 def sizes_in_words(place: Destination) -> str:

@@ -92,7 +92,7 @@ def _bundle(group: LayerGroup, name: str | None) -> Bundle:
         source = _label_source(layers, group.images) if path else _image_source(layers, name)
         sources[path] = replace(source, attributes=attributes_with_looks(source.attributes, path, members))
     # A crop, or a lower level, is not what is in the file, whatever its layer remembers.
-    origins = {path: lead(layers).origin for path, layers in members.items() if _is_whole(lead(layers))}
+    origins = {path: lead(layers).origin for path, layers in members.items() if is_whole(lead(layers))}
     return Bundle(
         name=next(iter(sources.values())).name or "image",
         sources=sources,
@@ -101,7 +101,7 @@ def _bundle(group: LayerGroup, name: str | None) -> Bundle:
     )
 
 
-def _is_whole(image: LayerImage) -> bool:
+def is_whole(image: LayerImage) -> bool:
     """Whether a layer has the size and the place of what it was opened from."""
     origin = image.origin
     if origin is None or image.shapes[0] != origin["shapes"][0]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import CancelledError, OmeNgffError, OptionError, TargetError
@@ -30,11 +31,10 @@ if TYPE_CHECKING:
 
     from napari_ome_ngff.editing.crop import Extents
     from napari_ome_ngff.plugin.origin import LayerData
-    from napari_ome_ngff.plugin.save.bundles import Bundle
     from napari_ome_ngff.plugin.save.destinations import Destination
     from napari_ome_ngff.writing.pending import Writing
     from napari_ome_ngff.writing.plan.options import StorageOptions
-    from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
+    from napari_ome_ngff.writing.plan.write_plan import WritePlan
     from napari_ome_ngff.writing.save import Progress
 
 REPORT_EVERY = 0.2
@@ -64,9 +64,11 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
     at local targets only.
     """
     from napari_ome_ngff.plugin.names import image_name
-    from napari_ome_ngff.plugin.save.destinations import destinations, typed_target
+    from napari_ome_ngff.plugin.save.bundles import accepted_bundles, part_of_bundle, source_with_levels
+    from napari_ome_ngff.plugin.save.destinations import destinations, plate_destination, typed_target
     from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS, file_version, from_layers
     from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
+    from napari_ome_ngff.plugin.save.plate_again import PlateAgain, plate_again
 
     result = Preview()
     try:
@@ -74,15 +76,21 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
             raise OptionError("There is nothing to write yet.", hint="Open an image, or select layers.")
         request = resolve(form, file_version(layers))
         request = replace(request, target=typed_target(form.target))
+        saved = [layer for layer in layers if layer[2] in SAVED_KINDS]
+        plate = plate_again(saved, request.storage.version, is_part=bool(extents) or request.from_level > 0)
         bundles, messages = from_layers(layers, name=image_name(request.target))
-        hints = unnamed_axes([layer for layer in layers if layer[2] in SAVED_KINDS])
+        messages += [plate] if isinstance(plate, str) and plate else []
         losses = tuple(messages)
-        result = replace(result, losses=losses, notes=losses, hints=tuple(hints))
-        bundles = tuple(_part(bundle, extents or {}, request.from_level) for bundle in bundles)
-        bundles = tuple(_with_levels(bundle, request) for bundle in bundles)
-        bundles, put_right = _accepted(bundles, request.storage.version)
-        messages += put_right
-        places = destinations(bundles, request.target, request.together)
+        result = replace(result, losses=losses, notes=losses, hints=tuple(unnamed_axes(saved)))
+        adjust = partial(source_with_levels, request=request)
+        if isinstance(plate, PlateAgain):
+            places: tuple[Destination, ...] = (plate_destination(request.target, plate, adjust),)
+        else:
+            bundles = tuple(part_of_bundle(bundle, extents or {}, request.from_level) for bundle in bundles)
+            bundles = tuple(bundle.changed(adjust) for bundle in bundles)
+            bundles, put_right = accepted_bundles(bundles, request.storage.version)
+            messages += put_right
+            places = destinations(bundles, request.target, request.together)
         places = tuple(modelled(place, request.storage) for place in places)
         plans = tuple(plan(place, request.storage) for place in places)
         notes = [*messages, *(place.note for place in places if place.note)]
@@ -105,7 +113,7 @@ def modelled(place: Destination, options: StorageOptions) -> Destination:
     """
     from napari_ome_ngff.writing.create import model_multiscale_group
 
-    if place.action == "labels":
+    if place.action == "labels" or place.plate is not None:
         return place
     model = model_multiscale_group(sources=place.sources, options=options, store=place.path)
     return replace(place, model=model)
@@ -118,53 +126,9 @@ def plan(place: Destination, options: StorageOptions) -> WritePlan:
 
     if place.action == "labels":
         return plan_labels(store=place.path, labels=place.sources, options=options)
+    if place.plate is not None:
+        return place.plate.plan(place.path, options, place.adjust)
     return plan_hierarchy(store=place.path, sources=place.sources, options=options)
-
-
-def _part(bundle: Bundle, extents: Extents, from_level: int) -> Bundle:
-    """A part of a bundle: it does not replace what its layers were opened from, except if it is the whole."""
-    if not extents and not from_level:
-        return bundle
-    from napari_ome_ngff.editing.crop import part_of_sources
-
-    location = bundle.opened.get(next(iter(bundle.sources)))
-    sources = part_of_sources(bundle.sources, extents, from_level=from_level, location=location)
-    return bundle if sources is None else replace(bundle, sources=sources, opened={})
-
-
-def _with_levels(bundle: Bundle, request: Request) -> Bundle:
-    """The images with the request's methods and levels; existing levels are kept if it leaves them open."""
-    sources = {path: _source_with_levels(source, request) for path, source in bundle.sources.items()}
-    return replace(bundle, sources=sources)
-
-
-def _accepted(bundles: Sequence[Bundle], version: str) -> tuple[tuple[Bundle, ...], list[str]]:
-    """Images with axes that other programs accept, and what was changed for that."""
-    from napari_ome_ngff.writing.plan.prepare import accepted
-
-    changed, notes = [], []
-    for bundle in bundles:
-        sources = {}
-        for path, source in bundle.sources.items():
-            sources[path], _, notice = accepted(source, version)
-            notes += [f"{source.name!r}: {notice}"] if notice else []
-        changed.append(replace(bundle, sources=sources))
-    return tuple(changed), notes
-
-
-def _source_with_levels(source: MultiscaleSource, request: Request) -> MultiscaleSource:
-    if source.arrays is not None and request.levels is None:
-        return source
-    finest = source.image if source.arrays is None else next(iter(source.arrays.values()))
-    return replace(
-        source,
-        image=finest,
-        arrays=None,
-        method=request.image_method if source.label_image is None else request.label_method,
-        levels=request.levels,
-        # Factors are given where the image beside a label image has levels that are kept.
-        factors=source.factors if request.levels is None else None,
-    )
 
 
 def _systems_notes(place: Destination, planned: WritePlan) -> list[str]:
@@ -207,7 +171,11 @@ def _check_free(place: Destination, request: Request) -> None:
         return
     if place.action != "labels":
         check_target(place.path, "", overwrite=place.asks)
-    if place.action == "replace" and any(path.partition("/")[0].isdigit() for path in place.sources):
+    if (
+        place.action == "replace"
+        and place.plate is None
+        and any(path.partition("/")[0].isdigit() for path in place.sources)
+    ):
         raise several_replace_nothing(place.path)
     if place.asks and not request.overwrite:
         summary = "There is an image at the target already."
@@ -261,6 +229,8 @@ def start_writing(
             overwrite=overwrite or not place.asks,
             verify=verify,
         )
+    if place.plate is not None:
+        return place.plate.start(place.path, options, place.adjust, overwrite=overwrite, verify=verify)
     return create_multiscale_group(
         store=place.path,
         model=place.model,

@@ -32,12 +32,16 @@ SETTLED = 1.0
 """Seconds before a rate is shown; earlier ones jump about."""
 
 
+MOST_SHOWN = 20
+"""Images whose levels the table of the plan shows."""
+
 HEADER = ("Image", "Level", "Size", "Data", "Voxel size", "Chunks")
 
 
 def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
-    """One row per level of each image, under `HEADER`."""
-    return [
+    """One row per level of each image, under `HEADER`; of a plate the first fields."""
+    images = [multiscale for plan in plans for multiscale in plan.multiscales]
+    rows: list[tuple[str, ...]] = [
         (
             f"{multiscale.name} ({axis_names(multiscale.dims)})" if index == 0 else "",
             str(index),
@@ -46,10 +50,11 @@ def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
             voxel_size(multiscale.dims, level.transform.scale, multiscale.units),
             _chunks(level),
         )
-        for plan in plans
-        for multiscale in plan.multiscales
+        for multiscale in images[:MOST_SHOWN]
         for index, level in enumerate(multiscale.levels)
     ]
+    left = len(images) - MOST_SHOWN
+    return rows if left <= 0 else [*rows, (f"and {left} more images", *[""] * (len(HEADER) - 1))]
 
 
 def _chunks(level: LevelPlan) -> str:
