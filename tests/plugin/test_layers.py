@@ -41,6 +41,7 @@ from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
 from napari_ome_ngff.plugin.save.bundles import targets_of
 from napari_ome_ngff.plugin.save.from_layers import file_version, from_layers
 from napari_ome_ngff.reading.opened import Collection, Image, Tile
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
@@ -842,11 +843,15 @@ def test_rows_without_index_are_labels_by_their_number() -> None:
     assert properties_of(None) == ()
 
 
-@given(st.lists(st.text(max_size=8), max_size=6))
+@given(
+    st.lists(st.text(max_size=8) | st.sampled_from(["zarr.json", "Zarr.JSON", "a/b", "o" * 300]), max_size=6)
+)
 def test_names_are_safe_and_different(names: list[str]) -> None:
     found = unique_names(map(safe_name, names))
     assert len({name.casefold() for name in found}) == len(names)
     for name in found:
         assert name
         assert "/" not in name
+        assert len(name.encode()) < 250
         assert not name.startswith((".", "__"))
+        assert name.lower() not in DOCUMENTS

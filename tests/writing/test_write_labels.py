@@ -15,12 +15,14 @@ from zarr.storage import MemoryStore
 from napari_ome_ngff import (
     LabelImage,
     MultiscaleSource,
+    OptionError,
     TargetError,
     open_ome_ngff,
     write_hierarchy,
     write_labels,
     write_multiscale_group,
 )
+from tests.strategies import VERSIONS
 
 
 def pixels(seed: int = 0, dtype: str = "uint16") -> xarray.DataArray:
@@ -131,3 +133,33 @@ def test_cancelled_it_leaves_everything_as_it_was(tmp_path: Path) -> None:
     steps.close()
     assert files(target) == before
     assert sorted(os.listdir(target)) == ["0", "labels", "zarr.json"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_label_image_without_coordinates_lies_on_its_image(version: str) -> None:
+    store = zarr.storage.MemoryStore()
+    coords = {"z": 3.0 + 2 * np.arange(4), "y": ("y", 0.5 * np.arange(32), {"units": "micrometer"})}
+    pixels = xarray.DataArray(np.ones((2, 4, 32, 32), "u2"), dims=("c", "z", "y", "x"), coords=coords)
+    masks = {
+        "all": xarray.DataArray(np.ones((4, 32, 32), "u1"), dims=("z", "y", "x")),
+        "half": xarray.DataArray(np.ones((16, 16), "u1"), dims=("y", "x")),
+    }
+    labels = {name: MultiscaleSource(image=mask, levels=1) for name, mask in masks.items()}
+    write_multiscale_group(store=store, image=pixels, labels=labels, ngff_version=version, levels=1).run()
+    later = {f"{name} later": label for name, label in labels.items()}
+    write_labels(store=store, labels=later).run()
+    opened = open_ome_ngff(store).labels
+    for suffix in ("", " later"):
+        whole, half = opened[f"all{suffix}"].arrays["0"], opened[f"half{suffix}"].arrays["0"]
+        np.testing.assert_array_equal(whole.z, pixels.z)
+        np.testing.assert_array_equal(whole.y, pixels.y)
+        np.testing.assert_array_equal(half.y, 0.25 + np.arange(16))
+        assert half.y.attrs["units"] == "micrometer"
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "cells/.zattrs"])
+def test_names_of_documents_are_no_names_of_label_images(name: str) -> None:
+    store = zarr.storage.MemoryStore()
+    pixels = xarray.DataArray(np.ones((8, 8), "u1"), dims=("y", "x"))
+    with pytest.raises(OptionError, match="name of a document"):
+        write_multiscale_group(store=store, image=pixels, labels={name: MultiscaleSource(image=pixels)})

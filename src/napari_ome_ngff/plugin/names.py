@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from napari_ome_ngff.storage.places.location import group_location, is_url
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 
-if TYPE_CHECKING:
-    pass
+_LONGEST = 200
 
 
 def safe_name(name: str, otherwise: str = "labels") -> str:
@@ -19,8 +18,11 @@ def safe_name(name: str, otherwise: str = "labels") -> str:
 
     Zarr v3, "Node names": not empty, no ``/``, not only dots, not starting with ``__``.
     """
-    words = re.sub(r"[^\w.-]+", "_", name)
-    return re.sub(r"\.{2,}", ".", words).strip("._-") or otherwise
+    words = re.sub(r"\.{2,}", ".", re.sub(r"[^\w.-]+", "_", name)).strip("._-")
+    if words.lower() in DOCUMENTS:
+        words = words.replace(".", "_")
+    # File systems take names of 255 bytes; a number may follow.
+    return words.encode()[:_LONGEST].decode(errors="ignore") or otherwise
 
 
 def unique_names(names: Iterable[str]) -> list[str]:

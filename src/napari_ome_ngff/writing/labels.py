@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.arguments import check_flags, check_mapping, place_of
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.metadata.nouns import LabelImage, Multiscale
+from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import VERSIONS, decode
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.writing.commit.checks import check_target, outermost
@@ -194,7 +195,8 @@ class _Target:
         arrays = [self.group.get(level.path) for level in self.multiscale.levels]
         shapes = tuple(array.shape for array in arrays if isinstance(array, zarr.Array))
         complete = len(shapes) == len(arrays)
-        return ImageShape(dims=self.multiscale.dims, shapes=shapes) if complete else None
+        finest = level_transform(self.multiscale, 0)
+        return ImageShape(axes=self.multiscale.axes, shapes=shapes, finest=finest) if complete else None
 
 
 def _image_at(store: Any, path: str) -> _Target:

@@ -112,7 +112,7 @@ def write_multiscale_group(
     name, channels, label_image
         See :class:`MultiscaleSource`.
     labels
-        Name of each label image to the label image.
+        Name of each label image to the label image. Along axes without coordinates it lies on the image.
     options
         In place of `ngff_version`, `chunks`, `shards`, `compressor`, `fill_value`, `transform_precision` and
         `memory_limit`.

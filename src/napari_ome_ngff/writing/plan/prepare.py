@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_ome_ngff.coordinates import placed_on
 from napari_ome_ngff.errors import CoordinateError, OmeNgffWarning, OptionError, UnsupportedError
 from napari_ome_ngff.irregular_axes import with_positions
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
@@ -19,6 +20,7 @@ from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.stored_attrs import with_attrs
 from napari_ome_ngff.writing.accepted_axes import ascending, by_name, check_ascending, in_order
 from napari_ome_ngff.writing.plan.described import as_carried
@@ -96,6 +98,8 @@ def prepare(
             source, orders[path], notice = accepted(source, options.version)
             if notice:
                 warnings.warn(notice, OmeNgffWarning, stacklevel=6)
+        if image is not None:
+            source = _on_image(source, image)
         dims = tuple(str(dim) for dim in _arrays(source)[1].dims)
         main_dims = orders.get(above, dims if image is None else image.dims)
         for_image = replace(
@@ -106,8 +110,23 @@ def prepare(
         prepared.append(_prepare_one(path, source, for_image, image))
         if label is None:
             plan = prepared[-1].plan
-            images[path] = ImageShape(dims=plan.dims, shapes=tuple(level.shape for level in plan.levels))
+            images[path] = ImageShape(
+                axes=prepared[-1].multiscale.axes,
+                shapes=tuple(level.shape for level in plan.levels),
+                finest=plan.levels[0].transform,
+            )
     return tuple(prepared)
+
+
+def _on_image(source: MultiscaleSource, image: ImageShape) -> MultiscaleSource:
+    """A label image that lies on its image along the axes along which it says nothing."""
+    finest = _arrays(source)[1]
+    placed = placed_on(finest, image.axes, image.finest, image.shapes[0])
+    if placed is finest or (source.multiscale is not None and source.multiscale.levels):
+        return source
+    if source.arrays is None:
+        return replace(source, image=placed)
+    return replace(source, arrays={**source.arrays, next(iter(source.arrays)): placed})
 
 
 def accepted(source: MultiscaleSource, version: str) -> tuple[MultiscaleSource, tuple[str, ...], str]:
@@ -132,6 +151,12 @@ def accepted(source: MultiscaleSource, version: str) -> tuple[MultiscaleSource, 
 
 def _check_paths(paths: Iterable[str], plate: PlateLayout | None) -> None:
     """An image with its label images is at the root, or several are below it, each with its own."""
+    paths = tuple(paths)
+    for path in paths:
+        if reserved := DOCUMENTS & {part.lower() for part in path.split("/")}:
+            raise OptionError(
+                f"No image is called {min(reserved)!r}: that is the name of a document of Zarr.", found=path
+            )
     images = [above for above, label in map(split_path, paths) if label is None]
     all_images = {split_path(path)[0] for path in paths}
     if "" in all_images and len(all_images) > 1:

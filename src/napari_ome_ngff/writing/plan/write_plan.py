@@ -20,7 +20,7 @@ from napari_ome_ngff.arguments import (
     check_whole,
 )
 from napari_ome_ngff.metadata.group_kind import foreign_attributes
-from napari_ome_ngff.metadata.nouns import Channel, Json, LabelImage, Multiscale, ScaleTranslation
+from napari_ome_ngff.metadata.nouns import Axis, Channel, Json, LabelImage, Multiscale, ScaleTranslation
 from napari_ome_ngff.stored_attrs import json_attrs
 from napari_ome_ngff.writing.blocks import count_boxes
 from napari_ome_ngff.writing.data_tree import image_in, is_tree, label_trees, tree_image
@@ -188,10 +188,16 @@ def split_path(path: str) -> tuple[str, str | None]:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageShape:
-    """The axes of an image and the size of each of its levels: what label images on it follow."""
+    """The axes and levels of an image, which label images on it follow: sizes, and where the finest lies."""
 
-    dims: tuple[str, ...]
+    axes: tuple[Axis, ...]
     shapes: tuple[tuple[int, ...], ...]
+    finest: ScaleTranslation
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the axes."""
+        return tuple(axis.name for axis in self.axes)
 
 
 @dataclass(frozen=True, kw_only=True)
