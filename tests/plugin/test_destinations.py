@@ -19,6 +19,7 @@ from napari.utils.colormaps import AVAILABLE_COLORMAPS
 from napari_ome_ngff import MultiscaleSource, open_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, TargetError
 from napari_ome_ngff.metadata.nouns import Axis
+from napari_ome_ngff.plugin.edit import metadata_or_copy
 from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.bundles import Bundle
@@ -452,9 +453,10 @@ def test_labels_are_drawn_on_an_image_and_saved_onto_it(plugin: None, tmp_path: 
 
 
 def test_what_is_not_replaced_stays_in_the_window(
-    plugin: None, make_napari_viewer: Any, tmp_path: Path
+    plugin: None, make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The image keeps the contrast that nobody has saved, and an edited copy its edits."""
+    monkeypatch.setattr(metadata_or_copy, "choose", lambda *_: metadata_or_copy.COPY)
     target = tmp_path / "a.ome.zarr"
     write(target, [image(), labels("nuclei", 2), labels("other", 3)])
     viewer = make_napari_viewer()
