@@ -122,6 +122,23 @@ def test_the_capital_letters_of_bioio_become_small_ones() -> None:
     assert [channel.label for channel in image.multiscale.channels] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("scale", [0.5, {"y": 0.5, "col": 0.5}, (0.5, 0.5)])
+def test_rows_and_columns_have_a_scale_too(scale: object) -> None:
+    with pytest.warns(OmeNgffWarning, match="are stored as channel, y, x"):
+        image = save_ome_ngff(
+            MemoryStore(),
+            PIXELS[0, :, 0],
+            axes=("channel", "row", "col"),
+            scale=scale,
+            units="um",
+            labels={"a": PLANE},
+        )
+    for each in (image, image.labels["a"]):
+        array = each.arrays["0"]
+        assert [float(array[dim][1]) for dim in "yx"] == [0.5, 0.5]
+        assert array.x.attrs["units"] == "micrometer"
+
+
 @pytest.mark.parametrize(
     ("scale", "units", "expected"),
     [

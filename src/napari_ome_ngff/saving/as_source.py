@@ -20,7 +20,7 @@ from napari_ome_ngff.reading.opened import Collection, Image
 from napari_ome_ngff.saving.dataarrays import lazy
 from napari_ome_ngff.saving.described_axes import Description, described
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
-from napari_ome_ngff.writing.accepted_axes import in_order
+from napari_ome_ngff.writing.accepted_axes import in_order, usual_name
 from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, sources_of_tree
 
@@ -100,7 +100,7 @@ def _source(data: Any, about: Description, what: str) -> MultiscaleSource:
         raise OptionError(f"{what} has no levels.", found=f"an empty {type(data).__name__}")
     for path, array in levels.items():
         check_data_array(array, what if len(levels) == 1 else f"Level {path!r}")
-    levels = _in_order(described(levels, about))
+    levels = _in_order(described(levels, about), quiet=about.follows)
     if len(levels) > 1 or isinstance(data, Sequence):
         return MultiscaleSource(arrays=levels)
     return MultiscaleSource(image=next(iter(levels.values())))
@@ -113,9 +113,9 @@ def _ordered(source: MultiscaleSource, about: Description) -> MultiscaleSource:
     return replace(source, arrays=_in_order(described(source.arrays or {}, about)))
 
 
-def _in_order(levels: Mapping[str, DataArray]) -> dict[str, DataArray]:
+def _in_order(levels: Mapping[str, DataArray], *, quiet: bool = False) -> dict[str, DataArray]:
     levels, _, notice = in_order(levels)
-    if notice:
+    if notice and not quiet:
         warnings.warn(notice, OmeNgffWarning, stacklevel=5)
     return levels
 
@@ -177,10 +177,12 @@ def label_source(name: str, data: Any, image: DataArray, axes: Sequence[str]) ->
         return data
     ndim = len(getattr(data[0] if isinstance(data, list | tuple) and data else data, "shape", ()))
     plain = [axis for axis in axes if axis_type(axis, None) != "channel"]
-    spatial = [axis for axis in plain if axis_type(axis, None) == "space"]
+    spatial = [axis for axis in plain if axis_type(usual_name(axis), None) == "space"]
     names = next((each for each in (axes, plain, spatial) if len(each) == ndim), None)
     has_names = is_place(data) or hasattr(data, "dims")
-    source = sources_of(data, Description(axes=None if has_names else names), what=what)[""]
+    source = sources_of(
+        data, Description(axes=None if has_names else names, follows=not has_names), what=what
+    )[""]
     levels = {"": source.image} if source.image is not None else dict(source.arrays or {})
     placed = {path: _on_image(_as_numbers(array), image) for path, array in levels.items()}
     if source.image is not None:

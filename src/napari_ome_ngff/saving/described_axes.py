@@ -15,6 +15,7 @@ from napari_ome_ngff.coordinates import axis_coordinates, from_coordinates
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.nouns import Axis, ScaleTranslation
 from napari_ome_ngff.metadata.units import axis_type
+from napari_ome_ngff.writing.accepted_axes import usual_name
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -35,6 +36,7 @@ class Description:
     scale: object = None
     translation: object = None
     units: object = None
+    follows: bool = False  # the axes are named after those of an image, of which a warning has been given
 
     def names(self, ndim: int, what: str) -> tuple[str, ...]:
         """Names of the axes of an array that has none itself."""
@@ -97,7 +99,7 @@ def _placed(levels: dict[str, DataArray], dims: tuple[str, ...], about: Descript
         old = first.coords[dim].attrs.get("units") if dim in first.coords else None
         unit = units.get(dim) or of_scale or of_start or unit_text(old, "units")
         new_scales[i], new_starts[i] = scale, start
-        new_axes[i] = replace(axes[i], unit=unit, type=axes[i].type or axis_type(dim, unit))
+        new_axes[i] = replace(axes[i], unit=unit, type=axes[i].type or axis_type(usual_name(dim), unit))
     coordinates = axis_coordinates(
         new_axes, ScaleTranslation(scale=tuple(new_scales), translation=tuple(new_starts)), first.shape
     )
@@ -120,9 +122,9 @@ def _by_axis(values: object, dims: tuple[str, ...], what: str) -> dict[str, Any]
     """What is said of each axis by its name: never of channels, which have no place."""
     if values is None:
         return {}
-    spatial = [dim for dim in dims if axis_type(dim, None) == "space"]
+    spatial = [dim for dim in dims if axis_type(usual_name(dim), None) == "space"]
     if isinstance(values, Mapping):
-        lower = {dim.lower(): dim for dim in dims}
+        lower = {usual_name(dim): dim for dim in dims} | {dim.lower(): dim for dim in dims}
         for name in values:
             if not isinstance(name, str) or name.lower() not in lower:
                 raise OptionError(

@@ -35,6 +35,11 @@ _USUAL = MappingProxyType(
 Levels = Mapping[str, "DataArray"]
 
 
+def usual_name(dim: str) -> str:
+    """The name of an axis that all readers know, if this is another one for it."""
+    return _USUAL.get(dim) or _USUAL.get(dim.lower(), dim)
+
+
 def in_order(
     levels: Levels, *, rename: bool = True, any_space: bool = False
 ) -> tuple[dict[str, DataArray], dict[str, str], str]:
@@ -46,7 +51,7 @@ def in_order(
     dims = tuple(map(str, first.dims))
     names: dict[str, str] = {}
     for dim in dims if rename else ():
-        usual = _USUAL.get(dim) or _USUAL.get(dim.lower(), dim)
+        usual = usual_name(dim)
         if usual not in (*dims, *names.values()):
             names[dim] = usual
     order = sorted(dims, key=lambda dim: _rank(first, dim, names, any_space=any_space))
