@@ -120,31 +120,6 @@ def axis_coordinates(
     return result
 
 
-def placed_on(
-    label: DataArray, axes: Sequence[Axis], finest: ScaleTranslation, shape: Sequence[int]
-) -> DataArray:
-    """Return a label image with the coordinates of its image along the axes along which it has none.
-
-    `axes`, `finest` and `shape` are those of level 0 of the image. Where a label image is smaller, each of
-    its voxels stands for as many of the image as go into it.
-    """
-    names = [axis.name for axis in axes]
-    missing = [names.index(str(dim)) for dim in label.dims if dim in names and dim not in label.coords]
-    if not missing or not set(label.dims) <= set(names):
-        return label
-    sizes = [label.sizes[names[i]] for i in missing]
-    factors = [max(1, round(shape[i] / max(1, size))) for i, size in zip(missing, sizes, strict=True)]
-    steps = [finest.scale[i] for i in missing]
-    place = ScaleTranslation(
-        scale=tuple(step * factor for step, factor in zip(steps, factors, strict=True)),
-        translation=tuple(
-            finest.translation[i] + step * (factor - 1) / 2
-            for i, step, factor in zip(missing, steps, factors, strict=True)
-        ),
-    )
-    return label.assign_coords(axis_coordinates([axes[i] for i in missing], place, sizes))
-
-
 def check_lengths(path: str, shape: Sequence[int]) -> None:
     """Refuse the level at a path if an axis is longer than any image can be."""
     if max(shape, default=0) > MAX_LENGTH:

@@ -6,15 +6,15 @@ What can be put right is, without reading a voxel and without moving one.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.arguments import is_of_pint
-from napari_ome_ngff.coordinates import from_coordinates
+from napari_ome_ngff.coordinates import axis_coordinates, from_coordinates
 from napari_ome_ngff.errors import CoordinateError, OmeNgffWarning
 from napari_ome_ngff.metadata.affine import as_scale_translation
-from napari_ome_ngff.metadata.nouns import Axis, Multiscale
+from napari_ome_ngff.metadata.nouns import Axis, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.systems.view import shown_affine, view
 from napari_ome_ngff.metadata.units import axis_type
@@ -151,3 +151,28 @@ def check_ascending(arrays: Levels) -> None:
                 expected="a positive scale: other programs refuse negative ones",
                 hint=f"Reverse the axis: array.isel({axis.name}=slice(None, None, -1)).",
             )
+
+
+def placed_on(
+    label: DataArray, axes: Sequence[Axis], finest: ScaleTranslation, shape: Sequence[int]
+) -> DataArray:
+    """Return a label image with the coordinates of its image along the axes along which it has none.
+
+    `axes`, `finest` and `shape` are those of level 0 of the image. Where a label image is smaller, each of
+    its voxels stands for as many of the image as go into it.
+    """
+    names = [axis.name for axis in axes]
+    missing = [names.index(str(dim)) for dim in label.dims if dim in names and dim not in label.coords]
+    if not missing or not set(label.dims) <= set(names):
+        return label
+    sizes = [label.sizes[names[i]] for i in missing]
+    factors = [max(1, round(shape[i] / max(1, size))) for i, size in zip(missing, sizes, strict=True)]
+    steps = [finest.scale[i] for i in missing]
+    place = ScaleTranslation(
+        scale=tuple(step * factor for step, factor in zip(steps, factors, strict=True)),
+        translation=tuple(
+            finest.translation[i] + step * (factor - 1) / 2
+            for i, step, factor in zip(missing, steps, factors, strict=True)
+        ),
+    )
+    return label.assign_coords(axis_coordinates([axes[i] for i in missing], place, sizes))

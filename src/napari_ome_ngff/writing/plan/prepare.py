@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.coordinates import placed_on
 from napari_ome_ngff.errors import CoordinateError, OmeNgffWarning, OptionError, UnsupportedError
 from napari_ome_ngff.irregular_axes import with_positions
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
@@ -22,7 +21,7 @@ from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.storage.pixels.provenance import for_a_pass, stored_array
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.stored_attrs import with_attrs
-from napari_ome_ngff.writing.accepted_axes import ascending, by_name, check_ascending, in_order
+from napari_ome_ngff.writing.accepted_axes import ascending, by_name, check_ascending, in_order, placed_on
 from napari_ome_ngff.writing.plan.described import as_carried
 from napari_ome_ngff.writing.plan.make_plan import plan_multiscale
 from napari_ome_ngff.writing.plan.multiscale import (
