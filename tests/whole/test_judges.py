@@ -32,6 +32,9 @@ from napari_ome_ngff import (
     write_multiscale_group,
     write_region,
 )
+from tests.campaigns.reader_scripts import READERS, outcome
+from tests.campaigns.readers import WHAT, WORDS, write_files
+from tests.house.source import ROOT
 from tests.late_imports import when_used
 from tests.strategies import VERSIONS
 
@@ -350,3 +353,26 @@ if find_spec("napari_ome_zarr") is not None:
             return
         kinds = [kind for _, _, kind in shown_by_napari_ome_zarr(path)]
         assert (kinds.count("image"), kinds.count("labels")) == (3, 1)
+
+
+# The table of the documentation
+
+
+def installed_readers() -> list[str]:
+    modules = {"ome-zarr-py": "ome_zarr", "zarr-python": "zarr"}
+    return [name for name in READERS if find_spec(modules.get(name, name.replace("-", "_")))]
+
+
+@pytest.mark.parametrize("name", installed_readers())
+def test_the_page_says_who_reads_what_we_write(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A short form of `tests.campaigns.readers`, with the readers that are installed."""
+    folder = tmp_path_factory.getbasetemp() / "read by others"
+    if not folder.exists():
+        write_files(folder, releases=("0.5",), kinds=("tczyx", "plate"))
+    page = (ROOT / "docs/reference/who-reads-it.md").read_text(encoding="utf-8")
+    table = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    column = next(i for i, cell in enumerate(table[0]) if cell.strip("| ").startswith(f"{name} "))
+    for kind in ("tczyx", "plate"):
+        row = next(row for row in table if row[0] == f"| {WHAT[kind]}" and row[1] == "0.5")
+        found = outcome(READERS[name][1], folder / f"{kind} 0.5.ome.zarr")
+        assert WORDS.get(found, "no") == row[column].strip("| ").split()[0], (kind, found)
