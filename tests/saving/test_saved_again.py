@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from zarr.storage import MemoryStore
 
 from napari_ome_ngff import (
     Channel,
+    Collection,
     Image,
     LabelImage,
     MultiscaleSource,
@@ -23,6 +25,7 @@ from napari_ome_ngff import (
     open_ome_ngff,
     save_ome_ngff,
     write_hierarchy,
+    write_plate,
 )
 from tests.whole.test_unchanged import all_differences, documents, with_others_around
 
@@ -105,13 +108,24 @@ def test_a_datatree_that_was_opened_keeps_what_its_groups_say(engine: str, tmp_p
     tree.close()
 
 
-def test_several_images_are_named_and_not_saved_as_one() -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_collection_and_a_plate_are_saved_whole(version: str, tmp_path: Path) -> None:
     image = full(MemoryStore(), "0.5")
-    store = MemoryStore()
-    sources = {str(i): MultiscaleSource(arrays=image.arrays) for i in range(2)}
-    write_hierarchy(store=store, sources=sources).run()
-    with pytest.raises(OptionError, match="This collection holds several images"):
-        save_ome_ngff(MemoryStore(), store)
+    sources = {str(i): MultiscaleSource(arrays=image.arrays, name=f"image {i}") for i in range(2)}
+    write_hierarchy(store=tmp_path / "a.zarr", sources=sources).run()
+    write_plate(store=tmp_path / "p.zarr", fields={("A", 1): [PIXELS[0]], ("B", 2): [PIXELS[1]]}).run()
+    for name in ("a", "p"):
+        opened = open_ome_ngff(tmp_path / f"{name}.zarr")
+        assert isinstance(opened, Collection)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OmeNgffWarning)  # what is beside the images is not copied
+            again = save_ome_ngff(tmp_path / f"{name}-again.zarr", opened, ngff_version=version)
+        assert (again.kind, len(again.images)) == (opened.kind, len(opened.images))
+        assert (again.plate and again.plate.wells) == (opened.plate and opened.plate.wells)
+        for one, other in zip(again.images.values(), opened.images.values(), strict=True):
+            np.testing.assert_array_equal(one.arrays["0"].values, other.arrays["0"].values)
+    with pytest.raises(OptionError, match="scale is for one image, and this plate holds several"):
+        save_ome_ngff(tmp_path / "b.zarr", tmp_path / "p.zarr", scale=2)
 
 
 def test_coordinate_systems_that_a_version_has_no_place_for_are_named(corpus: Path) -> None:

@@ -58,6 +58,7 @@ def copy_of(
     options: StorageOptions,
     overwrite: bool = False,
     verify: bool = False,
+    path: str = "",
 ) -> Writing:
     """Write again what was opened, with label images, channels and what others say of it."""
     plate: PlateLayout | None = None
@@ -81,7 +82,7 @@ def copy_of(
             found=", ".join(list(opened.images)[:10]),
             hint="Copy the plate that it is in, or its images one by one.",
         )
-    return filled(store, "", sources, options, None, overwrite=overwrite, verify=verify, plate=plate)
+    return filled(store, path, sources, options, None, overwrite=overwrite, verify=verify, plate=plate)
 
 
 def version_of(opened: Image | Collection) -> str:

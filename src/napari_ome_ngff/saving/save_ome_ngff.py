@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from napari_ome_ngff.arguments import check_flags, check_mapping, check_text, place_of
 from napari_ome_ngff.errors import OmeNgffWarning, OptionError
@@ -14,8 +14,9 @@ from napari_ome_ngff.metadata.nouns import Channel
 from napari_ome_ngff.metadata.systems.view import systems_of
 from napari_ome_ngff.metadata.versions import VERSIONS, check_version
 from napari_ome_ngff.reading.open import open_ome_ngff
-from napari_ome_ngff.reading.opened import Image
+from napari_ome_ngff.reading.opened import Collection, Image
 from napari_ome_ngff.saving.as_source import channels_for, is_place, label_source, sources_of
+from napari_ome_ngff.saving.copies import CopyChoice, copy_of, version_of
 from napari_ome_ngff.saving.described_axes import Description, axis_names
 from napari_ome_ngff.writing.plan.options import Chunks, Factors, Shards, StorageOptions, chosen_options
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
@@ -23,6 +24,50 @@ from napari_ome_ngff.writing.write import write_hierarchy
 
 if TYPE_CHECKING:
     from napari_ome_ngff.arguments import Place
+
+
+@overload
+def save_ome_ngff(  # type: ignore[overload-overlap]
+    location: Place,
+    data: Collection,
+    *,
+    name: str | None = None,
+    levels: int | None = None,
+    method: str | None = None,
+    ngff_version: str | None = None,
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = "auto",
+    options: StorageOptions | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Collection: ...
+
+
+@overload
+def save_ome_ngff(
+    location: Place,
+    data: object,
+    *,
+    axes: str | Sequence[str] | None = None,
+    scale: object = None,
+    translation: object = None,
+    units: object = None,
+    channels: Sequence[str | Channel] | None = None,
+    labels: Mapping[str, object] | None = None,
+    name: str | None = None,
+    levels: int | None = None,
+    factors: Factors = None,
+    method: str | None = None,
+    ngff_version: str | None = None,
+    chunks: Chunks = "auto",
+    shards: Shards = None,
+    compressor: object = "auto",
+    options: StorageOptions | None = None,
+    executor: Executor | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Image: ...
 
 
 def save_ome_ngff(
@@ -47,7 +92,7 @@ def save_ome_ngff(
     executor: Executor | None = None,
     overwrite: bool = False,
     progress: bool = False,
-) -> Image:
+) -> Image | Collection:
     """Save an image with its lower levels and its label images, and open what was saved.
 
     The short way to :func:`write_hierarchy`: it takes whatever holds an image, and returns when everything
@@ -62,7 +107,8 @@ def save_ome_ngff(
         A numpy, dask or zarr array, or what is indexed like one; an xarray DataArray, Dataset or DataTree; a
         list of levels, finest first, or a dict of them by their paths; what :func:`open_ome_ngff` returned,
         or where that is. Of an opened image everything is saved again: label images, channels, tables,
-        attributes of others; levels that stay as they are stored are copied byte for byte.
+        attributes of others; levels that stay as they are stored are copied byte for byte. A plate or a
+        collection that was opened is saved whole; only storage, `levels`, `method` and `name` can be chosen.
     axes
         Names of the axes in the order of the array: ``"tczyx"``, in any order and case. They are put in the
         order that OME-NGFF asks for, and a warning says so. Not needed for 2 and 5 axes (``"yx"``,
@@ -96,7 +142,7 @@ def save_ome_ngff(
 
     Returns
     -------
-    Image
+    Image or Collection
         What was saved, opened.
 
     Raises
@@ -104,7 +150,7 @@ def save_ome_ngff(
     OptionError
         If an argument cannot be: it is named, and what to give instead.
     CoordinateError, MetadataError, UnsupportedError
-        If what the image says of itself cannot be said in OME-NGFF.
+        If what the image says of itself cannot be said in OME-NGFF, or a well or scene is to be saved.
     TargetError
         If writing there could lose something, such as an image that is there without `overwrite`.
     StorageError
@@ -126,29 +172,64 @@ def save_ome_ngff(
     check_flags(overwrite=overwrite, progress=progress)
     if is_place(data):
         data = open_ome_ngff(cast("Place", data))
-    about = Description(axes=axes, scale=scale, translation=translation, units=units)
-    sources = _with_labels(sources_of(data, about), labels, axes)
-    main = sources[""]
-    sources[""] = replace(main, channels=channels_for(channels, _finest(main)) or main.channels)
-    if name is not None:
-        check_text(name, "name")
-        sources[""] = replace(sources[""], name=name)
-    if not (levels is None and factors is None and method is None):
-        sources = {path: _made_again(path, each, levels, factors, method) for path, each in sources.items()}
-    version = "0.5" if ngff_version is None else ngff_version
-    given = StorageOptions(version=version, chunks=chunks, shards=shards, compressor=compressor)
+    given = StorageOptions(
+        version="0.5" if ngff_version is None else ngff_version,
+        chunks=chunks,
+        shards=shards,
+        compressor=compressor,
+    )
     chosen = chosen_options(options, given)
-    if options is None and ngff_version is None and main.multiscale is not None:
-        version = main.multiscale.version
-        # The versions before 0.4 are not written.
-        chosen = replace(chosen, version=version if version in VERSIONS else min(VERSIONS))
-    if isinstance(data, Image):
-        _say_what_is_left(data, chosen.version)
+    keeps_version = options is None and ngff_version is None
     store, path = place_of(location)
-    write_hierarchy(
-        store=store, path=path, sources=sources, executor=executor, overwrite=overwrite, options=chosen
-    ).run(progress=bool(progress))
+    if isinstance(data, Collection):
+        of_one = {"axes": axes, "scale": scale, "translation": translation, "units": units}
+        of_one |= {"channels": channels, "labels": labels, "factors": factors, "executor": executor}
+        _refuse_for_several(data, of_one)
+        chosen = replace(chosen, version=version_of(data)) if keeps_version else chosen
+        choice = CopyChoice(levels=levels, method=method, name=name)
+        writing = copy_of(data, store, path=path, choice=choice, options=chosen, overwrite=overwrite)
+    else:
+        about = Description(axes=axes, scale=scale, translation=translation, units=units)
+        sources = _with_labels(sources_of(data, about), labels, axes)
+        sources[""] = _named(sources[""], channels, name)
+        if not (levels is None and factors is None and method is None):
+            sources = {key: _made_again(key, each, levels, factors, method) for key, each in sources.items()}
+        if keeps_version:
+            chosen = _in_its_version(chosen, sources[""])
+        if isinstance(data, Image):
+            _say_what_is_left(data, chosen.version)
+        writing = write_hierarchy(
+            store=store, path=path, sources=sources, executor=executor, overwrite=overwrite, options=chosen
+        )
+    writing.run(progress=bool(progress))
     return _reopened(store, path)
+
+
+def _refuse_for_several(several: Collection, arguments: Mapping[str, object]) -> None:
+    for name, value in arguments.items():
+        if value is not None:
+            raise OptionError(
+                f"{name} is for one image, and this {several.kind} holds several.",
+                where=several.location,
+                found=", ".join(list(several.images)[:10]),
+                hint='Save one of them: opened.images["NAME"].',
+            )
+
+
+def _named(source: MultiscaleSource, channels: object, name: object) -> MultiscaleSource:
+    named = replace(source, channels=channels_for(channels, _finest(source)) or source.channels)
+    if name is None:
+        return named
+    check_text(name, "name")
+    return replace(named, name=str(name))
+
+
+def _in_its_version(chosen: StorageOptions, source: MultiscaleSource) -> StorageOptions:
+    """Options with the version that an image was read in; those before 0.4 are not written."""
+    if source.multiscale is None:
+        return chosen
+    version = source.multiscale.version
+    return replace(chosen, version=version if version in VERSIONS else min(VERSIONS))
 
 
 def _finest(source: MultiscaleSource) -> Any:
@@ -187,11 +268,7 @@ def _say_what_is_left(image: Image, version: str) -> None:
         warnings.warn(f"{message} ({image.location})", OmeNgffWarning, stacklevel=3)
 
 
-def _reopened(store: Any, path: str) -> Image:
+def _reopened(store: Any, path: str) -> Image | Collection:
     import zarr
 
-    place = zarr.open_group(store, path=path, mode="r") if path else store
-    opened = open_ome_ngff(place)
-    if not isinstance(opened, Image):
-        raise OptionError("What was written is not one image.", where=opened.location)
-    return opened
+    return open_ome_ngff(zarr.open_group(store, path=path, mode="r") if path else store)
