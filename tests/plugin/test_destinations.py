@@ -249,12 +249,14 @@ def test_labels_onto_images_inside_plates_and_collections(tmp_path: Path) -> Non
         assert all(path.startswith(f"{inside.relative_to(outside).as_posix()}/labels/") for path in new)
         assert (open_ome_ngff(inside).labels["nuclei"].arrays["0"].values == 7).all()
     before = digests(tmp_path)
-    for path in (plate, plate / "A", plate / "A/1", plate / "A/1/1", plate / "A/1/0/labels/nuclei"):
+    for path in (plate, plate / "A", plate / "A/1", plate / "A/1/0/labels/nuclei"):
         with pytest.raises(OmeNgffError):
             write_layers(str(path), [labels()])
     with pytest.raises(TargetError):
         write_layers(str(plate / "A/1/0"), [image()])
     assert digests(tmp_path) == before
+    assert write_layers(str(plate / "A/1/1"), [image()]) == [str(plate / "A/1/1")]
+    assert len(next(iter(open_ome_ngff(plate).images.values())).tiles) == 2
 
 
 def test_what_is_drawn_on_time_is_time(tmp_path: Path) -> None:

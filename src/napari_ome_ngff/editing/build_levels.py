@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.arguments import check_type
-from napari_ome_ngff.editing.in_place import Change, changing
 from napari_ome_ngff.editing.label_edit import chosen_method, folder_image, is_label
 from napari_ome_ngff.editing.metadata_change import MetadataChange
 from napari_ome_ngff.editing.metadata_edit import multiscale_at, set_multiscale
@@ -25,6 +24,7 @@ from napari_ome_ngff.reading.open import read_multiscale_group
 from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
+from napari_ome_ngff.writing.commit.in_place import Change, changing
 from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
 from napari_ome_ngff.writing.pending import Writing

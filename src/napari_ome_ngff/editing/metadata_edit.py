@@ -12,8 +12,6 @@ import numpy as np
 
 from napari_ome_ngff.arguments import place_of
 from napari_ome_ngff.channels import default_color
-from napari_ome_ngff.editing.group_attributes import GroupAttributes
-from napari_ome_ngff.editing.in_place import locked, put_documents
 from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, changed, move_of, with_attributes
 from napari_ome_ngff.errors import OmeNgffWarning, OptionError, StorageError, UnsupportedError
 from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
@@ -21,8 +19,10 @@ from napari_ome_ngff.metadata.group_kind import container_of, holder_of, kind_of
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.nouns import Axis, Channel, Json, Multiscale, Window
 from napari_ome_ngff.metadata.versions import VERSIONS, decode, encode
+from napari_ome_ngff.storage.edits.group_attributes import GroupAttributes
 from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 from napari_ome_ngff.storage.places.location import join
+from napari_ome_ngff.writing.commit.in_place import locked, put_documents
 from napari_ome_ngff.writing.engine.seen_values import SeenValues, seen_in
 from napari_ome_ngff.writing.plan.multiscale import completed, lacks_window
 from napari_ome_ngff.writing.reader_bounds import check_image

@@ -7,10 +7,10 @@ from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.editing.in_place import InPlace, in_place, locked, put_documents
 from napari_ome_ngff.errors import TargetError
 from napari_ome_ngff.metadata.nouns import Json
 from napari_ome_ngff.storage.places.location import is_same, join, location_of
+from napari_ome_ngff.writing.commit.in_place import InPlace, in_place, locked, put_documents
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.save import Progress, Save, documents_without_pixels

@@ -14,7 +14,6 @@ import numpy as np
 
 from napari_ome_ngff.arguments import check_mapping, check_text, check_whole
 from napari_ome_ngff.channels import default_color
-from napari_ome_ngff.editing.in_place import Change, changing
 from napari_ome_ngff.editing.label_edit import chosen_method, folder_image, is_label
 from napari_ome_ngff.editing.longer_levels import Extension, check_extension, count_steps, write_extension
 from napari_ome_ngff.editing.metadata_change import MetadataChange, changed, move_of
@@ -27,6 +26,7 @@ from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.saving.as_source import channels_for, label_source, sources_of
 from napari_ome_ngff.saving.described_axes import Description
 from napari_ome_ngff.storage.places.location import join
+from napari_ome_ngff.writing.commit.in_place import Change, changing
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.multiscale import completed
 from napari_ome_ngff.writing.plan.options import MEMORY_LIMIT

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.arguments import check_text, check_type, place_of
-from napari_ome_ngff.editing.group_attributes import GroupAttributes
 from napari_ome_ngff.errors import NotOmeNgffError, TargetError
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout, encode_plate, lay_out_plate
 from napari_ome_ngff.metadata.group_kind import OUR_KEYS, kind_of
@@ -24,6 +23,7 @@ from napari_ome_ngff.saving.plate_fields import (
     names_of,
     well_key,
 )
+from napari_ome_ngff.storage.edits.group_attributes import GroupAttributes
 from napari_ome_ngff.storage.edits.locks import exclusive
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.folders import link_tree, remove

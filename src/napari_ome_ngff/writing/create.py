@@ -18,6 +18,7 @@ from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_within, location_of
 from napari_ome_ngff.writing.commit.checks import check_target
+from napari_ome_ngff.writing.commit.register_field import check_field
 from napari_ome_ngff.writing.commit.staging import open_existing, staged
 from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
@@ -295,6 +296,7 @@ def filled(
             expected="what model_multiscale_group(sources=pixels, options=options, store=store) returns",
         )
     check_target(store, path, overwrite=overwrite)
+    check_field(store, path, chosen.version)
     return writing_of(
         new_save(
             store=store,

@@ -20,6 +20,7 @@ from napari_ome_ngff.plugin.save.plate_again import PlateAgain
 from napari_ome_ngff.plugin.save.summary import sizes
 from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_url
+from napari_ome_ngff.writing.commit.plate_place import plate_place
 
 if TYPE_CHECKING:
     from napari_ome_ngff.writing.plan.group_documents import GroupSpec
@@ -83,6 +84,8 @@ def typed_target(text: str) -> str:
     """
     target = target_path(text)
     typed = os.path.abspath(os.path.expanduser(text.strip()))
+    if not is_url(text) and plate_place(Path(typed)) is not None:  # a field of a plate
+        return typed
     return typed if beside(Path(typed)).is_dir() and inspect_target(typed).kind == "image" else target
 
 

@@ -16,6 +16,7 @@ from napari_ome_ngff.storage.places.location import is_zip, join, store_location
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.store_kind import folder_beneath, never_written
 from napari_ome_ngff.writing.commit import bucket_commit
+from napari_ome_ngff.writing.commit.plate_place import plate_place
 from napari_ome_ngff.writing.commit.single_file import check_archive
 from napari_ome_ngff.writing.refusals import failing, inside_hierarchy, target_exists
 from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in, target_folder
@@ -89,7 +90,8 @@ def check_surroundings(root: Path, target: Path) -> None:
     home = Path(os.path.realpath(os.path.expanduser("~")))
     if target == home or target in home.parents or target == Path(target.anchor):
         raise TargetError("A home folder, or one above it, is never replaced.", where=str(target))
-    for above in root.parents:
+    field = plate_place(target)
+    for above in root.parents if field is None else ():
         if node_kind(above) is not None:
             raise inside_hierarchy(str(target), f"{above} is a Zarr {node_kind(above)}")
     for between in target.parents:
@@ -97,7 +99,8 @@ def check_surroundings(root: Path, target: Path) -> None:
             break
         if node_kind(between) == "array":
             raise TargetError("The place lies inside a Zarr array.", where=str(target), found=str(between))
-    parent = next(folder for folder in target.parents if os.path.lexists(folder) or folder == root.parent)
+    last = root.parent if field is None else field.folder
+    parent = next(folder for folder in target.parents if os.path.lexists(folder) or folder == last)
     if not os.path.exists(parent):
         raise StorageError(
             "There is no folder to save into.", where=str(parent), hint="Make it, or choose another."

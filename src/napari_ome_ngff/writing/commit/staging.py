@@ -31,6 +31,8 @@ from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.store_kind import folder_beneath
 from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.checks import check_target, looking
+from napari_ome_ngff.writing.commit.plate_place import plate_place
+from napari_ome_ngff.writing.commit.register_field import register_field
 from napari_ome_ngff.writing.commit.single_file import check_archive, documents_in, pack, publish_file
 from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
 from napari_ome_ngff.writing.refusals import failing, system_errors_of, target_exists
@@ -107,8 +109,11 @@ def staged(
         finally:
             for linked in (target, *_above(root, target)):
                 local_swap.remove_links(linked)
+        if (field_place := plate_place(target)) is not None:
+            register_field(field_place)
         for folder in made:
-            _make_group(folder, zarr_format)
+            if node_kind(folder) is None:
+                _make_group(folder, zarr_format)
 
 
 @contextlib.contextmanager

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.editing.group_attributes import GroupAttributes
 from napari_ome_ngff.errors import TargetError
 from napari_ome_ngff.storage.edits import edit_journal
+from napari_ome_ngff.storage.edits.group_attributes import GroupAttributes
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.location import is_zip
 from napari_ome_ngff.writing.commit.checks import outermost

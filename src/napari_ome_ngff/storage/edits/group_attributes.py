@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import MetadataError, NotOmeNgffError
-from napari_ome_ngff.metadata.nouns import Json
 from napari_ome_ngff.storage.documents.json_documents import parse
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.location import join
@@ -41,7 +40,7 @@ class GroupAttributes:
             if content is not None and b"\n" not in content:
                 self._compact.add(key)
 
-    def attributes(self, path: str) -> Mapping[str, Json] | None:
+    def attributes(self, path: str) -> Mapping[str, Any] | None:
         """Attributes of a group or array; None if there is none."""
         self.fetch([path])
         document = self._documents[join(path, "zarr.json")]
@@ -53,14 +52,14 @@ class GroupAttributes:
         is_node = any(self._documents[join(path, name)] is not None for name in (".zgroup", ".zarray"))
         return {} if is_node else None
 
-    def group(self, path: str) -> Mapping[str, Json]:
+    def group(self, path: str) -> Mapping[str, Any]:
         """Attributes of a group that has to be there."""
         attributes = self.attributes(path)
         if attributes is None:
             raise NotOmeNgffError("There is no Zarr group.", where=self._at(path))
         return attributes
 
-    def set_attributes(self, path: str, attributes: Mapping[str, Json]) -> None:
+    def set_attributes(self, path: str, attributes: Mapping[str, Any]) -> None:
         """Change the attributes of a group or array, also in the consolidated copies of groups above it."""
         self.fetch([path])
         document = self._documents[join(path, "zarr.json")]
@@ -86,6 +85,18 @@ class GroupAttributes:
             self._changed.add(join(path, "zarr.json"))
             self._consolidate(path, "dimension_names", "", document["dimension_names"])
 
+    def add_group(self, path: str, zarr_format: int) -> None:
+        """Make a group where none is, also in consolidated metadata."""
+        self.fetch([path])
+        if zarr_format == 3:
+            new: dict[str, Any] = {"zarr.json": {"zarr_format": 3, "node_type": "group", "attributes": {}}}
+        else:
+            new = {".zgroup": {"zarr_format": 2}, ".zattrs": {}}
+        for name, document in new.items():
+            self._documents[join(path, name)] = document
+            self._changed.add(join(path, name))
+        self._list(path, copy.deepcopy(new))
+
     def set_shape(self, path: str, shape: Iterable[int]) -> None:
         """Change the shape of an array, also in the consolidated copies of groups above it."""
         self.fetch([path])
@@ -106,6 +117,10 @@ class GroupAttributes:
             for name in names
             if folder is not None and (folder / name).is_file()
         }
+        self._list(path, documents)
+
+    def _list(self, path: str, documents: Mapping[str, Any]) -> None:
+        names = ("zarr.json", *(name for name in _NAMES[1:] if name != ".zmetadata"))
         for group, inner in self._above(path)[:-1]:
             for key, wanted in (("zarr.json", names[:1]), (".zmetadata", names[1:])):
                 whole: Any = self._documents[join(group, key)] or {}
