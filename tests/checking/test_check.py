@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from napari_ome_ngff import Channel, Finding, StorageOptions, check_ome_ngff, save_ome_ngff, write_plate
 from napari_ome_ngff.checking.group_rules import check_attributes
 from napari_ome_ngff.cli.app import app
+from tests.servers import Web
 from tests.whole.test_spec_suites import VERSIONS, as_image, suite
 
 Document = dict[str, Any]
@@ -186,6 +187,24 @@ def test_the_wells_and_fields_of_a_plate_are_checked(tmp_path: Path) -> None:
     assert "rowIndex is 3, but the path says 0." in text
     assert "A/1/9: There is no group." in text
     assert "The list has 0 entries." in text
+
+
+def test_the_images_of_a_spatialdata_store_are_checked(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr")
+    root = zarr.open_group(tmp_path / "store.zarr", mode="w")
+    root.attrs["spatialdata_attrs"] = {"version": "0.2"}
+    root.create_group("images")
+    (tmp_path / "a.zarr").rename(tmp_path / "store.zarr/images/a")
+    change(tmp_path / "store.zarr", "images/a", ome("version", value=None))
+    (line,) = (line for line in refused(check_ome_ngff(tmp_path / "store.zarr")) if "images/a: ome:" in line)
+    assert "There is no version." in line
+
+
+def test_a_file_on_a_server_is_checked(sound: Path) -> None:
+    with Web(sound) as web:
+        assert refused(check_ome_ngff(web.url)) == []
+        done = CliRunner().invoke(app, ["info", web.url, "--json"])
+    assert json.loads(done.stdout)["location"] == web.url
 
 
 def test_the_command_fails_where_something_is_refused(tmp_path: Path) -> None:

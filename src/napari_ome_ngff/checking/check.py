@@ -18,6 +18,7 @@ from napari_ome_ngff.metadata.nouns import Json
 from napari_ome_ngff.metadata.versions import VERSIONS
 from napari_ome_ngff.reading.image import prefetch_images
 from napari_ome_ngff.reading.open import open_metadata
+from napari_ome_ngff.reading.opened import images_of
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
 from napari_ome_ngff.storage.places.location import join
 
@@ -64,12 +65,30 @@ def check_ome_ngff(location: str | PathLike[str] | Store | zarr.Group) -> tuple[
     """
     hierarchy = open_hierarchy(location, ahead=("labels", "OME"))
     findings = list(_group(hierarchy, ""))
+    if not kind_of(hierarchy.readable_attributes("")):
+        for path in _images_below(location, hierarchy.location):
+            findings += _group(hierarchy, path, kind="image")
     named = [finding.where for finding in findings]
     is_refused = any(not finding.advice for finding in findings)
     for path, finding in _as_read(location, hierarchy.location):
         if not (any(where.endswith(path) or f"{path}." in where for where in named) if path else is_refused):
             findings.append(finding)
     return tuple(findings)
+
+
+def _images_below(location: str | PathLike[str] | Store | zarr.Group, where: str) -> Iterator[str]:
+    """Paths of the images that our reader finds below a group without metadata (SpatialData, a row)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)
+        try:
+            opened = open_metadata(location)
+        except OmeNgffError:  # which is told with what else it says
+            return
+    for image in images_of(opened).values():
+        places = [tile.location for tile in image.tiles] or [image.location]
+        for place in (*places, *(label.location for label in image.labels.values())):
+            if place.startswith(where) and place != where:
+                yield place.removeprefix(where).strip("/")
 
 
 def _as_read(location: str | PathLike[str] | Store | zarr.Group, where: str) -> Iterator[tuple[str, Finding]]:

@@ -77,10 +77,10 @@ def copy_of(
         }
     else:
         raise UnsupportedError(
-            f"A {opened.kind} cannot be copied as a whole.",
+            f"These images are not copied together ({opened.kind}).",
             where=opened.location,
             found=", ".join(list(opened.images)[:10]),
-            hint="Copy the plate that it is in, or its images one by one.",
+            hint="Copy the plate that they are in, or the images one by one (--image on the command line).",
         )
     return filled(store, path, sources, options, None, overwrite=overwrite, verify=verify, plate=plate)
 
