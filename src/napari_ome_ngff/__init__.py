@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.saving.plate_writer import PlateWriter
     from napari_ome_ngff.saving.save_ome_ngff import save_ome_ngff
     from napari_ome_ngff.saving.write_plate import write_plate
+    from napari_ome_ngff.saving.write_scene import write_scene
     from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper, ZarrArrayWrapper
     from napari_ome_ngff.writing.create import create_multiscale_group, model_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels
@@ -116,6 +117,7 @@ _HOME = {
     "saving.plate_writer": ("PlateWriter",),
     "saving.save_ome_ngff": ("save_ome_ngff",),
     "saving.write_plate": ("write_plate",),
+    "saving.write_scene": ("write_scene",),
     "writing.labels": ("write_labels",),
     "writing.plan.options": ("StorageOptions",),
     "writing.plan.write_plan": (
@@ -188,6 +190,7 @@ __all__ = [
     "write_multiscale_group",
     "write_plate",
     "write_region",
+    "write_scene",
 ]
 
 

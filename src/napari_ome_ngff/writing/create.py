@@ -14,6 +14,7 @@ from napari_ome_ngff.arguments import check_flags, check_type, place_of
 from napari_ome_ngff.errors import OptionError, TargetError
 from napari_ome_ngff.label_tables import GROUP
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
+from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_within, location_of
@@ -279,7 +280,7 @@ def filled(
     overwrite: bool,
     verify: bool,
     model: GroupSpec | None = None,
-    plate: PlateLayout | None = None,
+    plate: PlateLayout | SceneLayout | None = None,
 ) -> Writing:
     """Create groups and arrays and fill them, as `create_multiscale_group` does; `plate` as for `prepare`."""
     setup = save_options(chosen, store, executor)

@@ -12,6 +12,7 @@ import numpy as np
 from napari_ome_ngff.errors import MetadataError
 from napari_ome_ngff.metadata.collections.bioformats2raw import OME_XML, Pixels, encode_ome_xml, encode_series
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout, encode_plate
+from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout, encode_scene
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.group_kind import kind_of, merge_attributes
 from napari_ome_ngff.metadata.image.omero import encode_omero
@@ -59,7 +60,7 @@ def hierarchy_model(
     prepared: tuple[Prepared, ...],
     arrays: Mapping[str, Any],
     version: str,
-    plate: PlateLayout | None = None,
+    plate: PlateLayout | SceneLayout | None = None,
 ) -> GroupSpec:
     """Model a hierarchy of images and label images; refused if the specification forbids something."""
     container = check_version(version).container
@@ -82,7 +83,7 @@ def hierarchy_model(
             listing = merge_attributes(listing, one.groups.get("..", {}))
         groups[join_paths(image, "labels")] = merge_attributes(listing, encode_labels(members, version))
     if plate is not None:
-        groups |= encode_plate(plate)
+        groups |= encode_scene(plate) if isinstance(plate, SceneLayout) else encode_plate(plate)
     elif series := series_of(prepared):
         groups |= encode_series(series, version)
     return group_spec(arrays, groups, zarr_format=check_version(version).zarr_format)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.arguments import check_mapping
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
+from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
 from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.plan.copied_levels import with_copies
 from napari_ome_ngff.writing.plan.group_documents import (
@@ -53,7 +54,7 @@ def plan_save(
     options: SaveOptions,
     *,
     onto: ImageShape | None = None,
-    plate: PlateLayout | None = None,
+    plate: PlateLayout | SceneLayout | None = None,
     as_given: bool = False,
 ) -> tuple[WritePlan, tuple[Prepared, ...]]:
     """Plan and model everything that one save writes.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.errors import CoordinateError, OmeNgffWarning, OptionError, UnsupportedError
 from napari_ome_ngff.irregular_axes import with_positions
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
+from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
 from napari_ome_ngff.metadata.nouns import Channel, Json, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.transforms import level_transform
@@ -70,7 +71,7 @@ def prepare(
     options: SaveOptions,
     *,
     onto: ImageShape | None = None,
-    plate: PlateLayout | None = None,
+    plate: PlateLayout | SceneLayout | None = None,
     as_given: bool = False,
 ) -> tuple[Prepared, ...]:
     """Plan everything that one save writes; `sources` are those of `write_hierarchy`.
@@ -78,8 +79,8 @@ def prepare(
     Chunks and shards with one size per axis of the image hold for a label image with fewer axes too, by name;
     with fewer sizes than axes they hold for the last ones. Of several images, one with fewer axes than sizes
     takes the last sizes. `onto` is the image that is there already, if the sources are label images for it;
-    `plate` is the plate that the sources are the fields of. Axes that other programs refuse are put right,
-    with a warning, unless the arrays are to be filled by somebody else, `as_given`.
+    `plate` is the plate, or the scene, that the sources are the images of. Axes that other programs refuse
+    are put right, with a warning, unless the arrays are to be filled by somebody else, `as_given`.
     """
     if not sources:
         raise OptionError("There is nothing to write.", hint="Give at least one image.")
@@ -148,7 +149,7 @@ def accepted(source: MultiscaleSource, version: str) -> tuple[MultiscaleSource, 
     return replace(source, image=image, arrays=arrays, multiscale=base, factors=factors), given, notice
 
 
-def _check_paths(paths: Iterable[str], plate: PlateLayout | None) -> None:
+def _check_paths(paths: Iterable[str], plate: PlateLayout | SceneLayout | None) -> None:
     """An image with its label images is at the root, or several are below it, each with its own."""
     paths = tuple(paths)
     for path in paths:
@@ -166,7 +167,7 @@ def _check_paths(paths: Iterable[str], plate: PlateLayout | None) -> None:
         raise OptionError("Label images in a collection need their image.", found=", ".join(missing))
     if plate is not None:
         if set(images) != set(plate.fields):
-            raise OptionError("The images are not those that the wells of the plate have.")
+            raise OptionError("The images are not those of the plate or scene.")
         return
     if "" not in images and set(images) != {str(i) for i in range(len(images))}:
         # "consecutively numbered groups starting from 0": not all readers look for others.
