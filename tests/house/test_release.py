@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import runpy
+import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,3 +93,26 @@ def test_the_project_has_one_address() -> None:
     }
     own = (source, site, source.replace("github.com", "raw.githubusercontent.com"))
     assert [one for one in sorted(links) if not one.startswith((*own, "https://pypi.org/"))] == []
+
+
+def test_the_table_that_compares_programs_is_that_of_the_features() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    script = runpy.run_path(str(ROOT / "docs" / "comparison.py"))
+    assert script["updated"](readme) == readme, "run: python docs/comparison.py"
+    content = tomllib.loads((ROOT / "docs" / "comparison.toml").read_text("utf-8"))
+    assert {len(cells) for cells in content["features"].values()} == {len(content["programs"])}
+
+
+def test_on_the_package_index_every_link_of_the_readme_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = SimpleNamespace(MetadataHookInterface=object)
+    monkeypatch.setitem(sys.modules, "hatchling.metadata.plugin.interface", hook)
+    site, source = PROJECT["urls"]["Homepage"], PROJECT["urls"]["Source"]
+    absolute_links = runpy.run_path(str(ROOT / "hatch_build.py"))["absolute_links"]
+    text = absolute_links((ROOT / "README.md").read_text("utf-8"), source, site)
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert [link for link in links if not link.startswith("https://")] == []
+    pages = [link.removeprefix(site).partition("#")[0] for link in links if link.startswith(site)]
+    assert len(pages) > 10
+    assert [
+        page for page in pages if not (ROOT / "docs" / f"{page.strip('/') or 'index'}.md").is_file()
+    ] == []
