@@ -79,7 +79,7 @@ def campaign(kind: str, form: str, first: int = 1, every: int = 1) -> collection
             if present == old:
                 work(place)
             else:  # whoever was killed has left the lock
-                save_ome_ngff(place, PIXELS[0], overwrite=True)
+                save_ome_ngff(place, PIXELS[0], overwrite=True, ngff_version=FORMS[form].version)
             assert present == new or files(place) == new
             nothing_is_left(place)
             shutil.rmtree(place.parent)
