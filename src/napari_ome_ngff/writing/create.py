@@ -284,19 +284,21 @@ def filled(
 ) -> Writing:
     """Create groups and arrays and fill them, as `create_multiscale_group` does; `plate` as for `prepare`."""
     setup = save_options(chosen, store, executor)
-    old = None
     pixels = checked_sources(pixels)
-    if overwrite and model is None and plate is None:
-        check_target(store, path, overwrite=overwrite)
+    old = None
+    if overwrite:
+        check_target(store, path, overwrite=True)
         old = open_existing(store, path)
-        pixels = pixels if old is None else as_they_were(pixels, old)
+    if old is not None and model is None and plate is None:
+        pixels = as_they_were(pixels, old)
     plan, prepared = plan_save(pixels, setup, plate=plate)
     if model is not None and model != plan.model:
         raise OptionError(
             "The model is of other pixels, or of other options.",
             expected="what model_multiscale_group(sources=pixels, options=options, store=store) returns",
         )
-    check_target(store, path, overwrite=overwrite)
+    if not overwrite:
+        check_target(store, path, overwrite=False)
     check_field(store, path, chosen.version)
     return writing_of(
         new_save(
@@ -305,7 +307,7 @@ def filled(
             options=setup,
             plan=plan,
             prepared=prepared,
-            old=open_existing(store, path) if overwrite and old is None else old,
+            old=old,
             executor=executor,
             overwrite=overwrite,
             verify=verify,
