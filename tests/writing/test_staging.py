@@ -278,10 +278,10 @@ def test_inside_an_array_and_out_of_the_store(tmp_path: Path) -> None:
             check_target(LocalStore(tmp_path / "a.zarr"), path)
 
 
-@pytest.mark.parametrize("place", ["missing/a.zarr", "file/a.zarr", "file/deeper/a.zarr"])
+@pytest.mark.parametrize("place", ["file/a.zarr", "file/deeper/a.zarr"])
 def test_no_folder_to_write_into(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=r"no folder|is a file"):
+    with pytest.raises(StorageError, match="is a file"):
         check_target(tmp_path / place)
     with pytest.raises(StorageError), staged(tmp_path / place):
         pytest.fail("the block must not be entered")

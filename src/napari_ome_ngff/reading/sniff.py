@@ -35,7 +35,7 @@ def is_likely_ome_ngff(path: str) -> bool:
     """
     place = local_path(group_location(path))
     if is_url(place):
-        return _is_likely_url(urlsplit(path))
+        return _is_likely_url(urlsplit(place))
     folder = Path(os.path.abspath(os.path.expanduser(place)))
     folder = moved_aside(folder) or folder
     if folder.name.lower().endswith(".ozx") and folder.is_file():
@@ -60,7 +60,7 @@ def _is_likely_url(url: SplitResult) -> bool:
     name = url.path.rstrip("/").rpartition("/")[2]
     named_so = ".zarr" in url.path or name in DOCUMENTS or name.endswith(".ozx")
     # Nobody else reads buckets; and an address without a suffix is no PNG.
-    return named_so or url.scheme in ("s3", "gs", "az") or (bool(name) and "." not in name)
+    return named_so or url.scheme in ("s3", "gs", "az", "abfs", "abfss") or (bool(name) and "." not in name)
 
 
 def _lists_documents(archive: Path) -> bool:

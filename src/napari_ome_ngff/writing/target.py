@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
 
+ARCHIVES = (".ozx", ".zarr.zip")
+"""Endings of single files: zip files, of which the first are those of RFC-9."""
+
+
 def is_archive(store: object) -> bool:
-    """Tell by its name whether a target is a single file: a local path that ends with ``.ozx``."""
+    """Tell by its name whether a target is a single file: a local path that ends with `ARCHIVES`."""
     if not isinstance(store, str | os.PathLike):
         return False
     text = local_path(os.fspath(store))
-    return not is_url(text) and Path(text).name.lower().endswith(".ozx")
+    return not is_url(text) and Path(text).name.lower().endswith(ARCHIVES)
 
 
 def refuse_version(version: Any, zarr_format: int, store: object) -> None:
@@ -27,7 +31,7 @@ def refuse_version(version: Any, zarr_format: int, store: object) -> None:
     if zarr_format == 2 and is_archive(store):
         # RFC-9: the archive "MUST contain the OME-Zarr's root-level zarr.json".
         raise TargetError(
-            f"OME-NGFF {version} cannot be in an .ozx file.",
+            f"OME-NGFF {version} cannot be in a single file.",
             where=str(store),
             expected="Zarr v3, which came with version 0.5",
             hint="Choose 0.5 or 0.6, or save into a folder that ends with .ome.zarr.",

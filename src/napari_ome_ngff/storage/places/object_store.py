@@ -82,6 +82,8 @@ def connect(
         ) from error
 
     scheme = urlsplit(url).scheme.lower()
+    is_azure = scheme in ("abfs", "abfss")  # with the name of the account in it
+    scheme = "az" if is_azure else scheme
     kinds: dict[str, Any] = {
         "http": stores.HTTPStore,
         "https": stores.HTTPStore,
@@ -95,7 +97,7 @@ def connect(
             where=url,
             expected="a folder, a .zip or .ozx file, or an http, https, s3, gs or az address",
         )
-    url, headers = _without_user(url)
+    url, headers = (url, {}) if is_azure else _without_user(url)
     unsigned = {} if signed or scheme.startswith("http") else {"skip_signature": True}
     try:
         return kinds[scheme].from_url(

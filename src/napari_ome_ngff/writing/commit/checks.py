@@ -99,8 +99,7 @@ def check_surroundings(root: Path, target: Path) -> None:
             break
         if node_kind(between) == "array":
             raise TargetError("The place lies inside a Zarr array.", where=str(target), found=str(between))
-    last = root.parent if field is None else field.folder
-    parent = next(folder for folder in target.parents if os.path.lexists(folder) or folder == last)
+    parent = next(folder for folder in target.parents if os.path.lexists(folder))  # the others are made
     if not os.path.exists(parent):
         raise StorageError(
             "There is no folder to save into.", where=str(parent), hint="Make it, or choose another."

@@ -35,12 +35,18 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def new_folder(folder: Path) -> Iterator[Callable[[], bool]]:
+def new_folder(folder: Path, *, like: Path) -> Iterator[Callable[[], bool]]:
     """Make a folder; yields a function that tells whether the folder at this path is still that one.
 
-    Whoever replaces the folder above takes it away with that.
+    Whoever replaces the folder above takes it away with that. It has the mode and the group of the folder
+    that it is to be in place of, so that what is made in it inherits them.
     """
     folder.mkdir()
+    if like.is_dir():
+        with contextlib.suppress(OSError):  # the group is not one of ours
+            if (group := like.stat().st_gid) != folder.stat().st_gid:
+                os.chown(folder, -1, group)
+        folder.chmod(like.stat().st_mode & 0o7777 | 0o700)
     # Held open, so that its number is not given to another one. Windows opens no folders.
     handle = os.open(folder, os.O_RDONLY) if hasattr(os, "O_DIRECTORY") else None
     try:
@@ -125,8 +131,18 @@ def publish(part: Path, target: Path) -> Path | None:
     """Put a finished folder in its place, in one step where the system can.
 
     If renaming fails, nothing has changed. Returns where the old one is now, to be deleted; None if there was
-    none, or an empty folder.
+    none, or an empty folder. The working directory of this process goes along.
     """
+    is_here = False
+    with contextlib.suppress(OSError):  # nothing there, or the working directory was deleted
+        is_here = os.path.samefile(os.curdir, target)
+    old = _put(part, target)
+    if is_here:
+        os.chdir(target)
+    return old
+
+
+def _put(part: Path, target: Path) -> Path | None:
     if not os.path.lexists(target) or is_empty(target):
         if os.path.lexists(target):
             target.rmdir()

@@ -111,8 +111,9 @@ def staged(
                 local_swap.remove_links(linked)
         if (field_place := plate_place(target)) is not None:
             register_field(field_place)
+        top = root if field_place is None else field_place.folder
         for folder in made:
-            if node_kind(folder) is None:
+            if folder.is_relative_to(top) and node_kind(folder) is None:
                 _make_group(folder, zarr_format)
 
 
@@ -157,7 +158,7 @@ def _staged_beside(
         store = root = target
     final_store = LocalStore(root) if isinstance(store, str | os.PathLike) else store
     part = target.with_name(new_part(target.name))
-    with undone_by(partial(remove, part)), local_swap.new_folder(part) as is_ours:
+    with undone_by(partial(remove, part)), local_swap.new_folder(part, like=target) as is_ours:
         yield Staged(
             store=LocalStore(part),
             path="",
