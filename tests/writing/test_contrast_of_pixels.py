@@ -52,7 +52,7 @@ def counts(*means: float) -> xarray.DataArray:
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=12)
 @given(images(max_size=6, dtypes=NUMBERS), st.sampled_from(["0.4", "0.5"]), st.integers(2, 5), st.data())
 def test_the_window_is_that_of_the_pixels(
     image: xarray.DataArray, version: str, chunk: int, data: st.DataObject
