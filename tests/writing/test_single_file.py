@@ -153,7 +153,7 @@ def test_the_plan_knows_that_it_is_one_file(tmp_path: Path) -> None:
     plan = partial(plan_hierarchy, sources={"": MultiscaleSource(image=image())}, chunks=(4, 16, 16))
     assert plan(store=tmp_path / "a.ozx").multiscales[0].levels[0].shards is not None
     assert plan(store=tmp_path / "a.ome.zarr").multiscales[0].levels[0].shards is None
-    with pytest.raises(TargetError, match=r"0\.4 cannot be in an \.ozx file"):
+    with pytest.raises(TargetError, match=r"0\.4 cannot be in a single file"):
         plan(store=tmp_path / "a.ozx", ngff_version="0.4")
 
 
@@ -386,7 +386,7 @@ def test_what_is_there_is_kept(content: bytes | str, sentence: str, tmp_path: Pa
 
 def test_what_a_file_cannot_be(tmp_path: Path) -> None:
     target = tmp_path / "cells.ozx"
-    with pytest.raises(TargetError, match=r"0\.4 cannot be in an \.ozx file"):
+    with pytest.raises(TargetError, match=r"0\.4 cannot be in a single file"):
         write(target, ngff_version="0.4")
     with pytest.raises(TargetError, match="written as a whole"):
         write(target, path="inner")
@@ -399,8 +399,6 @@ def test_what_a_file_cannot_be(tmp_path: Path) -> None:
     zarr.create_group(tmp_path / "outer.zarr")
     with pytest.raises(TargetError, match="inside another Zarr"):  # RFC-9: none in another hierarchy
         write(tmp_path / "outer.zarr" / "cells.ozx")
-    with pytest.raises(StorageError, match="no folder"):
-        write(tmp_path / "missing" / "cells.ozx")
 
 
 def test_many_threads_read_one_file_at_once(tmp_path: Path) -> None:
