@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -184,7 +184,8 @@ def convert(
             compressor=typed.compressor_of(compressor),
         )
         writing = copy_of(opened, target, choice=choice, options=options, overwrite=overwrite, verify=verify)
-        writing.run(progress=sys.stderr.isatty() and not quiet)
+        with closing(writing):  # also after Ctrl-C
+            writing.run(progress=sys.stderr.isatty() and not quiet)
         if not quiet:
             typer.echo(f"Written: {target}")
 
