@@ -84,7 +84,8 @@ def read_multiscale_group(
         Path of each level to its DataArray, finest first. Coordinates are the positions of voxel centres by
         the composed transforms, the level's first and then the multiscale's: ``S * (s * index + t) + T``.
         They carry ``attrs["units"]``, ``attrs["type"]`` (of the axis) and ``attrs["scale"]``; channel names
-        are the coordinate ``channel_label`` along the channel dim.
+        are the coordinate ``channel_label`` along the channel dim. True times that were written with the
+        image are there as they were. ``attrs`` are those that were written, and those of the Zarr array.
 
     Raises
     ------
