@@ -105,6 +105,11 @@ def scale(numbers: list[float]) -> Callable[[Document], None]:
     return ome("multiscales", 0, "datasets", 0, "coordinateTransformations", 0, "scale", value=numbers)
 
 
+def twice(document: Document) -> None:
+    datasets = document["attributes"]["ome"]["multiscales"][0]["datasets"]
+    datasets.insert(0, datasets[0])
+
+
 YXC = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}, {"name": "c", "type": "channel"}]
 
 FAULTS: list[tuple[str, Callable[[Document], None], str]] = [
@@ -122,6 +127,7 @@ FAULTS: list[tuple[str, Callable[[Document], None], str]] = [
     ("", scale([1, 5, 5]), "smaller than those of the level before"),
     ("", ome("multiscales", 0, "datasets", 1, "path", value="7"), "There is no array '7'."),
     ("", ome("multiscales", 0, "name", value=7), "multiscales[0].name: This is 7."),
+    ("", twice, "An entry is there twice."),
     ("0", lambda d: d.pop("dimension_names"), "The array has no dimension_names."),
     ("0", lambda d: d.update(dimension_names=["z", "y", "x"]), "they must be the names of the axes"),
     ("1", lambda d: d.update(shape=[2, 80, 100]), "larger than that of the level before"),

@@ -109,7 +109,7 @@ def check_multiscales(value: Json, spot: Spot) -> None:
         at = spot.at(index)
         tag = {"version": one_of("0.4")} if spot.version == "0.4" else {}
         optional = {"name": text(), "type": text(), "metadata": mapping(), **tag}
-        required = {"axes": check_axes_form, "datasets": listing(anything, least=1)}
+        required = {"axes": check_axes_form, "datasets": listing(anything, least=1, unique=True)}
         mapping(required, optional)(entry, at)
         _check_entry(mapped(entry), at)
 

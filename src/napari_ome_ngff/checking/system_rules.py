@@ -121,7 +121,10 @@ def check_multiscales_v06(value: Json, spot: Spot) -> None:
     listing(anything, least=1, unique=True)(value, spot)
     for index, entry in enumerate(listed(value)):
         at = spot.at(index)
-        required = {"datasets": listing(anything, least=1), "coordinateSystems": listing(anything, least=1)}
+        required = {
+            "datasets": listing(anything, least=1, unique=True),
+            "coordinateSystems": listing(anything, least=1),
+        }
         mapping(required, {"name": text(), "type": text(), "metadata": mapping()})(entry, at)
         _check_entry(mapped(entry), at)
 
