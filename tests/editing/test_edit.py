@@ -136,6 +136,15 @@ def test_it_is_painted_and_read_as_numpy_does(
     assert edit.dirty.chunks == 0
 
 
+def test_values_with_leading_axes_of_one_are_taken_as_numpy_takes_them(places: dict[str, Path]) -> None:
+    edit = edit_labels(places["v3"], "cells")
+    expected = np.asarray(edit)
+    for array in (edit, expected):
+        array[:, 1] = np.arange(SHAPE[2], dtype="uint32")[None, None, None]
+        array[[0, 1], [1, 2], [2, 3]] = np.array([[[7, 8]]], "uint32")
+    np.testing.assert_array_equal(edit, expected)
+
+
 @pytest.mark.parametrize("method", ["nearest", "mode"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_save_is_what_a_whole_new_pyramid_would_be(kind: str, method: str, tmp_path: Path) -> None:

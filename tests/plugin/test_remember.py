@@ -10,7 +10,7 @@ import pytest
 import xarray
 from napari.layers import Layer
 
-from napari_ome_ngff import MultiscaleSource, edit_metadata, write_labels, write_multiscale_group
+from napari_ome_ngff import MultiscaleSource, edit_metadata, write_labels, write_multiscale_group, write_plate
 from napari_ome_ngff.plugin.edit.correct import looks, remember_file
 from napari_ome_ngff.plugin.reader import read_layers
 
@@ -44,9 +44,20 @@ def test_looks_of_the_image_are_still_to_be_saved_after_those_of_its_labels_were
 
 
 def test_looks_are_still_to_be_saved_after_the_voxel_size_was(place: str) -> None:
-    """As when a channel was closed: the dock saves the place of the others then, and not their looks."""
+    """As when a script has corrected that meanwhile."""
     layers = layers_of(place)
     layers[0].contrast_limits = (5, 500)
     edit_metadata(place, scale={"y": 0.5})
     remember_file(layers, place)
     assert looks(layers, place)["channels"][0].window.end == 500
+
+
+def test_a_plate_with_labels_has_the_channels_of_its_images(tmp_path: Path) -> None:
+    """Not its labels: the mosaic of the labels lies at the same place."""
+    pixels = xarray.DataArray(np.arange(512, dtype="uint16").reshape(2, 16, 16), dims=("c", "y", "x"))
+    field = {"": pixels, "labels/cells": (pixels[0] // 100).astype("uint8")}
+    place = str(tmp_path / "plate.ome.zarr")
+    write_plate(store=place, fields={("A", 1): [field], ("A", 2): [field]}, channels=["a", "b"]).run()
+    layers = layers_of(place)
+    layers[1].name = "tubulin"
+    assert {i: channel.label for i, channel in looks(layers, place)["channels"].items()} == {1: "tubulin"}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray
+from napari import save_layers
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtTest import QTest
@@ -34,7 +35,7 @@ from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit import closing
 from napari_ome_ngff.plugin.edit.edited_layer import MAX_SIDE, view_of
 from napari_ome_ngff.plugin.image_widget import ImageWidget
-from tests.window_tools import PLUGIN, photograph, pump, wait_until
+from tests.window_tools import PLUGIN, answering, photograph, pump, wait_until
 
 SHAPE = (4, 200, 240)
 COINS = Path(__file__).parents[2] / "docs" / "examples" / "data" / "coins.ome.zarr"
@@ -253,6 +254,19 @@ def test_a_layer_with_changes_is_asked_about_when_it_is_closed(
         view.edit.discard()
 
 
+def test_a_painted_layer_that_is_saved_with_the_file_menu_is_not_asked_about_again(
+    viewer: Any, place: Path, dock: ImageWidget
+) -> None:
+    """What was painted is in the file: the layers that are opened anew take the place of those."""
+    dock.edit_button.click()
+    viewer.layers["nuclei"].data[0, 0:5, 0:5] = 9
+    with answering():
+        save_layers(str(place), [viewer.layers["nuclei"]], plugin=PLUGIN)
+    assert [layer.name for layer in viewer.layers] == ["DAPI", "GFP", "nuclei"]
+    assert (saved_labels(place)[0] == 9).any()
+    assert (np.asarray(viewer.layers["nuclei"].data[0])[0, 0:5, 0:5] == 9).all()
+
+
 def test_closing_waits_for_a_save_and_the_window_lives(
     viewer: Any, place: Path, dock: ImageWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,6 +363,24 @@ def test_what_the_file_says_is_corrected_for_all_layers_and_no_pixel_is_touched(
     viewer.layers["GFP"].gamma = 1
     dock.save_button.click()
     assert looks not in opened(place).attributes
+
+
+def test_a_channel_is_corrected_while_another_one_is_closed(
+    viewer: Any, place: Path, dock: ImageWidget
+) -> None:
+    before = opened(place).multiscale
+    viewer.layers.remove("DAPI")
+    layer = viewer.layers["GFP"]
+    layer.name, layer.contrast_limits = "tubulin", (20, 300)
+    viewer.layers.selection.active = layer
+    dock.save_button.click()
+    after = opened(place).multiscale
+    assert before is not None
+    assert after is not None
+    assert after.channels[0] == before.channels[0]
+    window = after.channels[1].window
+    assert window is not None
+    assert (after.channels[1].label, window.start, window.end) == ("tubulin", 20, 300)
 
 
 def test_what_is_no_number_is_said_and_nothing_is_written(

@@ -14,9 +14,10 @@ import numpy as np
 
 from napari_ome_ngff.arguments import bytes_of, check_text, check_type, check_whole, place_of
 from napari_ome_ngff.editing.held_chunks import HeldChunks
+from napari_ome_ngff.editing.lower_levels import chunk_box
 from napari_ome_ngff.editing.painted import Painted
 from napari_ome_ngff.editing.save_edit import EditedLevel, save_edit
-from napari_ome_ngff.errors import OptionError, TargetError, UnsupportedError
+from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError, UnsupportedError
 from napari_ome_ngff.metadata.transforms import METHODS
 from napari_ome_ngff.reading.open import open_metadata
 from napari_ome_ngff.reading.opened import Image
@@ -330,6 +331,26 @@ def chosen_method(image: Image, method: str | None, *, labels: bool) -> str:
     if method not in allowed:
         raise OptionError("There is no such method here.", found=repr(method), expected=" or ".join(allowed))
     return method
+
+
+def is_in_file(edit: LabelEdit) -> bool:
+    """Whether another image has taken the place of the one that was painted on, with all that was painted."""
+    painted = edit._painted
+    try:
+        painted.source.check_place()
+        return False
+    except LookupError:  # as after a save of the layer itself
+        pass
+    try:
+        image = open_metadata(edit.location)
+        if edit.is_saving or not isinstance(image, Image) or image.group is None:
+            return False
+        arrays: dict[str, Any] = dict(image.group.sources)
+        now = ChunkedSource(next(iter(arrays.values())))
+        boxes = [chunk_box(position, painted.grid, edit.shape) for position in painted.held]
+        return now.shape == edit.shape and all(np.array_equal(now[box], painted[box]) for box in boxes)
+    except OmeNgffError:
+        return False
 
 
 def is_label(image: Image) -> bool:

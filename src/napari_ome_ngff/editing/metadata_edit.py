@@ -52,7 +52,7 @@ def edit_metadata(
     folder all documents change together or none does, even if the process is killed; in a bucket or another
     store each changes in one step, one after the other. Label images keep their place on the image: what
     changes of its voxel size, translation, units and axes changes of theirs. Of a plate or a well, every
-    field is corrected.
+    field is corrected. Wells are named by their row and column, which are their folders: those names stay.
 
     Parameters
     ----------

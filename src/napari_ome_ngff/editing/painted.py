@@ -99,9 +99,7 @@ class Painted:
             return
         taken = compose([range(n) for n in self.shape], key)
         picks = _picks(taken)
-        new = np.broadcast_to(np.asarray(value, self.dtype), _result_shape(taken)).reshape(
-            list(map(len, picks))
-        )
+        new = _spread(value, self.dtype, _result_shape(taken)).reshape(list(map(len, picks)))
         with self._lock:
             for position, inside, outside in _parts(picks, self.grid):
                 self._to_paint(position)[inside] = new[outside]
@@ -157,7 +155,7 @@ class Painted:
 
     def _write_points(self, key: Any, value: Any) -> None:
         points = _points(key, self.shape)
-        new = np.broadcast_to(np.asarray(value, self.dtype), points[0].shape).reshape(-1)
+        new = _spread(value, self.dtype, points[0].shape).reshape(-1)
         with self._lock:
             for position, members, inside in self._by_chunk(points):
                 self._to_paint(position)[inside] = new[members]
@@ -201,6 +199,15 @@ class Painted:
         chunk = np.array(self._under(position) if below is None else below)
         self.held.put(position, chunk)
         return chunk
+
+
+def _spread(value: Any, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """A value for each voxel, as numpy assigns it: more axes than there are may lead, of length 1."""
+    values = np.asarray(value, dtype)
+    extra = values.ndim - len(shape)
+    if extra > 0 and set(values.shape[:extra]) == {1}:
+        values = values.reshape(values.shape[extra:])
+    return np.broadcast_to(values, tuple(shape))
 
 
 def _contents(stamp: object) -> object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject
 
+from napari_ome_ngff.editing.label_edit import is_in_file
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit.edited_layer import edited_layers, view_of
 from napari_ome_ngff.plugin.edit.new_label import take_over_button
@@ -50,7 +51,8 @@ class CloseGuard(QObject):
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
-        if not edited_layers([layer]) or self._settled([layer]):
+        view = view_of(layer)
+        if view is None or not edited_layers([layer]) or is_in_file(view.edit) or self._settled([layer]):
             return
         self._viewer.layers.insert(min(event.index, len(self._viewer.layers)), layer)
 

@@ -102,6 +102,8 @@ def _shown(layers: Sequence[Layer], location: str) -> dict[str, Any]:
     ]
     if not mine:
         return {}
+    # Label images on a mosaic of fields have its location.
+    mine = [pair for pair in mine if pair[0]["label"] is None] or mine
     mine.sort(key=lambda pair: pair[0]["channel"] or 0)
     multiscale = mine[0][0]["multiscale"]
     if mine[0][0]["label"] is not None or multiscale.label_image is not None:
@@ -114,12 +116,17 @@ def _shown(layers: Sequence[Layer], location: str) -> dict[str, Any]:
         if new.table is None and (old is None or (old.table is None and new.properties != old.properties)):
             changed["properties"] = list(new.properties)
         return changed
-    if len(multiscale.channels) > len(mine):  # some layers were closed: the others keep what the file says
-        return {}
+    numbers = [origin["channel"] for origin, _ in mine if origin["channel"] is not None]
+    if len(numbers) < len(mine):  # a layer that shows all of them
+        if len(multiscale.channels) > len(mine):
+            return {}
+        numbers = []
     channels = channels_of([image for _, image in mine], multiscale)
     different = {
         i: channel
-        for i, channel in enumerate(channels)
+        for i, channel in zip(
+            numbers or range(len(channels)), channels, strict=False
+        )  # those of layers that were closed stay
         if i >= len(multiscale.channels) or channel != multiscale.channels[i]
     }
     return {"channels": different} if different else {}
