@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import warnings
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 
 from napari_ome_ngff.errors import CancelledError, OmeNgffWarning, StorageError
@@ -70,9 +72,12 @@ class Writing(Iterator[Progress]):
             If reading the source or writing fails; also if it has ended early before.
         CancelledError
             If it was cancelled.
+        KeyboardInterrupt
+            After Ctrl-C, once nothing is left of what is not complete; at once if it is pressed twice.
         """
-        for _ in _with_bar(self) if progress else self:
-            pass
+        with self._interrupts_wait():
+            for _ in _with_bar(self) if progress else self:
+                pass
         if self._last is None or not self._is_complete:
             raise StorageError(
                 "This save ended before it was complete.", where=self._where, hint="Start another one."
@@ -94,6 +99,32 @@ class Writing(Iterator[Progress]):
         self._begun = True
         with self._step:
             self._steps.close()
+
+    @contextmanager
+    def _interrupts_wait(self) -> Iterator[None]:
+        """Let Ctrl-C end the save between two steps: anywhere else, threads would go on writing."""
+        in_main = threading.current_thread() is threading.main_thread()
+        if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+        interrupted = False
+
+        def stop(*_: object) -> None:
+            nonlocal interrupted
+            interrupted = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self.cancel()
+
+        signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        except CancelledError:
+            if not interrupted:
+                raise
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if interrupted:
+            raise KeyboardInterrupt
 
     @property
     def _is_complete(self) -> bool:
