@@ -246,7 +246,7 @@ def test_the_next_save_is_stopped_as_well(kind: str, phase: str) -> None:
     states = [
         held
         for held in store.states
-        if any(note in held[key].to_bytes() for key in held if NOTE in key[-10:])
+        if any(note in held[key].to_bytes() for key in held if key.endswith(NOTE))
     ]
     seen = stopped_twice(kind, "v3", states[len(states) // 2], opened(MemoryStore(store.states[0]))[0])
     assert seen[-2:] == ["none", "3"]

@@ -24,6 +24,7 @@ from zarr.storage import LocalStore, MemoryStore, ZipStore
 from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.places import folders
+from napari_ome_ngff.storage.places.save_note import NOTE
 from napari_ome_ngff.writing.commit import local_swap
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.staging import Staged, open_existing, staged
@@ -613,7 +614,7 @@ def test_in_another_store_the_roots_metadata_come_last(monkeypatch: pytest.Monke
     set_, order = MemoryStore.set, []
 
     async def noting(self: Any, key: str, *args: Any, **kwargs: Any) -> None:
-        order.append(key) if not key.endswith(".ngff-part") else None
+        order.append(key) if not key.endswith(NOTE) else None
         await set_(self, key, *args, **kwargs)
 
     with staged(memory, "image", overwrite=True, obsolete=("0", "1")) as stage:

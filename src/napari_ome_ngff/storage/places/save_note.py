@@ -14,8 +14,8 @@ from napari_ome_ngff.storage.places.requests import fetch
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-NOTE = PART
-"""Name of the note in the root of a hierarchy; it is there while a save is under way."""
+NOTE = f"{PART}/zarr.json"
+"""Key of the note in a hierarchy, there while a save is under way: some stores take Zarr's keys alone."""
 
 _PHASES = ("writing", "copying", "removing")
 
@@ -40,7 +40,8 @@ class Note:
 
     def encode(self) -> bytes:
         """As it is stored."""
-        return json.dumps({**asdict(self), "made by": "napari-ome-ngff"}).encode()
+        attributes = {**asdict(self), "made by": "napari-ome-ngff"}
+        return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}).encode()
 
 
 def decode_note(content: bytes | None) -> Note | None:
@@ -48,7 +49,7 @@ def decode_note(content: bytes | None) -> Note | None:
     if content is None:
         return None
     try:
-        entries: dict[str, Any] = json.loads(content)
+        entries: dict[str, Any] = json.loads(content)["attributes"]
         return Note(
             save=str(entries["save"]),
             host=str(entries["host"]),

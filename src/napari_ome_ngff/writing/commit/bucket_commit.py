@@ -312,7 +312,7 @@ def _leftovers(store: Store, path: str, note: Note) -> list[str]:
         above, _, name = path.rpartition("/")
         is_part = is_leftover_of(name or "root", note.part.removeprefix(f"{above}/" if above else ""))
         return keys.under(store, note.part) if is_part else []
-    present = keys.under(store, path)
+    present = [key for key in keys.under(store, path) if PART not in key]  # notes stay to the end
     documents = {key for key in present if is_document(key)}
     arrays = {folder_of(key) for key in documents if keys.is_array_key(store, key)} | set(note.arrays)
     inside = tuple(f"{array}/" for array in arrays)
