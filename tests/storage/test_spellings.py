@@ -85,7 +85,7 @@ def respell(folder: Path, keys: Mapping[str, Any]) -> None:
         for name, dtype, keys in spellings
     ],
 )
-def test_the_pixels_are_those_of_the_usual_spelling(
+def test_the_pixels_are_those_of_theusual_spelling(
     version: str, dtype: str, keys: Mapping[str, Any], tmp_path: Path
 ) -> None:
     compressed = {"compressor", "codecs"}.isdisjoint(keys)
@@ -122,7 +122,7 @@ def test_what_has_a_meaning_keeps_it(keys: Mapping[str, Any], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_the_usual_spelling_stays_as_it_is(version: str, tmp_path: Path) -> None:
+def test_theusual_spelling_stays_as_it_is(version: str, tmp_path: Path) -> None:
     folder = image(tmp_path / "a.zarr", version=version, compressed=True)
     (document,) = [*folder.glob("0/.zarray"), *folder.glob("0/zarr.json")]
     content = json.loads(document.read_text())

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER, SPATIALDATA
 from napari_ome_ngff.storage.places.leftovers import moved_aside
-from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path
+from napari_ome_ngff.storage.places.location import group_location, is_url, is_zip, local_path, usual_spelling
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, says_array
 from napari_ome_ngff.storage.places.requests import MAX_DOCUMENT_BYTES
 
@@ -35,7 +35,7 @@ def is_likely_ome_ngff(path: str) -> bool:
     """
     place = local_path(group_location(path))
     if is_url(place):
-        return _is_likely_url(urlsplit(place))
+        return _is_likely_url(urlsplit(usual_spelling(path)))
     folder = Path(os.path.abspath(os.path.expanduser(place)))
     folder = moved_aside(folder) or folder
     if folder.name.lower().endswith(".ozx") and folder.is_file():

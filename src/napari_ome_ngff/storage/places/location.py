@@ -39,7 +39,7 @@ def group_location(path: str) -> str:
     >>> group_location("https://example.org/image.zarr/?signature=1")
     'https://example.org/image.zarr?signature=1'
     """
-    path, query = _usual_spelling(path), ""
+    path, query = usual_spelling(path), ""
     if is_url(path) and path[:7].lower() != "file://":  # file names may hold "?"
         path, mark, rest = path.partition("?")
         query = mark + rest
@@ -59,12 +59,12 @@ _SCHEMES = {"gcs": "gs", "s3a": "s3", "s3n": "s3", "abfs": "az", "abfss": "az"}
 """How other programs call buckets."""
 
 
-def _usual_spelling(path: str) -> str:
+def usual_spelling(path: str) -> str:
     """The address that another program's spelling stands for.
 
     neuroglancer's ``zarr://ADDRESS`` and ``ADDRESS|zarr3:PATH``, and the schemes of Hadoop and fsspec.
 
-    >>> _usual_spelling("s3a://bucket/image.zarr|zarr3:")
+    >>> usual_spelling("s3a://bucket/image.zarr|zarr3:")
     's3://bucket/image.zarr/'
     """
     path = re.sub(r"\|(?:zip|zarr[23]?):/*", "/", re.sub(r"^zarr[23]?://", "", path))
