@@ -96,6 +96,20 @@ def test_it_takes_the_place_of_the_plate_itself(plate: Path, tmp_path: Path) -> 
     assert files(place) == before
 
 
+def test_what_the_fields_do_not_take_is_said_before(plate: Path, tmp_path: Path) -> None:
+    layers = read_layers(str(plate))
+    assert not planned(layers, tmp_path / "q.ome.zarr").losses
+    for _, meta, kind in layers:
+        if meta["name"] == "p two GFP":
+            meta["gamma"] = 0.5
+        elif kind == "labels":
+            meta["features"] = {"index": [1], "area": [7.0]}
+    gamma, features = planned(layers, tmp_path / "q.ome.zarr").losses
+    assert "Gamma" in gamma
+    assert "p two GFP" in gamma
+    assert "Features" in features
+
+
 @pytest.mark.parametrize(
     "why",
     ["a channel", "pixels", "moved", "of it", "part", "labels alone", "a well"],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.metadata.nouns import Channel, LabelImage
+from napari_ome_ngff.plugin.looks import with_looks
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 from napari_ome_ngff.plugin.save.appearance import channels_of, label_image_of
 from napari_ome_ngff.plugin.save.from_layers import is_whole
@@ -40,6 +41,7 @@ class PlateAgain:
     layout: PlateLayout
     sample: Mapping[str, MultiscaleSource]
     like: Mapping[str, tuple[str, ...]]
+    losses: tuple[str, ...] = ()  # what the fields do not take from the layers
 
     def plan(self, path: str, options: StorageOptions, adjust: Adjust) -> WritePlan:
         """Plan the fields of the sample, and take as many of them as there are."""
@@ -89,7 +91,38 @@ def plate_again(layers: Sequence[LayerData], version: str, *, is_part: bool) -> 
     layout, sample = _opened(location, images, version, like)
     if missing := _missing_channels(images, sample):
         return _FLAT.format(f"{missing} of its channels are not written")
-    return PlateAgain(location=location, images=images, layout=layout, sample=sample, like=like)
+    return PlateAgain(
+        location=location, images=images, layout=layout, sample=sample, like=like, losses=_losses(images)
+    )
+
+
+def _losses(images: Sequence[LayerImage]) -> tuple[str, ...]:
+    """What fields keep as it is in the file, whatever the layers show."""
+    names = []
+    for group in _by_image(images):
+        pictures = [image for image in group if image.kind == "image"]
+        for layers in (pictures, *([image] for image in group if image.kind == "labels")):
+            if layers and with_looks({}, [image.meta for image in layers], layers[0].kind):
+                names += [_shown_name(image) for image in layers]
+    changed = [
+        _shown_name(image) for image in images if image.kind == "labels" and _has_other_features(image)
+    ]
+    notes = (("Gamma, opacity and the like", names), ("Features", changed))
+    return tuple(
+        f"{what} of {', '.join(map(repr, those))} are not saved: fields of a plate keep their own."
+        for what, those in notes
+        if those
+    )
+
+
+def _shown_name(image: LayerImage) -> str:
+    return str(image.meta.get("name", image.name))
+
+
+def _has_other_features(image: LayerImage) -> bool:
+    before = image.origin["multiscale"].label_image if image.origin else None
+    after = label_image_of(image, on_image=True)
+    return after.properties != (before or LabelImage()).properties
 
 
 def _opened(

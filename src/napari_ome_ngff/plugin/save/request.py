@@ -79,7 +79,7 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         saved = [layer for layer in layers if layer[2] in SAVED_KINDS]
         plate = plate_again(saved, request.storage.version, is_part=bool(extents) or request.from_level > 0)
         bundles, messages = from_layers(layers, name=image_name(request.target))
-        messages += [plate] if isinstance(plate, str) and plate else []
+        messages += plate.losses if isinstance(plate, PlateAgain) else [plate] if plate else []
         losses = tuple(messages)
         result = replace(result, losses=losses, notes=losses, hints=tuple(unnamed_axes(saved)))
         adjust = partial(source_with_levels, request=request)
