@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,16 @@ IMAGE = xarray.DataArray(np.ones((4, 256, 256), "uint16"), dims=("z", "y", "x"))
 TIMES = 40
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as in a script: whoever runs tests in parallel ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals of POSIX")
-def test_nothing_is_left_or_it_is_complete(tmp_path: Path) -> None:
+def test_nothing_is_left_or_it_is_complete(ctrl_c: None, tmp_path: Path) -> None:
     rng, interrupted = random.Random(0), 0
     begun = time.perf_counter()
     write_multiscale_group(store=tmp_path / "first.zarr", image=IMAGE, levels=2).run()
@@ -36,6 +45,7 @@ def test_nothing_is_left_or_it_is_complete(tmp_path: Path) -> None:
             timer.join()  # it was too late
         except KeyboardInterrupt:
             interrupted += 1
+            writing.close()  # before it was begun, perhaps
         timer.cancel()
         timer.join()
         left = os.listdir(place.parent)

@@ -104,26 +104,45 @@ def write_scene(
         raise OptionError("Scenes are part of OME-NGFF 0.6.", found=f"version {chosen.version!r}")
     about = Description(axes=axes, scale=scale, units=units)
     sources = _sources(images, about, chosen.version)
-    shared = _shared_axes({key: source for key, source in sources.items() if "/" not in key})
+    shared = shared_axes({key: source for key, source in sources.items() if "/" not in key})
     check_text(system, "The name of the coordinate system")
     if name is not None:
         check_text(name, "The name of the scene")
     check_mapping(placements or {}, "The placements", "an Affine for each image")
     if unknown := set(placements or {}) - set(images):
         raise OptionError(f"There is no image {min(unknown)!r}.", expected=", ".join(images))
-    placed, intrinsic = {}, {}
-    for key in images:
-        affine = _placement((placements or {}).get(key), shared, key)
+    placed = {key: _placement((placements or {}).get(key), shared, key) for key in images}
+    layout, sources = scene_of(sources, placed, CoordinateSystem(name=system, axes=shared), name)
+    return filled(place, path, sources, chosen, executor, overwrite=False, verify=verify, plate=layout)
+
+
+def scene_of(
+    sources: Mapping[str, MultiscaleSource],
+    placements: Mapping[str, Affine],
+    system: CoordinateSystem,
+    name: str | None,
+) -> tuple[SceneLayout, dict[str, MultiscaleSource]]:
+    """The layout of a scene of images by their paths, and the images as they lie in themselves.
+
+    `placements` lead from where each image says that it lies to the scene: one transform does both.
+    """
+    placed, intrinsic, inside = {}, {}, dict(sources)
+    for key, placement in placements.items():
         base = sources[key].multiscale
         intrinsic[key] = (base.system if base is not None else None) or _INTRINSIC
-        if base is not None and base.affine is not None:  # one transform leads from the image to the scene
-            affine = compose_affine(base.affine, affine)
-            sources[key] = replace(sources[key], multiscale=without_views(replace(base, affine=None))[0])
-        placed[key] = affine
-    layout = SceneLayout(
-        system=CoordinateSystem(name=system, axes=shared), placements=placed, intrinsic=intrinsic, name=name
-    )
-    return filled(place, path, sources, chosen, executor, overwrite=False, verify=verify, plate=layout)
+        placed[key] = placement
+        if base is None or base.affine is None:
+            continue
+        placed[key] = compose_affine(base.affine, placement)
+        inside[key] = replace(sources[key], multiscale=without_views(replace(base, affine=None))[0])
+        for path, source in sources.items():
+            label = source.multiscale
+            # What lies as its image does follows it into the scene.
+            if path.startswith(f"{key}/labels/") and label is not None and label.affine is not None:
+                follows = _same(label.affine, base.affine)
+                alone = without_views(replace(label, affine=None))[0]
+                inside[path] = replace(source, multiscale=alone) if follows else source
+    return SceneLayout(system=system, placements=placed, intrinsic=intrinsic, name=name), inside
 
 
 def _sources(images: Mapping[str, Any], about: Description, version: str) -> dict[str, MultiscaleSource]:
@@ -141,7 +160,7 @@ def _sources(images: Mapping[str, Any], about: Description, version: str) -> dic
     return sources
 
 
-def _shared_axes(images: Mapping[str, MultiscaleSource]) -> tuple[Axis, ...]:
+def shared_axes(images: Mapping[str, MultiscaleSource]) -> tuple[Axis, ...]:
     """The axes of all images, which are those of the scene."""
     described = {}
     for key, source in images.items():
@@ -158,6 +177,14 @@ def _shared_axes(images: Mapping[str, MultiscaleSource]) -> tuple[Axis, ...]:
             or "no image",
         )
     return first
+
+
+def _same(one: Affine, other: Affine) -> bool:
+    """Whether two transforms are one, up to rounding."""
+    rows = zip((*one.matrix, one.translation), (*other.matrix, other.translation), strict=True)
+    return all(
+        math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for row in rows for a, b in zip(*row, strict=True)
+    )
 
 
 def _placement(given: object, axes: tuple[Axis, ...], key: str) -> Affine:

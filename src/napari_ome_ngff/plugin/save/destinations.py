@@ -9,11 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
-from napari_ome_ngff.metadata.nouns import Axis
+from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, OptionError
+from napari_ome_ngff.metadata.affine import identity_affine
+from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
+from napari_ome_ngff.metadata.nouns import Axis, CoordinateSystem
 from napari_ome_ngff.metadata.systems.view import shown_system
 from napari_ome_ngff.metadata.versions import decode
 from napari_ome_ngff.plugin.layout import display_order
+from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.save.bundles import Bundle, Together, targets_of, with_axes, with_identity
 from napari_ome_ngff.plugin.save.form import target_path
 from napari_ome_ngff.plugin.save.plate_again import PlateAgain
@@ -23,8 +26,12 @@ from napari_ome_ngff.storage.places.location import is_url
 from napari_ome_ngff.writing.commit.plate_place import plate_place
 
 if TYPE_CHECKING:
+    from napari_ome_ngff.writing.pending import Writing
     from napari_ome_ngff.writing.plan.group_documents import GroupSpec
-    from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+    from napari_ome_ngff.writing.plan.options import StorageOptions
+    from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan
+
+    Adjust = Callable[[MultiscaleSource], MultiscaleSource]
 
 Action = Literal["new", "replace", "labels"]
 """Write where nothing is, replace what is there, or add label images to the image that is there."""
@@ -41,6 +48,30 @@ class TargetState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SceneSave:
+    """Several images that are saved as a scene of 0.6, by their paths in it."""
+
+    layout: SceneLayout
+    sources: Mapping[str, MultiscaleSource]
+
+    def plan(self, path: str, options: StorageOptions, adjust: Adjust) -> WritePlan:
+        """Plan all images; `adjust` has been done already."""
+        from napari_ome_ngff.writing.plan.options import save_options
+        from napari_ome_ngff.writing.plan.plan_save import plan_save
+
+        return plan_save(self.sources, save_options(options, path, None), plate=self.layout)[0]
+
+    def start(
+        self, path: str, options: StorageOptions, adjust: Adjust, *, overwrite: bool, verify: bool
+    ) -> Writing:
+        """Check what is to be written, and return the save; a scene replaces nothing."""
+        from napari_ome_ngff.writing.create import filled
+
+        sources = self.sources
+        return filled(path, "", sources, options, None, overwrite=False, verify=verify, plate=self.layout)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Destination:
     """One store, what goes into it, and what becomes of what it holds."""
 
@@ -52,7 +83,7 @@ class Destination:
     replaced: tuple[str, ...] = ()  # names of label images
     asks: bool = False  # replaces something that the layers were not opened from: needs permission
     bundle: Bundle | None = None  # None for a collection
-    plate: PlateAgain | None = None  # of which the sources are some fields
+    plate: PlateAgain | SceneSave | None = None  # what several images make, if it is no plain collection
     adjust: Callable[[MultiscaleSource], MultiscaleSource] = field(default=lambda source: source)
     model: GroupSpec | None = None  # of what is shown in the preview; None until it is modelled
 
@@ -65,7 +96,9 @@ class Destination:
 
     @property
     def note(self) -> str:
-        """What happens to label images of an existing image; else empty."""
+        """What happens to label images of an existing image, or what several images make; else empty."""
+        if isinstance(self.plate, SceneSave):
+            return f"{len(self.plate.layout.placements)} images are saved as a scene, each at its place."
         if self.action != "labels":
             return ""
         added = [name for name in self.sources if name not in self.replaced]
@@ -152,6 +185,32 @@ def destinations(
         decide(path, sources, owner, inspect_target(path))
         for (path, sources), owner in zip(targets.items(), owners, strict=True)
     )
+
+
+def as_scene(place: Destination, version: str) -> Destination:
+    """Several images that go to a new place are a scene in 0.6; a collection, if their axes differ."""
+    from napari_ome_ngff.saving.write_scene import scene_of, shared_axes
+
+    if version != "0.6" or place.action != "new" or place.bundle is not None or place.plate is not None:
+        return place
+    images = {key: source for key, source in place.sources.items() if "/" not in key}
+    try:
+        axes = shared_axes(images)
+    except OptionError:
+        return place
+    names = dict(zip(images, unique_names(_image_path(source) for source in images.values()), strict=True))
+    sources = {}
+    for key, source in place.sources.items():
+        image, mark, inside = key.partition("/")
+        sources[f"{names[image]}{mark}{inside}"] = source
+    placements = dict.fromkeys(names.values(), identity_affine(len(axes)))
+    layout, sources = scene_of(sources, placements, CoordinateSystem(name="world", axes=axes), None)
+    return replace(place, plate=SceneSave(layout=layout, sources=sources), sources=sources)
+
+
+def _image_path(source: MultiscaleSource) -> str:
+    name = safe_name(source.name or "image", "image")
+    return "image" if name == "labels" or name.startswith("__") else name
 
 
 def plate_destination(

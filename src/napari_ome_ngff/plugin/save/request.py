@@ -65,7 +65,12 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
     """
     from napari_ome_ngff.plugin.names import image_name
     from napari_ome_ngff.plugin.save.bundles import accepted_bundles, part_of_bundle, source_with_levels
-    from napari_ome_ngff.plugin.save.destinations import destinations, plate_destination, typed_target
+    from napari_ome_ngff.plugin.save.destinations import (
+        as_scene,
+        destinations,
+        plate_destination,
+        typed_target,
+    )
     from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS, file_version, from_layers
     from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
     from napari_ome_ngff.plugin.save.plate_again import PlateAgain, plate_again
@@ -91,6 +96,7 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
             bundles, put_right = accepted_bundles(bundles, request.storage.version)
             messages += put_right
             places = destinations(bundles, request.target, request.together)
+            places = tuple(as_scene(place, request.storage.version) for place in places)
         places = tuple(modelled(place, request.storage) for place in places)
         plans = tuple(plan(place, request.storage) for place in places)
         notes = [*messages, *(place.note for place in places if place.note)]
