@@ -54,7 +54,7 @@ DEFERRED_DELETE = 52
 
 
 # A busy machine is slow, which is no fault of the code. Every run draws anew; campaigns draw more.
-EXAMPLES = int(os.environ.get("NAPARI_OME_NGFF_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("NAPARI_OME_NGFF_EXAMPLES", "25"))
 settings.register_profile("of the suite", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("of the suite")
 

@@ -89,6 +89,22 @@ def compose_affine(first: Affine, then: Affine) -> Affine:
     return Affine(matrix=tuple(rows), translation=apply_affine(then, first.translation))
 
 
+def along_axes(affine: Affine, axes: Sequence[int]) -> Affine | None:
+    """A transform between systems of the same axes, along some of them; None if it mixes them with others.
+
+    >>> along_axes(Affine(matrix=((1.0, 0.0), (0.0, 2.0)), translation=(0.0, 5.0)), [1])
+    Affine(matrix=((2.0,),), translation=(5.0,))
+    """
+    size = len(affine.matrix)
+    others = set(range(size)) - set(axes)
+    if any(len(row) != size for row in affine.matrix) or not set(axes) <= set(range(size)):
+        return None
+    if any(affine.matrix[i][j] or affine.matrix[j][i] for i in axes for j in others):
+        return None
+    matrix = tuple(tuple(affine.matrix[i][j] for j in axes) for i in axes)
+    return Affine(matrix=matrix, translation=tuple(affine.translation[i] for i in axes))
+
+
 def without_negative_zeros(matrix: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
     """Return a matrix with 0.0 in place of -0.0, which would be puzzling to read."""
     return tuple(tuple(number + 0.0 for number in row) for row in matrix)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.metadata.affine import along_axes, compose_affine
 from napari_ome_ngff.metadata.collections.scene_placement import place_members, scene_systems
 from napari_ome_ngff.metadata.collections.scenes import decode_scene, member_paths
 from napari_ome_ngff.metadata.group_kind import foreign_attributes
@@ -94,16 +95,26 @@ def _open_members(hierarchy: Hierarchy, paths: Iterable[str], numbers: Iterable[
 def _placed(image: Image, view: View | None) -> Image:
     """Place an image and its label images.
 
-    0.6, "labels": without a transform of its own, a label image lies in the system of its image.
+    0.6, "labels": without a transform of its own, a label image lies in the system of its image; with one,
+    that leads there.
     """
     dims = image.multiscale.dims if image.multiscale is not None else ()
-    labels = {
-        name: replace(label, view=view)
-        if label.multiscale is not None and label.multiscale.dims == dims
-        else label
-        for name, label in image.labels.items()
-    }
+    labels = {name: _placed_label(label, dims, view) for name, label in image.labels.items()}
     return replace(image, view=view, labels=labels)
+
+
+def _placed_label(label: Image, dims: Sequence[str], view: View | None) -> Image:
+    """A label image in the scene; `dims` are those of its image, of which it may lack the channels."""
+    if view is None or label.multiscale is None or not set(label.multiscale.dims) <= set(dims):
+        return label
+    axes = [dims.index(dim) for dim in label.multiscale.dims]
+    affine = along_axes(view.affine, axes)
+    if affine is None:
+        return label
+    system = replace(view.system, axes=tuple(view.system.axes[i] for i in axes))
+    if label.view is not None and len(label.view.affine.matrix) == len(axes):
+        affine = compose_affine(label.view.affine, affine)
+    return replace(label, view=replace(view, system=system, affine=affine))
 
 
 def _names(members: Mapping[str, Multiscale]) -> dict[str, str]:

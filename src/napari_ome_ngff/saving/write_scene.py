@@ -11,12 +11,14 @@ from numbers import Real
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_ome_ngff.arguments import check_flags, check_mapping, check_text, check_type, place_of, shown
 from napari_ome_ngff.coordinates import from_coordinates
 from napari_ome_ngff.errors import OmeNgffWarning, OptionError
-from napari_ome_ngff.metadata.affine import compose_affine, identity_affine
+from napari_ome_ngff.metadata.affine import along_axes, compose_affine, identity_affine, invert_affine
 from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
-from napari_ome_ngff.metadata.nouns import Affine, Axis, CoordinateSystem
+from napari_ome_ngff.metadata.nouns import Affine, Axis, CoordinateSystem, Multiscale
 from napari_ome_ngff.metadata.systems.rotated import without_views
 from napari_ome_ngff.saving.described_axes import Description
 from napari_ome_ngff.saving.plate_fields import field_sources
@@ -133,15 +135,12 @@ def scene_of(
         placed[key] = placement
         if base is None or base.affine is None:
             continue
-        placed[key] = compose_affine(base.affine, placement)
+        order = [base.dims.index(axis.name) for axis in system.axes if axis.name in base.dims]
+        placed[key] = compose_affine(along_axes(base.affine, order) or base.affine, placement)
         inside[key] = replace(sources[key], multiscale=without_views(replace(base, affine=None))[0])
         for path, source in sources.items():
-            label = source.multiscale
-            # What lies as its image does follows it into the scene.
-            if path.startswith(f"{key}/labels/") and label is not None and label.affine is not None:
-                follows = _same(label.affine, base.affine)
-                alone = without_views(replace(label, affine=None))[0]
-                inside[path] = replace(source, multiscale=alone) if follows else source
+            if path.startswith(f"{key}/labels/"):
+                inside[path] = _on_image(source, base)
     return SceneLayout(system=system, placements=placed, intrinsic=intrinsic, name=name), inside
 
 
@@ -179,12 +178,20 @@ def shared_axes(images: Mapping[str, MultiscaleSource]) -> tuple[Axis, ...]:
     return first
 
 
-def _same(one: Affine, other: Affine) -> bool:
-    """Whether two transforms are one, up to rounding."""
-    rows = zip((*one.matrix, one.translation), (*other.matrix, other.translation), strict=True)
-    return all(
-        math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for row in rows for a, b in zip(*row, strict=True)
-    )
+def _on_image(source: MultiscaleSource, image: Multiscale) -> MultiscaleSource:
+    """A label image placed from where its image lies, whose own transform has become that of the scene."""
+    label = source.multiscale
+    if label is None or label.affine is None or image.affine is None:
+        return source
+    around = along_axes(image.affine, [image.dims.index(dim) for dim in label.dims if dim in image.dims])
+    if around is None or len(around.matrix) != len(label.dims):
+        return source
+    affine = compose_affine(label.affine, invert_affine(around))
+    bare = without_views(replace(label, affine=None))[0]
+    alike = np.allclose(affine.matrix, np.eye(len(label.dims)), rtol=0, atol=1e-9)
+    if alike and np.allclose(affine.translation, 0, rtol=0, atol=1e-9):
+        return replace(source, multiscale=bare)
+    return replace(source, multiscale=replace(bare, affine=affine))
 
 
 def _placement(given: object, axes: tuple[Axis, ...], key: str) -> Affine:

@@ -63,9 +63,12 @@ def add_to_viewer(
 
     Examples
     --------
-    >>> import napari, napari_ome_ngff  # doctest: +SKIP
-    >>> napari_ome_ngff.add_to_viewer(napari.Viewer(), "cells.ome.zarr")  # doctest: +SKIP
-    [<Image layer 'DAPI' at ...>, <Labels layer 'nuclei' at ...>]
+    >>> import numpy, zarr
+    >>> from napari.components import ViewerModel
+    >>> from napari_ome_ngff import save_ome_ngff
+    >>> image = save_ome_ngff(zarr.storage.MemoryStore(), numpy.zeros((64, 64), "uint8"), name="cells")
+    >>> [layer.name for layer in add_to_viewer(ViewerModel(), image)]
+    ['cells']
     """
     from napari.layers import Layer as AnyLayer
 
