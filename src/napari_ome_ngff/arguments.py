@@ -72,7 +72,7 @@ def check_text(value: object, what: str) -> None:
 
 
 def check_data_array(value: object, what: str) -> None:
-    """OptionError unless a value is a DataArray; CoordinateError unless it has axes with names and sizes."""
+    """OptionError unless a value is a DataArray of known size; CoordinateError unless its axes have names."""
     import xarray
 
     if not isinstance(value, xarray.DataArray):
@@ -86,13 +86,13 @@ def check_data_array(value: object, what: str) -> None:
             found=f"dims {value.dims}",
             hint='Name them: xarray.DataArray(array, dims=("y", "x")).',
         )
-    _check_size(value)
+    _check_size(value, what)
 
 
-def _check_size(array: DataArray) -> None:
+def _check_size(array: DataArray, what: str) -> None:
     if any(not isinstance(size, int) for size in array.shape):  # dask's nan
-        raise CoordinateError(
-            "The size of an image must be known.",
+        raise OptionError(
+            f"{what} must have a size that is known.",
             found=f"shape {array.shape}",
             hint="Call compute_chunk_sizes() of the dask array first.",
         )
