@@ -6,12 +6,13 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import napari_ome_zarr
 import numpy as np
 import pytest
 import zarr
 from napari.layers import Image, Labels, Layer
 
-from napari_ome_ngff import Collection, open_ome_ngff
+from napari_ome_ngff import Collection, open_ome_ngff, write_scene
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.form import Form
 from napari_ome_ngff.plugin.save.request import preview, write
@@ -109,3 +110,11 @@ def test_other_versions_and_images_of_other_axes_are_a_collection(tmp_path: Path
         opened = open_ome_ngff(place)
         assert isinstance(opened, Collection)
         assert opened.kind != "scene"
+
+
+def test_the_official_reader_sees_the_same_places(tmp_path: Path) -> None:
+    place = str(tmp_path / "a.ome.zarr")
+    write_scene(store=place, images={"left": TILE, "right": TILE}, placements={"right": {"x": 64}}).run()
+    read = napari_ome_zarr.napari_get_reader(place)
+    shifts = {meta["name"]: meta["affine"][:2, 2].tolist() for _, meta, _ in read(place)}
+    assert shifts == {"left": [0, 0], "right": [0, 64]}

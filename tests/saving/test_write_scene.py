@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,16 +79,6 @@ def test_judges_have_no_complaint_of_scenes() -> None:
         from ome_zarr_models.v06.scene import Scene
 
         Scene.from_zarr(group)
-
-
-def test_the_official_reader_sees_the_same_places(tmp_path: Path) -> None:
-    reader = pytest.importorskip("napari_ome_zarr")
-    place = str(tmp_path / "a.ome.zarr")
-    write_scene(store=place, images={"left": TILE, "right": TILE}, placements={"right": {"x": 64}}).run()
-    shifts = {
-        meta["name"]: meta["affine"][:2, 2].tolist() for _, meta, _ in reader.napari_get_reader(place)(place)
-    }
-    assert shifts == {"left": [0, 0], "right": [0, 64]}
 
 
 def test_label_images_come_with_their_image() -> None:
