@@ -19,7 +19,7 @@ def view(tmp_path: Path) -> EditView:
     write_multiscale_group(
         store=tmp_path / "a.ome.zarr", image=xarray.DataArray(voxels, dims=("z", "y", "x"))
     ).run()
-    return EditView(edit_image(tmp_path / "a.ome.zarr"), axes=(0, 1, 2), channel=None)
+    return EditView(edit_image(tmp_path / "a.ome.zarr"), levels=[], axes=(0, 1, 2), channel=None)
 
 
 def test_a_plane_is_read_when_its_values_are_needed(view: EditView, monkeypatch: pytest.MonkeyPatch) -> None:

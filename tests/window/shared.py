@@ -14,6 +14,7 @@ from unittest.mock import patch
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_ome_ngff.plugin.edit.edited_layer import edited_layers
 from tests.window_tools import let_go_of_errors, notes, notifications, pump, wait_until
 
 SIZE = (1100, 800)
@@ -53,6 +54,8 @@ class SharedWindow:
 
     def _put_back(self) -> None:
         viewer = self._viewer
+        for layer in edited_layers(list(viewer.layers)):
+            layer.data.edit.discard()  # nobody is there to say what becomes of it
         viewer.layers.clear()
         viewer.dims.ndisplay = 2
         viewer.scene.camera.angles = (0, 0, 90)

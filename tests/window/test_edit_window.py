@@ -35,7 +35,7 @@ from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit import closing
 from napari_ome_ngff.plugin.edit.edited_layer import MAX_SIDE, view_of
 from napari_ome_ngff.plugin.image_widget import ImageWidget
-from tests.window_tools import PLUGIN, answering, photograph, pump, wait_until
+from tests.window_tools import PLUGIN, answering, photograph, pump, reply, wait_until
 
 SHAPE = (4, 200, 240)
 COINS = Path(__file__).parents[2] / "docs" / "examples" / "data" / "coins.ome.zarr"
@@ -259,6 +259,11 @@ def test_a_painted_layer_that_is_saved_with_the_file_menu_is_not_asked_about_aga
 ) -> None:
     """What was painted is in the file: the layers that are opened anew take the place of those."""
     dock.edit_button.click()
+    before = pixels(place)
+    viewer.layers["DAPI"].gamma = 0.5
+    with answering(reply("Save metadata")):  # nothing is painted: the pixels are in the file
+        save_layers(str(place), list(viewer.layers), plugin=PLUGIN)
+    assert pixels(place) == before
     viewer.layers["nuclei"].data[0, 0:5, 0:5] = 9
     with answering():
         save_layers(str(place), [viewer.layers["nuclei"]], plugin=PLUGIN)
@@ -417,6 +422,11 @@ def test_a_plane_that_is_too_large_is_painted_in_view(viewer: Any, tmp_path: Pat
     stored = opened(folder).labels["big"].arrays["0"]
     assert int(stored[10, corner + 5]) == 4
     assert int((stored != 0).sum()) == 1
+    layer.data[11, 5] = 4
+    copy = tmp_path / "copy.ome.zarr"
+    save_layers(str(copy), [layer], plugin=PLUGIN)  # all of it, not the part in view
+    saved = opened(copy).arrays["0"]
+    assert (saved.shape, int(saved[11, corner + 5]), int((saved != 0).sum())) == (large.shape, 4, 2)
 
 
 def test_the_steps_of_the_tutorials(viewer: Any, tmp_path: Path) -> None:

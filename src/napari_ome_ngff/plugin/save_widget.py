@@ -17,6 +17,7 @@ from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.crop_outline import CropOutline
+from napari_ome_ngff.plugin.edit.edited_layer import as_stored
 from napari_ome_ngff.plugin.edit.metadata_or_copy import metadata_nbytes, metadata_or_copy, remember_saved
 from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
@@ -189,7 +190,7 @@ class CreateWidget(Container[Any]):
             return
         chosen = self.chosen()
         self._propose(chosen)
-        data = with_contours([layer.as_layer_data_tuple() for layer in chosen])
+        data = as_stored(with_contours([layer.as_layer_data_tuple() for layer in chosen]))
         offer_levels(self.fields["from_level"], data)
         choice = self.fields["part"].value
         self.slices.offer(sliders(self._viewer) if choice == SLICES else {})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import CancelledError, OmeNgffError
 from napari_ome_ngff.plugin import notify
+from napari_ome_ngff.plugin.edit.edited_layer import as_stored
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.save.form import Form
@@ -36,7 +37,7 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     from napari_ome_ngff.plugin.save.remembered import recall
 
     form = recall(Form(target=path))
-    layer_data = with_contours(layer_data)
+    layer_data = as_stored(with_contours(layer_data))
     planned = alive(lambda: _preview(form, layer_data))  # holds the model of what will be written
     planned = _asked(form, planned, layer_data)
     if planned.request is None:

@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 class EditView:
     """A `LabelEdit` with the dimensions of a layer.
 
-    `axes` has the position in the file of each of the layer's dimensions, None for one that the file lacks;
-    `channel` is the index along the file's axis that is none of the layer's; `window` is the part that the
-    layer shows of it.
+    `levels` is what the layer showed before. `axes` has the position in the file of each of the layer's
+    dimensions, None for one that the file lacks; `channel` is the index along the file's axis that is none of
+    the layer's; `window` is the part that the layer shows of it.
     """
 
     def __init__(
         self,
         edit: LabelEdit,
         *,
+        levels: Any,
         axes: Sequence[int | None],
         channel: int | None,
         window: Sequence[slice] | None = None,
     ) -> None:
         self.edit = edit
+        self.levels = levels
         self._axes = tuple(axes)
         self._channel = channel
         full = tuple(1 if axis is None else edit.shape[axis] for axis in self._axes)
@@ -44,6 +46,10 @@ class EditView:
         self.overview: Any = None  # a level that can be looked through, if there is one
         # napari reads and writes at each dab of a brush: nothing is translated that need not be.
         self._as_file = self._axes == tuple(range(edit.ndim)) and self.shape == edit.shape
+
+    def within(self, window: Sequence[slice] | None) -> EditView:
+        """The same edit as seen through another window; None: all of it."""
+        return EditView(self.edit, levels=self.levels, axes=self._axes, channel=self._channel, window=window)
 
     @property
     def is_whole(self) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_ome_ngff.errors import OptionError, TargetError, UnsupportedError
 from napari_ome_ngff.plugin.edit.edit_view import EditView
-from napari_ome_ngff.plugin.origin import Origin, origin_of
+from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
@@ -53,28 +53,43 @@ def begin_edit(viewer: Viewer, layer: Labels) -> Labels:
     origin = _origin(layer)
     view = _view(layer, origin, viewer.dims.displayed)
     _, meta, kind = layer.as_layer_data_tuple()
-    meta |= {"multiscale": False, "translate": _translate(layer, view), "name": layer.name}
-    new = _like(layer, view, meta, kind)
+    translate = np.asarray(meta["translate"]) + _corner(meta, view)
+    new = _like(layer, view, meta | {"multiscale": False, "translate": translate, "name": layer.name}, kind)
     put_instead(viewer, layer, new)
     return new
 
 
 def end_edit(viewer: Viewer, layer: Labels) -> Layer:
     """Show the levels of the file again in place of a layer that is edited; unsaved changes are lost."""
-    from napari_ome_ngff.plugin.reader import open_layers
-
     view = view_of(layer)
     if view is None:
         return layer
-    origin = _origin(layer)
-    opened = open_layers(view.edit.location, layer.name)[1]
-    index = 0 if origin["channel"] is None else origin["channel"]
-    data = opened[index][0]
-    _, meta, kind = layer.as_layer_data_tuple()
-    translate = _translate(layer, view, back=True)
-    new = _like(layer, data, meta | {"multiscale": isinstance(data, list), "translate": translate}, kind)
+    data, meta, kind = _with_levels(layer.as_layer_data_tuple(), view)
+    new = _like(layer, data, meta, kind)
     put_instead(viewer, layer, new)
     return new
+
+
+def as_stored(layers: Sequence[LayerData]) -> list[LayerData]:
+    """Layers as they are saved: of those that are edited all that was painted on, or the levels if nothing was.
+
+    An edited layer has full resolution only, and of large planes a part.
+    """
+    return [_as_stored(layer) if isinstance(layer[0], EditView) else layer for layer in layers]
+
+
+def _as_stored(layer: LayerData) -> LayerData:
+    view, meta, kind = layer
+    if not view.edit.dirty.chunks:
+        return _with_levels(layer, view)
+    return view.within(None), meta | {"translate": np.asarray(meta["translate"]) - _corner(meta, view)}, kind
+
+
+def _with_levels(layer: LayerData, view: EditView) -> LayerData:
+    """A layer with the levels that it had before it was edited: they read what was saved since."""
+    _, meta, kind = layer
+    translate = np.asarray(meta["translate"]) - _corner(meta, view)
+    return view.levels, meta | {"multiscale": isinstance(view.levels, list), "translate": translate}, kind
 
 
 def _origin(layer: Layer) -> Origin:
@@ -112,7 +127,8 @@ def _view(layer: Labels, origin: Origin, displayed: Sequence[int]) -> EditView:
     if len(origin["dims"]) + len(inserted) != layer.ndim:
         raise TargetError("The layer has other dimensions than its file.", where=origin["location"])
     axes = [None if label in inserted else dims.index(next(in_file)) for label in layer.axis_labels]
-    view = EditView(edit, axes=axes, channel=origin["channel"])
+    levels = list(layer.data) if layer.multiscale else layer.data
+    view = EditView(edit, levels=levels, axes=axes, channel=origin["channel"])
     if view.shape != tuple(layer.data[0].shape if layer.multiscale else layer.data.shape):
         raise TargetError(
             "The layer is not the label image that is in the file.",
@@ -121,7 +137,7 @@ def _view(layer: Labels, origin: Origin, displayed: Sequence[int]) -> EditView:
             hint="Open the file again.",
         )
     window = _window(layer, view.shape, displayed)
-    return view if window is None else EditView(edit, axes=axes, channel=origin["channel"], window=window)
+    return view if window is None else view.within(window)
 
 
 def _window(layer: Labels, shape: Sequence[int], displayed: Sequence[int]) -> tuple[slice, ...] | None:
@@ -140,13 +156,13 @@ def _window(layer: Labels, shape: Sequence[int], displayed: Sequence[int]) -> tu
     return tuple(window)
 
 
-def _translate(layer: Layer, view: EditView, *, back: bool = False) -> np.ndarray[Any, Any]:
-    """Where the first voxel of a part of a layer lies, or that of the whole."""
-    corner = np.array([part.start for part in view.window], float)
-    step = np.subtract(layer.data_to_world(corner), layer.data_to_world(np.zeros_like(corner)))
-    turned = np.linalg.solve(layer.affine.linear_matrix, step)
-    place: np.ndarray[Any, Any] = np.asarray(layer.translate) + (-turned if back else turned)
-    return place
+def _corner(meta: Mapping[str, Any], view: EditView) -> np.ndarray[Any, Any]:
+    """How far the first voxel of a part of a layer lies from that of the whole, before its affine."""
+    from napari.utils.transforms import Affine
+
+    linear = Affine(scale=meta["scale"], rotate=meta["rotate"], shear=meta["shear"]).linear_matrix
+    corner: np.ndarray[Any, Any] = linear @ [part.start for part in view.window]
+    return corner
 
 
 def _like(layer: Labels, data: Any, meta: dict[str, Any], kind: str) -> Labels:
