@@ -212,6 +212,18 @@ def test_what_others_have_changed_is_not_saved_over(kind: str, tmp_path: Path) -
     assert [level[0, 20, 20] for level in levels(place)[:1]] == [100]
 
 
+def test_what_is_painted_is_saved_after_the_image_below_was_replaced(tmp_path: Path) -> None:
+    """A new image without label images keeps those that are there."""
+    place = tmp_path / "a.ome.zarr"
+    expected = labelled(place, KINDS["v3"])
+    edit = edit_labels(place, "cells")
+    edit[0, :20, :20] = expected[0, :20, :20] = 7
+    image = xarray.DataArray(np.ones(SHAPE, "uint16"), dims=("z", "y", "x"))
+    write_hierarchy(store=place, sources={"": MultiscaleSource(image=image)}, overwrite=True).run()
+    edit.save().run()
+    np.testing.assert_array_equal(levels(place)[0], expected)
+
+
 def test_a_save_that_is_cancelled_leaves_all_as_it_was(tmp_path: Path) -> None:
     place = tmp_path / "a.ome.zarr"
     labelled(place, KINDS["v3"])

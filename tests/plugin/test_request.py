@@ -18,7 +18,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_ome_ngff import create_multiscale_group, model_multiscale_group
+from napari_ome_ngff import create_multiscale_group, model_multiscale_group, open_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError, OptionError, TargetError
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import read_layers
@@ -46,6 +46,7 @@ from napari_ome_ngff.plugin.save.summary import (
 )
 from napari_ome_ngff.writing.plan.options import StorageOptions
 from napari_ome_ngff.writing.save import Progress
+from tests.campaigns.kill_edits import files
 from tests.servers import s3_server
 
 HERE = Form(target="/data/cells")
@@ -383,6 +384,33 @@ def test_a_target_that_exists_is_a_problem_until_it_may_be_replaced(tmp_path: Pa
     assert taken.request is None
     assert taken.plans, "what would be written is known all the same"
     assert preview(replace(form, overwrite=True), cells()).request is not None
+
+
+def test_a_collection_is_saved_onto_itself_image_by_image(tmp_path: Path) -> None:
+    """The metadata alone, or each image in its place; what is beside them stays."""
+    place = tmp_path / "many.ome.zarr"
+    layers = [*cells(), (np.zeros((4, 32, 32), "uint8"), {"name": "other"}, "image")]
+    created(Form(target=str(place)), layers)
+    (place / "notes.txt").write_text("mine")
+    before = files(place)
+    layers = read_layers(str(place))
+    pictures = [meta for _, meta, kind in layers if kind == "image"]
+    pictures[-1]["contrast_limits"] = (3, 9)
+    again = preview(Form(target=str(place), overwrite=True), layers)
+    assert again.request is not None
+    assert [each.path for each in again.places] == [str(place / "0"), str(place / "1")]
+    alone = replace(again.request, metadata_only=True)
+    *_, outcome = run(write(alone, again.places, Event()))
+    assert isinstance(outcome, Outcome)
+    assert outcome.error is None
+    after = files(place)
+    assert {key for key in after if after[key] != before.get(key)} == {"1/zarr.json"}
+    window = open_ome_ngff(place / "1").multiscale.channels[0].window
+    assert (window.start, window.end) == (3, 9)
+    *_, outcome = run(write(again.request, again.places, Event()))
+    assert isinstance(outcome, Outcome)
+    assert outcome.error is None
+    assert files(place) == after
 
 
 def test_planning_reads_no_pixel(tmp_path: Path) -> None:

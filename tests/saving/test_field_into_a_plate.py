@@ -1,4 +1,4 @@
-"""An image that is saved into a well by its folder is a field of the plate from then on."""
+"""An image that is saved into a well by its folder is a field of it; one in a collection is replaced."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 import yaozarrs
 import zarr
 
-from napari_ome_ngff import StorageOptions, TargetError, open_ome_ngff, save_ome_ngff, write_plate
+from napari_ome_ngff import (
+    MultiscaleSource,
+    StorageOptions,
+    TargetError,
+    open_ome_ngff,
+    save_ome_ngff,
+    write_hierarchy,
+    write_plate,
+)
 from tests.campaigns.kill_edits import files, nothing_is_left
 from tests.metadata_tools import VERSIONS
 from tests.saving.consolidated import consolidate
@@ -85,3 +94,30 @@ def test_what_the_plate_cannot_hold_is_refused(tmp_path: Path) -> None:
         with pytest.raises(TargetError, match=words):
             save_ome_ngff(target, PIXELS, ngff_version=version)
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_image_of_a_collection_is_replaced_in_its_place(version: str, tmp_path: Path) -> None:
+    place = tmp_path / "many.ome.zarr"
+    options = StorageOptions(version=version)
+    image = xr.DataArray(PIXELS, dims=("y", "x"))
+    sources = {name: MultiscaleSource(image=image, levels=2) for name in "012"}
+    write_hierarchy(store=place, sources=sources, options=options).run()
+    consolidate(place)
+    before = files(place)
+    other = StorageOptions(version="0.4" if version != "0.4" else "0.5")
+    with pytest.raises(TargetError, match="collection around it"):
+        save_ome_ngff(place / "1", PIXELS, overwrite=True, options=other)
+    with pytest.raises(TargetError, match="inside another"):
+        save_ome_ngff(place / "7", PIXELS, options=options)
+    assert files(place) == before
+    save_ome_ngff(place / "1", PIXELS + 1, levels=1, overwrite=True, options=options)
+    listing = {"zarr.json", ".zmetadata"}
+    changed = {key for key, content in files(place).items() if before.get(key) != content}
+    assert all(key.startswith("1/") or key in listing for key in changed)
+    collection = zarr.open_consolidated(place, mode="r")
+    np.testing.assert_array_equal(collection["1/0"], PIXELS + 1)
+    assert "1/1" not in collection
+    assert "0/1" in collection
+    assert list(open_ome_ngff(place).images) == ["0", "1", "2"]
+    nothing_is_left(place)

@@ -71,7 +71,7 @@ def end_edit(viewer: Viewer, layer: Labels) -> Layer:
 
 
 def as_stored(layers: Sequence[LayerData]) -> list[LayerData]:
-    """Layers as they are saved: of those that are edited all that was painted on, or the levels if nothing was.
+    """Layers as they are saved: of those that are edited all that is painted on, or the unpainted levels.
 
     An edited layer has full resolution only, and of large planes a part.
     """

@@ -23,7 +23,7 @@ from napari_ome_ngff.plugin.save.plate_again import PlateAgain
 from napari_ome_ngff.plugin.save.summary import sizes
 from napari_ome_ngff.storage.places.leftovers import beside
 from napari_ome_ngff.storage.places.location import is_url
-from napari_ome_ngff.writing.commit.plate_place import plate_place
+from napari_ome_ngff.writing.commit.plate_place import collection_of, plate_place
 
 if TYPE_CHECKING:
     from napari_ome_ngff.writing.pending import Writing
@@ -178,13 +178,27 @@ def decide(
 def destinations(
     bundles: Sequence[Bundle], target: str, together: Together = "collection"
 ) -> tuple[Destination, ...]:
-    """Return where images go and what becomes of what is there. Inspects local targets, reads no pixel."""
-    targets = targets_of(bundles, target, together)
+    """Return where images go and what becomes of what is there. Inspects local targets, reads no pixel.
+
+    Images of a collection that are saved to it again go to their places in it.
+    """
+    targets = _own_places(bundles, target) or targets_of(bundles, target, together)
     owners: Sequence[Bundle | None] = bundles if len(targets) == len(bundles) else [None]
     return tuple(
         decide(path, sources, owner, inspect_target(path))
         for (path, sources), owner in zip(targets.items(), owners, strict=True)
     )
+
+
+def _own_places(bundles: Sequence[Bundle], target: str) -> dict[str, dict[str, MultiscaleSource]]:
+    """The sources of images that were all opened from the collection at the target, by their places."""
+    places = [bundle.opened.get("", "") for bundle in bundles]
+    if "" in places or len(set(places)) < len(places) or any(map(is_url, (target, *places))):
+        return {}
+    folders = {collection_of(Path(place)) or Path(place) for place in places}
+    if {os.path.realpath(folder) for folder in folders} != {os.path.realpath(target)}:
+        return {}
+    return {place: dict(bundle.sources) for place, bundle in zip(places, bundles, strict=True)}
 
 
 def as_scene(place: Destination, version: str) -> Destination:

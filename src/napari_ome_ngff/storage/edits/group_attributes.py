@@ -119,20 +119,29 @@ class GroupAttributes:
         }
         self._list(path, documents)
 
+    def unlist(self, path: str) -> None:
+        """Take all that is in a group, and itself, out of the consolidated metadata of groups above it."""
+        for _, inner, listed in self._consolidated(path):
+            for entry in [entry for entry in listed if f"{entry}/".startswith(f"{inner}/")]:
+                del listed[entry]
+
     def _list(self, path: str, documents: Mapping[str, Any]) -> None:
-        names = ("zarr.json", *(name for name in _NAMES[1:] if name != ".zmetadata"))
+        for key, inner, listed in self._consolidated(path):
+            for name in ("zarr.json",) if key == "zarr.json" else (".zgroup", ".zarray", ".zattrs"):
+                entry = join(inner, name) if key == ".zmetadata" else inner
+                listed.pop(entry, None)
+                if name in documents:
+                    listed[entry] = documents[name]
+
+    def _consolidated(self, path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Consolidated metadata of groups above a path, to be changed: its document, the path in it, it."""
         for group, inner in self._above(path)[:-1]:
-            for key, wanted in (("zarr.json", names[:1]), (".zmetadata", names[1:])):
+            for key in ("zarr.json", ".zmetadata"):
                 whole: Any = self._documents[join(group, key)] or {}
                 listed = (whole.get(_CONSOLIDATED) or {} if key == "zarr.json" else whole).get("metadata")
-                if not isinstance(listed, dict):
-                    continue
-                self._changed.add(join(group, key))
-                for name in wanted:
-                    entry = join(inner, name) if key == ".zmetadata" else inner
-                    listed.pop(entry, None)
-                    if name in documents:
-                        listed[entry] = documents[name]
+                if isinstance(listed, dict):
+                    self._changed.add(join(group, key))
+                    yield key, inner, listed
 
     def encoded(self) -> dict[str, bytes]:
         """The documents that were changed, those of the outermost groups last."""

@@ -16,7 +16,7 @@ from napari_ome_ngff.storage.places.location import is_zip, join, store_location
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.store_kind import folder_beneath, never_written
 from napari_ome_ngff.writing.commit import bucket_commit
-from napari_ome_ngff.writing.commit.plate_place import plate_place
+from napari_ome_ngff.writing.commit.plate_place import collection_of, plate_place
 from napari_ome_ngff.writing.commit.single_file import check_archive
 from napari_ome_ngff.writing.refusals import failing, inside_hierarchy, target_exists
 from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in, target_folder
@@ -90,8 +90,8 @@ def check_surroundings(root: Path, target: Path) -> None:
     home = Path(os.path.realpath(os.path.expanduser("~")))
     if target == home or target in home.parents or target == Path(target.anchor):
         raise TargetError("A home folder, or one above it, is never replaced.", where=str(target))
-    field = plate_place(target)
-    for above in root.parents if field is None else ():
+    is_inside = plate_place(target) is not None or collection_of(target) is not None
+    for above in () if is_inside else root.parents:
         if node_kind(above) is not None:
             raise inside_hierarchy(str(target), f"{above} is a Zarr {node_kind(above)}")
     for between in target.parents:

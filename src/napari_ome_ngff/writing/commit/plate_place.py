@@ -1,4 +1,4 @@
-"""Whether a place is that of a field in a plate that is there: ``plate.zarr/A/1/0``."""
+"""Whether a place is that of an image in a plate or collection that is there: ``plate.zarr/A/1/0``."""
 
 from __future__ import annotations
 
@@ -59,6 +59,12 @@ def plate_place(target: Path) -> PlatePlace | None:
     if not all(name.isascii() and name.isalnum() for name in names):
         return None
     return PlatePlace(folder=folder, plate=plate, row=row, column=column, field=target.name)
+
+
+def collection_of(target: Path) -> Path | None:
+    """The folder of the collection that an image which is there belongs to, if it does: ``many.zarr/0``."""
+    is_in = kind_of(_attributes(target.parent)) == "bioformats2raw.layout"
+    return target.parent if is_in and kind_of(_attributes(target)) == "image" else None
 
 
 def _attributes(folder: Path) -> Mapping[str, Any]:

@@ -1,23 +1,24 @@
-"""Register a field that was written into a plate: in its well and in the plate, together."""
+"""What was written into a plate or a collection, listed there: a field in its well and in its plate."""
 
 from __future__ import annotations
 
 import copy
 import os
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import TargetError
+from napari_ome_ngff.errors import OmeNgffWarning, TargetError
 from napari_ome_ngff.metadata.collections.plates import decode_well
 from napari_ome_ngff.metadata.group_kind import holder_of, kind_of
-from napari_ome_ngff.metadata.versions import check_version
+from napari_ome_ngff.metadata.versions import check_version, decode
 from napari_ome_ngff.storage.places.folders import node_kind
 from napari_ome_ngff.storage.places.location import join
-from napari_ome_ngff.writing.commit.in_place import InPlace, locked, put_documents
-from napari_ome_ngff.writing.commit.plate_place import PlatePlace, plate_place
+from napari_ome_ngff.writing.commit.in_place import InPlace, in_place, locked, put_documents
+from napari_ome_ngff.writing.commit.plate_place import PlatePlace, collection_of, plate_place
 from napari_ome_ngff.writing.target import is_archive, local_root, target_folder
 
 if TYPE_CHECKING:
@@ -28,27 +29,53 @@ _WAITS, _WAIT = 100, 0.05  # times, seconds: for others who register fields of t
 
 def register_field(place: PlatePlace) -> None:
     """Put a field into the lists of its well and its plate, if it is not there; they change together."""
+    with _waiting(place.folder) as plate:
+        _list_in_well(plate, place)
+        _list_in_plate(plate, place)
+        _list_nodes(plate, place.folder, place.folder / place.well / place.field)
+        put_documents(plate)
+
+
+def relist(collection: Path, image: Path) -> None:
+    """Put what an image of a collection has now into consolidated metadata, where there are any."""
+    with _waiting(collection) as place:
+        _list_nodes(place, collection, image)
+        put_documents(place)
+
+
+@contextmanager
+def _waiting(folder: Path) -> Iterator[InPlace]:
     with ExitStack() as stack:
         for left in reversed(range(_WAITS)):
             try:
-                plate = stack.enter_context(locked(place.folder))
+                place = stack.enter_context(locked(folder))
                 break
             except TargetError:
                 if not left:
                     raise
                 time.sleep(_WAIT)
-        _list_in_well(plate, place)
-        _list_in_plate(plate, place)
-        for folder in _nodes(place.folder / place.well / place.field):
-            plate.documents.list_node(join(plate.path, folder.relative_to(place.folder).as_posix()), folder)
-        put_documents(plate)
+        yield place
+
+
+def _list_nodes(place: InPlace, folder: Path, image: Path) -> None:
+    place.documents.unlist(join(place.path, image.relative_to(folder).as_posix()))
+    for node in _nodes(image):
+        place.documents.list_node(join(place.path, node.relative_to(folder).as_posix()), node)
 
 
 def check_field(store: Store | str | os.PathLike[str], path: str, version: str) -> None:
-    """Refuse a field that its plate cannot hold: of another version, or of nobody knows which acquisition."""
+    """Refuse an image that its plate or collection cannot hold.
+
+    It is of another version, or of nobody knows which acquisition.
+    """
     root = None if is_archive(store) else local_root(store)
-    place = None if root is None else plate_place(target_folder(root, path))
+    if root is None:
+        return
+    target = target_folder(root, path)
+    place = plate_place(target)
     if place is None:
+        if collection_of(target) is not None:
+            _check_version(target, version)
         return
     place.check_version(version)
     if len(place.plate.acquisitions) > 1 and not (place.folder / place.well / place.field).exists():
@@ -57,6 +84,20 @@ def check_field(store: Store | str | os.PathLike[str], path: str, version: str) 
             where=str(place.folder),
             found=", ".join(str(each.id) for each in place.plate.acquisitions),
             hint="Write the plate with write_plate or PlateWriter, which take acquisitions.",
+        )
+
+
+def _check_version(image: Path, version: str) -> None:
+    place = in_place(image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OmeNgffWarning)  # whoever opens it is told
+        before = decode(place.documents.group(place.path), where=str(image))[0].version
+    if before != version:
+        raise TargetError(
+            f"The image that is there is in OME-NGFF {before}, and so is the collection around it.",
+            where=str(image),
+            found=f"version {version}",
+            hint=f'Choose version "{before}", or a place of its own.',
         )
 
 

@@ -31,8 +31,8 @@ from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.store_kind import folder_beneath
 from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.checks import check_target, looking
-from napari_ome_ngff.writing.commit.plate_place import plate_place
-from napari_ome_ngff.writing.commit.register_field import register_field
+from napari_ome_ngff.writing.commit.plate_place import collection_of, plate_place
+from napari_ome_ngff.writing.commit.register_field import register_field, relist
 from napari_ome_ngff.writing.commit.single_file import check_archive, documents_in, pack, publish_file
 from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
 from napari_ome_ngff.writing.refusals import failing, system_errors_of, target_exists
@@ -111,6 +111,8 @@ def staged(
                 local_swap.remove_links(linked)
         if (field_place := plate_place(target)) is not None:
             register_field(field_place)
+        elif (collection := collection_of(target)) is not None:
+            relist(collection, target)
         top = root if field_place is None else field_place.folder
         for folder in made:
             if folder.is_relative_to(top) and node_kind(folder) is None:
