@@ -111,6 +111,16 @@ def test_a_command_is_not_undone_by_an_older_choice(settings: Any) -> None:
     assert settings.extension2reader == {}
 
 
+def test_places_are_offered_again_but_no_address_with_a_key(settings: Any) -> None:
+    assert preferences.recent_places() == []
+    for place in ("/data/a.zarr", "https://h/b.zarr", "https://h/a.zarr?sig=1", "https://me:key@h/a.zarr"):
+        preferences.remember_place(place)
+    preferences.remember_place("/data/a.zarr")
+    assert preferences.recent_places() == ["/data/a.zarr", "https://h/b.zarr"]
+    opening().recent = "edited by hand"
+    assert preferences.recent_places() == []
+
+
 # In a window
 
 

@@ -8,19 +8,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QWidget
+from npe2 import PluginManifest
+from qtpy.QtWidgets import QDialog, QLineEdit, QWidget
 
-from napari_ome_ngff import add_to_viewer, open_ome_ngff
+from napari_ome_ngff import add_to_viewer, open_ome_ngff, save_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError
+from napari_ome_ngff.plugin import preferences
+from napari_ome_ngff.plugin.dialogs.open_dialog import OpenDialog
+from napari_ome_ngff.plugin.dialogs.save_dialog import FOLDER_TYPE, SaveDialog
+from napari_ome_ngff.plugin.reader import read_layers
 from tests.window_tools import (
     PLUGIN,
     answering,
     canvas,
+    choose_from_menu,
     choose_reader,
     difference,
     drop,
+    notifications,
     photograph,
     press,
+    reply,
+    save_as,
+    wait_until,
 )
 
 
@@ -99,3 +109,94 @@ def test_an_image_that_goes_away_while_it_is_shown_leaves_the_window_alive(
     shutil.rmtree(copy)
     viewer.dims.set_current_step(0, 1)
     assert canvas(viewer).shape
+
+
+# Commands, as napari's palette runs them: by their id, with nothing but what napari injects
+
+
+def run(name: str) -> Any:
+    from napari._app_model import get_app_model
+
+    return get_app_model().commands.execute_command(f"{PLUGIN}.{name}").result()
+
+
+def cancel(dialog: QWidget) -> None:
+    assert isinstance(dialog, QDialog)
+    photograph(f"command-{type(dialog).__name__}")
+    press(dialog, "Cancel")
+
+
+def test_every_command_runs_from_the_palette(viewer: Any) -> None:
+    """Those that ask are answered with Cancel; of layers that are not right they say so."""
+    palette = viewer.window._qt_window._command_palette
+    offered = {rule.id.removeprefix(f"{PLUGIN}.") for rule in palette._list.all_commands}
+    contributions = PluginManifest.from_distribution(PLUGIN).contributions
+    samples = {sample.command: sample.key for sample in contributions.sample_data}
+    names = [samples.get(one.id, one.id).removeprefix(f"{PLUGIN}.") for one in contributions.commands]
+    assert len(names) > 12
+    assert set(names) <= offered
+    for name in set(names) - {"cells", "get_reader"}:
+        run(name)  # there are no layers: nothing is asked
+    assert "There are no layers to save." in notifications(viewer)
+    run("cells")
+    for name in ("get_reader", "write_layers", "save_selected"):
+        with answering(cancel):
+            run(name)
+
+
+def test_a_pasted_path_opens_and_is_offered_again(viewer: Any, coins: Path) -> None:
+    def paste(dialog: QWidget) -> None:
+        assert isinstance(dialog, OpenDialog)
+        dialog.line.setText("/nowhere/cells.tif")
+        dialog.accept()
+        assert dialog.problem.text().startswith("There is no such file or folder.")
+        photograph("open-dialog-problem")
+        dialog.line.setText(f'"{coins}" ')  # as file managers copy it
+        assert not dialog.problem.isVisible()
+        press(dialog, "Open")
+
+    with answering(paste):
+        choose_from_menu(viewer, "File", "IO Utilities", "Open OME-Zarr...")
+    assert len(viewer.layers) == 3
+    assert {layer.source.reader_plugin for layer in viewer.layers} == {PLUGIN}
+    assert preferences.recent_places() == [str(coins)]
+
+    def look(dialog: QWidget) -> None:
+        assert isinstance(dialog, OpenDialog)
+        assert [dialog.recent.item(row).text() for row in range(dialog.recent.count())] == [str(coins)]
+        dialog.line.setText(coins.as_uri())
+        assert dialog.place() == str(coins)
+        cancel(dialog)
+
+    with answering(look):
+        run("get_reader")
+
+
+def test_layers_are_saved_under_the_name_of_their_file(viewer: Any, tmp_path: Path) -> None:
+    place = tmp_path / "cells.ome.zarr"
+    save_ome_ngff(place, np.arange(64, dtype="uint8").reshape(8, 8), name="cells")
+    (layer,) = viewer.open(str(place), plugin=PLUGIN)
+    layer.name = "nuclei"
+
+    def take(dialog: QWidget) -> None:
+        """The proposal: it is there, so others would step into it."""
+        assert isinstance(dialog, SaveDialog)
+        assert dialog.selectedNameFilter() == FOLDER_TYPE
+        line = dialog.findChild(QLineEdit, "fileNameEdit")
+        assert line.text() == "cells.ome.zarr"
+        dialog._on_folder(str(place))  # a double click
+        assert line.text() == "cells.ome.zarr"
+        assert dialog.directory().path() == str(tmp_path)
+        photograph("save-dialog")
+        press(dialog, "Save")
+
+    with answering(take, reply("Cancel")):
+        choose_from_menu(viewer, "File", "IO Utilities", "Save all layers as OME-Zarr...")
+    wait_until(lambda: "Nothing was saved. What was there is as it was." in notifications(viewer))
+    with answering(take, reply("Save metadata")):
+        run("save_selected")
+    assert [meta["name"] for _, meta, _ in read_layers(str(place))] == ["nuclei"]
+    with answering(save_as(tmp_path / "one", kind="single file")):
+        run("write_layers")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.ome.zarr", "one.ozx"]
+    assert preferences.recent_places()[:2] == [str(tmp_path / "one.ozx"), str(place)]

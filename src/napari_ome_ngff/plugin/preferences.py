@@ -6,10 +6,13 @@ are written here, so that Preferences > Plugins shows them and can remove them.
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from napari_ome_ngff.plugin import notify
+from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +32,9 @@ ASK = "ask"
 
 AS_SET = "as set under Plugins"
 """Choices of the Preferences entry, as in the manifest; the last is the default and changes nothing."""
+
+
+MOST_PLACES = 12
 
 
 def make_default() -> None:
@@ -103,6 +109,25 @@ def _reset_entry() -> None:
     """Reset the Preferences entry: it would undo at the next opening what a command has done."""
     if (opening := plugin_settings("opening")) is not None:
         opening.zarr_reader = AS_SET
+
+
+def recent_places() -> list[str]:
+    """Return the places that were opened or saved with our dialogs, the last first."""
+    opening = plugin_settings("opening")
+    try:
+        places = json.loads(opening.recent) if opening is not None else []
+    except ValueError:  # it can be edited, and emptied, in the Preferences
+        return []
+    return [place for place in places if isinstance(place, str)] if isinstance(places, list) else []
+
+
+def remember_place(place: str) -> None:
+    """Put a place first among those of before; an address with a key in it is not kept."""
+    if is_url(place) and (urlsplit(place).query or "@" in urlsplit(place).netloc):
+        return
+    if (opening := plugin_settings("opening")) is not None:
+        others = [other for other in recent_places() if other != place]
+        opening.recent = json.dumps([place, *others][:MOST_PLACES], ensure_ascii=False)
 
 
 def plugin_settings(section: str) -> Any:

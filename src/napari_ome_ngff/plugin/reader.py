@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.notify import watch_failures
-from napari_ome_ngff.plugin.open.add_to_viewer import one_notification, read_described, shown_layers
-from napari_ome_ngff.plugin.preferences import follow
+from napari_ome_ngff.plugin.open.add_to_viewer import (
+    add_to_viewer,
+    one_notification,
+    read_described,
+    shown_layers,
+)
+from napari_ome_ngff.plugin.preferences import PLUGIN, follow, recent_places, remember_place
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
+from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -28,11 +34,18 @@ BROWSE = "Plugins > OME-NGFF > Browse OME-NGFF plate or collection"
 Path = str | os.PathLike[str]
 
 
-def get_reader(path: Path | Sequence[Path]) -> Callable[[Path | Sequence[Path]], list[LayerData]] | None:
+def get_reader(
+    path: Path | Sequence[Path] | None = None,
+) -> Callable[[Path | Sequence[Path]], list[LayerData]] | None:
     """Return what reads a path or several, or None if there is no OME-NGFF.
 
     napari asks for every folder that is opened: this reads a few small files at most, and uses no network.
+    Its palette and menus call every command of a plugin, this one too, without a path: then the user is asked
+    for one, and it is opened.
     """
+    if path is None:
+        _open_asked()
+        return None
     paths = _paths(path)
     return read_layers if paths and all(map(is_likely_ome_ngff, paths)) else None
 
@@ -49,6 +62,30 @@ def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
     if "napari" in sys.modules:
         follow()
     return layers
+
+
+def _open_asked() -> None:
+    """Ask for a place, and open it."""
+    from napari.utils.history import get_open_history, update_open_history
+    from napari.viewer import current_viewer
+
+    from napari_ome_ngff.plugin.dialogs.open_dialog import OpenDialog
+
+    if (viewer := current_viewer()) is None:
+        notify.warn("There is no viewer to open an image in.")
+        return
+
+    def open_place(place: str) -> None:
+        if get_reader(place) is None:
+            add_to_viewer(viewer, place)  # it says why not
+        else:
+            viewer.open(place, plugin=PLUGIN)
+        remember_place(place)
+        if not is_url(place):
+            update_open_history(place)
+
+    window = viewer.window._qt_window
+    OpenDialog(window, folder=get_open_history()[0], recent=recent_places(), open_place=open_place).exec()
 
 
 def _paths(path: Path | Sequence[Path]) -> list[str]:

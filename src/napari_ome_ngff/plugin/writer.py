@@ -14,6 +14,7 @@ from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit.edited_layer import as_stored
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
 from napari_ome_ngff.plugin.origin import LayerData
+from napari_ome_ngff.plugin.preferences import remember_place
 from napari_ome_ngff.plugin.save.form import Form
 from napari_ome_ngff.plugin.save.summary import saved, short
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @notify.errors_as_text()
-def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
+def write_layers(path: str | None = None, layer_data: Sequence[LayerData] = ()) -> list[str]:
     """Save layers as an OME-NGFF image with its label images, all or nothing; return the paths written.
 
     Image layers that belong together become channels of one image, Labels layers its label images; other
@@ -30,12 +31,17 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     it. The Preferences say how everything is stored. ``.ome.zarr`` is added to a name without a suffix. An
     existing image is replaced only if there is a user to ask.
 
+    napari's palette and menus call every command of a plugin, this one too, without a path: then the user is
+    asked for one, for all layers.
+
     Raises TargetError if something is in the way, UnsupportedError or MetadataError if layers cannot be
     stored in OME-NGFF, CancelledError, or another OmeNgffError; nothing is left behind.
     """
     from napari_ome_ngff.plugin.save.progress import alive, run_steps
     from napari_ome_ngff.plugin.save.remembered import recall
 
+    if path is None:
+        return _save_asked(selected=False)
     form = recall(Form(target=path))
     layer_data = as_stored(with_contours(layer_data))
     planned = alive(lambda: _preview(form, layer_data))  # holds the model of what will be written
@@ -61,6 +67,45 @@ def write_layers(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     if outcome.cancelled:
         raise CancelledError("Saving was cancelled. Nothing was left behind.")
     return list(outcome.paths)
+
+
+def save_selected() -> None:
+    """Command: ask for a place, and save the selected layers there."""
+    _save_asked(selected=True)
+
+
+def _save_asked(*, selected: bool) -> list[str]:
+    """Ask for a place, save layers there, and return the paths written; whatever goes wrong is said."""
+    from napari.utils.history import get_save_history, update_save_history
+    from napari.viewer import current_viewer
+
+    from napari_ome_ngff.plugin.dialogs.save_dialog import SaveDialog, proposed_place
+
+    viewer = current_viewer()
+    if viewer is None or not viewer.layers:
+        notify.warn("There are no layers to save.")
+        return []
+    layers = [layer for layer in viewer.layers if not selected or layer in viewer.layers.selection]
+    if not layers:
+        notify.warn("No layer is selected.")
+        return []
+    proposal = proposed_place(layers, viewer.layers, get_save_history()[0])
+    what = "selected" if selected else "all"
+    dialog = SaveDialog(viewer.window._qt_window, f"Save {what} layers as OME-Zarr", proposal)
+    if not dialog.exec():
+        return []
+    try:
+        paths = write_layers(dialog.target(), [layer.as_layer_data_tuple() for layer in layers])
+    except CancelledError as cancelled:
+        notify.inform(str(cancelled))
+        return []
+    except OmeNgffError as error:
+        notify.warn(str(error))
+        return []
+    for path in paths:
+        remember_place(path)
+        update_save_history(path)
+    return paths
 
 
 def _preview(form: Form, layer_data: Sequence[LayerData]) -> Preview:

@@ -1,0 +1,1 @@
+"""Where to open from, and where to save to."""
