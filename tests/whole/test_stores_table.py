@@ -26,8 +26,9 @@ INTRODUCTION = """# Stores
 
 What can be done in which kind of store. A test does it and makes this table. "no" means that you are told
 why, before anything is changed. Web servers (`http://`) are read only; buckets (`s3://`, `gs://`, `az://`)
-are read and [written](../how-to/save-to-the-cloud.md) as `ObjectStore` is. Other spellings stand for the same
-places: `s3a://`, `gcs://`, `abfs://`, and neuroglancer's `zarr://ADDRESS` and `ADDRESS|zarr3:`.
+are read and [written](../how-to/save-to-the-cloud.md) as `ObjectStore` is. What is saved to a session of
+icechunk is seen by others once you commit it; a save that ends early takes back what it wrote. Other spellings stand
+for the same places: `s3a://`, `gcs://`, `abfs://`, and neuroglancer's `zarr://ADDRESS` and `ADDRESS|zarr3:`.
 
 """
 
@@ -51,6 +52,13 @@ def _obstore(kind: str) -> Callable[[Path], Any]:
     return make
 
 
+def _icechunk(_: Path) -> Any:
+    import icechunk
+
+    repository = icechunk.Repository.create(icechunk.in_memory_storage())
+    return repository.writable_session("main").store
+
+
 STORES: dict[str, Callable[[Path], Any]] = {
     "a folder, by its path": lambda folder: folder / "a.zarr",
     "an `.ozx` file": lambda folder: folder / "a.ozx",
@@ -61,6 +69,7 @@ STORES: dict[str, Callable[[Path], Any]] = {
     "`zarr.storage.ObjectStore` of obstore's `LocalStore`": _obstore("local"),
     "`zarr.storage.ObjectStore` of obstore's `MemoryStore`": _obstore("memory"),
     "`zarr.storage.FsspecStore`": _memory_files,
+    "a session of icechunk": _icechunk,
 }
 
 
@@ -121,6 +130,7 @@ def table() -> str:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_table_in_the_docs_is_what_happens() -> None:
+    pytest.importorskip("icechunk")
     pytest.importorskip("obstore")
     pytest.importorskip("fsspec", "2024.10")
     assert PAGE.read_text(encoding="utf-8") == INTRODUCTION + table()

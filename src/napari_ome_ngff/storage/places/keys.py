@@ -19,7 +19,7 @@ from napari_ome_ngff.storage.places.folders import remove_empty
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, NODE_DOCUMENTS, kind_of_node
 from napari_ome_ngff.storage.places.requests import for_each
-from napari_ome_ngff.storage.places.store_kind import folder_beneath
+from napari_ome_ngff.storage.places.store_kind import folder_beneath, is_session
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -31,13 +31,18 @@ def under(store: Store, path: str, *, limit: int | None = None) -> list[str]:
     """Complete keys under a path, `limit` at most; empty if the store cannot list."""
     if not store.supports_listing:
         return []
-    return sync(_collect(store, f"{path}/" if path else "", limit))
+    start = path
+    while is_session(store) and start and not exists(store, start):  # which lists groups and arrays alone
+        start = start.rpartition("/")[0]
+    return sync(_collect(store, f"{start}/" if start else "", f"{path}/" if path else "", limit))
 
 
-async def _collect(store: Store, prefix: str, limit: int | None) -> list[str]:
+async def _collect(store: Store, start: str, prefix: str, limit: int | None) -> list[str]:
     await store._ensure_open()
     keys: list[str] = []
-    async for key in store.list_prefix(prefix):
+    async for key in store.list_prefix(start):
+        if not key.startswith(prefix):
+            continue
         keys.append(key)
         if limit is not None and len(keys) >= limit:
             break

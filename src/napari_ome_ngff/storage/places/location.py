@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
-from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
+from napari_ome_ngff.storage.places.store_kind import is_session, local_folder, store_kind
 
 if TYPE_CHECKING:
     import zarr
@@ -133,6 +133,8 @@ def store_location(store: Any) -> str:
         return object_store.remote_location(store.store)
     if kind == "fsspec":
         return str(store.fs.unstrip_protocol(store.path)).rstrip("/")
+    if is_session(store):
+        return f"icechunk:{store.session.branch or store.session.snapshot_id}"
     if hasattr(store, "_store"):  # a wrapper around another store (logging, latency)
         return store_location(store._store)
     return str(store).rstrip("/")

@@ -37,6 +37,11 @@ def is_cheap(store: object) -> bool:
     return store_kind(store, derived=True) in ("folder", "zip", "memory")
 
 
+def is_session(store: object) -> bool:
+    """Whether others see what is written to a store when its session is committed: a store of icechunk."""
+    return type(store).__name__ == "IcechunkStore"
+
+
 def never_written(store: Any) -> str:
     """Why nothing can be saved to a store, as far as its kind tells without a request; "" if it can.
 

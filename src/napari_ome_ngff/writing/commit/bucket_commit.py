@@ -56,7 +56,7 @@ def committed(store: Store, path: str, obsolete: Collection[str]) -> Iterator[st
         return
     for place in (folder_of(path), path) if _is_labels(path) else (path,):
         recover(store, place)
-    part = _path_beside(path) if keys.exists(store, path) else path
+    part = path_beside(path) if keys.exists(store, path) else path
     if part != path and not _is_labels(path):
         recover(store, join(path, "labels"))
     above = keys.documents_above(store, path)
@@ -83,7 +83,8 @@ def _is_labels(path: str) -> bool:
     return path.rpartition("/")[2] == "labels"
 
 
-def _path_beside(path: str) -> str:
+def path_beside(path: str) -> str:
+    """Where a hierarchy is written that replaces the one at a path."""
     above, _, name = path.rpartition("/")
     return join(above, new_part(name or "root"))
 
@@ -155,8 +156,8 @@ def _replace(store: Store, path: str, note: Note) -> None:
     come last: in between there is no image rather than half of one. Groups that are no images, such as that
     of the label images, are changed with one write, which lists what is added when all of it is there.
     """
-    new = _relative(_leftovers(store, path, note), note.part)
-    old = {key for key in _relative(keys.under(store, path), path) if PART not in key}
+    new = relative(_leftovers(store, path, note), note.part)
+    old = {key for key in relative(keys.under(store, path), path) if PART not in key}
     arrays = {folder_of(key) for key in new if key.endswith(".zarray")}
     wanted = {join(note.part, key): key for key in new if is_document(key) and folder_of(key) not in arrays}
     documents = {wanted[key]: content for key, content in keys.read_all(store, wanted).items()}
@@ -183,7 +184,8 @@ def _replace(store: Store, path: str, note: Note) -> None:
         keys.put(store, join(path, key), documents[key] or b"")
 
 
-def _relative(full: Collection[str], path: str) -> set[str]:
+def relative(full: Collection[str], path: str) -> set[str]:
+    """Keys under a path, without it."""
     return {key.removeprefix(f"{path}/") if path else key for key in full}
 
 
@@ -263,10 +265,10 @@ def documents_after_recovery(store: Store, path: str) -> Store:
     sources = {key: key for key in keys.under(store, path) if PART not in key}
     for place, note in notes:
         if note.phase == "copying":
-            new = _relative(keys.under(store, note.part), note.part)
+            new = relative(keys.under(store, note.part), note.part)
             arrays = {folder_of(key) for key in new if keys.is_array_key(store, join(note.part, key))}
             old = {key for key in sources if not place or key.startswith(f"{place}/")}
-            to_keep = keys_to_keep(_relative(old, place), new, arrays, note.obsolete)
+            to_keep = keys_to_keep(relative(old, place), new, arrays, note.obsolete)
             for key in old - {join(place, key) for key in to_keep}:
                 del sources[key]
             sources |= {join(place, key): join(note.part, key) for key in new}

@@ -28,11 +28,12 @@ from napari_ome_ngff.storage.places.keys import documents_only
 from napari_ome_ngff.storage.places.leftovers import beside, is_leftover_of, moved_aside
 from napari_ome_ngff.storage.places.location import store_location
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
-from napari_ome_ngff.storage.places.store_kind import folder_beneath
+from napari_ome_ngff.storage.places.store_kind import folder_beneath, is_session
 from napari_ome_ngff.writing.commit import bucket_commit, local_swap
 from napari_ome_ngff.writing.commit.checks import check_target, looking
 from napari_ome_ngff.writing.commit.plate_place import collection_of, plate_place
 from napari_ome_ngff.writing.commit.register_field import register_field, relist
+from napari_ome_ngff.writing.commit.session_commit import in_session
 from napari_ome_ngff.writing.commit.single_file import check_archive, documents_in, pack, publish_file
 from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
 from napari_ome_ngff.writing.refusals import failing, system_errors_of, target_exists
@@ -87,7 +88,8 @@ def staged(
         where = location_in(place, inner)
         missing = missing_above(folder_beneath(place))
         check_target(place, path, overwrite=overwrite)
-        committed = bucket_commit.committed(place, inner, obsolete)
+        commit = in_session if is_session(place) else bucket_commit.committed
+        committed = commit(place, inner, obsolete)
         # stores raise whatever they like
         with undone_by(partial(remove_empty, missing)), failing("Writing failed", where), committed as part:
             yield Staged(store=place, path=part, final=where, final_store=place, final_path=inner)
