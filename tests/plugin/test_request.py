@@ -27,7 +27,6 @@ from napari_ome_ngff.plugin.save.form import (
     COMPRESSORS,
     Form,
     codec,
-    propose_target,
     resolve,
     target_path,
 )
@@ -44,6 +43,7 @@ from napari_ome_ngff.plugin.save.summary import (
     table,
     voxel_size,
 )
+from napari_ome_ngff.plugin.save_panel.proposal import propose_target
 from napari_ome_ngff.writing.plan.options import StorageOptions
 from napari_ome_ngff.writing.save import Progress
 from tests.campaigns.kill_edits import files
@@ -175,6 +175,9 @@ def test_a_proposal_is_free_and_means_itself(name: str, others: set[str]) -> Non
         ("my cells: DAPI", (), "my cells DAPI.ome.zarr"),
         ("cells.ome.zarr", ("cells.ome.zarr",), "cells-2.ome.zarr"),
         ("..", (), "image.ome.zarr"),
+        ("Cells", ("cells.OME.zarr",), "Cells-2.ome.zarr"),
+        ("con.1", (), "con.1_image.ome.zarr"),
+        ("é" * 200, (), "é" * 100 + ".ome.zarr"),
     ],
 )
 def test_a_proposal_is_called_as_the_image(name: str, taken: tuple[str, ...], proposed: str) -> None:

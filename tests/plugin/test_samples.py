@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from napari.layers import Layer
 
 from napari_ome_ngff.plugin.origin import origin_of
 from napari_ome_ngff.plugin.samples import SHAPE, SPACING, make_cells, open_cells
+from napari_ome_ngff.plugin.save_panel.proposal import new_place
 
 
 def test_it_is_an_image_of_two_channels_with_labels() -> None:
@@ -25,6 +27,8 @@ def test_it_is_an_image_of_two_channels_with_labels() -> None:
         assert meta["axis_labels"] == ("z", "y", "x")
         assert origin_of(meta) is not None
     assert layers[-1][1]["features"]["index"] == list(range(1, 26))
+    made = [Layer.create(*layer) for layer in layers]
+    assert new_place(made, made, "/nowhere") == "/nowhere/cells.ome.zarr"
 
 
 def test_it_is_the_same_every_time_and_quickly_made() -> None:

@@ -6,7 +6,6 @@ progress. Decisions are made in :mod:`napari_ome_ngff.plugin.save.request`; here
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from threading import Event
@@ -21,7 +20,7 @@ from napari_ome_ngff.plugin.edit.edited_layer import as_stored
 from napari_ome_ngff.plugin.edit.metadata_or_copy import metadata_nbytes, metadata_or_copy, remember_saved
 from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
-from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, Form, propose_target
+from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, Form
 from napari_ome_ngff.plugin.save.form_fields import (
     SELECTED,
     SliceRows,
@@ -34,9 +33,10 @@ from napari_ome_ngff.plugin.save.form_fields import (
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.plugin.save.progress import in_words
 from napari_ome_ngff.plugin.save.remembered import recall, remember
-from napari_ome_ngff.plugin.save.reopen import image_of, open_instead, stale_layers
+from napari_ome_ngff.plugin.save.reopen import open_instead, stale_layers
 from napari_ome_ngff.plugin.save.request import Outcome, Preview, preview, write
 from napari_ome_ngff.plugin.save.summary import HEADER, Meter, share_of, summary, table
+from napari_ome_ngff.plugin.save_panel.proposal import new_place
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -232,10 +232,7 @@ class CreateWidget(Container[Any]):
         field = self.fields["target"].line_edit
         if not chosen or field.value != self._proposed:
             return
-        origin = image_of(chosen[0]) or chosen[0].source.path
-        folder = os.path.dirname(origin) if origin and os.path.isabs(origin) else str(Path.home())
-        taken = os.listdir(folder) if os.path.isdir(folder) else ()
-        self._proposed = propose_target(chosen[0].name, folder, taken)
+        self._proposed = new_place(chosen, list(self._viewer.layers), str(Path.home()))
         with field.changed.blocked():
             field.value = self._proposed
 

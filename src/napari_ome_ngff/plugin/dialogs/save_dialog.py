@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QDialogButtonBox, QFileDialog, QWidget
 
-from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.origin import origin_of
-from napari_ome_ngff.plugin.save.form import SUFFIXES, ZIP, propose_target
+from napari_ome_ngff.plugin.save.form import SUFFIXES, ZIP
+from napari_ome_ngff.plugin.save_panel.proposal import new_place
 from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
@@ -70,14 +70,16 @@ def proposed_place(layers: Sequence[Layer], every: Sequence[Layer], folder: str)
     lie where the layers came from, else in `folder`.
     """
     stores = {_store(layer) for layer in layers} - {""}
-    here = {store for store in stores if not is_url(store)}
+    here = {store for store in stores if not is_url(store) and not _lies_in_image(store)}
     is_whole = all(layer in layers for layer in every if _store(layer) in stores)
     if len(stores) == len(here) == 1 and (is_whole or all(_is_label(layer) for layer in layers)):
         return here.pop()
-    files = [layer.source.path for layer in layers if layer.source.path and not is_url(layer.source.path)]
-    near = next((os.path.dirname(path) for path in (*here, *files)), folder)
-    name = image_name(stores.pop()) if len(stores) == 1 and is_whole else layers[0].name
-    return propose_target(name, near, os.listdir(near) if os.path.isdir(near) else ())
+    return new_place(layers, every, folder)
+
+
+def _lies_in_image(store: str) -> bool:
+    """Whether this is a label image in its image, where nothing is saved but with that."""
+    return os.path.basename(os.path.dirname(store)) == "labels"
 
 
 def _is_label(layer: Layer) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -295,14 +295,3 @@ def _address(text: str) -> str:
 
 def _nameless(text: str) -> OptionError:
     return OptionError("The target has no name.", found=text, hint="Add a name, such as cells.ome.zarr.")
-
-
-def propose_target(name: str, folder: str, taken: Iterable[str]) -> str:
-    """Path for a new image of this name in a folder, unlike the names that are taken there."""
-    stem = re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "", name).strip(" .")
-    for suffix in SUFFIXES:
-        stem = stem.removesuffix(suffix)
-    stem = stem or "image"
-    used = frozenset(taken)
-    names = (f"{stem}{'' if n == 1 else f'-{n}'}.ome.zarr" for n in range(1, len(used) + 2))
-    return os.path.join(folder, next(name for name in names if name not in used))

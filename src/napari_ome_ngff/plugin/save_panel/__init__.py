@@ -1,0 +1,1 @@
+"""What the panel that saves layers is made of."""
