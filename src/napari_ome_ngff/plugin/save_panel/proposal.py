@@ -103,7 +103,7 @@ def _shared(names: Sequence[str]) -> str:
 
 
 def _kind(layer: Layer) -> str:
-    return layer.as_layer_data_tuple()[2]
+    return str(layer.as_layer_data_tuple()[2])
 
 
 def _origin(layer: Layer) -> Origin | None:
