@@ -6,6 +6,7 @@ import json
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zarr
 
@@ -87,3 +88,39 @@ def test_a_store_without_images_says_what_it_holds(tmp_path: Path) -> None:
     group(root / "points/transcripts", zarr=3)
     with pytest.raises(UnsupportedError, match=r"no image.*points \(transcripts\)"):
         open_ome_ngff(root)
+
+
+# Stores that spatialdata itself has written.
+
+DATA = Path(__file__).parents[2] / "docs" / "examples" / "data"
+IN_SYSTEMS = {
+    "global": dict.fromkeys(
+        ("blobs_image", "blobs_multiscale_image", "blobs_labels", "blobs_multiscale_labels"), np.eye(3)
+    ),
+    "scaled": {
+        "blobs_image": np.diag([2, 3, 1]),
+        "blobs_labels": np.array([[2, 0, 10], [0, 3, 20], [0, 0, 1]]),
+    },
+    "sheared": {"blobs_multiscale_image": np.array([[1, 0.2, 5], [0.1, 1, 7], [0, 0, 1]])},
+}
+"""What ``spatialdata.transformations.get_transformation(...).to_affine_matrix`` says of them, for y and x."""
+
+
+@pytest.mark.parametrize("form", ["0.1", "0.2"])
+def test_elements_lie_where_spatialdata_says(form: str) -> None:
+    place = DATA / f"spatialdata-{form}.zarr.zip"
+    with pytest.warns(OmeNgffWarning) as caught:
+        open_ome_ngff(place)
+    (message,) = (str(w.message) for w in caught)
+    assert "not points (blobs_points), shapes (blobs_circles, " in message
+    assert set(opened(place).systems) == set(IN_SYSTEMS)
+    for system, expected in IN_SYSTEMS.items():
+        images = opened(place, system).images
+        assert set(images) == set(expected)
+        for name, image in images.items():
+            affine = np.eye(len(image.multiscale.axes) + 1)
+            if image.view is not None:
+                affine[:-1, :-1], affine[:-1, -1] = image.view.affine.matrix, image.view.affine.translation
+            np.testing.assert_allclose(affine[-3:, -3:], expected[name], atol=1e-12)
+    labels = opened(place).images["blobs_multiscale_labels"]
+    assert [array.shape for array in labels.arrays.values()] == [(48, 48), (24, 24), (12, 12)]

@@ -27,8 +27,9 @@ INTRODUCTION = """# Stores
 What can be done in which kind of store. A test does it and makes this table. "no" means that you are told
 why, before anything is changed. Web servers (`http://`) are read only; buckets (`s3://`, `gs://`, `az://`)
 are read and [written](../how-to/save-to-the-cloud.md) as `ObjectStore` is. What is saved to a session of
-icechunk is seen by others once you commit it; a save that ends early takes back what it wrote. Other spellings stand
-for the same places: `s3a://`, `gcs://`, `abfs://`, and neuroglancer's `zarr://ADDRESS` and `ADDRESS|zarr3:`.
+icechunk is seen by others once you commit it; a save that ends early takes back what it wrote. Other
+spellings stand for the same places: `s3a://`, `gcs://`, `abfs://`, and neuroglancer's `zarr://ADDRESS` and
+`ADDRESS|zarr3:`.
 
 """
 

@@ -47,8 +47,11 @@ def decode_omero(omero: Json, context: Context) -> tuple[tuple[Channel, ...], di
     if not isinstance(omero, Mapping):
         context.note(f"{describe(omero)}, ignored")
         return (), {}
-    listed = objects_in(omero, "channels", context, _MOST_CHANNELS)
-    return tuple(_decode_channel(item, at) for at, item in listed), without_keys(omero, _OMERO_KEYS)
+    listed = list(objects_in(omero, "channels", context, _MOST_CHANNELS))
+    others = without_keys(omero, _OMERO_KEYS)
+    if all(item.keys() == {"label"} and isinstance(item["label"], str | int) for _, item in listed):
+        return tuple(Channel(label=str(item["label"])) for _, item in listed), others  # as SpatialData does
+    return tuple(_decode_channel(item, at) for at, item in listed), others
 
 
 def is_greyscale(omero_extra: Mapping[str, Json]) -> bool:
