@@ -357,3 +357,15 @@ def test_a_chunk_of_any_size_is_modelled() -> None:
     large = xarray.DataArray(np.broadcast_to(np.uint8(0), (2**15, 2**15)), dims=("y", "x"))
     model = model_multiscale_group(arrays={"s0": large}, chunks=(2**15, 2**15))
     assert model.members["s0"].chunks == (2**15, 2**15)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_groups_that_are_made_above_are_of_the_same_zarr_format(version: str, tmp_path: Path) -> None:
+    create_multiscale_group(
+        store=tmp_path / "c.zarr", path="a/b", arrays={"s0": square()}, ngff_version=version
+    )
+    sources, options = {"": MultiscaleSource(image=square())}, StorageOptions(version=version)
+    write_hierarchy(store=tmp_path / "w.zarr", path="a/b", sources=sources, options=options).run()
+    for place in ("w.zarr", "w.zarr/a", "c.zarr", "c.zarr/a"):
+        group = zarr.open_group(tmp_path / place, mode="r")
+        assert group.metadata.zarr_format == (2 if version == "0.4" else 3)

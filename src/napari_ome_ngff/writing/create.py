@@ -338,7 +338,7 @@ def _empty(
         _refuse_own_source(arrays, old)
         obsolete, model = replaced_members(model, old), over_existing(model, old)
     documents = group_documents(model)
-    with staged(store, path, overwrite=overwrite, obsolete=obsolete) as part:
+    with staged(store, path, overwrite=overwrite, obsolete=obsolete, zarr_format=model.zarr_format) as part:
         create_arrays(part, model)
         write_documents(part, documents)
     return zarr.open_group(part.final_store, path=part.final_path, mode="r+")

@@ -128,7 +128,13 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
     done = total
     with ExitStack() as stack:
         part = stack.enter_context(
-            staged(save.store, save.path, overwrite=save.overwrite, obsolete=save.obsolete)
+            staged(
+                save.store,
+                save.path,
+                overwrite=save.overwrite,
+                obsolete=save.obsolete,
+                zarr_format=save.plan.model.zarr_format,
+            )
         )
         where = part.final
         executor = save.executor or stack.enter_context(
