@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.plugin.open.add_to_viewer import add_to_viewer
     from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array, read_multiscale_group
     from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup
-    from napari_ome_ngff.reading.roi_tables import Roi, read_roi_tables
+    from napari_ome_ngff.reading.others.roi_tables import Roi, read_roi_tables
     from napari_ome_ngff.saving.append_to_image import append_to_image
     from napari_ome_ngff.saving.plate_writer import PlateWriter
     from napari_ome_ngff.saving.save_ome_ngff import save_ome_ngff
@@ -91,7 +91,7 @@ _HOME = {
         "Image",
         "MultiscaleGroup",
     ),
-    "reading.roi_tables": ("Roi", "read_roi_tables"),
+    "reading.others.roi_tables": ("Roi", "read_roi_tables"),
     "storage.pixels.array_wrap": (
         "BaseArrayWrapper",
         "DaskArrayWrapper",

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_ome_ngff import OmeNgffError
 
 from .build import array, group, image, ramp, zipped
@@ -228,22 +230,38 @@ def cases() -> list[Case]:
         [Shown(kind="labels", pixels=IDS[::2, ::2], places={(3, 2): (3, 2)})],
     )
     for zarr in (2, 3):
-        add(
-            f"plain_array_{zarr}",
-            "a plain Zarr array or group",
-            "left to napari",
-            plain_array(zarr),
-            (),
-            left=True,
-        )
-        add(
-            f"plain_group_{zarr}",
-            "a plain Zarr array or group",
-            "left to napari",
-            plain_group(zarr),
-            (),
-            left=True,
-        )
+        for name, make, title in (("array", plain_array, "plain"), ("group", plain_group, "a")):
+            add(
+                f"plain_{name}_{zarr}",
+                "a plain Zarr array, or a group of them",
+                "its pixels, with names of dimensions",
+                make(zarr),
+                [Shown(name=title, pixels=YX, axes=("-2", "-1"))],
+            )
+    add(
+        "plain_named",
+        "a plain Zarr array, or a group of them",
+        "its pixels, with names of dimensions",
+        lambda folder: array(folder / "plain.zarr", YX, zarr=3, names=("row", "x")),
+        [Shown(name="plain", pixels=YX, axes=("row", "x"))],
+    )
+    add(
+        "xarray",
+        "a dataset of xarray",
+        "its arrays of numbers; scale and units from coordinates of equal steps",
+        _dataset,
+        [
+            Shown(name="mask", pixels=YX.astype("uint8"), axes=("y", "x")),
+            Shown(
+                name="raw",
+                pixels=YX,
+                axes=("y", "x"),
+                units=("pixel", "micrometer"),
+                places={(0, 1): (0, 2.5)},
+                visible=False,
+            ),
+        ],
+    )
     add(
         "no_folder",
         "something else",
@@ -256,6 +274,15 @@ def cases() -> list[Case]:
     add("picture", "something else", "left to other readers", _picture, (), left=True)
     add("list_mixed", "something else", "left to other readers", _mixed, (), left=True)
     return found
+
+
+def _dataset(folder: Path) -> Path:
+    store = group(folder / "data.zarr", {}, zarr=3)
+    array(store / "raw", YX, zarr=3, names=("y", "x"))
+    array(store / "mask", YX.astype("uint8"), zarr=3, names=("y", "x"))
+    array(store / "y", np.array([0.0, 1, 2, 3, 4, 5, 6, 9]), zarr=3, names=("y",))
+    array(store / "x", np.arange(6) * 0.5 + 2, zarr=3, names=("x",), attributes={"units": "um"})
+    return store
 
 
 def _relative(folder: Path) -> str:
@@ -317,4 +344,4 @@ def _picture(folder: Path) -> Path:
 
 
 def _mixed(folder: Path) -> list[Path]:
-    return [cells(folder), plain_array(2)(folder)]
+    return [cells(folder), _picture(folder)]

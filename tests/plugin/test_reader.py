@@ -98,15 +98,11 @@ def test_several_paths_open_one_after_the_other(cells: Path, tmp_path: Path) -> 
     assert get_reader([str(cells), str(tmp_path)]) is None
 
 
-@pytest.mark.parametrize("what", ["missing", "empty", "plain", "array", "text"])
+@pytest.mark.parametrize("what", ["missing", "empty", "text"])
 def test_what_is_not_ours_is_left_to_others(tmp_path: Path, what: str) -> None:
     path = tmp_path / "x.zarr"
     if what == "empty":
         path.mkdir()
-    elif what == "plain":
-        zarr.open_group(path, mode="w", attributes={"author": "me"}).create_array("a", shape=(4,), dtype="i4")
-    elif what == "array":
-        zarr.create_array(path, shape=(4, 4), dtype="i4")
     elif what == "text":
         path.write_text("{")
     assert get_reader(str(path)) is None
@@ -386,7 +382,28 @@ def test_labels_and_image_share_units_so_that_napari_keeps_them(corpus: Path, pl
     assert viewer.layers.extent.units is not None
 
 
-def test_a_plain_zarr_opened_with_us_says_what_is_missing(tmp_path: Path) -> None:
-    zarr.open_group(tmp_path / "x.zarr", mode="w")
+def test_a_plain_zarr_without_an_image_says_what_is_there(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w")
     with pytest.raises(NotOmeNgffError):
         read_layers(str(tmp_path / "x.zarr"))
+    group.create_array("ids", data=np.arange(5))
+    with pytest.raises(NotOmeNgffError, match="fewer than two dimensions") as raised:
+        read_layers(str(tmp_path / "x.zarr"))
+    assert "ids" in str(raised.value)
+
+
+def test_layers_of_a_plain_array_are_as_good_as_new(tmp_path: Path, plugin: Any) -> None:
+    """They know what the array says, and are saved as any other layer; never into what they are read from."""
+    pixels = np.random.default_rng(0).integers(0, 900, (4, 32, 40), "uint16")
+    place = tmp_path / "plain.zarr"
+    zarr.create_array(place, data=pixels, dimension_names=["z", "y", "x"], attributes={"stain": "DAPI"})
+    viewer = ViewerModel()
+    (layer,) = viewer.open(str(place), plugin=NAME)
+    assert layer.metadata["zarr"] == {"location": str(place), "attributes": {"stain": "DAPI"}}
+    assert layer.axis_labels == ("z", "y", "x")
+    assert 800 < layer.contrast_limits[1] < 900
+    with pytest.raises(OmeNgffError):
+        viewer.layers.save(str(place), plugin=NAME)
+    viewer.layers.save(str(tmp_path / "new.ome.zarr"), plugin=NAME)
+    (saved,) = viewer.open(str(tmp_path / "new.ome.zarr"), plugin=NAME)
+    np.testing.assert_array_equal(np.asarray(saved.data), pixels)

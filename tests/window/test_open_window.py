@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from npe2 import PluginManifest
 from qtpy.QtWidgets import QDialog, QLineEdit, QWidget
 
@@ -96,7 +97,25 @@ def test_what_cannot_be_opened_says_so_and_opens_nothing(viewer: Any, tmp_path: 
     with answering(choose_reader("OME-NGFF")), pytest.raises(OmeNgffError) as caught:
         drop(viewer, broken)
     assert len(caught.value.summary) < 120
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "1.png").write_bytes(b"")
+    with answering(choose_reader("OME-NGFF")), pytest.raises(OmeNgffError, match="no Zarr group"):
+        drop(viewer, pictures)
     assert len(viewer.layers) == 0
+
+
+def test_a_plain_array_opens_with_the_reader_that_is_preselected(viewer: Any, tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "plain.zarr", data=np.eye(16, dtype="uint8"))
+
+    def accept(dialog: QWidget) -> None:
+        press(dialog, "OK")
+
+    with answering(accept):
+        drop(viewer, tmp_path / "plain.zarr")
+    (layer,) = viewer.layers
+    assert layer.source.reader_plugin == PLUGIN
+    assert layer.metadata["zarr"]["attributes"] == {}
 
 
 def test_an_image_that_goes_away_while_it_is_shown_leaves_the_window_alive(

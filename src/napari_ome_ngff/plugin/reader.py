@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from napari_ome_ngff.errors import NotOmeNgffError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.notify import watch_failures
@@ -16,8 +17,9 @@ from napari_ome_ngff.plugin.open.add_to_viewer import (
     read_described,
     shown_layers,
 )
+from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.preferences import PLUGIN, follow, recent_places, remember_place
-from napari_ome_ngff.reading.sniff import is_likely_ome_ngff
+from napari_ome_ngff.reading.sniff import is_likely_ome_ngff, is_zarr
 from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
@@ -37,17 +39,18 @@ Path = str | os.PathLike[str]
 def get_reader(
     path: Path | Sequence[Path] | None = None,
 ) -> Callable[[Path | Sequence[Path]], list[LayerData]] | None:
-    """Return what reads a path or several, or None if there is no OME-NGFF.
+    """Return what reads a path or several, or None if there is no Zarr.
 
     napari asks for every folder that is opened: this reads a few small files at most, and uses no network.
-    Its palette and menus call every command of a plugin, this one too, without a path: then the user is asked
-    for one, and it is opened.
+    Its window asks only who was chosen there: what opens nothing then says why. Its palette and menus call
+    every command, this one too, without a path: then the user is asked for one, and it is opened.
     """
     if path is None:
         _open_asked()
         return None
     paths = _paths(path)
-    return read_layers if paths and all(map(is_likely_ome_ngff, paths)) else None
+    ours = paths and all(is_likely_ome_ngff(one) or is_zarr(one) for one in paths)
+    return read_layers if ours or notify.has_window() else None
 
 
 @notify.errors_as_text()
@@ -76,10 +79,10 @@ def _open_asked() -> None:
         return
 
     def open_place(place: str) -> None:
-        if get_reader(place) is None:
-            add_to_viewer(viewer, place)  # it says why not
-        else:
+        try:
             viewer.open(place, plugin=PLUGIN)
+        except FileNotFoundError:  # it says what is wrong, or knows places that napari does not
+            add_to_viewer(viewer, place)
         remember_place(place)
         if not is_url(place):
             update_open_history(place)
@@ -95,7 +98,8 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
 def _read(path: str) -> list[LayerData]:
     with one_notification():
         opened, layers = open_layers(path, image_name(path))
-    _hint(opened)
+    if not any("zarr" in meta["metadata"] for _, meta, _ in layers):
+        _hint(opened)
     return layers
 
 
@@ -103,8 +107,30 @@ def open_layers(location: str | Store, name: str) -> tuple[Image | Collection, l
     """Open what is at a location, and return it with its layers; `name` is for an image that has none."""
     from napari_ome_ngff.reading.open import open_metadata
 
-    opened = read_described(open_metadata(location))
+    try:
+        opened = read_described(open_metadata(location))
+    except NotOmeNgffError:
+        from napari_ome_ngff.reading.others.plain import open_plain
+
+        if (arrays := open_plain(location)) is None:
+            raise
+        opened = read_described(arrays)
+        return opened, as_plain(shown_layers(opened, name))
     return opened, shown_layers(opened, name)
+
+
+def as_plain(layers: list[LayerData]) -> list[LayerData]:
+    """Layers of plain arrays: no image to correct, to add labels to, or to save again.
+
+    ``metadata["zarr"]`` has the place of the array and its attributes.
+    """
+    for _, meta, _ in layers:
+        origin = meta["metadata"].pop(METADATA_KEY)
+        meta["metadata"][METADATA_KEY] = {"range": origin["range"]}
+        meta["metadata"]["zarr"] = {"location": origin["location"], "attributes": origin["attributes"]}
+        if all(label.startswith("dim_") for label in meta["axis_labels"]):  # nobody named them, nor napari
+            meta["axis_labels"] = tuple(str(i) for i in range(-len(meta["scale"]), 0))
+    return layers
 
 
 def _hint(opened: Image | Collection) -> None:

@@ -29,9 +29,9 @@ from napari_ome_ngff.reading.collection import open_collection
 from napari_ome_ngff.reading.image import open_image, open_labels
 from napari_ome_ngff.reading.multiscale_group import open_multiscale_group, read_levels
 from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup, with_levels
+from napari_ome_ngff.reading.others.spatialdata import is_spatialdata, open_spatialdata
 from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
 from napari_ome_ngff.reading.scene import open_scene
-from napari_ome_ngff.reading.spatialdata import is_spatialdata, open_spatialdata
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
 from napari_ome_ngff.storage.documents.parents import array_at, parents
 from napari_ome_ngff.storage.documents.watch import read_settled

@@ -56,6 +56,12 @@ def is_likely_ome_ngff(path: str) -> bool:
     )
 
 
+def is_zarr(path: str) -> bool:
+    """Return whether a local folder, or the folder of a document, is a Zarr group or array of any kind."""
+    place = local_path(group_location(path))
+    return not is_url(place) and bool(_read_node(Path(os.path.abspath(os.path.expanduser(place))))[0])
+
+
 def _is_likely_url(url: SplitResult) -> bool:
     name = url.path.rstrip("/").rpartition("/")[2]
     named_so = ".zarr" in url.path or name in DOCUMENTS or name.endswith(".ozx")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-    from napari_ome_ngff.reading.roi_tables import Roi
+    from napari_ome_ngff.reading.others.roi_tables import Roi
 
 _MICROMETERS = {"nanometer": 1e-3, "angstrom": 1e-4, "micrometer": 1.0, "millimeter": 1e3, "meter": 1e6}
 
@@ -29,7 +29,7 @@ def show_rois(viewer: Viewer, layer: Layer | None) -> str:
     """Add a Shapes layer for each table of regions beside the image of a layer, in the layer's place."""
     from napari.layers import Layer as AnyLayer
 
-    from napari_ome_ngff.reading.roi_tables import read_roi_tables
+    from napari_ome_ngff.reading.others.roi_tables import read_roi_tables
 
     origin = None if layer is None else origin_of({"metadata": layer.metadata})
     if layer is None or origin is None:

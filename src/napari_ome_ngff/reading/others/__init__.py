@@ -1,0 +1,1 @@
+"""What others keep beside images, or in their place."""
