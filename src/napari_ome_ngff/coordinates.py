@@ -76,7 +76,8 @@ def to_coordinates(
     labels = _channel_labels(multiscale, shape)
     names: dict[Hashable, Variable] = {}
     if labels is not None:
-        names[CHANNEL_LABEL] = Variable((multiscale.axes[labels[0]].name,), labels[1])
+        # fastpath: see `axis_coordinates`
+        names[CHANNEL_LABEL] = Variable((multiscale.axes[labels[0]].name,), np.array(labels[1]), fastpath=True)
     transform = level_transform(multiscale, index)
     names |= true_positions(stored, multiscale.axes, shape, transform)
     return axis_coordinates(multiscale.axes, transform, shape, lazy_above=lazy_above, others=names)
@@ -96,6 +97,7 @@ def axis_coordinates(
     `lazy_above`, xarray's own `Coordinates`, in which that axis has a ``RangeIndex``: nothing is worked out
     before it is asked for.
     """
+    import pandas as pd
     from xarray import Coordinates, Variable
 
     coordinates: dict[Hashable, Variable] = {}
@@ -110,7 +112,8 @@ def axis_coordinates(
             lazy.append(lazy_coordinate(axis.name, translation, scale, size, attrs))
             continue
         values = translation + scale * np.arange(size, dtype=np.float64)
-        coordinates[axis.name] = Variable((axis.name,), values, attrs)
+        # As an index: of an array xarray asks whether it is one of dask or pint, and imports both.
+        coordinates[axis.name] = Variable((axis.name,), pd.Index(values), attrs)
     coordinates |= others
     if not lazy:
         return coordinates

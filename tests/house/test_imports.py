@@ -239,6 +239,14 @@ def test_public_functions_need_neither_dask_nor_a_window() -> None:
     assert not loaded & (WINDOW | {"dask"})
 
 
+def test_opening_an_image_loads_neither_dask_nor_units() -> None:
+    """What they take is more than all the rest of opening; xarray imports both to look at an array."""
+    opened = str(Path(__file__).parents[2] / "docs" / "examples" / "data" / "coins.ome.zarr")
+    loaded = loaded_after(f"from {PACKAGE} import open_ome_ngff\nopen_ome_ngff({opened!r}).arrays")
+    assert "xarray" in loaded
+    assert not loaded & (WINDOW | {"dask", "pint", "scipy"})
+
+
 def test_refusing_a_folder_that_is_not_ours_loads_nothing_heavy(tmp_path: Path) -> None:
     """napari asks every reader about every folder that is dropped on it."""
     loaded = loaded_after(
