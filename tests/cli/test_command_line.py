@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -21,12 +22,13 @@ from napari_ome_ngff import (
     Channel,
     Image,
     Writing,
+    edit_metadata,
     open_ome_ngff,
     save_ome_ngff,
     write_hierarchy,
     write_plate,
 )
-from napari_ome_ngff.cli.app import app
+from napari_ome_ngff.cli.app import app, main
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from tests.house.source import ROOT
 from tests.house.test_docs import add_data
@@ -351,3 +353,18 @@ def test_the_commands_of_the_how_to_run(tmp_path: Path, monkeypatch: pytest.Monk
         program, *arguments = shlex.split(line)
         assert program == "ome-ngff"
         assert run(*arguments)
+
+
+def test_letters_that_an_output_cannot_write_are_spelled(
+    cells: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into a file, Windows writes 256 letters unless it is told otherwise."""
+    edit_metadata(cells, name="\u7d30\u80de")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "argv", ["ome-ngff", "info", str(cells)])
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    with pytest.raises(SystemExit) as end:
+        main()
+    sys.stdout.flush()
+    assert end.value.code in (0, None)
+    assert b"\\u7d30\\u80de" in written.getvalue()

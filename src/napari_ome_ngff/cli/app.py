@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -260,7 +262,6 @@ def show(
 ) -> None:
     """Open in napari."""
     with _plain_errors():
-        import sys
         from importlib.util import find_spec
         from subprocess import call
 
@@ -273,4 +274,7 @@ def show(
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # into a file, Windows writes in an alphabet of 256 letters
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="ome-ngff")

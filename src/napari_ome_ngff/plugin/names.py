@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
-from napari_ome_ngff.storage.places.location import group_location, is_url
+from napari_ome_ngff.storage.places.location import group_location, is_url, is_windows_name
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 
 _LONGEST = 200
@@ -16,13 +16,15 @@ _LONGEST = 200
 def safe_name(name: str, otherwise: str = "labels") -> str:
     """Return a layer's name as the name of a Zarr node: letters, digits, ``-``, ``_`` and single dots.
 
+    What is a device of Windows (``aux``) gets an underscore.
     Zarr v3, "Node names": not empty, no ``/``, not only dots, not starting with ``__``.
     """
     words = re.sub(r"\.{2,}", ".", re.sub(r"[^\w.-]+", "_", name)).strip("._-")
     if words.lower() in DOCUMENTS:
         words = words.replace(".", "_")
     # File systems take names of 255 bytes; a number may follow.
-    return words.encode()[:_LONGEST].decode(errors="ignore") or otherwise
+    words = words.encode()[:_LONGEST].decode(errors="ignore") or otherwise
+    return words if is_windows_name(words) else f"_{words}"
 
 
 def unique_names(names: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError, TargetError
+from napari_ome_ngff.storage.places.folders import is_open_elsewhere
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a system says when a disk, or somebody's share of it, is full."""
@@ -35,6 +36,14 @@ def inside_hierarchy(where: str, outer: str) -> TargetError:
 
 def cannot_write(target: Path | str, error: OSError) -> StorageError:
     """Return the error for a target that the system refuses to write to."""
+    if is_open_elsewhere(error):
+        return StorageError(
+            "A program has this image open, or a file of it: Windows does not let it be replaced.",
+            where=str(error.filename or target),
+            found=str(error),
+            hint="Close it there (another napari, Fiji, a console or Explorer window in its folder) and save"
+            " again, or choose another name. If it is open nowhere, you may not write to this place.",
+        )
     summary = "The disk is full." if error.errno in FULL else "The place cannot be written to."
     return StorageError(summary, where=str(target), found=str(error))
 

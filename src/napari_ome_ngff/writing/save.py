@@ -13,6 +13,7 @@ import numpy as np
 import zarr
 
 from napari_ome_ngff.writing.commit.staging import Staged, staged
+from napari_ome_ngff.writing.commit.system_names import check_paths
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
 from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
 from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, verify_copy
@@ -35,6 +36,7 @@ from napari_ome_ngff.writing.plan.stored_tables import table_documents
 from napari_ome_ngff.writing.plan.write_plan import WritePlan
 from napari_ome_ngff.writing.reader_bounds import check_documents, check_listings
 from napari_ome_ngff.writing.refusals import failing
+from napari_ome_ngff.writing.target import local_root, target_folder
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -97,6 +99,9 @@ def new_save(
     if old is not None:  # with what is kept of it, there may be more than was planned
         check_listings(groups_of(model))
         check_documents(documents)
+    obsolete = () if old is None else replaced_members(plan.model, old)
+    if (root := local_root(store)) is not None:
+        check_paths(target_folder(root, path), groups_of(model), _files(plan), obsolete)
     return Save(
         store=store,
         path=path,
@@ -106,9 +111,20 @@ def new_save(
         documents={**_tables(prepared, model.zarr_format), **documents},
         executor=executor,
         overwrite=overwrite,
-        obsolete=() if old is None else replaced_members(plan.model, old),
+        obsolete=obsolete,
         verify=verify,
     )
+
+
+def _files(plan: WritePlan) -> dict[str, list[int]]:
+    """How many files, at most, each array has along its axes."""
+    return {
+        join_paths(one.path, level.path): [
+            -(-n // unit) for n, unit in zip(level.shape, level.write_unit, strict=True)
+        ]
+        for one in plan.multiscales
+        for level in one.levels
+    }
 
 
 def _tables(prepared: tuple[Prepared, ...], zarr_format: int) -> dict[str, bytes]:

@@ -14,16 +14,13 @@ from napari_ome_ngff.plugin.origin import Origin, origin_of, own_name
 from napari_ome_ngff.plugin.save.form import SUFFIXES
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.storage.places.folders import node_kind
-from napari_ome_ngff.storage.places.location import is_url
+from napari_ome_ngff.storage.places.location import is_url, is_windows_name
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
 _LONGEST = 200
 """Bytes of a proposed name: file systems take 255, and a number may follow."""
-
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-"""Names that Windows keeps for devices, whatever follows the dot."""
 
 
 def new_place(layers: Sequence[Layer], every: Sequence[Layer], folder: str) -> str:
@@ -53,7 +50,7 @@ def propose_target(name: str, folder: str, taken: Iterable[str]) -> str:
     for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
     stem = stem.encode()[:_LONGEST].decode(errors="ignore").strip(" .") or "image"
-    stem = f"{stem}_image" if _RESERVED.match(stem) else stem
+    stem = stem if is_windows_name(stem) else f"image_{stem}"
     used = frozenset(each.casefold() for each in taken)
     names = (f"{stem}{'' if n == 1 else f'-{n}'}.ome.zarr" for n in range(1, len(used) + 2))
     return os.path.join(folder, next(each for each in names if each.casefold() not in used))

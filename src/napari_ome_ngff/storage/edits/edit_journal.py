@@ -14,11 +14,20 @@ import os
 import warnings
 from collections.abc import Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from napari_ome_ngff.errors import OmeNgffWarning, StorageError, TargetError
 from napari_ome_ngff.storage.edits.locks import exclusive
-from napari_ome_ngff.storage.places.folders import flush, flush_folder, remove, remove_empty
+from napari_ome_ngff.storage.places.folders import (
+    check_movable,
+    flush,
+    flush_folder,
+    patiently,
+    remove,
+    remove_empty,
+    replace,
+)
 from napari_ome_ngff.storage.places.leftovers import short
 
 EDIT = ".ngff-edit"
@@ -54,6 +63,7 @@ def decide(target: Path, *, replaced: Iterable[str], removed: Iterable[str]) -> 
     flush(folder)
     lists = {"replaced": sorted(replaced), "removed": sorted(removed)}
     _check_inside(target, [key for keys in lists.values() for key in keys])
+    check_movable(target / key for keys in lists.values() for key in keys)
     document = {"folder": target.stat().st_ino, **lists}
     draft = folder / f"{JOURNAL}.new"
     with open(draft, "w", encoding="utf-8") as file:
@@ -66,14 +76,15 @@ def decide(target: Path, *, replaced: Iterable[str], removed: Iterable[str]) -> 
             where=str(target),
             hint="Save more often, or save it as a new image.",
         )
-    os.replace(draft, folder / JOURNAL)
+    replace(draft, folder / JOURNAL)
     flush_folder(folder)
 
 
 def abandon(target: Path) -> None:
     """Delete an edit that goes no further: nothing of it has taken its place."""
     folder = journal_folder(target)
-    (folder / JOURNAL).unlink(missing_ok=True)  # first: with it, what is left would count as decided
+    # First: with it, what is left would count as decided.
+    patiently(lambda: (folder / JOURNAL).unlink(missing_ok=True))
     remove(folder)
 
 
@@ -94,9 +105,9 @@ def finish(target: Path) -> bool:
     for key in replaced:
         if (folder / NEW / key).is_file() and not (folder / NEW / key).is_symlink():
             (target / key).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(folder / NEW / key, target / key)
+            replace(folder / NEW / key, target / key)
     for key in removed:
-        (target / key).unlink(missing_ok=True)
+        patiently(partial((target / key).unlink, missing_ok=True))
     emptied = {target / above for key in removed for above in PurePosixPath(key).parents}
     remove_empty(emptied - {target})
     flush(target)

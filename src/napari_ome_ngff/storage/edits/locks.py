@@ -44,14 +44,24 @@ def exclusive(target: Path) -> Iterator[bool]:
     finally:
         if handle in held:  # in a process that was forked meanwhile it is not
             try:
-                with contextlib.suppress(OSError, TargetError):
-                    if locked is None:  # interrupted before that was known
-                        _lock(handle, target)
-                    if _is_at(path, handle):
-                        path.unlink()
+                if sys.platform != "win32":
+                    _unlink(path, handle, target, locked=locked)
             finally:
                 held.discard(handle)
                 os.close(handle)
+            # Windows deletes no file that is open, so none that somebody else has locked meanwhile.
+            if sys.platform == "win32" and locked is not None:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+def _unlink(path: Path, handle: int, target: Path, *, locked: bool | None) -> None:
+    """Delete the lock file while it is locked: whoever opened it meanwhile sees that it is another one."""
+    with contextlib.suppress(OSError, TargetError):
+        if locked is None:  # interrupted before that was known
+            _lock(handle, target)
+        if _is_at(path, handle):
+            path.unlink()
 
 
 def _open_lock(path: Path) -> int:

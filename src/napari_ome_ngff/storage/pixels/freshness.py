@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,9 @@ class ReplacementWatch:
     def __init__(self, array: zarr.Array[Any]) -> None:
         self._array = array
         self._key = join(array.path, array_document(array.metadata.zarr_format))
-        self._stamp = None if store_kind(array.store) == "zip" else stamper(array.store)
+        # A zip file stays open, so the old one is read; but a save on Windows closes it.
+        stays = store_kind(array.store) == "zip" and sys.platform != "win32"
+        self._stamp = None if stays else stamper(array.store)
         self._seen: object = self  # None is the stamp of what is gone
 
     def is_replaced(self) -> bool:

@@ -71,9 +71,9 @@ def _read(file: int, length: int) -> bytes:
 def read_member(store: Any, key: str, span: tuple[int, int] | None, largest: int) -> Answer:
     """Read a member of a zip file, or a part of it, unless it unpacks to more than `largest` bytes."""
     try:
-        if not store._is_open:  # by one thread: its documents are read before any chunk is
-            store._sync_open()
         with store._lock:
+            if not store._is_open:
+                store._sync_open()
             return _read_member(store, key, span, largest)
     except KeyError:
         return None

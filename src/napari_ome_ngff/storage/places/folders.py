@@ -8,20 +8,75 @@ import errno
 import logging
 import os
 import shutil
+import stat
 import sys
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from napari_ome_ngff.storage.places.node_documents import kind_of_node
 
 _log = logging.getLogger(__name__)
 
 
+_T = TypeVar("_T")
+
 _AT_FDCWD = -100
 
 
-_RENAME_EXCHANGE = 2
+_EXCHANGE = 2
+"""RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS."""
+
+_SYNC_VOLUME = 1 | 2
+"""SYNC_VOLUME_FULLSYNC and SYNC_VOLUME_WAIT of macOS."""
+
+_DENIED, _SHARED, _LOCKED = 5, 32, 33
+"""What Windows says of a file that is open somewhere, or of a folder with such a file (it says 5, too)."""
+
+_WAITS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
+"""Seconds between tries: virus scanners and search indexes let go of a file after a moment."""
+
+_AT_ONCE = 16
+"""Files that are synced at once where each is synced on its own: a disk does many in the time of one."""
+
+
+def is_open_elsewhere(error: BaseException) -> bool:
+    """Whether Windows refuses what it does not do to files that a program, maybe this one, has open."""
+    return getattr(error, "winerror", None) in (_DENIED, _SHARED, _LOCKED)
+
+
+def patiently(call: Callable[[], _T]) -> _T:
+    """Call again for some seconds while a file that is renamed or deleted is open elsewhere."""
+    for wait in _WAITS:
+        try:
+            return call()
+        except OSError as error:
+            if not is_open_elsewhere(error):
+                raise
+        time.sleep(wait)
+    return call()
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file or folder; where something is, only POSIX replaces it."""
+    patiently(lambda: os.rename(source, target))
+
+
+def replace(source: Path, target: Path) -> None:
+    """Put a file in the place of another one."""
+    patiently(lambda: os.replace(source, target))
+
+
+def check_movable(files: Iterable[Path]) -> None:
+    """Raise OSError if the system would not let files be replaced now; only Windows ever refuses it."""
+    if sys.platform == "win32":
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):
+                rename(file, file)
+                if not file.stat().st_mode & stat.S_IWRITE:
+                    raise PermissionError(errno.EACCES, "The file is read-only", str(file))
 
 
 def node_kind(folder: Path) -> Literal["group", "array"] | None:
@@ -48,12 +103,23 @@ def is_empty(folder: Path) -> bool:
 def remove(path: Path) -> None:
     """Delete a folder or file; what cannot be deleted is logged and stays."""
     try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        patiently(lambda: _delete(path))
     except OSError as error:
         _log.warning("%s could not be deleted: %s", path, error)
+
+
+def _delete(path: Path) -> None:
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        if sys.platform == "win32":  # which deletes nothing that is read-only
+            for folder, _, names in os.walk(path):
+                for name in names:
+                    os.chmod(os.path.join(folder, name), stat.S_IWRITE)
+        raise
 
 
 def missing_above(folder: str | None) -> list[Path]:
@@ -72,36 +138,52 @@ def remove_empty(folders: Iterable[Path]) -> None:
 def flush(folder: Path) -> None:
     """Have the system write a folder's files to disk; OSError if it cannot: then they must not be published.
 
-    On Linux the whole file system is flushed in one call, elsewhere each file.
+    On Linux and macOS the whole file system is flushed in one call. Elsewhere, and where that cannot be done,
+    each file is, many at once.
     """
-    if sys.platform == "linux":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            if ctypes.CDLL(None, use_errno=True).syncfs(handle) == 0:
-                return
-        finally:
-            os.close(handle)
+    if _flush_file_system(folder):
+        return
+    files = (os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(_flush_file, files):
+            pass
+
+
+def _flush_file_system(folder: Path) -> bool:
+    """Flush the file system that a folder is on; False where the system cannot."""
+    if sys.platform not in ("linux", "darwin"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        mac = sys.platform == "darwin"
+        failed = libc.fsync_volume_np(handle, _SYNC_VOLUME) if mac else libc.syncfs(handle)
+    finally:
+        os.close(handle)
+    if failed:
         code = ctypes.get_errno()
         _raise_unless_unable(OSError(code, os.strerror(code), str(folder)))
+    return not failed
+
+
+def _flush_file(path: str) -> None:
     # Windows syncs only what is open for writing.
     mode = os.O_RDWR | getattr(os, "O_BINARY", 0) if sys.platform == "win32" else os.O_RDONLY
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                handle = os.open(os.path.join(root, name), mode)
-            except PermissionError:  # a file of others that was carried over: it is on disk
-                continue
-            try:
-                os.fsync(handle)
-            except OSError as error:
-                _raise_unless_unable(error)
-            finally:
-                os.close(handle)
+    try:
+        handle = os.open(path, mode)
+    except PermissionError:  # a file of others that was carried over: it is on disk
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        _raise_unless_unable(error)
+    finally:
+        os.close(handle)
 
 
 def _raise_unless_unable(error: OSError) -> None:
     """Raise an error of syncing, unless it says that this file system or system cannot sync at all."""
-    if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+    if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM):
         raise error
 
 
@@ -121,14 +203,17 @@ def flush_folder(folder: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swap two paths of one file system in one step; False where the system has no such call (of Linux)."""
-    if sys.platform != "linux":
+    """Swap two paths of one file system in one step; False where the system has no such call, as Windows."""
+    if sys.platform not in ("linux", "darwin"):
         return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "renameat2"):
+    libc, paths = ctypes.CDLL(None, use_errno=True), (os.fsencode(one), os.fsencode(other))
+    if sys.platform == "darwin":
+        failed = libc.renamex_np(*paths, _EXCHANGE)
+    elif hasattr(libc, "renameat2"):
+        failed = libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _EXCHANGE)
+    else:
         return False
-    done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-    if done == 0:
+    if not failed:
         return True
     code = ctypes.get_errno()
     if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM):

@@ -28,6 +28,22 @@ def folder_of(key: str) -> str:
     return key.rpartition("/")[0]
 
 
+_DEVICE = re.compile(
+    r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[1-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
+)
+
+_NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[. ]$')
+
+
+def is_windows_name(name: str) -> bool:
+    """Whether Windows takes a file or folder of this name; elsewhere nearly everything is one.
+
+    >>> [is_windows_name(name) for name in ("cells.ome.zarr", "aux.ome.zarr", "a:b", "cells ")]
+    [True, False, False, False]
+    """
+    return not _NOT_IN_NAMES.search(name) and not _DEVICE.match(name)
+
+
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: "C:\" is no URL
 
 

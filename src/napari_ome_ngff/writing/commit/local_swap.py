@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,9 @@ from napari_ome_ngff.storage.places.folders import (
     is_empty,
     link_tree,
     node_kind,
+    patiently,
     remove,
+    rename,
 )
 from napari_ome_ngff.storage.places.leftovers import (
     LOCK,
@@ -43,14 +46,16 @@ def new_folder(folder: Path, *, like: Path) -> Iterator[Callable[[], bool]]:
     """
     folder.mkdir()
     if like.is_dir():
-        with contextlib.suppress(OSError):  # the group is not one of ours
-            if (group := like.stat().st_gid) != folder.stat().st_gid:
-                os.chown(folder, -1, group)
+        if hasattr(os, "chown"):
+            with contextlib.suppress(OSError):  # the group is not one of ours
+                if (group := like.stat().st_gid) != folder.stat().st_gid:
+                    os.chown(folder, -1, group)
         folder.chmod(like.stat().st_mode & 0o7777 | 0o700)
-    # Held open, so that its number is not given to another one. Windows opens no folders.
+    made = folder.stat()
+    # Held open, so that its number is not given to another one. Windows opens none, and reuses none.
     handle = os.open(folder, os.O_RDONLY) if hasattr(os, "O_DIRECTORY") else None
     try:
-        yield lambda: handle is None or os.path.samestat(os.fstat(handle), folder.stat())
+        yield lambda: os.path.samestat(made, folder.stat())
     finally:
         if handle is not None:
             os.close(handle)
@@ -79,7 +84,7 @@ def recover(target: Path, *, alone: bool) -> None:
             _log.info("Removed %s, left by an interrupted save.", path)
         else:
             back = target if not os.path.lexists(target) else _rescued(path, target)
-            os.rename(path, back)
+            rename(path, back)
             with contextlib.suppress(OSError, NotImplementedError):
                 path.symlink_to(back.name)
             _log.warning("A save to %s was interrupted; what was there before is at %s.", target, back)
@@ -136,30 +141,33 @@ def publish(part: Path, target: Path) -> Path | None:
     is_here = False
     with contextlib.suppress(OSError):  # nothing there, or the working directory was deleted
         is_here = os.path.samefile(os.curdir, target)
-    old = _put(part, target)
-    if is_here:
-        os.chdir(target)
-    return old
+    if is_here and sys.platform == "win32":  # which renames no folder that a process is in
+        os.chdir(target.parent)
+    try:
+        return _put(part, target)
+    finally:
+        if is_here:
+            os.chdir(target)
 
 
 def _put(part: Path, target: Path) -> Path | None:
     if not os.path.lexists(target) or is_empty(target):
         if os.path.lexists(target):
-            target.rmdir()
-        os.rename(part, target)
+            patiently(target.rmdir)
+        rename(part, target)
         return None
     if exchange(part, target):
         return part
     aside = part.with_name(part.name.removesuffix(PART) + OLD)
-    os.rename(target, aside)  # if we end here, `recover` moves it back
+    rename(target, aside)  # if we end here, `recover` moves it back
     with undone_by(partial(_move_back, aside, target)):
-        os.rename(part, target)
+        rename(part, target)
     return aside
 
 
 def _move_back(aside: Path, target: Path) -> None:
     if not os.path.lexists(target):
-        os.rename(aside, target)
+        rename(aside, target)
 
 
 def flush_and_remove(target: Path, old: Path | None) -> None:

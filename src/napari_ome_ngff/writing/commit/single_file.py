@@ -7,10 +7,12 @@ other ``zarr.json`` follow breadth-first, and a comment says so.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
 import shutil
+import sys
 import time
 import warnings
 import zipfile
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from napari_ome_ngff.errors import OmeNgffWarning, TargetError
-from napari_ome_ngff.storage.places.folders import node_kind, remove
+from napari_ome_ngff.storage.places.folders import node_kind, remove, rename, replace
 from napari_ome_ngff.storage.places.keys import documents_only
 from napari_ome_ngff.storage.places.location import folder_of
 from napari_ome_ngff.writing.commit.bucket_commit import is_document, keys_to_keep
@@ -172,6 +174,19 @@ def _names(path: Path) -> Collection[str]:
         return ()
 
 
+def close_readers(target: Path) -> None:
+    """Close the stores of this process that read a file; they open it again when they are read from.
+
+    Without this, Windows would let no image be saved over the file that napari shows it from.
+    """
+    from zarr.storage import ZipStore
+
+    gc.collect()
+    for store in [one for one in gc.get_objects() if type(one) is ZipStore]:
+        if store._is_open and store.path and os.path.realpath(store.path) == str(target):
+            store.close()
+
+
 def publish_file(part: Path, target: Path, *, replaces: bool) -> Path | None:
     """Give a finished, synced file its name in one step; if that fails, nothing changed.
 
@@ -186,14 +201,16 @@ def publish_file(part: Path, target: Path, *, replaces: bool) -> Path | None:
             os.link(target, aside := target.with_name(new_part(target.name)))
             old = aside
         with undone_by(partial(remove, old or part)):
-            os.replace(part, target)
+            if sys.platform == "win32":
+                close_readers(target)
+            replace(part, target)
         return old
     try:
         os.link(part, target)
     except FileExistsError:
         raise
     except OSError:  # no hard links here
-        os.rename(part, target)
+        rename(part, target)
     else:
         remove(part)  # what stays of it goes with the next save
     return None

@@ -123,7 +123,7 @@ def _complete(shard: _OpenShard) -> None:
 def _write_at(descriptor: int, content: Any, position: int) -> None:
     left = memoryview(content).cast("B")
     while left:
-        written = os.pwrite(descriptor, left, position)
+        written = os.pwrite(descriptor, left, position)  # type: ignore[attr-defined,unused-ignore]
         left, position = left[written:], position + written
 
 

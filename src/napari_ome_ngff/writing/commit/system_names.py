@@ -1,0 +1,103 @@
+"""Names and paths that a system does not take, or takes for one another: refused before the first byte."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from napari_ome_ngff.errors import TargetError
+from napari_ome_ngff.storage.places.location import folder_of, is_windows_name, join
+from napari_ome_ngff.writing.commit.temporary import new_part
+
+_LONGEST_FILE, _LONGEST_FOLDER = 259, 247  # characters of a path, on Windows as it comes
+
+
+def check_names(names: Iterable[str], where: str) -> None:
+    """Refuse names that Windows does not take, on Windows; it would change them, or write to a device."""
+    for name in names if sys.platform == "win32" else ():
+        if name and not is_windows_name(name):
+            raise TargetError(
+                "Windows takes no file or folder of this name.",
+                where=where,
+                found=repr(name),
+                expected='a name without < > : " / \\ | ? *, which does not end with a dot or a space, and is'
+                " none of CON, PRN, AUX, NUL, COM1 to COM9 and LPT1 to LPT9, whatever follows the dot",
+                hint="Choose another name.",
+            )
+
+
+def check_paths(
+    target: Path, groups: Iterable[str], arrays: Mapping[str, Sequence[int]], obsolete: Collection[str] = ()
+) -> None:
+    """Refuse what cannot be in a folder of this system: names, paths that are one to it, paths too long.
+
+    `groups` are all that will be in it; `arrays` says how many files each has along its axes. What is there
+    now stays, unless it is replaced or `obsolete`.
+    """
+    paths = {path for path in (*groups, *arrays) if path}
+    check_names({name for path in paths for name in path.split("/")}, str(target))
+    if ignores_case(target.parent):
+        _refuse_alike(target, paths, obsolete)
+    if sys.platform == "win32" and not has_long_paths():
+        keys = {join(path, "zarr.json") for path in paths}
+        for path, counts in arrays.items():
+            keys.add(join(path, "c", *(str(max(0, count - 1)) for count in counts)))
+        _refuse_long(target, keys)
+
+
+def _refuse_alike(target: Path, paths: Collection[str], obsolete: Collection[str]) -> None:
+    """Refuse paths that differ by case alone, from one another or from what stays of what is there."""
+    seen: dict[str, str] = {}
+    stay = {join(folder, name) for folder in map(folder_of, paths) for name in _names_in(target / folder)}
+    for path in sorted(paths) + sorted(stay - set(obsolete)):
+        other = seen.setdefault(unicodedata.normalize("NFD", path).casefold(), path)
+        if other != path:
+            raise TargetError(
+                "Two names differ in upper and lower case only: to this file system they are one.",
+                where=str(target),
+                found=f"{other!r} and {path!r}",
+                hint="Choose another name for one of them.",
+            )
+
+
+def _names_in(folder: Path) -> list[str]:
+    return os.listdir(folder) if os.path.isdir(folder) else []
+
+
+def _refuse_long(target: Path, keys: Iterable[str]) -> None:
+    part = target.with_name(new_part(target.name))
+    longest = max(keys, key=len, default="")
+    length = len(str(part / longest))
+    limit = _LONGEST_FILE
+    if len(str(part / folder_of(longest))) > _LONGEST_FOLDER:
+        limit = min(limit, _LONGEST_FOLDER + len(longest) - len(folder_of(longest)))
+    if length > limit:
+        raise TargetError(
+            "The paths in this image would be too long for Windows.",
+            where=str(target),
+            found=f"up to {length} characters while it is written",
+            expected=f"at most {limit}",
+            hint=f"Choose a folder or a name that is {length - limit} characters shorter, save a single file"
+            " (.ozx), or have long paths switched on in Windows.",
+        )
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether names in a folder mean the same in upper and lower case: on Windows, and usually on macOS."""
+    for place in (folder, *folder.parents):
+        other = place.with_name(place.name.swapcase())
+        if other != place and os.path.exists(place):
+            return os.path.exists(other) and os.path.samefile(place, other)
+    return False
+
+
+def has_long_paths() -> bool:
+    """Whether Windows takes paths of more than 259 characters: that is a choice of its administrator."""
+    if sys.platform == "win32":
+        ask = getattr(ctypes.WinDLL("ntdll"), "RtlAreLongPathsEnabled", None)
+        return ask is not None and bool(ask() & 0xFF)
+    return True

@@ -1,0 +1,170 @@
+"""The rules of Windows on Linux, as far as files go: what is open is neither renamed, replaced nor deleted.
+
+`windows_rules` patches the calls of `os` that our code, zarr and Python's own library make. What is open is
+what ``/proc/self/fd`` lists, so nothing that opens a file is missed. Folders cannot be opened, nor synced;
+renaming never replaces; what is read-only is not deleted; there are no symbolic links and no calls of POSIX
+alone; and for our modules ``sys.platform`` is "win32". What it does not change is what names mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import importlib
+import os
+import pkgutil
+import shutil
+import stat
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import napari_ome_ngff
+
+ABSENT = ("O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "chown", "lchown", "getuid", "geteuid")
+ABSENT += ("getgid", "getegid", "mkfifo", "pwrite", "pread")
+
+DENIED, SHARED, EXISTS, NO_PRIVILEGE, NO_SUCH_FUNCTION = 5, 32, 183, 1314, 1
+
+
+def refusal(winerror: int, path: Any, *, to: Any = None) -> OSError:
+    """The error that Windows' Python raises."""
+    number = {EXISTS: errno.EEXIST, NO_PRIVILEGE: errno.EINVAL, NO_SUCH_FUNCTION: errno.EINVAL}
+    error = OSError(number.get(winerror, errno.EACCES), f"[WinError {winerror}]", os.fspath(path), None, to)
+    error.winerror = winerror  # type: ignore[attr-defined]
+    return error
+
+
+def is_open(path: Any) -> bool:
+    """Whether this process has a file open, or one in a folder."""
+    place = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(path))
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            link = os.readlink(f"/proc/self/fd/{name}")
+            if link == place or link.startswith(f"{place}/"):
+                return True
+    return f"{os.getcwd()}/".startswith(f"{place}/")
+
+
+class _Windows:
+    """`sys`, as our modules see it."""
+
+    platform = "win32"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
+def _modules() -> Iterator[types.ModuleType]:
+    for room in ("storage", "writing", "editing", "saving", "reading"):
+        folder = [f"{napari_ome_ngff.__path__[0]}/{room}"]
+        for info in pkgutil.walk_packages(folder, f"napari_ome_ngff.{room}."):
+            yield importlib.import_module(info.name)
+
+
+def _locks() -> types.ModuleType:
+    import fcntl
+
+    def locking(handle: int, mode: int, count: int) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(errno.EACCES, "Permission denied") from None
+
+    module = types.ModuleType("msvcrt")
+    module.locking, module.LK_NBLCK = locking, 2  # type: ignore[attr-defined]
+    return module
+
+
+@contextlib.contextmanager
+def windows_rules(*, hard_links: bool = True) -> Iterator[None]:
+    """Have this process live by the rules of Windows in the block; exFAT and FAT have no hard links."""
+    real = types.SimpleNamespace(**{name: getattr(os, name) for name in dir(os)})
+    rules: dict[str, Callable[..., Any]] = {}
+
+    def rule(function: Callable[..., Any]) -> Callable[..., Any]:
+        rules[function.__name__] = function
+        return function
+
+    @rule
+    def open(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+        handle: int = real.open(path, flags, *args, **kwargs)
+        return handle
+
+    @rule
+    def unlink(path: Any, **kwargs: Any) -> None:
+        if os.path.isfile(path):
+            if is_open(path):
+                raise refusal(SHARED, path)
+            if not real.stat(path).st_mode & stat.S_IWRITE:
+                raise refusal(DENIED, path)
+        real.unlink(path, **kwargs)
+
+    @rule
+    def rename(source: Any, target: Any) -> None:
+        if is_open(source):
+            raise refusal(DENIED if os.path.isdir(source) else SHARED, source, to=target)
+        if os.fspath(source) != os.fspath(target):
+            if os.path.lexists(target):
+                raise refusal(EXISTS, source, to=target)
+            real.rename(source, target)
+
+    @rule
+    def replace(source: Any, target: Any) -> None:
+        if is_open(source):
+            raise refusal(SHARED, source, to=target)
+        if os.path.lexists(target):
+            protected = os.path.isdir(target) or not real.stat(target).st_mode & stat.S_IWRITE
+            if protected or is_open(target):
+                raise refusal(DENIED, source, to=target)
+        real.replace(source, target)
+
+    @rule
+    def rmdir(path: Any, **kwargs: Any) -> None:
+        if is_open(path):
+            raise refusal(SHARED, path)
+        real.rmdir(path, **kwargs)
+
+    @rule
+    def symlink(source: Any, target: Any, *args: Any, **kwargs: Any) -> None:
+        raise refusal(NO_PRIVILEGE, source, to=target)
+
+    @rule
+    def link(source: Any, target: Any, **kwargs: Any) -> None:
+        if not hard_links:
+            raise refusal(NO_SUCH_FUNCTION, source, to=target)
+        real.link(source, target, **kwargs)
+
+    @rule
+    def chmod(path: Any, mode: int, **kwargs: Any) -> None:
+        if not os.path.isdir(path):  # nothing but "read-only" is kept, and that of files alone
+            real.chmod(path, 0o666 if mode & stat.S_IWRITE else 0o444)
+
+    @rule
+    def fsync(handle: int) -> None:
+        import fcntl as files
+
+        if files.fcntl(handle, files.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        real.fsync(handle)
+
+    modules = list(_modules())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in (rules | {"remove": rules["unlink"]}).items():
+            patch.setattr(os, name, function)
+        for name in ABSENT:
+            patch.delattr(os, name, raising=False)
+        long_paths = types.SimpleNamespace(RtlAreLongPathsEnabled=lambda: 1)
+        patch.setattr(ctypes, "WinDLL", lambda name: long_paths, raising=False)
+        patch.setattr(shutil, "_use_fd_functions", False)
+        patch.setitem(sys.modules, "msvcrt", _locks())
+        for module in modules:
+            if "sys" in vars(module):
+                patch.setattr(module, "sys", _Windows())
+        yield
