@@ -255,7 +255,7 @@ def test_labels_onto_images_inside_plates_and_collections(tmp_path: Path) -> Non
     with pytest.raises(TargetError):
         write_layers(str(plate / "A/1/0"), [image()])
     assert digests(tmp_path) == before
-    assert write_layers(str(plate / "A/1/1"), [image()]) == [str(plate / "A/1/1")]
+    assert write_layers(str(plate / "A/1/1"), [image(axis_labels=("z", "y", "x"))]) == [str(plate / "A/1/1")]
     assert len(next(iter(open_ome_ngff(plate).images.values())).tiles) == 2
 
 

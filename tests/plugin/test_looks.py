@@ -80,8 +80,9 @@ def save(path: Path, layers: list[Layer], monkeypatch: pytest.MonkeyPatch) -> No
 def three() -> list[Layer]:
     pixels = np.arange(3 * 16 * 16, dtype="uint8").reshape(3, 16, 16)
     viewer = ViewerModel()
-    viewer.add_image(np.stack([pixels, pixels]), channel_axis=0, name=["a", "b"])
-    viewer.add_labels(pixels // 64, name="cells")
+    names = ("z", "y", "x")
+    viewer.add_image(np.stack([pixels, pixels]), channel_axis=0, name=["a", "b"], axis_labels=names)
+    viewer.add_labels(pixels // 64, name="cells", axis_labels=names)
     return list(viewer.layers)
 
 

@@ -188,7 +188,10 @@ def test_new_layers_of_any_kind(plugin: Any, tmp_path: Path) -> None:
     cells = viewer.add_labels(random.integers(0, 5, (3, 64, 48)), name="cells", scale=(2, 1, 1))
     cells.features = {"index": [1, 3], "area": [5.5, np.nan], "kind": ["a", "b"]}
     viewer.add_points([[0, 0, 0]], name="spots")
-    with pytest.warns(OmeNgffWarning, match="'spots' was not saved"):
+    with (
+        pytest.warns(OmeNgffWarning, match="'spots' was not saved"),
+        pytest.warns(OmeNgffWarning, match="'red' have no names"),
+    ):
         written = save(viewer, tmp_path / "new.ome.zarr")
     again = ViewerModel()
     again.open(written, plugin=NAME)

@@ -27,7 +27,6 @@ from napari_ome_ngff.plugin.open.to_layers import to_layers
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.from_layers import file_version, from_layers
-from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
 from tests.whole.test_corpus import IMAGES, metadata
 
 Document = Mapping[str, Any]
@@ -318,19 +317,3 @@ def test_properties_that_a_table_cannot_hold_are_kept(tmp_path: Path) -> None:
     label |= {"properties": [{"label-value": 0}, {"label-value": 7}], "source": {"image": "../.."}}
     file.write_text(json.dumps(document))
     assert saved(read_layers(str(root)))["labels/nuclei"]["ome"]["image-label"] == label
-
-
-# Names of axes
-
-
-def test_axes_without_names_are_told_before_writing() -> None:
-    def layer(name: str, ndim: int, labels: Any = None) -> LayerData:
-        return np.zeros((2,) * ndim), {"name": name, "axis_labels": labels}, "image"
-
-    default = [f"-{i}" for i in range(3, 0, -1)]
-    layers = [layer("a", 3, default), layer("b", 3), layer("c", 4), layer("d", 5), layer("e", 2, ("y", "x"))]
-    assert unnamed_axes(layers) == [
-        "The axes of 'a' and 'b' have no names: they are saved as z, y, x.",
-        "The axes of 'c' have no names: they are saved as t, z, y, x.",
-        "The axes of 'd' have no names: they are saved as t, c, z, y, x.",
-    ]

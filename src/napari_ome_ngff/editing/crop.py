@@ -145,7 +145,8 @@ def _cut(source: MultiscaleSource, level: int, ranges: Sequence[slice]) -> Multi
         multiscale = _described(multiscale, taken, shapes, level)
     axis = next((dim for dim in array.dims if array.coords[dim].attrs.get("type") == "channel"), None)
     channels = source.channels if axis is None else source.channels[taken[str(axis)]]
-    return replace(source, image=part, arrays=None, factors=None, multiscale=multiscale, channels=channels)
+    factors = source.factors if isinstance(source.factors, Mapping) else None  # a list is for all levels
+    return replace(source, image=part, arrays=None, factors=factors, multiscale=multiscale, channels=channels)
 
 
 def _described(

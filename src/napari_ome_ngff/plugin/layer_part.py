@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_ome_ngff.editing.crop import voxels_within
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.plugin.layer_axes.axes_in_view import named_in_view
 from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, TIME
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.plugin.save.layer_image import layer_image
@@ -159,6 +160,6 @@ def edges_of_part(layer: Layer, extents: Extents, level: int) -> list[tuple[floa
 
 def _axes(layer: Layer) -> tuple[Any, list[int]]:
     """A layer as an image, and which of its dimensions that has."""
-    image = layer_image(layer.as_layer_data_tuple())
+    image = layer_image(named_in_view([layer.as_layer_data_tuple()])[0])
     inserted = () if image.origin is None else image.origin["inserted"]
     return image, [i for i, label in enumerate(layer.axis_labels) if label not in inserted]

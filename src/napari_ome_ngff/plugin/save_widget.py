@@ -18,6 +18,7 @@ from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.crop_outline import CropOutline
 from napari_ome_ngff.plugin.edit.edited_layer import as_stored
 from napari_ome_ngff.plugin.edit.metadata_or_copy import metadata_nbytes, metadata_or_copy, remember_saved
+from napari_ome_ngff.plugin.layer_axes.axes_in_view import named_in_view
 from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
 from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, Form
@@ -127,6 +128,7 @@ class CreateWidget(Container[Any]):
         layers.events.removed.connect(self._on_removed)
         layers.events.reordered.connect(self._plan_soon)
         layers.selection.events.changed.connect(self._on_selection)
+        self._viewer.dims.events.axis_labels.connect(self._plan_soon)
         for events in self._views():
             events.connect(self._follow)
         for layer in layers:
@@ -142,6 +144,7 @@ class CreateWidget(Container[Any]):
         layers.events.removed.disconnect(self._on_removed)
         layers.events.reordered.disconnect(self._plan_soon)
         layers.selection.events.changed.disconnect(self._on_selection)
+        self._viewer.dims.events.axis_labels.disconnect(self._plan_soon)
         for events in self._views():
             events.disconnect(self._follow)
         for layer in layers:
@@ -190,7 +193,8 @@ class CreateWidget(Container[Any]):
             return
         chosen = self.chosen()
         self._propose(chosen)
-        data = as_stored(with_contours([layer.as_layer_data_tuple() for layer in chosen]))
+        data = with_contours([layer.as_layer_data_tuple() for layer in chosen])
+        data = as_stored(named_in_view(data, [self._viewer]))
         offer_levels(self.fields["from_level"], data)
         choice = self.fields["part"].value
         self.slices.offer(sliders(self._viewer) if choice == SLICES else {})

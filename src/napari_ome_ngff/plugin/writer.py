@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from napari_ome_ngff.errors import CancelledError, OmeNgffError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit.edited_layer import as_stored
+from napari_ome_ngff.plugin.layer_axes.axes_in_view import named_in_view
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.preferences import remember_place
@@ -43,11 +44,13 @@ def write_layers(path: str | None = None, layer_data: Sequence[LayerData] = ()) 
     if path is None:
         return _save_asked(selected=False)
     form = recall(Form(target=path))
-    layer_data = as_stored(with_contours(layer_data))
+    layer_data = as_stored(named_in_view(with_contours(layer_data)))
     planned = alive(lambda: _preview(form, layer_data))  # holds the model of what will be written
     planned = _asked(form, planned, layer_data)
     if planned.request is None:
         raise planned.problem or OmeNgffError("Nothing was saved.")
+    if planned.hints:
+        notify.warn("\n".join([*planned.hints, 'Name them: layer.axis_labels = ("t", "y", "x").']))
     from napari_ome_ngff.plugin.save.request import write
 
     cancelled, begun = Event(), time.monotonic()

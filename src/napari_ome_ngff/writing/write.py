@@ -81,7 +81,8 @@ def write_multiscale_group(
         ``"mean"`` (of integers exactly, rounded half to even; of floating point numbers without the NaN),
         ``"nearest"`` or ``"mode"``. None: the mean, or for a label image the nearest voxel.
     levels
-        Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
+        Number of levels, level 0 included; None: until no axis of space that gets smaller
+        has more than 512 voxels.
     factors
         Factor of each dim from level to level, ``{"z": 1, "y": 2, "x": 2}``, one number for all axes of
         space, or a list of the former. None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.errors import OmeNgffError, OptionError
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.metadata.transforms import level_transform
-from napari_ome_ngff.plugin.save.request import size_of
-from napari_ome_ngff.plugin.save.summary import amount, axis_names, sizes
+from napari_ome_ngff.plugin.save.summary import amount, axis_names, size_of, sizes
 from napari_ome_ngff.reading.facts import codec_name
 from napari_ome_ngff.storage.places.location import is_url
 

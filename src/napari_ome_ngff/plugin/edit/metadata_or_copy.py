@@ -11,8 +11,8 @@ from napari_ome_ngff.plugin.edit.correct import remember_file
 from napari_ome_ngff.plugin.save.destinations import Destination
 from napari_ome_ngff.plugin.save.form import Request
 from napari_ome_ngff.plugin.save.progress import alive, can_ask, choose
-from napari_ome_ngff.plugin.save.request import Outcome, Preview, metadata_alone, size_of
-from napari_ome_ngff.plugin.save.summary import amount
+from napari_ome_ngff.plugin.save.request import Outcome, Preview, metadata_alone
+from napari_ome_ngff.plugin.save.summary import amount, size_of
 
 if TYPE_CHECKING:
     from napari.layers import Layer

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Together = Literal["collection", "separate"]
 """Images that do not belong together: all in one store, or one store for each."""
 
+Guess = tuple[tuple[str, ...], tuple[str, ...]]
+"""Axes of a layer without names, and those of them that are taken for space by position alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
@@ -31,6 +34,7 @@ class Bundle:
     sources: Mapping[str, MultiscaleSource]  # "" is the image, "labels/<name>" a label image
     opened: Mapping[str, str] = field(default_factory=dict)  # same paths -> where they were opened from
     unnamed: frozenset[str] = frozenset()  # paths of those without axis names; they take their image's
+    guessed: Mapping[str, Guess] = field(default_factory=dict)  # of layers, by their names
 
     @property
     def labels(self) -> dict[str, MultiscaleSource]:
@@ -54,8 +58,21 @@ class Bundle:
         )
 
 
+def guesses_in_words(guessed: Mapping[str, Guess]) -> tuple[str, ...]:
+    """Say which layers have axes without names, and what these are taken for."""
+    layers: dict[Guess, list[str]] = {}
+    for name, guess in guessed.items():
+        layers.setdefault(guess, []).append(repr(name))
+    return tuple(
+        f"The axes of {' and '.join(names)} have no names: they are saved as {', '.join(dims)}, and not "
+        f"downsampled along {' and '.join(unknown)}, which could be time."
+        for (dims, unknown), names in layers.items()
+    )
+
+
 def with_axes(source: MultiscaleSource, axes: Sequence[Axis]) -> MultiscaleSource:
     """Return a source with names, types and units of the last of these axes, as napari aligns them."""
+    source = replace(source, factors=None)  # they are by the names that are replaced
     if source.multiscale is not None:  # it refers to the axes by their names
         return source
     if source.arrays:
@@ -156,6 +173,6 @@ def source_with_levels(source: MultiscaleSource, request: Request) -> Multiscale
         arrays=None,
         method=request.image_method if source.label_image is None else request.label_method,
         levels=request.levels,
-        # Factors are given where the image beside a label image has levels that are kept.
-        factors=source.factors if request.levels is None else None,
+        # A list of factors is that of the levels of the image beside a label image.
+        factors=None if request.levels is not None and isinstance(source.factors, list) else source.factors,
     )

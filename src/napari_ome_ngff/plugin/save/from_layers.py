@@ -98,6 +98,11 @@ def _bundle(group: LayerGroup, name: str | None) -> Bundle:
         sources=sources,
         opened={path: origin["location"] for path, origin in origins.items() if origin is not None},
         unnamed=frozenset(path for path, layers in members.items() if not lead(layers).named),
+        guessed={
+            each.name: (each.dims, each.guessed)
+            for path, each in ((path, lead(layers)) for path, layers in members.items())
+            if each.guessed and not (path and group.images)  # label images are named as their image
+        },
     )
 
 
@@ -161,6 +166,7 @@ def _label_source(layers: Sequence[LayerImage], images: Sequence[LayerImage]) ->
         method="mode",
         label_image=label_image_of(first, on_image=bool(images)),
         affine=affine,
+        follows=bool(images) and len(lead(images).levels) > 1,
     )
 
 
@@ -173,8 +179,12 @@ def _source(
     affine: Affine | None,
     channels: tuple[Channel, ...] = (),
     label_image: LabelImage | None = None,
+    follows: bool = False,
 ) -> MultiscaleSource:
-    """What is written of layers that are the channels of one image; `first` has its axes and origin."""
+    """What is written of layers that are the channels of one image; `first` has its axes and origin.
+
+    With `follows` the lower levels are those that an image has.
+    """
     from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 
     origin = first.origin
@@ -191,6 +201,7 @@ def _source(
         image=image,
         arrays=arrays,
         method=method,
+        factors=None if follows or arrays is not None else _factors(first),
         name=name,
         channels=channels,
         label_image=label_image,
@@ -198,6 +209,13 @@ def _source(
         attributes={} if origin is None else origin["attributes"],
         groups={} if origin is None else origin["groups"],
     )
+
+
+def _factors(image: LayerImage) -> dict[str, int] | None:
+    """Factors of lower levels that leave out the axes of which nobody said that they are space."""
+    if not image.guessed:
+        return None
+    return {axis.name: 2 for axis in image.axes if axis.type == "space" and axis.name not in image.guessed}
 
 
 def _file_name(origin: Origin | None) -> str | None:
@@ -235,7 +253,7 @@ def _pixels(
     """Full resolution, if levels still have to be made, or all levels by path."""
     first = lead(images)
     shared = all(image.shapes == first.shapes and image.positions == first.positions for image in images)
-    count = len(first.levels) if shared else 1
+    count = len(first.levels) if shared and not _averaged_over_time(first) else 1
     levels = [
         _level([image.levels[i] for image in images], first, first.positions[i], channel)
         for i in range(count)
@@ -247,6 +265,17 @@ def _pixels(
     if origin is not None and len(origin["paths"]) == count:
         paths = origin["paths"]
     return None, dict(zip(paths, levels, strict=True))
+
+
+def _averaged_over_time(image: LayerImage) -> bool:
+    """Whether lower levels were made along an axis of space that was found to be none since it was opened."""
+    if image.origin is None:
+        return False
+    before = {axis.name: axis.type for axis in image.origin["multiscale"].axes}
+    return any(
+        axis.type != "space" and before.get(dim) == "space" and len({shape[i] for shape in image.shapes}) > 1
+        for i, (axis, dim) in enumerate(zip(image.axes, image.origin["dims"], strict=True))
+    )
 
 
 def _level(

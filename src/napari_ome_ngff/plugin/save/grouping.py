@@ -80,6 +80,7 @@ def named_as(layer: LayerImage, image: LayerImage) -> LayerImage:
             replace(axis, unit=before.unit or axis.unit)
             for before, axis in zip(layer.axes, axes, strict=True)
         ),
+        guessed=tuple(axis.name for axis in axes if axis.name in image.guessed),
     )
 
 

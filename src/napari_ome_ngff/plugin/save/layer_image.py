@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,16 +13,11 @@ from napari_ome_ngff.metadata.nouns import Affine, Axis, ScaleTranslation
 from napari_ome_ngff.metadata.systems.rotated import without_views
 from napari_ome_ngff.metadata.systems.view import shown_system
 from napari_ome_ngff.metadata.transforms import along, coarser, level_transform
-from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
+from napari_ome_ngff.plugin.layer_axes.axes_of_layer import AS_IN_FILE, axes_of_layer, chosen_types, is_named
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of, own_name
 from napari_ome_ngff.plugin.save.placement import as_in_file, placement, without_dims
 from napari_ome_ngff.saving.dataarrays import as_numbers
 
-DEFAULT_DIMS = ("t", "c", "z", "y", "x")
-"""Names for dimensions without names, by position from the right; time before channel."""
-
-_AS_IN_FILE = "as in the file"
-_UNNAMED = re.compile(r"-?\d+|")
 _EXACT = 1e-12
 
 
@@ -43,6 +37,7 @@ class LayerImage:
     messages: tuple[str, ...] = ()  # what will be lost
     rank: int = 0  # among the layers that are saved, from the bottom
     named: bool = True  # False: the names of the axes are guessed from their number
+    guessed: tuple[str, ...] = ()  # axes of which nobody said that they are space
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -73,7 +68,7 @@ def layer_image(layer: LayerData) -> LayerImage:
     ndim = len(levels[0].shape) - rgb
     _check_pixels(name, kind, np.dtype(levels[0].dtype), ndim)
     finest, affine = placement(meta, ndim, name)
-    labels = _texts(meta.get("axis_labels"), ndim, "")
+    labels = _labels(meta, levels[0], ndim)
     # Positions of the dimensions that the file does not have.
     inserted = [i for i, label in enumerate(labels) if origin is not None and label in origin["inserted"]]
     if origin is not None and len(origin["dims"]) + len(inserted) != ndim:
@@ -87,13 +82,13 @@ def layer_image(layer: LayerData) -> LayerImage:
     if origin is not None:
         # Unchanged units are those of the file, which may have none: labels are shown in their image's.
         then, now = (_texts(each.get("units"), ndim, "pixel") for each in (origin["appearance"], shown))
-        units = [_AS_IN_FILE if a == b else unit for a, b, unit in zip(then, now, units, strict=True)]
+        units = [AS_IN_FILE if a == b else unit for a, b, unit in zip(then, now, units, strict=True)]
     if inserted:
         levels = [_drop(level, inserted) for level in levels]
         keep = [i for i in range(ndim) if i not in inserted]
         units, labels = [units[i] for i in keep], [labels[i] for i in keep]
         finest = along(finest, keep)
-    axes, messages = _axes(name, labels, units, origin)
+    axes, guessed, messages = axes_of_layer(name, labels, units, origin, chosen_types(meta))
     messages += _systems_left_out(name, shown, origin, affine)
     if kind == "labels" and levels[0].dtype == bool:
         messages.append(f"The mask {name!r} is saved as 0 and 1.")
@@ -109,24 +104,10 @@ def layer_image(layer: LayerData) -> LayerImage:
         origin=origin,
         meta=meta,
         messages=tuple(messages),
-        named=origin is not None or not all(map(_UNNAMED.fullmatch, labels)),
+        named=origin is not None or any(map(is_named, labels)),
+        guessed=guessed,
     )
     return replace(image, positions=_positions(image, finest))
-
-
-def unnamed_axes(layers: Sequence[LayerData]) -> list[str]:
-    """Say which of these saved layers have axes without names, and what they are called in the file."""
-    unnamed: dict[tuple[str, ...], list[str]] = {}
-    for layer in layers:
-        labels = layer[1].get("axis_labels")
-        if labels is None or any(map(_UNNAMED.fullmatch, map(str, labels))):
-            image = layer_image(layer)
-            if image.origin is None:
-                unnamed.setdefault(image.dims, []).append(repr(image.name))
-    return [
-        f"The axes of {' and '.join(names)} have no names: they are saved as {', '.join(dims)}."
-        for dims, names in unnamed.items()
-    ]
 
 
 def _systems_left_out(
@@ -194,36 +175,18 @@ def _texts(values: Any, ndim: int, default: str) -> list[str]:
     return ([default] * ndim + texts)[-ndim:]
 
 
+def _labels(meta: Mapping[str, Any], data: Any, ndim: int) -> list[str]:
+    """Labels of the axes; of an xarray without, its dims."""
+    labels = _texts(meta.get("axis_labels"), ndim, "")
+    dims = getattr(data, "dims", None)
+    if any(map(is_named, labels)) or not isinstance(dims, tuple):
+        return labels
+    # xarray calls dims without names dim_0, dim_1 ...
+    return ["" if str(dim) == f"dim_{i}" else str(dim) for i, dim in enumerate(dims)][:ndim]
+
+
 def _drop(data: Any, positions: Sequence[int]) -> Any:
     return data[tuple(0 if i in positions else slice(None) for i in range(len(data.shape)))]
-
-
-def _axes(
-    name: str, labels: Sequence[str], units: Sequence[str], origin: Origin | None
-) -> tuple[tuple[Axis, ...], list[str]]:
-    """Axes of a layer, named by the user, else by the file, else by position; and units that are left out."""
-    ndim = len(labels)
-    by_position = DEFAULT_DIMS[-ndim:] if ndim != 4 else ("t", "z", "y", "x")
-    fallback = by_position if origin is None else origin["dims"]
-    names = [fallback[i] if _UNNAMED.fullmatch(label) else label for i, label in enumerate(labels)]
-    if len(set(names)) < ndim:
-        names = list(fallback)
-    axes, messages = [], []
-    for i, axis_name in enumerate(names):
-        in_file = None
-        if origin is not None:
-            in_file = next((a for a in origin["multiscale"].axes if a.name == origin["dims"][i]), None)
-        unit = canonical_unit(units[i])
-        if units[i] == _AS_IN_FILE:
-            unit = None if origin is None else origin["units"][i]
-        kind = (in_file.type if in_file else None) or axis_type(axis_name, unit)
-        if kind is None and i >= ndim - 2:
-            kind = "space"  # napari's two displayed dimensions
-        if unit is not None and kind in ("space", "time") and not is_udunits(unit, kind):
-            messages.append(f"The unit {unit!r} of axis {axis_name!r} of layer {name!r} is left out.")
-            unit = None
-        axes.append(Axis(name=axis_name, type=kind, unit=unit, extra=in_file.extra if in_file else {}))
-    return tuple(axes), messages
 
 
 def _positions(image: LayerImage, finest: ScaleTranslation) -> tuple[ScaleTranslation, ...]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from napari_ome_ngff.metadata.systems.rotated import without_views
 from napari_ome_ngff.metadata.systems.view import shown_system
 from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.plugin.save.form import Form, Request, resolve
-from napari_ome_ngff.plugin.save.summary import amount
+from napari_ome_ngff.plugin.save.summary import amount, size_of
 from napari_ome_ngff.storage.places.location import is_url
 from napari_ome_ngff.writing.plan.existing import several_replace_nothing
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_ome_ngff.editing.crop import Extents
     from napari_ome_ngff.plugin.origin import LayerData
+    from napari_ome_ngff.plugin.save.bundles import Guess
     from napari_ome_ngff.plugin.save.destinations import Destination
     from napari_ome_ngff.writing.pending import Writing
     from napari_ome_ngff.writing.plan.options import StorageOptions
@@ -54,6 +54,7 @@ class Preview:
     taken: bool = False  # the problem is that something would be replaced without permission
     losses: tuple[str, ...] = ()  # what is not kept, or not as it is
     notes: tuple[str, ...] = ()  # those, and what is to be known of the save
+    guessed: Mapping[str, Guess] = field(default_factory=dict)  # of layers, by their names
     hints: tuple[str, ...] = ()  # decided for the user, to be seen before writing: the names of axes
 
 
@@ -64,7 +65,12 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
     at local targets only.
     """
     from napari_ome_ngff.plugin.names import image_name
-    from napari_ome_ngff.plugin.save.bundles import accepted_bundles, part_of_bundle, source_with_levels
+    from napari_ome_ngff.plugin.save.bundles import (
+        accepted_bundles,
+        guesses_in_words,
+        part_of_bundle,
+        source_with_levels,
+    )
     from napari_ome_ngff.plugin.save.destinations import (
         as_scene,
         destinations,
@@ -72,7 +78,6 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         typed_target,
     )
     from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS, file_version, from_layers
-    from napari_ome_ngff.plugin.save.layer_image import unnamed_axes
     from napari_ome_ngff.plugin.save.plate_again import PlateAgain, plate_again
 
     result = Preview()
@@ -86,7 +91,7 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         bundles, messages = from_layers(layers, name=image_name(request.target))
         messages += plate.losses if isinstance(plate, PlateAgain) else [plate] if plate else []
         losses = tuple(messages)
-        result = replace(result, losses=losses, notes=losses, hints=tuple(unnamed_axes(saved)))
+        result = replace(result, losses=losses, notes=losses)
         adjust = partial(source_with_levels, request=request)
         if isinstance(plate, PlateAgain):
             places: tuple[Destination, ...] = (plate_destination(request.target, plate, adjust),)
@@ -97,13 +102,14 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
             messages += put_right
             places = destinations(bundles, request.target, request.together)
             places = tuple(as_scene(place, request.storage.version) for place in places)
+        if places[0].action != "labels":  # those get the axes of the image that is there
+            guessed = {name: guess for bundle in bundles for name, guess in bundle.guessed.items()}
+            result = replace(result, guessed=guessed, hints=guesses_in_words(guessed))
         places = tuple(modelled(place, request.storage) for place in places)
         plans = tuple(plan(place, request.storage) for place in places)
         notes = [*messages, *(place.note for place in places if place.note)]
         for place, planned in zip(places, plans, strict=True):
-            notes += _systems_notes(place, planned)
-        for place, planned in zip(places, plans, strict=True):
-            notes += _space_notes(place, planned)
+            notes += _systems_notes(place, planned) + _space_notes(place, planned)
         result = replace(result, places=places, plans=plans, notes=tuple(notes))
         for place in places:
             _check_free(place, request)
@@ -327,12 +333,3 @@ def _write(
         failure.__cause__ = error
         return replace(outcome, error=failure)
     return outcome
-
-
-def size_of(target: str) -> int:
-    """Bytes of a folder with all that is in it, or of a file; 0 for what is not on this computer."""
-    if os.path.isfile(target):
-        return os.path.getsize(target)
-    return sum(
-        os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(target) for name in names
-    )

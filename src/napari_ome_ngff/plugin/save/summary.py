@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -164,3 +165,12 @@ def amount(size: int) -> str:
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
     return f"{max(1, round(size / 1e3))} kB"
+
+
+def size_of(target: str) -> int:
+    """Bytes of a folder with all that is in it, or of a file; 0 for what is not on this computer."""
+    if os.path.isfile(target):
+        return os.path.getsize(target)
+    return sum(
+        os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(target) for name in names
+    )

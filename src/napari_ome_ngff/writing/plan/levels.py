@@ -33,10 +33,10 @@ def choose_factors(
 ) -> tuple[tuple[int, ...], ...]:
     """Factors from each level to the next, one entry less than there are levels.
 
-    `shape` and `scale` are those of level 0. `levels` counts it too; None: until no spatial axis has more
-    than 512 voxels. An axis with fewer voxels than its given factor is kept as it is. Without `factors`,
-    towards isotropic voxels: a spatial axis is halved if its voxels are less than twice as long as the
-    shortest ones, and if it has at least four voxels.
+    `shape` and `scale` are those of level 0. `levels` counts it too; None: until no axis that gets smaller,
+    by default those of space, has more than 512 voxels. An axis with fewer voxels than its given factor is
+    kept as it is. Without `factors`, towards isotropic voxels: a spatial axis is halved if its voxels are
+    less than twice as long as the shortest ones, and if it has at least four voxels.
     """
     dims, types = [axis.name for axis in axes], [axis.type for axis in axes]
     given = _given_factors(dims, types, factors)
@@ -50,10 +50,11 @@ def choose_factors(
                 expected="one factor less than levels",
             )
         levels = len(given) + 1
+    shrinks = [f > 1 for f in given] if isinstance(given, tuple) else [kind == "space" for kind in types]
     steps: list[tuple[int, ...]] = []
     size, voxel = tuple(shape), tuple(abs(s) for s in scale)
     while len(steps) + 1 < (levels or _MAX_LEVELS):
-        if levels is None and _is_small(size, types):
+        if levels is None and _is_small(size, shrinks):
             break
         wanted = given[len(steps)] if isinstance(given, list) else given
         step = _halvings(types, size, voxel) if wanted is None else _possible(wanted, size)
@@ -100,8 +101,8 @@ def _given_factors(
     return tuple(int(factors.get(dim, 1)) for dim in dims)
 
 
-def _is_small(shape: Sequence[int], types: Sequence[str | None]) -> bool:
-    return all(n <= _SHOWN_AT_ONCE for n, kind in zip(shape, types, strict=True) if kind == "space")
+def _is_small(shape: Sequence[int], shrinks: Sequence[bool]) -> bool:
+    return all(n <= _SHOWN_AT_ONCE for n, gets_smaller in zip(shape, shrinks, strict=True) if gets_smaller)
 
 
 def _halvings(types: Sequence[str | None], shape: Sequence[int], voxel: Sequence[float]) -> tuple[int, ...]:

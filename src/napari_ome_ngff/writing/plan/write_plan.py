@@ -54,7 +54,8 @@ class MultiscaleSource:
         How a level is made of the one above: ``"mean"``, ``"nearest"`` or ``"mode"``. None: the mean for
         images, the nearest voxel for label images, which are never averaged.
     levels
-        Number of levels, level 0 included; None: until no spatial axis has more than 512 voxels.
+        Number of levels, level 0 included; None: until no axis of space that gets smaller
+        has more than 512 voxels.
     factors
         Factor of each dim from level to level, one number for all axes of space, or a list of the former;
         None: towards isotropic voxels.

@@ -1,0 +1,1 @@
+"""What the axes of layers are: labelled, named in the viewer, guessed, and said."""
