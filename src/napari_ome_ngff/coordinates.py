@@ -77,7 +77,9 @@ def to_coordinates(
     names: dict[Hashable, Variable] = {}
     if labels is not None:
         # fastpath: see `axis_coordinates`
-        names[CHANNEL_LABEL] = Variable((multiscale.axes[labels[0]].name,), np.array(labels[1]), fastpath=True)
+        names[CHANNEL_LABEL] = Variable(
+            (multiscale.axes[labels[0]].name,), np.array(labels[1]), fastpath=True
+        )
     transform = level_transform(multiscale, index)
     names |= true_positions(stored, multiscale.axes, shape, transform)
     return axis_coordinates(multiscale.axes, transform, shape, lazy_above=lazy_above, others=names)

@@ -25,11 +25,12 @@ from napari_ome_ngff.storage.pixels.array_wrap import (
     ZarrArrayWrapper,
     resolve_wrapper,
 )
-from napari_ome_ngff.storage.pixels.dask_array import plan_blocks
+from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
+from napari_ome_ngff.storage.pixels.dask_array import lazy_array, plan_blocks
 from napari_ome_ngff.storage.pixels.indexing import Source
 from napari_ome_ngff.storage.pixels.process_state import shared_cache
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
-from napari_ome_ngff.storage.pixels.source import ChunkedSource
+from napari_ome_ngff.storage.pixels.source import ChunkedSource, WholeNumbers
 from napari_ome_ngff.storage.places.location import location_of
 from tests.storage.test_source import CHUNKS, SHAPE, VALUES, CountingStore, basic_indices, example, make
 
@@ -199,6 +200,22 @@ def test_a_request_is_one_read_across_blocks(monkeypatch: pytest.MonkeyPatch) ->
     assert x[:, 3, 4:9].npartitions > 4
     assert np.array_equal(np.asarray(x[:, 3, 4:9]), VALUES[:, 3, 4:9])
     assert reads == [(7, 5)]
+
+
+@pytest.mark.parametrize(("dtype", "times"), [("uint8", 1.3), ("float32", 2.5)])
+def test_all_of_a_large_array_takes_its_own_memory_and_none_of_the_cache(dtype: str, times: float) -> None:
+    """Also where whole numbers are stored as floats: they are checked, a part at a time."""
+    array = zarr.create_array({}, shape=(72, 1024, 1024), chunks=(36, 512, 512), dtype=dtype)
+    cache = ChunkCache(400 * 2**20)  # a block would be kept
+    source = (ChunkedSource if dtype == "uint8" else WholeNumbers)(array, cache=cache)
+    lazy = lazy_array(source, name=dtype, blocks=None, inline_array=False, meta=None)
+    assert lazy.npartitions > 1
+    tracemalloc.start()
+    values = np.asarray(lazy)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < values.nbytes * times
+    assert cache.nbytes == 0
 
 
 def test_dask_needs_little_for_a_request() -> None:

@@ -25,7 +25,7 @@ Blocks = tuple[tuple[int, ...], ...]
 
 
 BLOCK_BYTES = 64 * 2**20
-"""Size that a planned block does not exceed, and up to which a request is read as one.
+"""Size that a planned block does not exceed.
 
 When a whole array is computed, every thread holds one or two blocks.
 """
@@ -222,9 +222,10 @@ def _source_array() -> Any:
         def __array__(  # type: ignore[override]  # dask takes further options and warns of them
             self, dtype: Any = None, copy: bool | None = None
         ) -> np.ndarray[Any, Any]:
-            # One request is one read, with all its chunks under way at once, however many blocks it cuts.
+            # One request is one read, with all its chunks under way at once, however many blocks it cuts:
+            # blocks would be put together from copies, and each be small enough for the cache to keep it.
             made = _made(self)
-            if made is None or made.meta is not None or self.nbytes > BLOCK_BYTES:
+            if made is None or made.meta is not None:
                 return np.asarray(self.compute(), dtype=dtype)  # type: ignore[no-untyped-call]
             return made.source.__array__(dtype)
 

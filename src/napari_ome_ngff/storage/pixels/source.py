@@ -34,6 +34,9 @@ LONGEST_SHARD = 512
 Missing = Literal["raise", "fill"]
 """What a chunk that cannot be read does: raise an error, or show as fill value."""
 
+_CHECKED_AT_ONCE = 2**22
+"""Voxels of a label image stored as floating point numbers that are looked at together."""
+
 
 class ChunkedSource(Source):
     """A Zarr array, or a part of one, that is read by indexing and remembers decoded chunks.
@@ -247,6 +250,13 @@ class WholeNumbers(ChunkedSource):
 
     def _read(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
         values = super()._read(picks)
+        labels = np.empty(values.shape, self.dtype)
+        rows = max(1, _CHECKED_AT_ONCE // max(1, math.prod(values.shape[1:])))
+        for first in range(0, len(values), rows):
+            labels[first : first + rows] = self._labels(values[first : first + rows])
+        return labels
+
+    def _labels(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         values[~np.isfinite(values)] = 0
         if not (fits := self._fits(values)).all():
             error = StorageError(
@@ -261,7 +271,7 @@ class WholeNumbers(ChunkedSource):
                 raise error
             self._failures.report(self._opening, self.location, [(self.location, None)], error)
             values[~fits] = 0
-        return values.astype(self.dtype)
+        return values
 
     def could_be_labels(self, picks: Sequence[Pick]) -> bool:
         """Whether what lies at some positions, which are read now, is whole where it is a number."""
