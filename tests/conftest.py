@@ -17,6 +17,7 @@ import gc
 import importlib.util
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _know_entry_points(config)
     if os.environ.get("NAPARI_OME_NGFF_TESTS") == "full" and not HAS_NAPARI:
         raise pytest.UsageError("NAPARI_OME_NGFF_TESTS=full, but napari, Qt or pytest-qt is not installed")
+    _trust_one_certificate(config)
     if not HAS_NAPARI:
         return
     # napari reads this when its settings are first imported, so a fixture would come too late.
@@ -75,6 +77,17 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
         if "XDG_RUNTIME_DIR" not in os.environ:
             os.environ["XDG_RUNTIME_DIR"] = scratch  # mkdtemp made it 0700, as Qt demands
+
+
+def _trust_one_certificate(config: pytest.Config) -> None:
+    """Let obstore read one certificate for each of its stores, not all of the system: that takes 5 ms."""
+    if not (certificates := ssl.create_default_context().get_ca_certs(binary_form=True)):
+        return
+    folder = tempfile.mkdtemp(prefix="napari-ome-ngff-certificates-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    file = Path(folder, "one.pem")
+    file.write_text(ssl.DER_cert_to_PEM_cert(certificates[0]), "utf-8")
+    os.environ |= {"SSL_CERT_FILE": str(file), "SSL_CERT_DIR": folder}
 
 
 def _know_entry_points(config: pytest.Config) -> None:
@@ -244,12 +257,14 @@ def _no_file_left_open() -> Iterator[None]:
     """Fail a test that opens a file and does not close it."""
     before = _open_files()
     yield
-    for _ in range(20):
+    for attempt in range(20):
         left = sorted(path for _, path in _open_files() - before if not os.path.isdir(path))
         if not left:
             return
-        gc.collect()  # an object in a reference cycle closes its file when it is collected
-        time.sleep(0.02)  # and a thread of a pool lets go of its last task a moment after it is done
+        # An object in a reference cycle closes its file when it is collected. Most are young, and to look at
+        # all others takes a tenth of a second. A thread of a pool lets go of its last task a moment later.
+        gc.collect(min(attempt // 2, 2))
+        time.sleep(0.02 if attempt % 2 else 0)
     assert not left, f"left open: {left}"
 
 

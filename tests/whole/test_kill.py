@@ -71,9 +71,9 @@ Save = Callable[[str, str, str, Path, str], tuple[int, float]]
 
 def save(how: str, version: str, kind: str, target: str | Path, *, seed: int) -> None:
     """Save an image, or a label image onto it, in many small chunks."""
-    values = np.random.default_rng(seed).integers(1, 200, (32, 96, 96)).astype("uint16")
+    values = np.random.default_rng(seed).integers(1, 200, (16, 64, 96)).astype("uint16")
     image = xarray.DataArray(values, dims=("z", "y", "x"), name="cells")
-    chunks, shards = (8, 32, 32), (16, 64, 64) if kind == "sharded" else None
+    chunks, shards = (8, 32, 32), (8, 64, 64) if kind == "sharded" else None
     with ThreadPoolExecutor(5) if kind == "many threads" else contextlib.nullcontext() as executor:
         if how == "labels":
             steps = write_labels(

@@ -7,7 +7,6 @@ import os
 import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from napari_ome_ngff.errors import StorageError
 from napari_ome_ngff.writing.plan.options import StorageOptions, save_options
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.write import write_hierarchy
+from tests.processes import METHOD, clean_processes
 
 SHAPE = (24, 64, 96)
 WAYS: dict[str, dict[str, Any]] = {
@@ -35,9 +35,17 @@ WAYS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     from distributed import Client, LocalCluster
+    from distributed.utils import get_mp_context
 
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,
+        "distributed.worker.multiprocessing-method": METHOD,
+    }
+    with dask.config.set(settings):
+        get_mp_context()  # it would set what is imported, once
+    clean_processes("distributed")
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        dask.config.set(settings),
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
@@ -147,7 +155,7 @@ def test_a_process_that_dies_leaves_everything_as_it_was(tmp_path: Path) -> None
     write(tmp_path / "a.zarr", pixels())
     before = sorted(tmp_path.rglob("*"))
     with (
-        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(2, mp_context=clean_processes()) as pool,
         pytest.raises(StorageError, match=r"A task failed: A process in the process pool was terminated"),
     ):
         write(tmp_path / "a.zarr", mapped(_die), executor=pool, overwrite=True, chunks=(8, 16, 16))
@@ -238,7 +246,15 @@ def test_copies_carry_no_voxels(tmp_path: Path) -> None:
     assert max(recorder.sizes) < 12_000
 
 
-def test_a_worker_of_a_cluster_that_dies_leaves_nothing(tmp_path: Path, executor: Executor) -> None:
+def test_a_worker_of_a_cluster_that_dies_leaves_nothing(
+    tmp_path: Path, executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Nanny
+
+    async def nothing(_: Nanny) -> None:
+        """The cluster would start others in their places: no test needs them any more."""
+
+    monkeypatch.setattr(Nanny, "instantiate", nothing)
     with pytest.raises(StorageError, match=r"A task failed: Attempted to run task .* died"):
         write(tmp_path / "a.zarr", mapped(_die), executor=executor, chunks=(8, 16, 16))
     assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from napari_ome_ngff.writing.engine import copy_levels
 from napari_ome_ngff.writing.labels import write_labels
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.write import plan_hierarchy, write_hierarchy
+from tests.processes import clean_processes
 from tests.servers import Answer, Web, on
 
 SHAPE = (2, 9, 70, 50)
@@ -438,7 +438,7 @@ def test_a_difference_is_found(tmp_path: Path, target: Path) -> None:
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+    with ProcessPoolExecutor(2, mp_context=clean_processes()) as executor:
         yield executor
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 from napari_ome_ngff import StorageError, open_ome_ngff, write_multiscale_group
 from napari_ome_ngff.plugin.writer import write_layers
+from tests.processes import clean_processes
 
 SHAPE, CHUNKS = (6, 48, 40), (2, 48, 16)
 
@@ -84,7 +84,7 @@ def test_it_is_read_in_boxes_or_verified_all_the_same(what: str, tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def processes() -> Any:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=clean_processes()) as pool:
         yield pool
 
 

@@ -10,7 +10,6 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -36,6 +35,7 @@ from napari_ome_ngff.writing.engine.reduce import reduce_block
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.save import Progress
 from napari_ome_ngff.writing.write import plan_hierarchy, write_hierarchy, write_multiscale_group
+from tests.processes import clean_processes
 
 VERSIONS = ("0.4", "0.5", "0.6")
 
@@ -456,7 +456,7 @@ class Synchronous(Executor):
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+    with ProcessPoolExecutor(2, mp_context=clean_processes()) as executor:
         yield executor
 
 
