@@ -21,6 +21,7 @@ from napari_ome_ngff import (
     OmeNgffWarning,
     OptionError,
     StorageError,
+    StorageOptions,
     ZarrArrayWrapper,
     create_multiscale_group,
     open_ome_ngff,
@@ -29,6 +30,7 @@ from napari_ome_ngff import (
     write_hierarchy,
     write_multiscale_group,
 )
+from napari_ome_ngff.storage.pixels.chunk_reader import ChunkReader
 
 WRAPPERS = (
     ZarrArrayWrapper(),
@@ -209,3 +211,26 @@ def test_the_image_of_an_array_that_was_opened_by_its_own_path_is_found(tmp_path
     written(tmp_path / "a.zarr")
     level = read_multiscale_array(zarr.open_array(tmp_path / "a.zarr/1", mode="r"))
     assert level.coords["y"].attrs["scale"] == 2.0
+
+
+def test_a_step_inside_a_chunk_decodes_nothing_again_until_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = xarray.DataArray(np.zeros((8, 32, 32), "uint8"), dims=("z", "y", "x"))
+    options = StorageOptions(chunks=(8, 16, 16))
+    write_multiscale_group(store=tmp_path / "a.zarr", image=image, levels=1, options=options).run()
+    decoded: list[Any] = []
+    read = ChunkReader.read
+
+    def noting(self: ChunkReader, positions: Any, take: Any) -> None:
+        decoded.extend(positions)
+        read(self, positions, take)
+
+    monkeypatch.setattr(ChunkReader, "read", noting)
+    level = open_ome_ngff(tmp_path / "a.zarr").arrays["0"]  # type: ignore[union-attr]
+    for z in (0, 5, 7):
+        assert not level[z].values.any()
+    assert len(decoded) == 4
+    zarr.open_array(tmp_path / "a.zarr" / "0", mode="r+")[6, :16, :16] = 7
+    assert level[6].values.sum() == 7 * 16 * 16
+    assert len(decoded) == 5

@@ -155,9 +155,11 @@ def for_a_pass(data: Any) -> Any:
     Decoded chunks are not kept for viewers, whose cache they would fill, and a chunk that cannot be read is
     an error: shown as empty it may be, saved as empty it would be lost. Other data are returned as they are.
     """
+    from napari_ome_ngff.storage.pixels.xarray_backend import keeping_nothing
+
     source = source_of(data)
     if not isinstance(source, ChunkedSource):
-        return data
+        return keeping_nothing(data)
     cache = ChunkCache(max_bytes=_PASS_CACHE)
     once = type(source)(source.array, cache=cache).taking(*source.part)
     name = f"ome-ngff-{uuid.uuid4().hex}"

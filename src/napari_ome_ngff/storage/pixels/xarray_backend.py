@@ -16,6 +16,7 @@ from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.freshness import ReplacementWatch
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.places.location import location_of
+from napari_ome_ngff.storage.places.stamps import stamper
 
 if TYPE_CHECKING:
     from napari_ome_ngff.storage.pixels.indexing import Source
@@ -24,14 +25,15 @@ if TYPE_CHECKING:
 class LazyArray(BackendArray):
     """What xarray asks for values: one region at a time."""
 
-    def __init__(self, array: zarr.Array[Any] | Source) -> None:
+    def __init__(self, array: zarr.Array[Any] | Source, *, keep: bool = True) -> None:
         self.array = array
         self.shape = array.shape
         self.dtype = array.dtype
-        # Nothing is kept: whoever asks again sees what is stored then.
         self._source: Any = array
         if isinstance(array, zarr.Array):
-            self._source = ChunkedSource(array, cache=ChunkCache(max_bytes=0))
+            # Whoever asks again sees what is stored then: nothing is kept where a change cannot be told.
+            kept = None if keep and stamper(array.store) is not None else ChunkCache(max_bytes=0)
+            self._source = ChunkedSource(array, cache=kept)
         self._watch = ReplacementWatch(array) if isinstance(array, zarr.Array) else None
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
@@ -55,6 +57,13 @@ class LazyArray(BackendArray):
 def lazily_indexed(array: zarr.Array[Any] | Source) -> indexing.LazilyIndexedArray:
     """What an xarray ``Variable`` can hold of an array or source without reading it, region by region."""
     return indexing.LazilyIndexedArray(LazyArray(array))
+
+
+def keeping_nothing(data: object) -> object:
+    """The same lazily indexed data, to be read once: decoded chunks are not kept; all else as it is."""
+    if type(data) is not indexing.LazilyIndexedArray or type(data.array) is not LazyArray:
+        return data
+    return indexing.LazilyIndexedArray(LazyArray(data.array.array, keep=False), data.key)
 
 
 def stored_chunks(data: object) -> tuple[int, ...] | None:
