@@ -50,7 +50,7 @@ VALUES = np.arange(3 * 16 * 16, dtype="uint16").reshape(3, 16, 16)
 
 
 @pytest.fixture
-def rules() -> Iterator[None]:
+def rules(tmp_path: Path) -> Iterator[None]:
     with windows_rules():
         yield
 
@@ -271,6 +271,11 @@ def test_names_that_differ_in_case_only_are_refused_where_they_are_one(
     with pytest.raises(TargetError, match="upper and lower case only"):
         write_labels(store=place, labels={"Cells": labels(2)["cells"]}, overwrite=True).run()
     assert everything(tmp_path) == before
+
+
+def test_where_no_name_above_has_a_letter_nothing_is_known_of_case() -> None:
+    assert not system_names.ignores_case(Path("/"))
+    assert not system_names.ignores_case(Path("/1/22"))
 
 
 def test_paths_that_are_too_long_for_windows_are_refused_there(

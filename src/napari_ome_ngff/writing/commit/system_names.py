@@ -89,10 +89,9 @@ def _refuse_long(target: Path, keys: Iterable[str]) -> None:
 def ignores_case(folder: Path) -> bool:
     """Whether names in a folder mean the same in upper and lower case: on Windows, and usually on macOS."""
     for place in (folder, *folder.parents):
-        other = place.with_name(place.name.swapcase())
-        if other != place and os.path.exists(place):
-            return os.path.exists(other) and os.path.samefile(place, other)
-    return False
+        if (other := place.name.swapcase()) != place.name and os.path.exists(place):
+            return os.path.exists(place.parent / other) and os.path.samefile(place, place.parent / other)
+    return sys.platform == "win32"
 
 
 def has_long_paths() -> bool:
