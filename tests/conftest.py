@@ -54,8 +54,8 @@ DEFERRED_DELETE = 52
 """Qt's number of the events that delete widgets later."""
 
 
-# A busy machine is slow, which is no fault of the code. Every run draws anew; campaigns draw more.
-EXAMPLES = int(os.environ.get("NAPARI_OME_NGFF_EXAMPLES", "25"))
+# A busy machine is slow, which is no fault of the code. Every run draws anew; the weekly one draws more.
+EXAMPLES = int(os.environ.get("NAPARI_OME_NGFF_EXAMPLES", "15"))
 settings.register_profile("of the suite", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("of the suite")
 

@@ -85,7 +85,7 @@ SIZES = st.floats(1e-3, 1e3)
 STARTS = st.floats(-1e3, 1e3)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     version=st.sampled_from(VERSIONS),
     scale=st.dictionaries(st.sampled_from("zyx"), SIZES, min_size=1),

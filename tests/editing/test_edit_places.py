@@ -88,7 +88,7 @@ def boxes() -> st.SearchStrategy[tuple[slice, ...]]:
     return st.tuples(*parts)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     how=st.sampled_from(MADE),
     saves=st.lists(st.lists(st.tuples(boxes(), st.integers(0, 9)), min_size=1, max_size=3), max_size=2),

@@ -106,7 +106,7 @@ def spans(n: int) -> st.SearchStrategy[slice]:
     return st.tuples(st.integers(0, n - 1), st.integers(1, n)).map(lambda p: slice(p[0], max(p[0] + 1, p[1])))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(level=st.integers(0, 2), data=st.data())
 def test_a_part_is_what_was_read_there(level: int, data: st.DataObject, original: Image) -> None:
     """Voxels, coordinates to 1e-9 of a voxel, and of the label image the same."""

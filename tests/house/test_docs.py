@@ -7,11 +7,12 @@ at the path that they have in the repository.
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import inspect
-import os
+import io
 import re
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -68,39 +69,22 @@ def test_the_code_of_a_page_runs(page: str, workplace: Path) -> None:
         exec(compile(tree, str(ROOT / page), "exec"), namespace)
 
 
-RUN_EACH = """
-import contextlib, os, runpy, sys
-for example in sys.argv[1:]:
-    sys.argv = [example]
-    os.chdir(os.path.splitext(os.path.basename(example))[0])
-    with open("stdout", "w") as out, open("stderr", "w") as err:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            runpy.run_path(example, run_name="__main__")
-    os.chdir("..")
-"""
-"""Runs each example as a script, in a folder of its name; in one process, as importing takes longest."""
-
-
 def test_an_example_says_what_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends without an error, tells what it did, and what it says it has written can be opened."""
-    names = [n for n, path in EXAMPLES.items() if runs_here(path.read_text("utf-8"))]
-    for name in names:
+    """It ends without an error, tells what it did, and what it says it has written can be opened.
+
+    Each is run as a script, in a folder of its name, in this process: importing takes longest.
+    """
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in [n for n, path in EXAMPLES.items() if runs_here(path.read_text("utf-8"))]:
         add_data(tmp_path / name)
-    environment = {k: v for k, v in os.environ.items() if k not in {"DISPLAY", "WAYLAND_DISPLAY"}}
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_EACH, *(str(EXAMPLES[name]) for name in names)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=environment,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
-    for name in names:
         monkeypatch.chdir(tmp_path / name)
-        said = Path("stdout").read_text("utf-8")
-        assert "Warning" not in Path("stderr").read_text("utf-8"), name
+        monkeypatch.setattr(sys, "argv", [str(EXAMPLES[name])])
+        out, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            runpy.run_path(str(EXAMPLES[name]), run_name="__main__")
+        said = out.getvalue()
+        assert "Warning" not in errors.getvalue(), name
         assert len(said.splitlines()) >= 2, name
         written = re.findall(r"^(?:Written|It is here): (.+)$", said, re.MULTILINE)
         assert written or name.startswith(("read", "plan")), name

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff.metadata.nouns import Multiscale
@@ -32,7 +32,6 @@ def test_what_is_written_is_json_is_read_again_and_nothing_that_is_given_is_chan
 
 @pytest.mark.parametrize("version", VERSIONS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
 def test_judges_have_no_complaint(version: str, data: st.DataObject) -> None:
     attributes = encode(data.draw(multiscales(version=version, negative=False)), version)
     for one, judge in judges():
@@ -42,7 +41,6 @@ def test_judges_have_no_complaint(version: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("before", VERSIONS)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
 def test_an_image_keeps_its_place_in_another_version(before: str, data: st.DataObject) -> None:
     image = data.draw(multiscales(version=before, negative=False))
     places = [level_transform(image, index) for index in range(len(image.levels))]

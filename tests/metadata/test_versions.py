@@ -324,7 +324,6 @@ def test_an_image_whose_levels_have_no_place_is_not_written() -> None:
         assert encode(placed_by_shapes(image, {"0": (1, 1, 1, 4, 4)}), version)
 
 
-@settings(deadline=None, max_examples=20)
 @given(multiscales(version="0.5"))
 def test_the_version_of_the_noun_does_not_matter_for_writing(image: Any) -> None:
     assert encode(image, "0.5") == encode(replace(image, version="0.4"), "0.5")

@@ -13,7 +13,7 @@ import dask.array
 import numpy as np
 import pytest
 import xarray
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from napari.layers import Image as NapariImage
 from napari.layers import Labels as NapariLabels
@@ -231,7 +231,6 @@ def test_what_only_scales_moves_and_exchanges_needs_no_matrix(image: Image) -> N
         assert not straight or "affine" not in meta
 
 
-@settings(deadline=None, max_examples=25)
 @given(viewed())
 def test_a_layer_in_another_system_is_saved_as_it_was(image: Image) -> None:
     sources, messages = one_image(as_saved(to_layers(image)))

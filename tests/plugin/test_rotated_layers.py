@@ -13,7 +13,7 @@ import numpy as np
 import ome_zarr_models
 import pytest
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from napari.utils.transforms import CompositeAffine
 
@@ -157,7 +157,6 @@ def test_a_layer_lies_where_napari_shows_it(ndim: int, data: st.DataObject) -> N
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @given(data=st.data())
-@settings(deadline=None, max_examples=25)
 def test_what_is_saved_opens_in_the_same_place_at_every_level(ndim: int, data: st.DataObject) -> None:
     layer = plain(ndim=ndim, **data.draw(places(ndim)))
     (saved,) = from_layers([layer])[0]
@@ -376,7 +375,6 @@ def test_systems_that_a_version_does_not_have_are_named() -> None:
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=20)
 def test_a_turned_layer_that_is_moved_again_keeps_what_else_the_file_says(data: st.DataObject) -> None:
     store = save([plain(**TURNED, colormap="red")])
     group = zarr.open_group(store, mode="r+")

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaozarrs
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
@@ -252,7 +252,6 @@ def layouts(draw: st.DrawFn) -> Any:
 
 
 @given(layouts())
-@settings(max_examples=20)
 def test_a_layout_is_what_is_read_again(layout: Any) -> None:
     groups = encode_plate(layout)
     read = decode_plate(groups[""], where="")

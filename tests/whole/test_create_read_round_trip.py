@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff import (
@@ -70,7 +70,6 @@ def test_read_gives_back_what_create_was_given(image: xarray.DataArray, version:
         same_place(levels[path], array)
 
 
-@settings(max_examples=25, deadline=None)
 @given(image=images(dtypes=NATIVE), version=st.sampled_from(VERSIONS))
 def test_what_was_read_makes_the_same_group_again(image: xarray.DataArray, version: str) -> None:
     image = ascending(image)

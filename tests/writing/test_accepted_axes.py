@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ome_ngff import (
@@ -55,7 +55,6 @@ def written(source: MultiscaleSource, version: str = "0.5", **options: Any) -> z
     return store
 
 
-@settings(deadline=None, max_examples=20)
 @given(images(max_size=4, dtypes=("uint8",)), st.sampled_from(VERSIONS), st.booleans(), st.data())
 def test_every_voxel_keeps_its_position(
     image: xarray.DataArray, version: str, odd_names: bool, data: st.DataObject

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
@@ -282,7 +282,6 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     level=st.integers(0, 2),
     place=st.tuples(st.integers(0, 1), st.integers(0, 8), st.integers(0, 16), st.integers(0, 11)),
 )
-@settings(deadline=None, max_examples=15)
 def test_what_was_changed_is_written_as_it_is(
     change: str, kind: str, level: int, place: tuple[int, ...], examples: dict[str, Path]
 ) -> None:

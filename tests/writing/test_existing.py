@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import LocalStore, MemoryStore
 
@@ -188,7 +188,6 @@ def test_one_place_in_many_spellings(spelling: str, tmp_path: Path, monkeypatch:
     members=st.sets(st.sampled_from(["tables/stats", "OME", "raw"])),
     local=st.booleans(),
 )
-@settings(max_examples=15, deadline=None)
 def test_what_is_of_others_survives(
     old: str,
     same: bool,
