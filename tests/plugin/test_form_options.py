@@ -17,8 +17,8 @@ from napari.components import ViewerModel
 
 from napari_ome_ngff.plugin.layer_part import chosen_part
 from napari_ome_ngff.plugin.save.form import SEVERAL, SHAPES
-from napari_ome_ngff.plugin.save.form_fields import ALL, SELECTED, make_fields, read_form
 from napari_ome_ngff.plugin.save.request import Outcome, preview, write
+from napari_ome_ngff.plugin.save_panel.form_fields import ALL, SELECTED, make_fields, read_form
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 
 BASE = {"which": SELECTED, "target": "a.ome.zarr", "levels": "2"}

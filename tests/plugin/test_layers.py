@@ -657,7 +657,7 @@ def test_masks_become_numbers() -> None:
 def test_other_layers_are_named() -> None:
     points = (np.zeros((3, 2)), {"name": "spots"}, "points")
     _, messages = one_image([plain("a"), points])
-    assert messages == ["Points layer 'spots' was not saved: OME-NGFF holds images and label images only."]
+    assert messages == ["Points layer 'spots' is not saved: OME-NGFF holds images and label images only."]
     with pytest.raises(UnsupportedError, match="nothing here"):
         one_image([points])
 

@@ -223,6 +223,6 @@ def test_the_widget_plans_the_part_and_offers_the_levels_that_the_layers_have(
     viewer.dims.ndisplay = 3
     qtbot.waitUntil(lambda: len(widget.slices) == 1)
     assert widget.slices.chosen() == {-4: (1, 2)}
-    assert widget.fields["from_level"].native.currentText() == "1: 0.053 MB"
+    assert widget.fields["from_level"].native.currentText() == "1: 41×25"
     widget.fields["part"].value = EVERYTHING
     assert not widget.slices

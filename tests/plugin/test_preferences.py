@@ -109,6 +109,9 @@ def test_a_command_is_not_undone_by_an_older_choice(settings: Any) -> None:
     preferences.ask_again()
     preferences.follow()
     assert settings.extension2reader == {}
+    assert opening().zarr_reader == ASK, "and the Preferences show it at once"
+    preferences.make_default()
+    assert opening().zarr_reader == WITHOUT_ASKING
 
 
 def test_places_are_offered_again_but_no_address_with_a_key(settings: Any) -> None:

@@ -14,8 +14,8 @@ from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.plugin.preferences import PLUGIN
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.form import AS_FILE, SEVERAL, Form
-from napari_ome_ngff.plugin.save.form_fields import read_form
 from napari_ome_ngff.plugin.save.remembered import REMEMBERED, recall, remember
+from napari_ome_ngff.plugin.save_panel.form_fields import read_form
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 from napari_ome_ngff.plugin.writer import write_layers
 

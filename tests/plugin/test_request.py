@@ -88,8 +88,8 @@ def test_the_version_is_the_file_s_unless_another_was_chosen(
         ("target", "s3://bucket", "no name"),
         ("target", "s3://bucket/cells.ozx", "on this computer"),
         ("version", "0.3", "Version"),
-        ("image_method", "mode", "Shrink images"),
-        ("label_method", "mean", "Shrink labels"),
+        ("image_method", "mode", "Downsampling of images"),
+        ("label_method", "mean", "Downsampling of labels"),
         ("levels", "0", "Levels"),
         ("levels", "-1", "Levels"),
         ("levels", "many", "Levels"),
@@ -97,7 +97,7 @@ def test_the_version_is_the_file_s_unless_another_was_chosen(
         ("chunks", "16, 0", "Chunks"),
         ("chunks", "16.5", "Chunks"),
         ("chunks", ",", "Chunks"),
-        ("shards", "big", "Shards"),
+        ("shards", "big", "Sharding"),
         ("compressor", "zip", "Compression"),
         ("several", "two", "Several images"),
     ],
@@ -260,8 +260,9 @@ def test_the_plan_is_what_is_written(tmp_path: Path) -> None:
     assert sum(path.is_file() for path in (tmp_path / "cells.ome.zarr").rglob("*")) <= plan.n_files
     rows = table([plan])
     assert [row[0] for row in rows if row[0]] == ["cells (czyx)", "cells (zyx)"]
-    assert rows[0][1:5] == ("0", "2×8×64×64", f"{megabytes(2 * 8 * 64 * 64 * 2)} MB", "z 2, yx 0.5 µm")
-    assert summary([plan]).startswith("OME-NGFF 0.5: at most ")
+    assert rows[0][1:4] == ("0", "2×8×64×64", "z 2, yx 0.5 µm")
+    assert summary([plan]).startswith(f"OME-NGFF 0.5: {amount(plan.nbytes)} before compression, at most ")
+    assert "memory" not in summary([plan]), "of a few megabytes nothing is said"
 
 
 @pytest.mark.parametrize(("version", "zarr_format"), [("0.4", 2), ("0.5", 3), ("0.6", 3)])
@@ -494,7 +495,7 @@ def test_the_summary_tells_what_reading_takes_and_how_often(tmp_path: Path) -> N
     found = preview(Form(target=request.target, chunks="64, 256, 256"), [layer])
     (plan,) = found.plans
     text = summary([plan])
-    assert f"up to {megabytes(plan.memory + plan.reading)} MB of memory" in text
+    assert f"up to {amount(plan.memory + plan.reading)} of memory" in text
     assert text.endswith(f"is read {plan.decodes:.2g} times.")
 
 

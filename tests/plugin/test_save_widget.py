@@ -12,8 +12,8 @@ from napari.components import ViewerModel
 
 from napari_ome_ngff.plugin import save_widget
 from napari_ome_ngff.plugin.save.form import SEVERAL, Form
-from napari_ome_ngff.plugin.save.form_fields import SELECTED, read_form
 from napari_ome_ngff.plugin.save.request import preview
+from napari_ome_ngff.plugin.save_panel.form_fields import SELECTED, read_form
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 
 
@@ -75,6 +75,40 @@ def test_every_field_reaches_the_form(widget: CreateWidget, field: str, value: o
     assert getattr(read_form(widget.fields), field) == value
 
 
+def test_three_rows_and_the_part_are_shown_and_the_rest_is_folded(widget: CreateWidget) -> None:
+    """What was chosen in it is said all the same; what is there is replaced only where something is."""
+    widget.show()
+    shown = [name for name, field in widget.fields.items() if field.visible]
+    assert shown == ["which", "target", "part", "from_level", "version"]
+    widget.advanced.turn()
+    hidden = [name for name, field in widget.fields.items() if not field.visible]
+    assert hidden == ["overwrite"]
+    widget.fields["compressor"].value = "gzip"
+    widget.fields["verify"].value = True
+    widget.advanced.turn()
+    assert widget.advanced.button.text == "▸ Advanced: compression gzip, check what was written"
+    assert not widget.fields["compressor"].visible
+
+
+def test_where_it_goes_is_said_in_full_and_only_what_is_wrong_looks_wrong(
+    widget: CreateWidget, model: ViewerModel, tmp_path: Path, settle: Settle
+) -> None:
+    def looks_wrong() -> bool:
+        return "background" in widget.status.native.styleSheet()
+
+    assert not looks_wrong(), "an empty viewer is no error"
+    add_image(model)
+    model.add_points([[0, 0, 0]], name="spots")
+    settle()
+    place = widget.place.value.replace("\u200b", "")
+    assert place == f"will be written to {tmp_path / 'cells.ome.zarr'}"
+    assert widget.messages.notes.value.count("'spots' is not saved") == 1
+    assert not looks_wrong()
+    widget.fields["target"].line_edit.value = ""
+    assert looks_wrong()
+    assert widget.place.value == ""
+
+
 def test_every_field_is_explained(widget: CreateWidget) -> None:
     for field in widget.fields.values():
         assert len(field.tooltip or "") > 20, field.label
@@ -131,7 +165,7 @@ def test_only_selected_layers_are_planned_if_that_is_chosen(
     add_image(model, "a")
     b = add_image(model, "b", (32, 32))
     settle()
-    assert "different images" in widget.status.value
+    assert "different images" in widget.messages.notes.value
     widget.fields["which"].value = SELECTED
     model.layers.selection = {b}
     settle()

@@ -22,7 +22,6 @@ from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
 from napari_ome_ngff.errors import (
-    CancelledError,
     OmeNgffError,
     OmeNgffWarning,
     OptionError,
@@ -30,7 +29,6 @@ from napari_ome_ngff.errors import (
     UnsupportedError,
 )
 from napari_ome_ngff.metadata.units import SPACE_UNITS, TIME_UNITS, canonical_unit
-from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.reader import read_layers
@@ -188,10 +186,7 @@ def test_new_layers_of_any_kind(plugin: Any, tmp_path: Path) -> None:
     cells = viewer.add_labels(random.integers(0, 5, (3, 64, 48)), name="cells", scale=(2, 1, 1))
     cells.features = {"index": [1, 3], "area": [5.5, np.nan], "kind": ["a", "b"]}
     viewer.add_points([[0, 0, 0]], name="spots")
-    with (
-        pytest.warns(OmeNgffWarning, match="'spots' was not saved"),
-        pytest.warns(OmeNgffWarning, match="'red' have no names"),
-    ):
+    with pytest.warns(OmeNgffWarning, match="(?s)'spots' is not saved.*'red' have no names"):
         written = save(viewer, tmp_path / "new.ome.zarr")
     again = ViewerModel()
     again.open(written, plugin=NAME)
@@ -448,8 +443,7 @@ def test_cancel_ends_the_save_and_takes_it_back(viewer: Any, tmp_path: Path) -> 
     layer = viewer.add_image(data, name="a", contrast_limits=(0, 255))
     seen: list[str] = []
     press_cancel(viewer, seen)
-    with pytest.raises(CancelledError, match="cancelled"):
-        viewer.layers.save(str(tmp_path / "a.ome.zarr"), plugin=NAME)
+    viewer.layers.save(str(tmp_path / "a.ome.zarr"), plugin=NAME)  # to cancel is no error
     assert seen[0].startswith("Saving a.ome.zarr")
     assert list(tmp_path.iterdir()) == []
     assert layer in viewer.layers
@@ -481,18 +475,30 @@ def test_cancelling_too_late_is_no_cancelling(
     assert write_layers(target, [(np.zeros((4, 4), "uint8"), {"name": "a"}, "image")]) == [target]
 
 
-def test_in_a_window_messages_are_notifications(viewer: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("saves", [True, False])
+def test_in_a_window_what_is_not_kept_is_said_before_and_the_end_once(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saves: bool
+) -> None:
     from napari.utils.notifications import notification_manager
 
-    viewer.add_image(np.zeros((8, 8)), name="a")
+    asked: list[str] = []
+    monkeypatch.setattr(
+        "napari_ome_ngff.plugin.save.progress.confirm",
+        lambda question, details, action: asked.append(details) or saves,
+    )
+    viewer.add_image(np.zeros((8, 8)), name="a", colormap="hsv")
     viewer.add_points([[0, 0]], name="spots")
     viewer.window._qt_window.show()  # what is told to a hidden window waits until it is seen
     count = len(notification_manager.records)
     viewer.layers.save(str(tmp_path / "a.ome.zarr"), plugin=NAME)
-    told = [(str(r.severity), r.message) for r in notification_manager.records[count:]]
-    assert any(severity == "warning" and "'spots' was not saved" in message for severity, message in told)
-    assert any(severity == "info" and "Saved" in message for severity, message in told)
-    assert notify.has_window()
+    (question,) = asked
+    assert question.startswith("Points layer 'spots' is not saved")
+    assert (tmp_path / "a.ome.zarr").exists() == saves
+    (told,) = [note.message for note in notification_manager.records[count:] if "aved" in note.message]
+    assert told.startswith("Saved a.ome.zarr" if saves else "Nothing was saved")
+    assert "spots" not in told
+    assert ("last colour of its colormap" in told) == saves
+    assert viewer.status.startswith("Saved a.ome.zarr") == saves
 
 
 def test_a_save_from_another_thread_runs_there(qapp: Any, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_no_label_takes_a_name_for_html(viewer: Any, tmp_path: Path) -> None:
         viewer.layers[-1].name = name
         widget.refresh()
         assert name in widget.heading.text()
-        create.status.value = name
+        create.messages.say(name, [name])
         assert QLabel.text(create.status.native) == name
         notify.warn(name)
         notify.inform(f"{name} was opened.")

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,29 @@ def inform(message: str) -> None:
         _once_visible(show_info, plain(message))
     else:
         _log.info(message)
+
+
+def tell_end(words: str, notes: Sequence[str]) -> None:
+    """Say how a save ended and what is to be known of it: in a window once, and in its status bar."""
+    first, _, where = words.partition("\n")
+    if not has_window():
+        if notes:
+            warn("\n".join(notes))
+        inform(words)
+        return
+    from napari.viewer import current_viewer
+
+    (warn if notes else inform)("\n".join([first, *notes, where]))
+    current_viewer().status = plain(f"{first} {where}")
+
+
+def is_seen() -> bool:
+    """Whether somebody sees the window that is open."""
+    if not has_window():
+        return False
+    from napari.viewer import current_viewer
+
+    return bool(current_viewer().window._qt_window.isVisible())
 
 
 class FailureNotes:

@@ -42,7 +42,7 @@ def make_default() -> None:
     before = _associations()
     others = sorted({before[pattern] for pattern in PATTERNS if before.get(pattern, PLUGIN) != PLUGIN})
     _associate(with_default(before))
-    _reset_entry()
+    _show(WITHOUT_ASKING)
     instead = f" (so far: {', '.join(others)})" if others else ""
     notify.inform(
         f"napari opens .zarr with OME-NGFF from now on{instead}, and asks no more. "
@@ -53,7 +53,7 @@ def make_default() -> None:
 def ask_again() -> None:
     """Command: let napari ask for the reader of ``.zarr`` again."""
     _associate(without_default(_associations()))
-    _reset_entry()
+    _show(ASK)
     notify.inform("napari asks again which reader is to open .zarr.")
 
 
@@ -105,10 +105,10 @@ def _associate(associations: dict[str, str]) -> None:
         plugins.extension2reader = associations  # saved by napari
 
 
-def _reset_entry() -> None:
-    """Reset the Preferences entry: it would undo at the next opening what a command has done."""
+def _show(choice: str) -> None:
+    """Let the Preferences say what a command has done: an older choice would undo it at the next opening."""
     if (opening := plugin_settings("opening")) is not None:
-        opening.zarr_reader = AS_SET
+        opening.zarr_reader = choice
 
 
 def recent_places() -> list[str]:

@@ -6,12 +6,13 @@ progress. Decisions are made in :mod:`napari_ome_ngff.plugin.save.request`; here
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import Container, Label, ProgressBar, PushButton, Table
+from magicgui.widgets import Container, ProgressBar, PushButton
 
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
@@ -21,23 +22,37 @@ from napari_ome_ngff.plugin.edit.metadata_or_copy import metadata_nbytes, metada
 from napari_ome_ngff.plugin.layer_axes.axes_in_view import named_in_view
 from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
+from napari_ome_ngff.plugin.save.closing_guard import ClosingGuard, guard_window, percent
 from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, Form
-from napari_ome_ngff.plugin.save.form_fields import (
-    SELECTED,
-    SliceRows,
-    fill,
-    make_fields,
-    offer_levels,
-    read_form,
-    rows,
-)
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
-from napari_ome_ngff.plugin.save.progress import in_words
+from napari_ome_ngff.plugin.save.progress import choose, in_words
 from napari_ome_ngff.plugin.save.remembered import recall, remember
 from napari_ome_ngff.plugin.save.reopen import open_instead, stale_layers
 from napari_ome_ngff.plugin.save.request import Outcome, Preview, preview, write
-from napari_ome_ngff.plugin.save.summary import HEADER, Meter, share_of, summary, table
-from napari_ome_ngff.plugin.save_panel.proposal import new_place
+from napari_ome_ngff.plugin.save.summary import HEADER, Meter, share_of, short, summary, table
+from napari_ome_ngff.plugin.save_panel.form_fields import (
+    SELECTED,
+    SliceRows,
+    changed_choices,
+    fill,
+    folded_rows,
+    front_rows,
+    make_fields,
+    offer_levels,
+    read_form,
+)
+from napari_ome_ngff.plugin.save_panel.panel_parts import (
+    Fold,
+    Messages,
+    UpAndDown,
+    fill_table,
+    in_tab_order,
+    table_of,
+    text_line,
+    usual_width,
+)
+from napari_ome_ngff.plugin.save_panel.proposal import new_place, places_in_words
+from napari_ome_ngff.plugin.save_panel.viewer_changes import ViewerChanges
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -55,10 +70,6 @@ WAIT = 200
 """Milliseconds after the last change in the viewer before it is planned: opening an image is many changes."""
 
 
-_PLANNED_BY = ("name", "data", "scale", "translate", "units", "axis_labels")
-"""Events of a layer that change the plan; contrast and colours are read when writing starts."""
-
-
 class CreateWidget(Container[Any]):
     """Write layers as a multiscale OME-NGFF image. napari finds `napari_viewer` by its name."""
 
@@ -72,11 +83,17 @@ class CreateWidget(Container[Any]):
         self._preview = Preview()
         self._written: tuple[str, ...] = ()
         self._from: list[Layer] = []
+        self._ended: Outcome | None = None  # how the last save ended, until a field is changed
+        self._message = ""
+        self._guard: ClosingGuard | None = None
         self.fields = make_fields()
         self.slices = SliceRows()
         fill(self.fields, recall(Form()))
-        self.plan_table = Table(value={name: [] for name in HEADER})
-        self.status = Label(value="")
+        self.place = text_line()
+        self.advanced = Fold("Advanced", folded_rows(self.fields))
+        self.plan_table = table_of(HEADER)
+        self.messages = Messages()
+        self.status = self.messages.status
         self.progress = ProgressBar(value=0, min=0, max=STEPS)
         self.create = PushButton(text="Create", tooltip="Write the image as planned.")
         self.cancel = PushButton(text="Cancel", tooltip="Stop, and leave nothing behind.", enabled=False)
@@ -88,26 +105,25 @@ class CreateWidget(Container[Any]):
         buttons = Container(
             widgets=[self.create, self.cancel, self.open_result], layout="horizontal", labels=False
         )
-        feedback = [self.plan_table, self.status, self.progress, buttons]
-        super().__init__(widgets=[*rows(self.fields, self.slices), *feedback], labels=False)
+        below = {"target": [self.place, self.fields["overwrite"]], "part": [self.slices]}
+        front = front_rows(self.fields, below)
+        self.body: Container[Any] = Container(widgets=[*front, self.advanced, self.plan_table], labels=False)
+        super().__init__(widgets=[self.progress, buttons], labels=False)
         self._arrange()
         self._connect()
         self.refresh()
 
     def _arrange(self) -> None:
         """Set what magicgui has no names for."""
-        from qtpy.QtCore import Qt, QTimer
+        from qtpy.QtCore import QTimer
 
-        self.plan_table.read_only = True
-        grid = self.plan_table.native
-        grid.verticalHeader().setVisible(False)
-        grid.verticalHeader().setDefaultSectionSize(24)
-        grid.setWordWrap(False)
-        grid.setMinimumSize(440, 112)
-        self.status.min_width = 430
-        self.status.native.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
-        self.status.native.setWordWrap(True)
-        self.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.body.margins = (0, 0, 0, 0)
+        self.native.setMinimumWidth(usual_width())
+        column: Any = self.native.layout()
+        self.body.native.layout().addStretch()
+        column.insertWidget(0, UpAndDown(self.body.native), 1)
+        column.insertWidget(1, self.messages)
+        in_tab_order(self.plan_table, self.create, self.cancel, self.open_result)
         self.fields["target"].choose_btn.text = "Choose…"
         self.progress.hide()
         self._later = QTimer(self.native)
@@ -118,58 +134,24 @@ class CreateWidget(Container[Any]):
 
     def _connect(self) -> None:
         for field in self.fields.values():
-            field.changed.connect(self.refresh)
-        self.slices.changed.connect(self.refresh)
+            field.changed.connect(self._on_field)
+        self.slices.changed.connect(self._on_field)
         self.create.changed.connect(self.start)
         self.cancel.changed.connect(self.stop)
         self.open_result.changed.connect(self.swap)
-        layers = self._viewer.layers
-        layers.events.inserted.connect(self._on_inserted)
-        layers.events.removed.connect(self._on_removed)
-        layers.events.reordered.connect(self._plan_soon)
-        layers.selection.events.changed.connect(self._on_selection)
-        self._viewer.dims.events.axis_labels.connect(self._plan_soon)
-        for events in self._views():
-            events.connect(self._follow)
-        for layer in layers:
-            self._watch(layer)
+        self._changes = ViewerChanges(self._viewer, self._plan_soon, self._follow, self._on_selection)
         self.native.destroyed.connect(self._on_destroyed)
 
     def _on_destroyed(self) -> None:
         """Forget the layers; what is being written goes on."""
         self._gone = True
         self._outline.hide()
-        layers = self._viewer.layers
-        layers.events.inserted.disconnect(self._on_inserted)
-        layers.events.removed.disconnect(self._on_removed)
-        layers.events.reordered.disconnect(self._plan_soon)
-        layers.selection.events.changed.disconnect(self._on_selection)
-        self._viewer.dims.events.axis_labels.disconnect(self._plan_soon)
-        for events in self._views():
-            events.disconnect(self._follow)
-        for layer in layers:
-            self._forget(layer)
+        self._changes.end()
 
-    def _views(self) -> tuple[Any, ...]:
-        """What tells that something else is in view."""
-        dims, scene = self._viewer.dims.events, getattr(self._viewer, "scene", self._viewer)
-        return dims.current_step, dims.ndisplay, dims.order, scene.camera.events
-
-    def _watch(self, layer: Layer) -> None:
-        for name in _PLANNED_BY:
-            getattr(layer.events, name).connect(self._plan_soon)
-
-    def _forget(self, layer: Layer) -> None:
-        for name in _PLANNED_BY:
-            getattr(layer.events, name).disconnect(self._plan_soon)
-
-    def _on_inserted(self, event: Any) -> None:
-        self._watch(event.value)
-        self._plan_soon()
-
-    def _on_removed(self, event: Any) -> None:
-        self._forget(event.value)
-        self._plan_soon()
+    def _on_field(self) -> None:
+        """Something else is to be saved: what is said of the last save goes."""
+        self._ended = None
+        self.refresh()
 
     def _on_selection(self) -> None:
         if self.fields["which"].value == SELECTED or self.fields["part"].value == SHAPES:
@@ -223,13 +205,18 @@ class CreateWidget(Container[Any]):
 
     def _show(self, result: Preview) -> None:
         self._preview = result
-        rows = table(result.plans)
-        self.plan_table.value = {name: [row[i] for row in rows] for i, name in enumerate(HEADER)}
-        self.plan_table.native.resizeColumnsToContents()
+        fill_table(self.plan_table, HEADER, table(result.plans))
         self.create.enabled = result.request is not None
-        text = [] if result.problem is None else [str(result.problem)]
-        text += [summary(result.plans)] if result.plans else []
-        self.status.value = "\n".join([*text, *result.notes, *result.hints])
+        self.place.value = places_in_words(result.places)
+        self.fields["overwrite"].visible = result.taken or self.fields["overwrite"].value
+        self.advanced.say(changed_choices(read_form(self.fields)))
+        notes = [*result.notes, *result.hints]
+        if self._ended is not None and (result.problem is None or result.taken):
+            self.messages.say(self._message, notes, error=self._ended.error is not None)
+        elif result.problem is not None:
+            self.messages.say(str(result.problem), notes, error=bool(self.chosen()))
+        else:
+            self.messages.say(summary(result.plans), notes)
 
     def _propose(self, chosen: list[Layer]) -> None:
         """Propose a target beside the image that is shown, unless the user typed one."""
@@ -264,6 +251,9 @@ class CreateWidget(Container[Any]):
         # back what it wrote, and at once, in its own thread.
         worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
         self._started, self._meter = time.monotonic(), Meter()
+        name = short(os.path.basename(request.target))
+        self._guard = guard_window(choose, lambda: name + percent(self.progress.value / STEPS), self.stop)
+        self._ended = None
         self._set_busy(True)
         self._outline.hide()
         worker.start()
@@ -271,7 +261,7 @@ class CreateWidget(Container[Any]):
     def stop(self) -> None:
         """Ask the worker to stop; it ends at the next block and takes back what it wrote."""
         self._cancelled.set()
-        self.status.value = "Stopping…"
+        self.messages.say("Stopping…")
 
     def _set_busy(self, busy: bool) -> None:
         for field in (*self.fields.values(), self.slices):
@@ -287,21 +277,24 @@ class CreateWidget(Container[Any]):
             return
         self.progress.value = round(share_of(progress) * STEPS)
         if not self._cancelled.is_set():
-            self.status.value = f"{progress.message}: {self._meter.read(progress)}"
+            self.messages.say(f"{progress.message}: {self._meter.read(progress)}")
 
     def _on_outcome(self, outcome: Outcome) -> None:
         message = in_words(outcome, time.monotonic() - self._started)
+        if self._guard is not None:
+            self._guard.end()
         if self._gone:
             (notify.warn if outcome.error else notify.inform)(message)
             return
         self._set_busy(False)
+        self._ended, self._message = outcome, message
         self._written = outcome.folders
         remember_saved(self._from, outcome)
         self.open_result.enabled = bool(self._written)
         if stale_layers(self._from, self._written):
             self.swap()
         self.refresh()
-        self.status.value = message
+        self._viewer.status = message.partition("\n")[0]
 
     def swap(self) -> None:
         """Open what was written in place of the layers that it was written from."""

@@ -36,40 +36,66 @@ def write_layers(path: str | None = None, layer_data: Sequence[LayerData] = ()) 
     asked for one, for all layers.
 
     Raises TargetError if something is in the way, UnsupportedError or MetadataError if layers cannot be
-    stored in OME-NGFF, CancelledError, or another OmeNgffError; nothing is left behind.
+    stored in OME-NGFF, or another OmeNgffError; nothing is left behind. CancelledError is raised only where
+    no window is: there, a person who cancels is told so, and `path` is returned, for napari takes an empty
+    list for a failure.
     """
-    from napari_ome_ngff.plugin.save.progress import alive, run_steps
-    from napari_ome_ngff.plugin.save.remembered import recall
+    from napari_ome_ngff.plugin.save.progress import can_ask
 
     if path is None:
         return _save_asked(selected=False)
+    in_window = can_ask()
+    try:
+        return _write(path, layer_data)
+    except CancelledError as cancelled:
+        if not in_window:
+            raise
+        notify.inform(str(cancelled))
+        return [path]  # an empty list would be an error for napari
+
+
+def _write(path: str, layer_data: Sequence[LayerData]) -> list[str]:
+    """Save layers; what was asked for is done, or an error is raised, CancelledError too."""
+    from napari_ome_ngff.plugin.save.progress import alive, run_steps
+    from napari_ome_ngff.plugin.save.remembered import recall
+
     form = recall(Form(target=path))
     layer_data = as_stored(named_in_view(with_contours(layer_data)))
     planned = alive(lambda: _preview(form, layer_data))  # holds the model of what will be written
     planned = _asked(form, planned, layer_data)
     if planned.request is None:
         raise planned.problem or OmeNgffError("Nothing was saved.")
-    if planned.hints:
-        notify.warn("\n".join([*planned.hints, 'Name them: layer.axis_labels = ("t", "y", "x").']))
+    agreed = _agreed(planned)
     from napari_ome_ngff.plugin.save.request import write
 
     cancelled, begun = Event(), time.monotonic()
     name = short(os.path.basename(planned.request.target))
     # Creates what was modelled beside the target, fills it, and gives it its name.
     outcome = run_steps(write(planned.request, planned.places, cancelled), cancelled, f"Saving {name}")
-    notes = planned.losses if planned.request.metadata_only else planned.notes
-    if notes and outcome.paths:
-        notify.warn("\n".join(notes))
     if outcome.paths:
         of = " of metadata" if planned.request.metadata_only else ""
-        notify.inform(saved(outcome.paths, outcome.size, time.monotonic() - begun, of=of))
+        notes = [*(planned.losses if planned.request.metadata_only else planned.notes), *planned.hints]
+        notes += ['Name them: layer.axis_labels = ("t", "y", "x").'] if planned.hints else []
+        words = saved(outcome.paths, outcome.size, time.monotonic() - begun, of=of)
         if notify.has_window():
             _refresh(outcome)
+        notify.tell_end(words, [note for note in notes if note not in agreed])
     if outcome.error is not None:
         raise outcome.error
     if outcome.cancelled:
         raise CancelledError("Saving was cancelled. Nothing was left behind.")
     return list(outcome.paths)
+
+
+def _agreed(planned: Preview) -> tuple[str, ...]:
+    """What is not saved and was agreed to, if there is somebody to ask; CancelledError if it was not."""
+    from napari_ome_ngff.plugin.save.progress import can_ask, confirm
+
+    if not planned.dropped or not can_ask() or not notify.is_seen():
+        return ()
+    if not confirm("Not everything can be saved. Save the rest?", "\n".join(planned.dropped), "Save"):
+        raise CancelledError("Nothing was saved.")
+    return planned.dropped
 
 
 def save_selected() -> None:
@@ -98,7 +124,7 @@ def _save_asked(*, selected: bool) -> list[str]:
     if not dialog.exec():
         return []
     try:
-        paths = write_layers(dialog.target(), [layer.as_layer_data_tuple() for layer in layers])
+        paths = _write(dialog.target(), [layer.as_layer_data_tuple() for layer in layers])
     except CancelledError as cancelled:
         notify.inform(str(cancelled))
         return []

@@ -83,7 +83,7 @@ class Form:
         remembered=False,
     )
     from_level: str = _choice(
-        "From level",
+        "Level",
         "The level that is written as full resolution. 0: full resolution itself.",
         "0",
         choices=tuple(map(str, range(32))),
@@ -98,26 +98,28 @@ class Form:
         shown={"0.5": "0.5 (usual)", "0.4": "0.4 (for older tools)", "0.6": "0.6 (newest)"},
     )
     levels: str = _choice(
-        "Levels",
-        "How many resolution levels to store, full resolution included. auto: until the coarsest fits on a "
-        "screen; multiscale layers keep their levels. A number: all are computed again from full resolution.",
+        "Resolution levels",
+        "How many levels to store (the pyramid), full resolution included. auto: until the coarsest fits on "
+        "a screen; multiscale layers keep theirs. A number: all are computed again from full resolution.",
         "auto",
         choices=("auto", *(str(n) for n in range(1, 11))),
         remembered=False,
     )
     image_method: str = _choice(
-        "Shrink images",
-        "How images are downsampled. mean: average of neighbouring voxels, the usual choice. nearest: takes "
+        "Downsampling of images",
+        "How lower levels are made. mean: average of neighbouring voxels, the usual choice. nearest: takes "
         "one of them, and is faster.",
         "mean",
         choices=("mean", "nearest"),
+        shown={"mean": "mean (average)", "nearest": "nearest (one voxel)"},
     )
     label_method: str = _choice(
-        "Shrink labels",
-        "How labels are downsampled; they are never averaged. mode: the most frequent of the neighbouring "
-        "labels. nearest: takes one of them, and is faster.",
+        "Downsampling of labels",
+        "How lower levels of labels are made; never by averaging. mode: the most frequent of the "
+        "neighbouring labels. nearest: takes one of them, and is faster.",
         "mode",
         choices=("mode", "nearest"),
+        shown={"mode": "mode (most frequent)", "nearest": "nearest (one voxel)"},
     )
     chunks: str = _choice(
         "Chunks",
@@ -126,11 +128,12 @@ class Form:
         "auto",
     )
     shards: str = _choice(
-        "Shards",
-        "auto: many chunks in one file, so that a large image does not become millions of files. Needs "
-        "version 0.5 or later.",
+        "Sharding",
+        "Shards. auto: many chunks in one file, so that a large image does not become millions of files. "
+        "Needs version 0.5 or later.",
         "as the file, else none",
         choices=("as the file, else none", "auto"),
+        shown={"auto": "auto (few, large files)"},
     )
     compressor: str = _choice(
         "Compression",
@@ -138,6 +141,7 @@ class Form:
         "fastest. zstd: slower. gzip: for tools that know neither. none: largest.",
         "auto",
         choices=COMPRESSORS,
+        shown={"auto": "auto (lossless)"},
     )
     several: str = _choice(
         "Several images",
@@ -199,7 +203,7 @@ def resolve(form: Form, file_version: str | None = None) -> Request:
         raise OptionError(
             "OME-NGFF 0.4 has no shards.",
             expected="Zarr v3, which came with version 0.5",
-            hint="Choose version 0.5 or later, or other shards, here or in the Preferences.",
+            hint="Choose version 0.5 or later, or other sharding, here or in the Preferences.",
         )
     return Request(
         target=target_path(form.target),

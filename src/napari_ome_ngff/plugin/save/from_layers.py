@@ -49,12 +49,7 @@ def from_layers(
     Raises UnsupportedError if there is nothing to save or a layer cannot be stored in OME-NGFF, and
     MetadataError if it has no usable placement: the layer is named.
     """
-    messages = [
-        f"{kind.capitalize()} layer {meta.get('name', kind)!r} was not saved: "
-        "OME-NGFF holds images and label images only."
-        for _, meta, kind in layers
-        if kind not in SAVED_KINDS
-    ]
+    messages = unsaved(layers)
     images = [
         replace(layer_image(layer), rank=rank) for rank, layer in enumerate(layers) if layer[2] in SAVED_KINDS
     ]
@@ -79,6 +74,16 @@ def from_layers(
             )
     groups, why = group_layers(images)
     return tuple(_bundle(group, name if len(groups) == 1 else None) for group in groups), messages + why
+
+
+def unsaved(layers: Iterable[LayerData]) -> list[str]:
+    """Which layers are of types that are not saved, each in a sentence."""
+    return [
+        f"{kind.capitalize()} layer {meta.get('name', kind)!r} is not saved: "
+        "OME-NGFF holds images and label images only."
+        for _, meta, kind in layers
+        if kind not in SAVED_KINDS
+    ]
 
 
 def _is_stored(colormap: object) -> bool:

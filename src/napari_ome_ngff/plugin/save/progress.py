@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from napari_ome_ngff.plugin.notify import has_window, plain
-from napari_ome_ngff.plugin.save.summary import Meter, saved
+from napari_ome_ngff.plugin.save.summary import Meter, saved, share_of
 
 if TYPE_CHECKING:
     from napari_ome_ngff.plugin.save.request import Outcome
@@ -94,6 +94,8 @@ def _run_in_window(job: SaveJob[T], cancelled: Event, description: str) -> None:
     from napari.utils.progress import cancelable_progress
     from qtpy.QtCore import QEventLoop, QTimer
 
+    from napari_ome_ngff.plugin.save.closing_guard import guard_window, percent
+
     loop = QEventLoop()
     timer = QTimer()
     timer.setSingleShot(True)  # showing progress processes events: a repeating timer would come in between
@@ -112,6 +114,11 @@ def _run_in_window(job: SaveJob[T], cancelled: Event, description: str) -> None:
         else:
             timer.start(REFRESH_MS)
 
+    def running() -> str:
+        latest = job.latest
+        return description.removeprefix("Saving ") + percent(None if latest is None else share_of(latest))
+
+    guard = guard_window(choose, running, cancelled.set)
     finished = Event()
     worker.finished.connect(finished.set)
     timer.timeout.connect(refresh)
@@ -128,6 +135,8 @@ def _run_in_window(job: SaveJob[T], cancelled: Event, description: str) -> None:
             timer.stop()
             with _window_may_be_gone():
                 bar.close()
+                if guard is not None:
+                    guard.end()
 
 
 def _show(bar: Any, progress: Progress, meter: Meter) -> None:

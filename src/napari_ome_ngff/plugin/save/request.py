@@ -17,11 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import CancelledError, OmeNgffError, OptionError, TargetError
-from napari_ome_ngff.metadata.systems.rotated import without_views
-from napari_ome_ngff.metadata.systems.view import shown_system
-from napari_ome_ngff.metadata.versions import check_version
 from napari_ome_ngff.plugin.save.form import Form, Request, resolve
-from napari_ome_ngff.plugin.save.summary import amount, size_of
+from napari_ome_ngff.plugin.save.summary import size_of, space_notes, systems_notes
 from napari_ome_ngff.storage.places.location import is_url
 from napari_ome_ngff.writing.plan.existing import several_replace_nothing
 
@@ -52,6 +49,7 @@ class Preview:
     plans: tuple[WritePlan, ...] = ()  # of each place
     problem: OmeNgffError | None = None
     taken: bool = False  # the problem is that something would be replaced without permission
+    dropped: tuple[str, ...] = ()  # of the losses, what people are asked about before
     losses: tuple[str, ...] = ()  # what is not kept, or not as it is
     notes: tuple[str, ...] = ()  # those, and what is to be known of the save
     guessed: Mapping[str, Guess] = field(default_factory=dict)  # of layers, by their names
@@ -77,7 +75,7 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         plate_destination,
         typed_target,
     )
-    from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS, file_version, from_layers
+    from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS, file_version, from_layers, unsaved
     from napari_ome_ngff.plugin.save.plate_again import PlateAgain, plate_again
 
     result = Preview()
@@ -89,9 +87,11 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         saved = [layer for layer in layers if layer[2] in SAVED_KINDS]
         plate = plate_again(saved, request.storage.version, is_part=bool(extents) or request.from_level > 0)
         bundles, messages = from_layers(layers, name=image_name(request.target))
-        messages += plate.losses if isinstance(plate, PlateAgain) else [plate] if plate else []
+        flat = [plate] if isinstance(plate, str) and plate else []
+        messages += plate.losses if isinstance(plate, PlateAgain) else flat
         losses = tuple(messages)
-        result = replace(result, losses=losses, notes=losses)
+        dropped = (*unsaved(layers), *flat)
+        result = replace(result, dropped=dropped, losses=losses, notes=losses)
         adjust = partial(source_with_levels, request=request)
         if isinstance(plate, PlateAgain):
             places: tuple[Destination, ...] = (plate_destination(request.target, plate, adjust),)
@@ -109,7 +109,7 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         plans = tuple(plan(place, request.storage) for place in places)
         notes = [*messages, *(place.note for place in places if place.note)]
         for place, planned in zip(places, plans, strict=True):
-            notes += _systems_notes(place, planned) + _space_notes(place, planned)
+            notes += systems_notes(place.sources, planned.version) + space_notes(planned, place.path)
         result = replace(result, places=places, plans=plans, notes=tuple(notes))
         for place in places:
             _check_free(place, request)
@@ -143,34 +143,6 @@ def plan(place: Destination, options: StorageOptions) -> WritePlan:
     return plan_hierarchy(store=place.path, sources=place.sources, options=options)
 
 
-def _systems_notes(place: Destination, planned: WritePlan) -> list[str]:
-    """Say which coordinate systems the version cannot store."""
-    if check_version(planned.version).affines:
-        return []
-    lost = {}
-    for source in place.sources.values():
-        if (multiscale := source.multiscale) is not None:
-            shown = shown_system(multiscale)
-            lost[source.name] = [repr(name) for name in without_views(multiscale)[1] if name != shown]
-    return [
-        f"{image!r} is saved in one coordinate system, not in {', '.join(names)}: "
-        "only OME-NGFF 0.6 has several."
-        for image, names in lost.items()
-        if names
-    ]
-
-
-def _space_notes(place: Destination, planned: WritePlan) -> list[str]:
-    from napari_ome_ngff.writing.plan.disk_space import space_for
-
-    needed, free = space_for(planned, place.path)
-    if free is None or needed <= free:
-        return []
-    return [
-        f"It may not fit: {amount(free)} are free, {amount(needed)} are needed if nothing can be compressed."
-    ]
-
-
 class _TakenError(TargetError):
     """Something would be replaced without permission."""
 
@@ -198,7 +170,7 @@ def _check_free(place: Destination, request: Request) -> None:
         raise _TakenError(
             summary,
             where=place.path,
-            hint='Choose another name, or tick "Replace what is there" in the dock widget.',
+            hint='Choose another name, or tick "Replace what is there" in the save panel.',
         )
 
 

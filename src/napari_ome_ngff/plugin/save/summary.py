@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-import numpy as np
+from napari_ome_ngff.metadata.systems.rotated import without_views
+from napari_ome_ngff.metadata.systems.view import shown_system
+from napari_ome_ngff.metadata.versions import check_version
 
 if TYPE_CHECKING:
-    from napari_ome_ngff.writing.plan.write_plan import LevelPlan, WritePlan
+    from napari_ome_ngff.writing.plan.write_plan import LevelPlan, MultiscaleSource, WritePlan
     from napari_ome_ngff.writing.save import Progress
 
 SYMBOLS = {
@@ -36,7 +38,10 @@ SETTLED = 1.0
 MOST_SHOWN = 20
 """Images whose levels the table of the plan shows."""
 
-HEADER = ("Image", "Level", "Size", "Data", "Voxel size", "Chunks")
+MUCH_MEMORY = 500_000_000
+"""Bytes of memory that are worth a word."""
+
+HEADER = ("Image", "Level", "Size", "Voxel size", "Chunks")
 
 
 def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
@@ -47,7 +52,6 @@ def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
             f"{multiscale.name} ({axis_names(multiscale.dims)})" if index == 0 else "",
             str(index),
             sizes(level.shape),
-            f"{megabytes(level.nbytes(np.dtype(multiscale.dtype).itemsize))} MB",
             voxel_size(multiscale.dims, level.transform.scale, multiscale.units),
             _chunks(level),
         )
@@ -59,8 +63,7 @@ def table(plans: Iterable[WritePlan]) -> list[tuple[str, ...]]:
 
 
 def _chunks(level: LevelPlan) -> str:
-    stored = sizes(level.chunks) + ("" if level.shards is None else f" in {sizes(level.shards)}")
-    return stored + (", copied" if level.copied else "")
+    return sizes(level.chunks) + ("" if level.shards is None else f" in {sizes(level.shards)}")
 
 
 def axis_names(dims: Sequence[str]) -> str:
@@ -99,12 +102,48 @@ def summary(plans: Sequence[WritePlan]) -> str:
     """The plans in one sentence; chunks of nothing but the fill value make no files, hence "at most"."""
     memory = max(plan.memory + plan.reading for plan in plans)
     decodes = max(plan.decodes for plan in plans)
-    again = f" Each stored block of the source is read {decodes:.2g} times." if decodes > 1 else ""
-    return (
-        f"OME-NGFF {plans[0].version}: at most {sum(plan.n_files for plan in plans):,} files, "
-        f"{megabytes(sum(plan.nbytes for plan in plans))} MB before compression; "
-        f"up to {megabytes(memory)} MB of memory while writing.{again}"
-    )
+    files = sum(plan.n_files for plan in plans)
+    words = [
+        f"OME-NGFF {plans[0].version}: {amount(sum(plan.nbytes for plan in plans))} before compression, "
+        f"at most {files:,} file{'' if files == 1 else 's'}."
+    ]
+    levels = [level for plan in plans for image in plan.multiscales for level in image.levels]
+    if copied := sum(level.copied for level in levels):
+        words.append(f"{'All' if copied == len(levels) else copied} levels are copied as they are.")
+    if memory >= MUCH_MEMORY:
+        words.append(f"Writing takes up to {amount(memory)} of memory.")
+    if decodes > 1:
+        words.append(f"Each stored block of the source is read {decodes:.2g} times.")
+    return " ".join(words)
+
+
+def systems_notes(sources: Mapping[str, MultiscaleSource], version: str) -> list[str]:
+    """Say which coordinate systems a version cannot store."""
+    if check_version(version).affines:
+        return []
+    lost = {}
+    for source in sources.values():
+        if (multiscale := source.multiscale) is not None:
+            shown = shown_system(multiscale)
+            lost[source.name] = [repr(name) for name in without_views(multiscale)[1] if name != shown]
+    return [
+        f"{image!r} is saved in one coordinate system, not in {', '.join(names)}: "
+        "only OME-NGFF 0.6 has several."
+        for image, names in lost.items()
+        if names
+    ]
+
+
+def space_notes(planned: WritePlan, path: str) -> list[str]:
+    """Say that there may not be room enough."""
+    from napari_ome_ngff.writing.plan.disk_space import space_for
+
+    needed, free = space_for(planned, path)
+    if free is None or needed <= free:
+        return []
+    return [
+        f"It may not fit: {amount(free)} are free, {amount(needed)} are needed if nothing can be compressed."
+    ]
 
 
 def duration(seconds: float) -> str:

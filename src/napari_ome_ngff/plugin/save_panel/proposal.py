@@ -19,6 +19,8 @@ from napari_ome_ngff.storage.places.location import is_url, is_windows_name
 if TYPE_CHECKING:
     from napari.layers import Layer
 
+    from napari_ome_ngff.plugin.save.destinations import Destination
+
 _LONGEST = 200
 """Bytes of a proposed name: file systems take 255, and a number may follow."""
 
@@ -54,6 +56,17 @@ def propose_target(name: str, folder: str, taken: Iterable[str]) -> str:
     used = frozenset(each.casefold() for each in taken)
     names = (f"{stem}{'' if n == 1 else f'-{n}'}.ome.zarr" for n in range(1, len(used) + 2))
     return os.path.join(folder, next(each for each in names if each.casefold() not in used))
+
+
+def places_in_words(places: Sequence[Destination]) -> str:
+    """Where a save goes: ``will be written to /data/cells.ome.zarr``."""
+    if not places:
+        return ""
+    first = places[0]
+    does = {"new": "be written to", "replace": "replace", "labels": "be added to"}[first.action]
+    more = f" and {len(places) - 1} more beside it" if len(places) > 1 else ""
+    path = re.sub(r"([/_.\\-])", "\\1\u200b", first.path)  # lines break where a space without width is
+    return f"will {does} {path}{more}"
 
 
 def _image_name(layers: Sequence[Layer], every: Sequence[Layer]) -> str:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, ComboBox, Container, FileEdit, Label, LineEdit, SpinBox
+from qtpy.QtWidgets import QComboBox
 
 from napari_ome_ngff.plugin.save.form import CHOICES, Choice, Form
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
-from napari_ome_ngff.plugin.save.summary import megabytes, short
+from napari_ome_ngff.plugin.save.summary import short, sizes
 
 if TYPE_CHECKING:
     from napari_ome_ngff.plugin.origin import LayerData
 
 ALL, SELECTED = "all layers", "selected layers"
 
+FRONT = ("which", "target", "part", "version")
+"""Fields that are always shown; the others are folded away."""
+
+
 BESIDE = {"part": "from_level"}
-"""Fields that share a line: the window is as high as the dock at least."""
+"""Fields that share a line."""
 
 
 WHICH = Choice(
@@ -49,7 +52,11 @@ def _field(choice: Choice) -> Any:
         return CheckBox(text=choice.title, value=choice.default, tooltip=choice.description)
     if choice.choices:
         shown = [(choice.shown.get(value, value), value) for value in choice.choices]
-        return ComboBox(label=choice.title, choices=shown, value=choice.default, tooltip=choice.description)
+        box = ComboBox(label=choice.title, choices=shown, value=choice.default, tooltip=choice.description)
+        policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        box.native.setSizeAdjustPolicy(policy)
+        box.native.setMinimumContentsLength(7)  # the panel is as narrow as that allows
+        return box
     return LineEdit(label=choice.title, value=choice.default, tooltip=choice.description)
 
 
@@ -59,7 +66,6 @@ class SliceRows(Container[Any]):
     def __init__(self) -> None:
         super().__init__(labels=False, visible=False)
         self.margins = (0, 0, 0, 0)
-        self.indent = 0  # width of the labels
         self._sliders: dict[int, tuple[str, int]] = {}
 
     def offer(self, sliders: Mapping[int, tuple[str, int]]) -> None:
@@ -79,15 +85,12 @@ class SliceRows(Container[Any]):
 
         label = Label(value=f"{short(name)} from")
         label.native.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
-        label.min_width = self.indent
         ends = [
             SpinBox(value=end, min=0, max=n - 1, tooltip=f"Slices 0 to {n - 1}; the last one is taken too.")
             for end in (first, last)
         ]
         widgets: list[Any] = [label, ends[0], Label(value="to"), ends[1]]
-        line: Container[Any] = Container(widgets=widgets, layout="horizontal", labels=False)
-        line.margins = (0, 0, 0, 0)
-        return line
+        return line(widgets)
 
     def chosen(self) -> dict[int, tuple[int, int]]:
         """The first slice and the last one, by dimension as they were offered."""
@@ -95,31 +98,56 @@ class SliceRows(Container[Any]):
         return {i: (line[1].value, line[3].value) for i, line in zip(self._sliders, lines, strict=True)}
 
 
-def rows(fields: dict[str, Any], slices: SliceRows) -> list[Any]:
-    """Return the fields with their labels before them, the labels equally wide, and slices below the part."""
+def front_rows(fields: Mapping[str, Any], below: Mapping[str, Sequence[Any]]) -> list[Any]:
+    """The rows that are always shown, each with what belongs below it, by name."""
+    rows = dict(zip(FRONT, _rows(fields, FRONT), strict=True))
+    return [each for name, row in rows.items() for each in (row, *below.get(name, ()))]
+
+
+def folded_rows(fields: Mapping[str, Any]) -> list[Any]:
+    """The rows of all other fields."""
+    shown = {*FRONT, *BESIDE.values(), "overwrite"}
+    return _rows(fields, [name for name in fields if name not in shown])
+
+
+def _rows(fields: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    """Fields with their labels before them, the labels equally wide."""
     # magicgui's own labelled rows do not stay aligned under napari's style.
-    first = {name: field for name, field in fields.items() if name not in BESIDE.values()}
     labels = [
-        Label(value="" if isinstance(field, CheckBox) else field.label, tooltip=field.tooltip)
-        for field in first.values()
+        Label(
+            value="" if isinstance(fields[name], CheckBox) else fields[name].label,
+            tooltip=fields[name].tooltip,
+        )
+        for name in names
     ]
     # napari's font is larger
     width = round(1.25 * max(label.native.sizeHint().width() for label in labels))
-    lines = []
-    for label, (name, field) in zip(labels, first.items(), strict=True):
+    rows = []
+    for label, name in zip(labels, names, strict=True):
         label.min_width = width
-        widgets = [label, field]
+        widgets = [label, fields[name]]
         if (beside := fields.get(BESIDE.get(name, ""))) is not None:
-            word = beside.label.lower().removeprefix("from ")
-            widgets += [Label(value=word, tooltip=beside.tooltip), beside]
-            beside.min_width = round(1.1 * width)  # "0: 1,234 MB"
-        line = Container(widgets=widgets, layout="horizontal", labels=False)
-        line.margins = (0, 0, 0, 0)
-        lines.append(line)
-        if name == "part":
-            slices.indent = width
-            lines.append(slices)
-    return lines
+            widgets += [Label(value=beside.label.lower(), tooltip=beside.tooltip), beside]
+        rows.append(line(widgets))
+    return rows
+
+
+def line(widgets: Sequence[Any]) -> Container[Any]:
+    """Widgets beside each other."""
+    row: Container[Any] = Container(widgets=list(widgets), layout="horizontal", labels=False)
+    row.margins = (0, 0, 0, 0)
+    return row
+
+
+def changed_choices(form: Form) -> str:
+    """What is folded away and differs from the usual: ``compression gzip, check what was written``."""
+    words = []
+    for name, choice in CHOICES.items():
+        value = getattr(form, name)
+        if name not in {*FRONT, *BESIDE.values(), "overwrite"} and value != choice.default:
+            title = f"{choice.title[0].lower()}{choice.title[1:]}"
+            words.append(title if value is True else f"{title} {value}")
+    return ", ".join(words)
 
 
 def read_form(fields: dict[str, Any]) -> Form:
@@ -137,14 +165,14 @@ def fill(fields: dict[str, Any], form: Form) -> None:
 
 
 def offer_levels(field: Any, layers: Sequence[LayerData]) -> None:
-    """Offer the levels that layers have, with what each of them takes."""
-    sizes: list[int] = []
+    """Offer the levels that layers have, with the size of their planes."""
+    planes: list[str] = []
     for data, meta, kind in layers:
         if kind in SAVED_KINDS:
-            for i, level in enumerate(data if meta.get("multiscale") else [data]):
-                sizes += [0] * (i == len(sizes))
-                sizes[i] += math.prod(level.shape) * np.dtype(level.dtype).itemsize
-    offered = [(f"{i}: {megabytes(size)} MB", str(i)) for i, size in enumerate(sizes or [0])]
+            levels = data if meta.get("multiscale") else [data]
+            inner = slice(-3, -1) if meta.get("rgb") else slice(-2, None)
+            planes += [sizes(level.shape[inner]) for level in levels[len(planes) :]]
+    offered = [(f"{i}: {plane}", str(i)) for i, plane in enumerate(planes)] or [("0", "0")]
     chosen = field.value
     with field.changed.blocked():
         field.choices = offered
