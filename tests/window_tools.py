@@ -212,8 +212,8 @@ def lives(ticks: list[float]) -> bool:
 
 
 def click(button: Any) -> None:
-    """Click a button of a dock widget."""
-    assert button.enabled
+    """Click a button of a dock widget, once it can be: plans follow a moment after what was changed."""
+    wait_until(lambda: button.enabled, seconds=5, why="the button is enabled")
     QTest.mouseClick(button.native, Qt.MouseButton.LeftButton)
 
 

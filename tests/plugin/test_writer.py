@@ -479,6 +479,7 @@ def test_cancelling_too_late_is_no_cancelling(
 def test_in_a_window_what_is_not_kept_is_said_before_and_the_end_once(
     viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saves: bool
 ) -> None:
+    from napari.utils.colormaps import Colormap
     from napari.utils.notifications import notification_manager
 
     asked: list[str] = []
@@ -486,7 +487,8 @@ def test_in_a_window_what_is_not_kept_is_said_before_and_the_end_once(
         "napari_ome_ngff.plugin.save.progress.confirm",
         lambda question, details, action: asked.append(details) or saves,
     )
-    viewer.add_image(np.zeros((8, 8)), name="a", colormap="hsv")
+    colors = Colormap([[0, 0, 0, 1], [1, 0, 0, 1], [0, 1, 0, 1]], name="mine")
+    viewer.add_image(np.zeros((8, 8)), name="a", colormap=colors)
     viewer.add_points([[0, 0]], name="spots")
     viewer.window._qt_window.show()  # what is told to a hidden window waits until it is seen
     count = len(notification_manager.records)

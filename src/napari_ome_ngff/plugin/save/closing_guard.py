@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QTimer
@@ -49,7 +50,8 @@ class ClosingGuard(QObject):
     def end(self) -> None:
         """The save has ended: the window closes now, if it was to."""
         self._over = True
-        self._window.removeEventFilter(self)
+        with suppress(RuntimeError):  # Qt has deleted the window
+            self._window.removeEventFilter(self)
         if self._closing:
             self._close()
 

@@ -55,7 +55,7 @@ def _field(choice: Choice) -> Any:
         box = ComboBox(label=choice.title, choices=shown, value=choice.default, tooltip=choice.description)
         policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         box.native.setSizeAdjustPolicy(policy)
-        box.native.setMinimumContentsLength(7)  # the panel is as narrow as that allows
+        box.native.setMinimumContentsLength(2)  # the panel is as narrow as that allows
         return box
     return LineEdit(label=choice.title, value=choice.default, tooltip=choice.description)
 

@@ -39,11 +39,28 @@ class UpAndDown(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
 
+    def minimumSizeHint(self) -> Any:
+        """As wide as what is in it, for it does not scroll sideways."""
+        size, bar = super().minimumSizeHint(), self.verticalScrollBar()
+        inner: Any = self.widget()
+        size.setWidth(inner.minimumSizeHint().width() + (0 if bar is None else bar.sizeHint().width()))
+        return size
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        """Follow what is in it."""
+        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self.follow()
+        return bool(super().eventFilter(watched, event))
+
+    def follow(self) -> None:
+        """Something in it wants another size."""
+        self.updateGeometry()
+
 
 def usual_width() -> int:
-    """Width of the panel in pixels: all columns of a usual table, where the screen is wide enough."""
+    """Least width of the panel in pixels: all columns of a usual table, where the screen is wide enough."""
     screen = QApplication.primaryScreen()
-    return 300 if screen is not None and screen.availableGeometry().width() < NARROW else 480
+    return 0 if screen is not None and screen.availableGeometry().width() < NARROW else 480
 
 
 def text_line() -> Any:
@@ -135,24 +152,21 @@ class Messages(UpAndDown):
     def say(self, text: str, notes: Sequence[str] = (), *, error: bool = False) -> None:
         """Show what is to be known."""
         self.status.value = text
-        self.status.native.setStyleSheet(ERROR if error else "")
+        look = ERROR if error else ""
+        if look != self.status.native.styleSheet():  # it takes time, and progress is said often
+            self.status.native.setStyleSheet(look)
         self.notes.value = "\n".join(f"• {note}" for note in notes)
         self.status.native.setVisible(bool(text))
         self.notes.native.setVisible(bool(notes))
-        self._fit()
-
-    def eventFilter(self, watched: Any, event: Any) -> bool:
-        """Be as high as the text is in another font."""
-        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
-            self._fit()
-        return bool(super().eventFilter(watched, event))
+        self.follow()
 
     def resizeEvent(self, event: Any) -> None:
         """Be as high as the text is at the new width."""
         super().resizeEvent(event)
-        self._fit()
+        self.follow()
 
-    def _fit(self) -> None:
+    def follow(self) -> None:
+        """Be as high as the text is."""
         inner: Any = self.widget()
         column = inner.layout()
         height = column.heightForWidth(max(self.width(), 1)) if column.hasHeightForWidth() else 0
