@@ -176,7 +176,7 @@ def _skip_or_fail(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def corpus() -> Path:
-    """Folder of real OME-NGFF files; its ``INDEX.md`` says what each one holds."""
+    """Folder of real OME-Zarr files; its ``INDEX.md`` says what each one holds."""
     if not (CORPUS / "INDEX.md").is_file():
         _skip_or_fail(f"no corpus at {CORPUS} (set NAPARI_OME_NGFF_CORPUS to its folder)")
     return CORPUS

@@ -46,7 +46,7 @@ positions = st.floats(-1e9, 1e9)
 
 @st.composite
 def axes(draw: st.DrawFn) -> tuple[Axis, ...]:
-    """Two to five axes in the order that OME-NGFF asks for, with or without units."""
+    """Two to five axes in the order that OME-Zarr asks for, with or without units."""
     found = []
     if draw(st.booleans()):
         unit = draw(st.none() | st.sampled_from(sorted(TIME_UNITS)))

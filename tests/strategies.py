@@ -1,4 +1,4 @@
-"""Images as OME-NGFF allows them, for hypothesis: every subset and order of axes, dtype and regular grid."""
+"""Images as OME-Zarr allows them, for hypothesis: every subset and order of axes, dtype and regular grid."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TIME_UNITS = ("second", "millisecond", None)
 
 @st.composite
 def axis_names(draw: st.DrawFn) -> tuple[str, ...]:
-    """Two to five axes in the order that OME-NGFF asks for: time, channel, then space in any order."""
+    """Two to five axes in the order that OME-Zarr asks for: time, channel, then space in any order."""
     count = draw(st.sampled_from([2, 3]))
     space = draw(st.permutations("zyx").map(lambda names: [n for n in names if count == 3 or n != "z"]))
     leading = [name for name in "tc" if draw(st.booleans())]

@@ -141,7 +141,7 @@ def browse(viewer: Any) -> Any:
     """Open the table of wells, fields and images from the menu, and return it."""
     from napari_ome_ngff.plugin.browse_widget import BrowseWidget
 
-    choose_from_menu(viewer, "Plugins", "OME-NGFF", "Browse OME-NGFF plate or collection")
+    choose_from_menu(viewer, "Plugins", "OME-Zarr", "Browse OME-Zarr plate or collection")
     (widget,) = viewer.window._qt_window.findChildren(BrowseWidget)
     return widget
 
@@ -255,7 +255,7 @@ def choose_reader(
     return answer
 
 
-def save_as(path: Path, *, kind: str = "OME-NGFF", shot: str = "") -> Callable[[QWidget], None]:
+def save_as(path: Path, *, kind: str = "OME-Zarr", shot: str = "") -> Callable[[QWidget], None]:
     """Answer the file dialog: choose the file type whose name contains `kind`, type a path, save."""
 
     def answer(dialog: QWidget) -> None:

@@ -1,4 +1,4 @@
-"""Open a real OME-NGFF image in napari, save it, open what was saved, and check that it is the same.
+"""Open a real OME-Zarr image in napari, save it, open what was saved, and check that it is the same.
 
     python docs/examples/quickstart.py [IMAGE]
 

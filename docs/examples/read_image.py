@@ -16,7 +16,7 @@ SAMPLE = Path(__file__).parent / "data" / "coins.ome.zarr"
 def main(location: str) -> None:
     image = open_ome_ngff(location)
     labels = ", ".join(image.labels) or "none"
-    print(f"{image.multiscale.name}: OME-NGFF {image.multiscale.version}, labels: {labels}")
+    print(f"{image.multiscale.name}: OME-Zarr {image.multiscale.version}, labels: {labels}")
     for path, level in image.arrays.items():
         print(f"  level {path}: {dict(level.sizes)} {level.dtype}")
 

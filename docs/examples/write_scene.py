@@ -1,4 +1,4 @@
-"""Write tiles that lie side by side as a scene of OME-NGFF 0.6, and open them at their places.
+"""Write tiles that lie side by side as a scene of OME-Zarr 0.6, and open them at their places.
 
 python docs/examples/write_scene.py [TARGET.ome.zarr]
 """

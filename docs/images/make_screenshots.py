@@ -79,7 +79,7 @@ def open_browser(viewer: Any) -> Any:
     """Dock the table of wells beside the picture, wide enough for its text."""
     from qtpy.QtCore import Qt
 
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Browse OME-NGFF plate or collection")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Browse OME-Zarr plate or collection")
     viewer.window._qt_window.resizeDocks([dock], [300], Qt.Orientation.Horizontal)
     pump(0.5)
     return widget
@@ -277,7 +277,7 @@ def picture_question(button: Any, path: Path) -> None:
 def open_creator(viewer: Any) -> Any:
     from qtpy.QtCore import Qt
 
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Create OME-NGFF pyramid")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Create OME-Zarr pyramid")
     viewer.window._qt_window.resizeDocks([dock], [560], Qt.Orientation.Horizontal)
     pump(0.5)
     return widget

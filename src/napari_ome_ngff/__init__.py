@@ -1,4 +1,4 @@
-"""Open, show and save OME-NGFF (OME-Zarr) images: an xarray-native library, and a napari plugin on it.
+"""Open, show and save OME-Zarr (OME-NGFF) images: an xarray-native library, and a napari plugin on it.
 
 The names below are all there is to know for scripts. They are loaded when first used, because napari
 imports this package at its start and need not wait for Zarr, xarray and dask.

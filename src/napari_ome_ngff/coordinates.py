@@ -1,7 +1,7 @@
-"""From the transforms of OME-NGFF to the coordinates of xarray, and back.
+"""From the transforms of OME-Zarr to the coordinates of xarray, and back.
 
 A coordinate is the position of a voxel's centre: ``scale * index + translation`` in the axis' unit. The
-way back accepts only what OME-NGFF can say, a regular grid, and names the axis and the index otherwise.
+way back accepts only what OME-Zarr can say, a regular grid, and names the axis and the index otherwise.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _channel_labels(multiscale: Multiscale, shape: Sequence[int]) -> tuple[int, 
 def from_coordinates(
     arrays: Mapping[str, DataArray],
 ) -> tuple[tuple[Axis, ...], tuple[ScaleTranslation, ...]]:
-    """Return axes and level transforms that say in OME-NGFF what the arrays' coordinates say in xarray.
+    """Return axes and level transforms that say in OME-Zarr what the arrays' coordinates say in xarray.
 
     The levels are given finest first. Axes follow ``dims``, never the order of ``coords``. Defined results
     for what coordinates leave open:

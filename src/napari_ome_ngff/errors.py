@@ -84,11 +84,11 @@ def _rebuild(
 
 
 class NotOmeNgffError(OmeNgffError):
-    """There is no OME-NGFF metadata at this place."""
+    """There is no OME-Zarr metadata at this place."""
 
 
 class MetadataError(OmeNgffError):
-    """OME-NGFF metadata break a rule so that they cannot be interpreted or written."""
+    """OME-Zarr metadata break a rule so that they cannot be interpreted or written."""
 
 
 class UnsupportedError(OmeNgffError):
@@ -96,7 +96,7 @@ class UnsupportedError(OmeNgffError):
 
 
 class CoordinateError(OmeNgffError):
-    """OME-NGFF cannot express the dims, coordinates or units of a DataArray."""
+    """OME-Zarr cannot express the dims, coordinates or units of a DataArray."""
 
 
 class OptionError(OmeNgffError):

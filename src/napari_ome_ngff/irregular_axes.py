@@ -226,7 +226,7 @@ def check_regular(
             f"The coordinate of axis {axis.name!r} is not regular at index {at}.",
             where=f"level {key!r}, axis {axis.name!r}",
             found=f"{values[at]:g}",
-            expected=f"{expected[at]:g}: OME-NGFF stores one distance between voxels per axis, not zero",
+            expected=f"{expected[at]:g}: OME-Zarr stores one distance between voxels per axis, not zero",
             hint="Resample the image, or drop the coordinate.",
         )
 

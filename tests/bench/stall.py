@@ -80,7 +80,7 @@ def main():
 
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
     layers_into(viewer)
-    _, widget = viewer.window.add_plugin_dock_widget("napari-ome-ngff", "Create OME-NGFF pyramid")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-ome-ngff", "Create OME-Zarr pyramid")
     timer = QTimer()
     timer.timeout.connect(turn)
     timer.start(5)

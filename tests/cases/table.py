@@ -54,7 +54,7 @@ TAIL = """
 Image and Labels layers; in scripts, any number type that Zarr stores. Refused, with the rule: fewer than two
 or more than five axes, axes in an order that the version forbids, units that are not in the specification's
 list, coordinates that are not evenly spaced, levels that grow or differ in type. Points, shapes, tracks,
-vectors and surfaces have no place in OME-NGFF images: they are named to you and not saved.
+vectors and surfaces have no place in OME-Zarr images: they are named to you and not saved.
 """
 
 

@@ -219,7 +219,7 @@ def test_the_command_fails_where_something_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["check", str(place)])
     assert done.exit_code == 1
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("refused: "))
-    assert line.endswith("omero: There is no 'channels'. (OME-NGFF 0.4: 'channels' is required here)")
+    assert line.endswith("omero: There is no 'channels'. (OME-Zarr 0.4: 'channels' is required here)")
     done = CliRunner().invoke(app, ["check", str(place), "--json"])
     assert [each["advice"] for each in json.loads(done.stdout)].count(False) == 1
 

@@ -215,7 +215,7 @@ def test_nothing_is_replaced_unless_it_is_said(cells: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--ngff-version", "0.7"], "no such OME-NGFF version"),
+        (["--ngff-version", "0.7"], "no such OME-Zarr version"),
         (["--chunks", "16x16"], "--chunks cannot be that"),
         (["--compressor", "rar"], "--compressor cannot be that"),
         (["--region", "z=1:2:3"], "--region takes a range"),

@@ -210,8 +210,8 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "twice": ({"axes": {"z": "y"}}, MetadataError, "different names"),
     "order": ({"axes": {"x": Axis(name="t", type="time")}}, MetadataError, "order|before|axes"),
     "no label image": ({"colors": {1: (0, 0, 0, 255)}}, OptionError, "this is none"),
-    "a key of OME-NGFF": ({"attributes": {"omero": {}}}, OptionError, "'omero' is a key of OME-NGFF"),
-    "all of OME-NGFF": ({"attributes": {"ome": None}}, OptionError, "'ome' is a key of OME-NGFF"),
+    "a key of OME-Zarr": ({"attributes": {"omero": {}}}, OptionError, "'omero' is a key of OME-Zarr"),
+    "all of OME-Zarr": ({"attributes": {"ome": None}}, OptionError, "'ome' is a key of OME-Zarr"),
     "no JSON": ({"attributes": {"mine": {1, 2}}}, MetadataError, "cannot be stored as JSON"),
     "no plate": ({"acquisitions": {0: "first"}}, OptionError, "this is none"),
 }

@@ -33,7 +33,7 @@ def test_every_command_exists_and_is_used(manifest: PluginManifest) -> None:
         assert callable(getattr(import_module(module), name)), command.id
         # Every command appears in napari's command palette.
         assert command.title[0].isupper()
-        assert "OME-NGFF" in command.title or "OME-Zarr" in command.title  # as the files are called
+        assert "OME-Zarr" in command.title  # as the files are called
     used = {
         contribution.command
         for kind in ("readers", "writers", "widgets", "sample_data")

@@ -178,7 +178,7 @@ def test_all_notes_make_one_warning_that_stays_short() -> None:
     (text,) = [str(warning.message) for warning in caught]
     assert (
         text.splitlines()[0]
-        == "The OME-NGFF metadata of a.zarr break rules; they were read as well as possible."
+        == "The OME-Zarr metadata of a.zarr break rules; they were read as well as possible."
     )
     assert "- axes[0]: odd" in text
     assert text.endswith("- and 9992 more")

@@ -1,4 +1,4 @@
-"""OME-NGFF 0.1 to 0.3."""
+"""OME-Zarr 0.1 to 0.3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OME-NGFF 0.4, and what 0.5 has from it."""
+"""OME-Zarr 0.4, and what 0.5 has from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OME-NGFF 0.5: everything of 0.4 (see test_v04), under one key with one version."""
+"""OME-Zarr 0.5: everything of 0.4 (see test_v04), under one key with one version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OME-NGFF 0.6: levels placed in the intrinsic coordinate system, other systems kept as they are."""
+"""OME-Zarr 0.6: levels placed in the intrinsic coordinate system, other systems kept as they are."""
 
 from __future__ import annotations
 

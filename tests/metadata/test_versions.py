@@ -67,8 +67,8 @@ def test_versions_that_are_known(attributes: Any, version: str) -> None:
 @pytest.mark.parametrize(
     ("attributes", "version", "warning"),
     [
-        ({"ome": {"multiscales": [entry()]}}, "0.5", "do not say their OME-NGFF version"),
-        ({"ome": {"multiscales": [ENTRY_06]}}, "0.6", "do not say their OME-NGFF version"),
+        ({"ome": {"multiscales": [entry()]}}, "0.5", "do not say their OME-Zarr version"),
+        ({"ome": {"multiscales": [ENTRY_06]}}, "0.6", "do not say their OME-Zarr version"),
         ({"ome": {"version": "0.7", "multiscales": [ENTRY_06]}}, "0.6", "'0.7' is no known version"),
         ({"ome": {"version": "1.0", "multiscales": [entry()]}}, "0.5", "'1.0' is no known version"),
         ({"ome": {"version": "banana", "multiscales": [entry()]}}, "0.5", "'banana' is no known version"),

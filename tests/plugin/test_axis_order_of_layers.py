@@ -22,7 +22,7 @@ from napari_ome_ngff.storage.pixels.process_state import shared_cache
 from tests.storage.test_axis_order import CHUNKS, FORMATS, cut, values
 from tests.storage.test_source import CountingStore
 
-pytestmark = pytest.mark.filterwarnings("ignore:The OME-NGFF metadata")  # of orders that it does not allow
+pytestmark = pytest.mark.filterwarnings("ignore:The OME-Zarr metadata")  # of orders that it does not allow
 
 TYPES = {"t": "time", "c": "channel"}
 ORDERS = [

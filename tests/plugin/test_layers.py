@@ -574,7 +574,7 @@ def test_colormaps_of_napari_come_back_and_others_are_named() -> None:
     sources, messages = one_image([plain("a", colormap=viridis), plain("b", colormap=odd)])
     channels = sources[""].channels
     assert [channel.color for channel in channels] == ["FDE725", "0000FF"]
-    assert messages == ["Layer 'b' is saved with the last colour of its colormap: OME-NGFF holds no more."]
+    assert messages == ["Layer 'b' is saved with the last colour of its colormap: OME-Zarr holds no more."]
     layers = to_layers(make_image("cyx", sizes=SIZES | {"c": 2}, channels=channels))
     assert [meta["colormap"] for _, meta, _ in layers] == ["viridis", "blue"]
     (data, meta, kind), _ = layers
@@ -657,7 +657,7 @@ def test_masks_become_numbers() -> None:
 def test_other_layers_are_named() -> None:
     points = (np.zeros((3, 2)), {"name": "spots"}, "points")
     _, messages = one_image([plain("a"), points])
-    assert messages == ["Points layer 'spots' is not saved: OME-NGFF holds images and label images only."]
+    assert messages == ["Points layer 'spots' is not saved: OME-Zarr holds images and label images only."]
     with pytest.raises(UnsupportedError, match="nothing here"):
         one_image([points])
 

@@ -1,4 +1,4 @@
-"""What OME-NGFF has no word for comes back in napari, and nothing is written of what is as usual."""
+"""What OME-Zarr has no word for comes back in napari, and nothing is written of what is as usual."""
 
 from __future__ import annotations
 

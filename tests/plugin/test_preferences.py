@@ -130,22 +130,22 @@ def test_places_are_offered_again_but_no_address_with_a_key(settings: Any) -> No
 def test_a_dropped_folder_is_opened_without_a_question_if_the_menu_or_the_preferences_say_so(
     viewer: Any, settings: Any, coins: Path
 ) -> None:
-    choose_from_menu(viewer, "File", "IO Utilities", "Open .zarr with OME-NGFF without asking")
+    choose_from_menu(viewer, "File", "IO Utilities", "Open .zarr with OME-Zarr without asking")
     pump(0.3)
     photograph("default-told")
     with answering():  # a dialog would fail here
         drop(viewer, coins)
     assert [layer.source.reader_plugin for layer in viewer.layers] == [PLUGIN] * 3
     viewer.layers.clear()
-    choose_from_menu(viewer, "File", "IO Utilities", "Ask again before opening .zarr with OME-NGFF")
-    with answering(choose_reader("OME-NGFF")):
+    choose_from_menu(viewer, "File", "IO Utilities", "Ask again before opening .zarr with OME-Zarr")
+    with answering(choose_reader("OME-Zarr")):
         drop(viewer, coins)
     assert len(viewer.layers) == 3
 
     dialog = viewer.window._open_preferences_dialog()
     rows = [dialog._list.item(row).text() for row in range(dialog._list.count())]
-    assert "OME-NGFF" in rows
-    dialog._list.setCurrentRow(rows.index("OME-NGFF"))
+    assert "OME-Zarr" in rows
+    dialog._list.setCurrentRow(rows.index("OME-Zarr"))
     boxes = [box for box in dialog.findChildren(QComboBox) if box.findText(WITHOUT_ASKING) >= 0]
     assert len(boxes) == 1
     assert [boxes[0].itemText(index) for index in range(boxes[0].count())] == [AS_SET, WITHOUT_ASKING, ASK]

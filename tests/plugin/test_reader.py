@@ -213,7 +213,7 @@ def test_a_plate_is_told_where_its_wells_are_listed(corpus: Path, monkeypatch: p
     monkeypatch.setattr(reader.notify, "inform", told.append)
     read_layers(str(corpus / "generated" / "ome-zarr-py-0.21" / "plate_0.5.zarr"))
     assert len(told) == 1
-    assert "Browse OME-NGFF plate or collection" in told[0]
+    assert "Browse OME-Zarr plate or collection" in told[0]
 
 
 # Chunks that cannot be read

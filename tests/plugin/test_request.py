@@ -261,7 +261,7 @@ def test_the_plan_is_what_is_written(tmp_path: Path) -> None:
     rows = table([plan])
     assert [row[0] for row in rows if row[0]] == ["cells (czyx)", "cells (zyx)"]
     assert rows[0][1:4] == ("0", "2×8×64×64", "z 2, yx 0.5 µm")
-    assert summary([plan]).startswith(f"OME-NGFF 0.5: {amount(plan.nbytes)} before compression, at most ")
+    assert summary([plan]).startswith(f"OME-Zarr 0.5: {amount(plan.nbytes)} before compression, at most ")
     assert "memory" not in summary([plan]), "of a few megabytes nothing is said"
 
 

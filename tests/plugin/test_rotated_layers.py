@@ -270,7 +270,7 @@ def test_earlier_versions_are_refused_with_the_layers_name(version: str, meta: A
 
 
 def test_the_writer_says_which_version_to_choose(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match=r"'a' is rotated.*choose OME-NGFF version 0\.6"):
+    with pytest.raises(UnsupportedError, match=r"'a' is rotated.*choose OME-Zarr version 0\.6"):
         write_layers(str(tmp_path / "a"), [plain(rotate=30)])
     assert list(tmp_path.iterdir()) == []
 
@@ -318,7 +318,7 @@ def test_what_was_opened_turned_is_saved_with_the_same_systems_and_transforms(tm
     assert saved_document(tmp_path / "two.ome.zarr") == document["attributes"]
     assert_same_place(image, layers[0])
     (bundle,) = from_layers(layers)[0]
-    with pytest.raises(UnsupportedError, match=r"choose OME-NGFF version 0\.6"):
+    with pytest.raises(UnsupportedError, match=r"choose OME-Zarr version 0\.6"):
         plan_hierarchy(sources=bundle.sources, ngff_version="0.5")
 
 
@@ -370,7 +370,7 @@ def test_systems_that_a_version_does_not_have_are_named() -> None:
     for system in (None, "stage"):
         layers = to_layers(open_ome_ngff(store, coordinate_system=system))
         told = {v: preview(Form(target="/data/new", version=v), layers).notes for v in ("0.4", "0.5", "0.6")}
-        note = "'a' is saved in one coordinate system, not in 'stage': only OME-NGFF 0.6 has several."
+        note = "'a' is saved in one coordinate system, not in 'stage': only OME-Zarr 0.6 has several."
         assert told == {"0.4": (note,), "0.5": (note,), "0.6": ()}
 
 

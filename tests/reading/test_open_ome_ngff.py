@@ -182,7 +182,7 @@ def test_zip_files_that_are_none(tmp_path: Path) -> None:
     assert nothing.value.found == "notes.txt, photos"
     with ZipStore(tmp_path / "c.zip", mode="w") as store:
         zarr.create_group(store).create_array("table/x", shape=(1,), dtype="u1")
-    with pytest.raises(NotOmeNgffError, match=r"no OME-NGFF image") as none:
+    with pytest.raises(NotOmeNgffError, match=r"no OME-Zarr image") as none:
         open_ome_ngff(tmp_path / "c.zip")
     assert "table" in none.value.found
 

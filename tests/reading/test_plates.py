@@ -88,7 +88,7 @@ def paste(
 # ---------------------------------------------------------------------------------------- pixels and places
 
 
-@pytest.mark.filterwarnings("ignore:The OME-NGFF metadata.*plate-01:napari_ome_ngff.errors.OmeNgffWarning")
+@pytest.mark.filterwarnings("ignore:The OME-Zarr metadata.*plate-01:napari_ome_ngff.errors.OmeNgffWarning")
 @pytest.mark.parametrize("name", CORPUS_PLATES)
 def test_every_field_of_real_plates_is_in_its_place_at_every_level(corpus: Path, name: str) -> None:
     collection = opened(corpus / name)

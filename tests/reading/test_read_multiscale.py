@@ -133,7 +133,7 @@ def test_a_level_with_damaged_metadata_is_left_out_and_named(tmp_path: Path) -> 
 
 def test_what_is_no_image_is_said_so(tmp_path: Path) -> None:
     zarr.create_group(tmp_path / "plain.zarr")
-    with pytest.raises(NotOmeNgffError, match="no OME-NGFF image"):
+    with pytest.raises(NotOmeNgffError, match="no OME-Zarr image"):
         open_ome_ngff(tmp_path / "plain.zarr")
     with pytest.raises(StorageError, match="no such file or folder"):
         open_ome_ngff(tmp_path / "missing.zarr")

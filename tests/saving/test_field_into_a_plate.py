@@ -85,7 +85,7 @@ def test_what_the_plate_cannot_hold_is_refused(tmp_path: Path) -> None:
     write_plate(store=several, fields={("A", 1, 0): [PIXELS], ("A", 1, 1): [PIXELS]}).run()
     before = files(tmp_path)
     for target, version, words in (
-        (place / "A" / "1" / "1", "0.4", "plate is in OME-NGFF 0.5"),
+        (place / "A" / "1" / "1", "0.4", "plate is in OME-Zarr 0.5"),
         (several / "A" / "1" / "7", "0.5", "several acquisitions"),
         (place / "A" / "1" / "a b", "0.5", "inside another"),
         (place / "A" / "1", "0.5", "inside another"),

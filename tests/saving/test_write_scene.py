@@ -135,7 +135,7 @@ def test_a_scene_replaces_nothing() -> None:
             {"placements": {"a": Affine(matrix=((0.0, 1.0), (0.0, 1.0)), translation=(0.0, 0.0))}},
             "invert|singular",
         ),
-        ({"options": StorageOptions(version="0.5")}, r"part of OME-NGFF 0\.6"),
+        ({"options": StorageOptions(version="0.5")}, r"part of OME-Zarr 0\.6"),
         ({"system": ""}, "name"),
     ],
 )

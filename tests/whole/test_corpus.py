@@ -166,7 +166,7 @@ COLLECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 """All plates, wells, scenes and collections: what they are, and the images in them."""
 
 REFUSED: tuple[tuple[str, type[Exception], str], ...] = (
-    ("ome-zarr-examples/data/invalid/image-01.zarr", NotOmeNgffError, "OME-NGFF"),
+    ("ome-zarr-examples/data/invalid/image-01.zarr", NotOmeNgffError, "OME-Zarr"),
     ("ome-zarr-examples/data/invalid/image-02.zarr", MetadataError, "multiscales"),
     ("ome-zarr-examples/data/invalid/image-03.zarr", MetadataError, "no level that can be read"),
 )
@@ -193,7 +193,7 @@ MANY = ["cyan", "yellow", "magenta", "red", "green", "blue"]
 
 
 def metadata(group: Path) -> dict[str, Any]:
-    """The group's OME-NGFF metadata, wherever the version puts it."""
+    """The group's OME-Zarr metadata, wherever the version puts it."""
     if (group / "zarr.json").exists():
         return json.loads((group / "zarr.json").read_text())["attributes"]["ome"]
     return json.loads((group / ".zattrs").read_text())
@@ -634,5 +634,5 @@ def test_a_level_opened_by_its_own_path_is_placed_as_in_its_image(corpus: Path, 
 
 def test_a_plain_array_has_no_image_above_it(tmp_path: Path) -> None:
     array = zarr.create_array(tmp_path / "plain.zarr", shape=(4, 4), dtype="uint8")
-    with pytest.raises(NotOmeNgffError, match="No OME-NGFF image above"):
+    with pytest.raises(NotOmeNgffError, match="No OME-Zarr image above"):
         read_multiscale_array(array)

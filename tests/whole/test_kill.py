@@ -116,7 +116,7 @@ def add_what_is_of_others(target: Path) -> None:
 
 
 def contents(target: Path) -> dict[str, bytes]:
-    """Every file but recognisable left-overs, which no reader of OME-NGFF looks at."""
+    """Every file but recognisable left-overs, which no reader of OME-Zarr looks at."""
     if target.is_file():
         with zipfile.ZipFile(target) as archive:
             return {name: archive.read(name) for name in archive.namelist()}

@@ -1,4 +1,4 @@
-"""What xarray says and OME-NGFF does not: true times, irregular positions, names of channels, ``attrs``."""
+"""What xarray says and OME-Zarr does not: true times, irregular positions, names of channels, ``attrs``."""
 
 from __future__ import annotations
 

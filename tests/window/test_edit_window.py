@@ -356,7 +356,7 @@ def test_what_the_file_says_is_corrected_for_all_layers_and_no_pixel_is_touched(
     pump(0.2)
     dock.save_button.click()
     assert "says so already" in dock.status.text()
-    viewer.layers["GFP"].gamma = 0.5  # OME-NGFF has no key for these
+    viewer.layers["GFP"].gamma = 0.5  # OME-Zarr has no key for these
     viewer.layers["nuclei"].opacity = 0.25
     dock.save_button.click()
     assert pixels(place) == before
@@ -456,7 +456,7 @@ def test_the_steps_of_the_tutorials(viewer: Any, tmp_path: Path) -> None:
 
     corners = np.array([[100, 120], [100, 200], [180, 200], [180, 120]]) * 0.65
     viewer.add_shapes([corners], units=("micrometer",) * 2)
-    _, saver = viewer.window.add_plugin_dock_widget("napari-ome-ngff", "Create OME-NGFF pyramid")
+    _, saver = viewer.window.add_plugin_dock_widget("napari-ome-ngff", "Create OME-Zarr pyramid")
     saver.fields["part"].value = "box of a Shapes layer"
     saver.fields["target"].value = part
     saver.create.native.click()

@@ -43,9 +43,9 @@ def coins(corpus: Path) -> Path:
 
 def test_a_dropped_folder_opens_once_a_reader_is_chosen(viewer: Any, coins: Path) -> None:
     offered: list[str] = []
-    with answering(choose_reader("OME-NGFF", offered=offered, shot="choose-reader")):
+    with answering(choose_reader("OME-Zarr", offered=offered, shot="choose-reader")):
         drop(viewer, coins)
-    assert offered[0] == "OME-NGFF", "napari sorts readers by name and selects the first one"
+    assert offered[0] == "OME-Zarr", "napari sorts readers by name and selects the first one"
     kinds = [layer._type_string for layer in viewer.layers]
     assert kinds == ["image", "image", "labels"], "a layer for each channel, then the label image"
     dropped = canvas(viewer)
@@ -94,13 +94,13 @@ def test_what_cannot_be_opened_says_so_and_opens_nothing(viewer: Any, tmp_path: 
     broken.mkdir()
     (broken / ".zgroup").write_text('{"zarr_format": 2}')
     (broken / ".zattrs").write_text('{"multiscales": [{"version": "0.4", "axes": [], "datasets": []}]}')
-    with answering(choose_reader("OME-NGFF")), pytest.raises(OmeNgffError) as caught:
+    with answering(choose_reader("OME-Zarr")), pytest.raises(OmeNgffError) as caught:
         drop(viewer, broken)
     assert len(caught.value.summary) < 120
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     (pictures / "1.png").write_bytes(b"")
-    with answering(choose_reader("OME-NGFF")), pytest.raises(OmeNgffError, match="no Zarr group"):
+    with answering(choose_reader("OME-Zarr")), pytest.raises(OmeNgffError, match="no Zarr group"):
         drop(viewer, pictures)
     assert len(viewer.layers) == 0
 

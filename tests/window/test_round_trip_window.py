@@ -46,7 +46,7 @@ def through_the_dialog(viewer: Any, path: Path, version: str) -> None:
 
 
 def through_the_widget(viewer: Any, path: Path, version: str) -> None:
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Create OME-NGFF pyramid")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Create OME-Zarr pyramid")
     widget.fields["target"].value = path
     widget.fields["version"].value = version
     click(widget.create)

@@ -358,9 +358,9 @@ def test_a_complete_file_is_never_said_not_to_be_written(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"mine", "no OME-NGFF image in one file"),
-        (b"PK\x03\x04 damaged", "no OME-NGFF image in one file"),
-        ("a zip file of something else", "no OME-NGFF image in one file"),
+        (b"mine", "no OME-Zarr image in one file"),
+        (b"PK\x03\x04 damaged", "no OME-Zarr image in one file"),
+        ("a zip file of something else", "no OME-Zarr image in one file"),
         ("a folder", "There is a folder of this name"),
         ("an image", "something already"),
     ],

@@ -21,7 +21,7 @@ class Finding:
     what
         What is wrong, in a sentence.
     rule
-        The rule, and which version of OME-NGFF has it.
+        The rule, and which version of OME-Zarr has it.
     advice
         Whether it is only advised against ("SHOULD"): no program refuses it.
 
@@ -62,5 +62,5 @@ class Spot:
 
     def _add(self, what: str, rule: str, *, advice: bool) -> None:
         if len(self.findings) < _MOST:
-            where, rule = self.context.where, f"OME-NGFF {self.version}: {rule}"
+            where, rule = self.context.where, f"OME-Zarr {self.version}: {rule}"
             self.findings.append(Finding(where=where, what=what, rule=rule, advice=advice))

@@ -136,7 +136,7 @@ def release_of(attributes: Mapping[str, Json]) -> str:
 
 
 def check_attributes(attributes: Mapping[str, Json], *, where: str) -> tuple[Finding, ...]:
-    """Check the attributes of one group; nothing is found of what holds nothing of OME-NGFF."""
+    """Check the attributes of one group; nothing is found of what holds nothing of OME-Zarr."""
     version = release_of(attributes)
     spot = Spot(context=Context.of(where), version=version)
     holder: Mapping[str, Json] = attributes

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_ome_ngff.reading.opened import Collection, Image
 
 app = typer.Typer(
-    help="Look at OME-NGFF (OME-Zarr) images, check, convert, correct and show them.",
+    help="Look at OME-Zarr (OME-NGFF) images, check, convert, correct and show them.",
     epilog="PLACE is a folder, a .ozx or .zip file, or an http, s3, gs or az address.",
     no_args_is_help=True,
     add_completion=False,

@@ -30,7 +30,7 @@ def lines_of(facts: Mapping[str, Json]) -> Iterator[str]:
 
 def _plate(plate: Mapping[str, Json] | None) -> Iterator[str]:
     if plate is not None:
-        yield f"OME-NGFF {plate['version']}, rows {_some(plate['rows'])}, columns {_some(plate['columns'])}"
+        yield f"OME-Zarr {plate['version']}, rows {_some(plate['rows'])}, columns {_some(plate['columns'])}"
         yield f"{len(plate['wells'])} wells: {_some(plate['wells'])}"
         if plate["acquisitions"]:
             names = [each["name"] or str(each["id"]) for each in plate["acquisitions"]]
@@ -41,7 +41,7 @@ def _image(facts: Mapping[str, Json]) -> Iterator[str]:
     if "version" in facts:
         name = f", {facts['name']!r}" if facts["name"] else ""
         fields = f", a mosaic of {facts['fields']} fields" if "fields" in facts else ""
-        yield f"OME-NGFF {facts['version']}{name}{fields}"
+        yield f"OME-Zarr {facts['version']}{name}{fields}"
         yield from _columns("axis", [_axis(axis) for axis in facts["axes"]])
         yield from _columns("level", [_level(level) for level in facts["levels"]])
         channels = [_channel(i, channel) for i, channel in enumerate(facts["channels"])]

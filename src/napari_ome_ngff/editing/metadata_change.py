@@ -57,7 +57,7 @@ class MetadataChange:
         for key in self.attributes or {}:
             check_text(key, "The key of an attribute")
             if key == CONTAINER or not foreign_attributes({key: {}}) or not foreign_attributes({key: []}):
-                raise OptionError(f"{key!r} is a key of OME-NGFF.", hint="Give scale, channels ... instead.")
+                raise OptionError(f"{key!r} is a key of OME-Zarr.", hint="Give scale, channels ... instead.")
         for what in ("scale", "translation"):
             for dim, number in (getattr(self, what) or {}).items():
                 is_number = isinstance(number, int | float) and not isinstance(number, bool)
@@ -116,7 +116,7 @@ def changed(multiscale: Multiscale, change: MetadataChange, move: Move) -> Multi
 
 
 def with_attributes(old: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[str, Json]:
-    """Attributes of a group after a change of some that are not of OME-NGFF; None removes one."""
+    """Attributes of a group after a change of some that are not of OME-Zarr; None removes one."""
     return {
         key: value for key, value in {**old, **changes}.items() if key not in changes or value is not None
     }

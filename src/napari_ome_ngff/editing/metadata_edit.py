@@ -76,7 +76,7 @@ def edit_metadata(
     acquisitions
         Of a plate: name by id.
     attributes
-        Attributes of the image's group that are not of OME-NGFF, by key: a new value, or None to remove it.
+        Attributes of the image's group that are not of OME-Zarr, by key: a new value, or None to remove it.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def _change_group(documents: GroupAttributes, path: str, change: MetadataChange)
         raise UnsupportedError(
             "The metadata of an image, a label image, a plate or a well can be corrected.",
             where=where,
-            found=kind or "a group that holds no OME-NGFF image",
+            found=kind or "a group that holds no OME-Zarr image",
             hint="Give the folder of one of its images.",
         )
 
@@ -220,7 +220,7 @@ def multiscale_at(documents: GroupAttributes, path: str) -> Multiscale:
         raise UnsupportedError(
             "This image does not say everything that can be corrected.",
             where=where,
-            found=f"OME-NGFF {multiscale.version}",
+            found=f"OME-Zarr {multiscale.version}",
             expected="an image in " + ", ".join(VERSIONS) + " whose levels all have a place",
             hint="Save it as a new image in one of these versions.",
         )

@@ -134,7 +134,7 @@ def encode_axes(axes: Sequence[Axis], context: Context) -> list[dict[str, Json]]
         raise context.error("The axes of an image must have different names.", found=describe(names))
     if problem := axes_problem([axis.type for axis in axes]):
         raise context.error(
-            f"OME-NGFF does not allow these axes: {problem}.",
+            f"OME-Zarr does not allow these axes: {problem}.",
             found=", ".join(f"{axis.name} ({axis.type or 'no type'})" for axis in axes),
             expected="time, then channel or a custom axis, then 2 or 3 of space",
         )
@@ -153,7 +153,7 @@ def _encode_axis(axis: Axis, context: Context) -> dict[str, Json]:
         # unit of another axis cannot be judged.
         if axis.type in ("space", "time") and not is_udunits(unit, axis.type):
             raise context.below("unit").error(
-                f"The unit {unit!r} of axis {axis.name!r} is not one that OME-NGFF knows.",
+                f"The unit {unit!r} of axis {axis.name!r} is not one that OME-Zarr knows.",
                 found=describe(unit),
                 expected=f"a UDUNITS name for {axis.type}, such as "
                 + ("'micrometer'" if axis.type == "space" else "'second'"),

@@ -95,7 +95,7 @@ class Context:
         if self.document.count > len(lines):
             lines.append(f"- and {self.document.count - len(lines)} more")
         group = f" of {self.location}" if self.location else ""
-        summary = f"The OME-NGFF metadata{group} break rules; they were read as well as possible."
+        summary = f"The OME-Zarr metadata{group} break rules; they were read as well as possible."
         warnings.warn("\n".join([summary, *lines]), OmeNgffWarning, stacklevel=2)
 
     def error(

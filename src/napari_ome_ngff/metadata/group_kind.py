@@ -1,4 +1,4 @@
-"""What kind of OME-NGFF group a group's attributes make it, and which of them are ours."""
+"""What kind of OME-Zarr group a group's attributes make it, and which of them are ours."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def image_count(attributes: Mapping[str, Json]) -> int:
 
 
 def is_ome_ngff(attributes: Mapping[str, Json]) -> bool:
-    """Return whether a group's attributes hold anything of OME-NGFF, valid or not."""
+    """Return whether a group's attributes hold anything of OME-Zarr, valid or not."""
     return container_of(attributes) is not None
 
 
@@ -153,7 +153,7 @@ def _foreign(holder: Mapping[str, Json], container: str) -> dict[str, Json]:
 
 
 def merge_attributes(existing: Mapping[str, Json], ours: Mapping[str, Json]) -> dict[str, Json]:
-    """Return existing attributes of any version with everything of OME-NGFF replaced by ours.
+    """Return existing attributes of any version with everything of OME-Zarr replaced by ours.
 
     Keys of other owners stay, at the top level and under ``ome``.
     """

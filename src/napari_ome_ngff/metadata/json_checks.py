@@ -74,7 +74,7 @@ def listed(
 
 def _malformed(value: Json, context: Context, what: str) -> OmeNgffError:
     return context.error(
-        f"Malformed OME-NGFF metadata: {what} was expected.", found=describe(value), expected=what
+        f"Malformed OME-Zarr metadata: {what} was expected.", found=describe(value), expected=what
     )
 
 

@@ -1,4 +1,4 @@
-"""The nouns of OME-NGFF, the same for every version: what the JSON means.
+"""The nouns of OME-Zarr, the same for every version: what the JSON means.
 
 Plain frozen data. `decode` functions make them from a group's attributes, `encode` functions make attributes
 from them.
@@ -137,7 +137,7 @@ class Axis:
 class ScaleTranslation:
     """The transform ``position = scale * index + translation``, from indices to positions.
 
-    Index 0 is the centre of a voxel (OME-NGFF 0.6, "Axes": the pixel or voxel centre is the origin of the
+    Index 0 is the centre of a voxel (OME-Zarr 0.6, "Axes": the pixel or voxel centre is the origin of the
     continuous coordinate system).
 
     Parameters
@@ -235,7 +235,7 @@ class Multiscale:
     Parameters
     ----------
     version
-        OME-NGFF version that the metadata were read as: ``"0.4"``, ``"0.5"`` or ``"0.6"``.
+        OME-Zarr version that the metadata were read as: ``"0.4"``, ``"0.5"`` or ``"0.6"``.
     axes
         In the order of the array's dimensions.
     levels

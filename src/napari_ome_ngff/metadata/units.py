@@ -1,6 +1,6 @@
-"""Units: the UDUNITS names that OME-NGFF lists, the other ways to spell them, and what an axis measures.
+"""Units: the UDUNITS names that OME-Zarr lists, the other ways to spell them, and what an axis measures.
 
-The lists are those of OME-NGFF 0.4, 0.5 and 0.6, section "axes metadata".
+The lists are those of OME-Zarr 0.4, 0.5 and 0.6, section "axes metadata".
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _PREFIXES = MappingProxyType(
 SPACE_UNITS = frozenset(
     {f"{prefix}meter" for prefix in _PREFIXES} | {"angstrom", "foot", "inch", "mile", "parsec", "yard"}
 )
-"""Units that OME-NGFF lists for axes of type "space"."""
+"""Units that OME-Zarr lists for axes of type "space"."""
 
 TIME_UNITS = frozenset({f"{prefix}second" for prefix in _PREFIXES} | {"day", "hour", "minute"})
-"""Units that OME-NGFF lists for axes of type "time"."""
+"""Units that OME-Zarr lists for axes of type "time"."""
 
 # Case matters here: "Mm" is a megameter and "mm" a millimeter.
 _SYMBOLS = MappingProxyType(
@@ -109,7 +109,7 @@ def canonical_unit(unit: str | None) -> str | None:
 
 
 def is_udunits(unit: str, type: str) -> bool:
-    """Return whether OME-NGFF lists `unit`, a full name, for axes of this type.
+    """Return whether OME-Zarr lists `unit`, a full name, for axes of this type.
 
     The specification has lists for ``"space"`` and ``"time"`` alone: for other types both count.
     """

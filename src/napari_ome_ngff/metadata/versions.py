@@ -32,7 +32,7 @@ from napari_ome_ngff.metadata.systems.coordinate_systems import MOST_SYSTEMS
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """One version of OME-NGFF that is read and written."""
+    """One version of OME-Zarr that is read and written."""
 
     name: str
     zarr_format: int
@@ -94,7 +94,7 @@ def decode(
     name = _detect(holder, container, where)
     version = VERSIONS["0.4" if name in LEGACY else name]
     if version.container != container:
-        _warn(f"OME-NGFF {name} metadata are not where they should be.", where)
+        _warn(f"OME-Zarr {name} metadata are not where they should be.", where)
     inside = context.below(container)
     # A group says once for all its images how they are shown.
     channels, omero_extra = decode_omero(*_display(attributes, container, "omero", context))
@@ -133,7 +133,7 @@ def _no_image(attributes: Mapping[str, Json], context: Context) -> OmeNgffError:
         # 0.4: "image-label groups MUST also contain multiscales metadata"
         return context.error("This label image does not say where its arrays are.")
     return context.error(
-        "This group holds no OME-NGFF image.",
+        "This group holds no OME-Zarr image.",
         found=describe(attributes),
         hint="Open a group whose attributes have 'multiscales'.",
         kind=NotOmeNgffError,
@@ -151,14 +151,14 @@ def _detect(holder: Mapping[str, Json], container: str, where: str) -> str:
     if tag is None:
         if container:
             # 0.5: "The OME-Zarr Metadata MUST contain the version"; 0.4 only has a SHOULD.
-            _warn(f"The metadata do not say their OME-NGFF version; read as {form}.", where)
+            _warn(f"The metadata do not say their OME-Zarr version; read as {form}.", where)
         return form
     name = _release(tag)
     if name == _PREVIEW:
-        _warn(f"OME-NGFF {tag[:20]} is a preview that may still change; read as {form}.", where)
+        _warn(f"OME-Zarr {tag[:20]} is a preview that may still change; read as {form}.", where)
         return form
     if name not in VERSIONS and name not in LEGACY:
-        _warn(f"{describe(tag)} is no known version of OME-NGFF; read as {form}.", where)
+        _warn(f"{describe(tag)} is no known version of OME-Zarr; read as {form}.", where)
         return form
     # 0.6 has coordinate systems in place of axes, which is what tells it from all others.
     if (name == "0.6") != (form == "0.6") and (name == "0.6" or "axes" not in entry):
@@ -201,7 +201,7 @@ def check_version(version: str) -> Version:
     row = next((row for row in VERSIONS.values() if is_text and row.name == version), None)
     if row is None:
         raise OptionError(
-            "There is no such OME-NGFF version to write.",
+            "There is no such OME-Zarr version to write.",
             found=describe(version),
             expected=", ".join(repr(name) for name in VERSIONS),
         )

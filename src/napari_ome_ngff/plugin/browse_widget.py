@@ -45,7 +45,7 @@ MARGIN = 1.2
 _NUMBER = re.compile(r" \[\d+\]$")
 
 
-_NOTHING = "No layer here belongs to an OME-NGFF plate or collection."
+_NOTHING = "No layer here belongs to an OME-Zarr plate or collection."
 
 
 _HEADERS = {True: ("Well", "Field", "Size (y × x)"), False: ("Image", "", "Size (y × x)")}

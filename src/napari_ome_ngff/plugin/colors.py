@@ -1,4 +1,4 @@
-"""Colours and contrast of channels and labels, in OME-NGFF's words and in napari's. Pure."""
+"""Colours and contrast of channels and labels, in OME-Zarr's words and in napari's. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RGB_COMPONENTS = ("red", "green", "blue", "alpha")
 
 
 COLORMAP_KEY = "napari_colormap"
-"""Key in a channel's `extra` that names a colormap of napari, since OME-NGFF only has one colour."""
+"""Key in a channel's `extra` that names a colormap of napari, since OME-Zarr only has one colour."""
 
 
 COLORMAPS = {

@@ -69,7 +69,7 @@ def display_order(axes: Sequence[Axis]) -> tuple[int, ...]:
 def shown_units(axes: Sequence[Axis]) -> tuple[str, ...]:
     """Return a unit that napari understands for each axis: ``"pixel"`` where it has none for the file's.
 
-    napari refuses to open a layer with a unit that pint cannot parse, so only the names of OME-NGFF pass.
+    napari refuses to open a layer with a unit that pint cannot parse, so only the names of OME-Zarr pass.
     """
     units = [canonical_unit(axis.unit) for axis in axes]
     return tuple(unit if unit is not None and is_udunits(unit, "") else "pixel" for unit in units)

@@ -1,4 +1,4 @@
-"""What OME-NGFF has no key for and the picture depends on: opacity, blending, order of layers ... Pure.
+"""What OME-Zarr has no key for and the picture depends on: opacity, blending, order of layers ... Pure.
 
 It is kept under one key of the attributes of an image, and of each label image. Only what differs from what a
 layer has when it is opened without the key is written, so most files have none.

@@ -24,7 +24,7 @@ PATTERNS = ("*.zarr", "*.zarr/")
 """URLs and files are compared with the first; folders, with a slash appended, with the second."""
 
 
-WITHOUT_ASKING = "OME-NGFF, without asking"
+WITHOUT_ASKING = "OME-Zarr, without asking"
 
 
 ASK = "ask"
@@ -45,8 +45,8 @@ def make_default() -> None:
     _show(WITHOUT_ASKING)
     instead = f" (so far: {', '.join(others)})" if others else ""
     notify.inform(
-        f"napari opens .zarr with OME-NGFF from now on{instead}, and asks no more. "
-        "To undo it: File > IO Utilities > Ask again before opening .zarr with OME-NGFF."
+        f"napari opens .zarr with OME-Zarr from now on{instead}, and asks no more. "
+        "To undo it: File > IO Utilities > Ask again before opening .zarr with OME-Zarr."
     )
 
 

@@ -1,4 +1,4 @@
-"""npe2 reader: OME-NGFF images from folders, files and URLs into napari."""
+"""npe2 reader: OME-Zarr images from folders, files and URLs into napari."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # All that is heavy is imported in functions: napari imports this module to ask whose a folder is.
 
-BROWSE = "Plugins > OME-NGFF > Browse OME-NGFF plate or collection"
+BROWSE = "Plugins > OME-Zarr > Browse OME-Zarr plate or collection"
 """Where the menu has the table of wells, fields and images."""
 
 Path = str | os.PathLike[str]
@@ -55,7 +55,7 @@ def get_reader(
 
 @notify.errors_as_text()
 def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
-    """Open OME-NGFF images, lazily, as napari layers.
+    """Open OME-Zarr images, lazily, as napari layers.
 
     All that is wrong with a file which can be shown comes in one notification. Why a file cannot be opened or
     shown is the first line of an ``OmeNgffError``.

@@ -1,4 +1,4 @@
-"""File > Open Sample: a small tissue made by the program, stored as OME-NGFF in memory and opened again."""
+"""File > Open Sample: a small tissue made by the program, stored as OME-Zarr in memory and opened again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LEVELS = 2  # in 3D napari shows the coarsest
 def open_cells() -> list[LayerData]:
     """Open a tissue of 25 cells: nuclei and membranes of ``(24, 192, 192)`` uint16, and labels of the nuclei.
 
-    It is written as an OME-NGFF image of two levels into memory, and opened as any other one.
+    It is written as an OME-Zarr image of two levels into memory, and opened as any other one.
     """
     import zarr
 

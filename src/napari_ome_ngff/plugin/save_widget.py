@@ -71,7 +71,7 @@ WAIT = 200
 
 
 class CreateWidget(Container[Any]):
-    """Write layers as a multiscale OME-NGFF image. napari finds `napari_viewer` by its name."""
+    """Write layers as a multiscale OME-Zarr image. napari finds `napari_viewer` by its name."""
 
     def __init__(self, napari_viewer: Viewer) -> None:
         self._viewer = napari_viewer

@@ -1,4 +1,4 @@
-"""npe2 writer: napari's layers into OME-NGFF images, as the Preferences say."""
+"""npe2 writer: napari's layers into OME-Zarr images, as the Preferences say."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @notify.errors_as_text()
 def write_layers(path: str | None = None, layer_data: Sequence[LayerData] = ()) -> list[str]:
-    """Save layers as an OME-NGFF image with its label images, all or nothing; return the paths written.
+    """Save layers as an OME-Zarr image with its label images, all or nothing; return the paths written.
 
     Image layers that belong together become channels of one image, Labels layers its label images; other
     layers are reported as not saved. Labels layers alone, saved to an existing image, become label images of
@@ -36,7 +36,7 @@ def write_layers(path: str | None = None, layer_data: Sequence[LayerData] = ()) 
     asked for one, for all layers.
 
     Raises TargetError if something is in the way, UnsupportedError or MetadataError if layers cannot be
-    stored in OME-NGFF, or another OmeNgffError; nothing is left behind. CancelledError is raised only where
+    stored in OME-Zarr, or another OmeNgffError; nothing is left behind. CancelledError is raised only where
     no window is: there, a person who cancels is told so, and `path` is returned, for napari takes an empty
     list for a failure.
     """

@@ -34,7 +34,7 @@ def open_archive(
             except OmeNgffError as error:
                 left.failed("images", inside, error)
     if not opened:
-        raise (left or others).error("There is no OME-NGFF image in this zip file.", NotOmeNgffError)
+        raise (left or others).error("There is no OME-Zarr image in this zip file.", NotOmeNgffError)
     left.warn()
     if len(opened) == 1:
         return next(iter(opened.values()))
@@ -48,7 +48,7 @@ def open_archive(
 
 
 def _groups(store: Store, path: str, left: LeftOut, others: LeftOut) -> Iterator[tuple[str, Hierarchy]]:
-    """Yield the groups of OME-NGFF that are in no other one, with their paths in the zip file.
+    """Yield the groups of OME-Zarr that are in no other one, with their paths in the zip file.
 
     Those that cannot be read are noted in `left`, what is something else in `others`.
     """

@@ -1,4 +1,4 @@
-"""Open OME-NGFF groups as xarray DataArrays: lazily, placed by their transforms. Pixels stay unread."""
+"""Open OME-Zarr groups as xarray DataArrays: lazily, placed by their transforms. Pixels stay unread."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def read_multiscale_group(
     Parameters
     ----------
     group
-        The Zarr group that carries the OME-NGFF metadata; the version is detected. Or the `group` of an
+        The Zarr group that carries the OME-Zarr metadata; the version is detected. Or the `group` of an
         :class:`Image` that is open already: then nothing is fetched.
     array_wrapper
         What each level's ``zarr.Array`` is wrapped in: ``ZarrArrayWrapper()``, ``DaskArrayWrapper(...)``, or
@@ -90,7 +90,7 @@ def read_multiscale_group(
     Raises
     ------
     NotOmeNgffError
-        If the group has no OME-NGFF metadata.
+        If the group has no OME-Zarr metadata.
     MetadataError
         If the metadata cannot be interpreted.
     UnsupportedError
@@ -133,7 +133,7 @@ def read_multiscale_array(
     Parameters
     ----------
     array
-        A Zarr array that is a level of an OME-NGFF image.
+        A Zarr array that is a level of an OME-Zarr image.
     array_wrapper
         As for :func:`read_multiscale_group`.
 
@@ -177,7 +177,7 @@ def _image_above(array: zarr.Array[Any]) -> tuple[Hierarchy, int, str]:
             if path in [level.path.strip("/") for level in multiscale.levels]:
                 return hierarchy, index, path
     raise NotOmeNgffError(
-        "No OME-NGFF image above this array describes it.",
+        "No OME-Zarr image above this array describes it.",
         where=where,
         expected="a group above it whose multiscales name the array among their datasets",
         hint="Open the array's image instead, or use zarr.open_array for a plain Zarr array.",
@@ -317,4 +317,4 @@ def _labels_alone(hierarchy: Hierarchy) -> Image:
                 attributes=foreign_attributes(attributes),
             )
     decode(attributes, where=hierarchy.location)  # says what is wrong
-    raise NotOmeNgffError("This group holds no OME-NGFF image.", where=hierarchy.location)
+    raise NotOmeNgffError("This group holds no OME-Zarr image.", where=hierarchy.location)

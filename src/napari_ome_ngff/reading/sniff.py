@@ -1,4 +1,4 @@
-"""Whether a path is worth opening as OME-NGFF, from a few small files at most and without a network."""
+"""Whether a path is worth opening as OME-Zarr, from a few small files at most and without a network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_LEVEL_DEPTH = 3  # folders in a level's path, such as "scale0/image"
 _DAMAGED = MappingProxyType({"damaged": True})
 
 
-# Keys of OME-NGFF metadata. They only tell, without importing anything, that a folder is worth opening.
+# Keys of OME-Zarr metadata. They only tell, without importing anything, that a folder is worth opening.
 _OURS = frozenset({CONTAINER, "multiscales", *COLLECTIONS})
 
 
@@ -79,7 +79,7 @@ def _lists_documents(archive: Path) -> bool:
 
 
 def _read_node(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Return "group", "array", "damaged" or "" for a folder, and its OME-NGFF attributes in one layer."""
+    """Return "group", "array", "damaged" or "" for a folder, and its OME-Zarr attributes in one layer."""
     document = _read_json(folder / "zarr.json")
     if document is not None:
         kind, attributes = "array" if says_array(document) else "group", document.get("attributes")

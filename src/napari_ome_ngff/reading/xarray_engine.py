@@ -43,7 +43,7 @@ class OmeNgffBackend(BackendEntrypoint):
     holds one variable, `VARIABLE`; the attributes of an image's group are those that are stored.
     """
 
-    description: ClassVar[str] = "Open OME-NGFF (OME-Zarr) images with their levels and label images"
+    description: ClassVar[str] = "Open OME-Zarr (OME-NGFF) images with their levels and label images"
     supports_groups: ClassVar[bool] = True
     open_dataset_parameters: ClassVar[tuple[str, ...] | None] = (
         "filename_or_obj",
@@ -54,7 +54,7 @@ class OmeNgffBackend(BackendEntrypoint):
     )
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Whether a place has a name that only OME-NGFF has; a plain ``.zarr`` is left to xarray's own."""
+        """Whether a place has a name that only OME-Zarr has; a plain ``.zarr`` is left to xarray's own."""
         if not isinstance(filename_or_obj, str | os.PathLike):
             return False
         text = os.fspath(filename_or_obj)

@@ -107,7 +107,7 @@ def _source(data: Any, about: Description, what: str) -> MultiscaleSource:
 
 
 def _ordered(source: MultiscaleSource, about: Description) -> MultiscaleSource:
-    """A source with what is said of its axes, in the order that OME-NGFF asks for."""
+    """A source with what is said of its axes, in the order that OME-Zarr asks for."""
     if source.image is not None:
         return replace(source, image=_in_order(described({"0": source.image}, about))["0"])
     return replace(source, arrays=_in_order(described(source.arrays or {}, about)))

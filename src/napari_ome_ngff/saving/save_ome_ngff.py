@@ -111,7 +111,7 @@ def save_ome_ngff(
         collection that was opened is saved whole; only storage, `levels`, `method` and `name` can be chosen.
     axes
         Names of the axes in the order of the array: ``"tczyx"``, in any order and case. They are put in the
-        order that OME-NGFF asks for, and a warning says so. Not needed for 2 and 5 axes (``"yx"``,
+        order that OME-Zarr asks for, and a warning says so. Not needed for 2 and 5 axes (``"yx"``,
         ``"tczyx"``), nor where the array has names itself.
     scale
         Distance between two voxels: one number for all axes of space, ``{"z": 1, "y": 0.5, "x": 0.5}``, or
@@ -150,7 +150,7 @@ def save_ome_ngff(
     OptionError
         If an argument cannot be: it is named, and what to give instead.
     CoordinateError, MetadataError, UnsupportedError
-        If what the image says of itself cannot be said in OME-NGFF, or a well or scene is to be saved.
+        If what the image says of itself cannot be said in OME-Zarr, or a well or scene is to be saved.
     TargetError
         If writing there could lose something, such as an image that is there without `overwrite`.
     StorageError

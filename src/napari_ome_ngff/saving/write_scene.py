@@ -51,7 +51,7 @@ def write_scene(
 ) -> Writing:
     """Write a scene: images that lie side by side, or on each other, placed in one coordinate system.
 
-    Scenes are part of OME-NGFF 0.6. :func:`open_ome_ngff` opens all images of one at their places.
+    Scenes are part of OME-Zarr 0.6. :func:`open_ome_ngff` opens all images of one at their places.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def write_scene(
     check_type(options, (StorageOptions, NoneType), "The options", "StorageOptions")
     chosen = options or StorageOptions(version="0.6")
     if chosen.version != "0.6":
-        raise OptionError("Scenes are part of OME-NGFF 0.6.", found=f"version {chosen.version!r}")
+        raise OptionError("Scenes are part of OME-Zarr 0.6.", found=f"version {chosen.version!r}")
     about = Description(axes=axes, scale=scale, units=units)
     sources = _sources(images, about, chosen.version)
     shared = shared_axes({key: source for key, source in sources.items() if "/" not in key})

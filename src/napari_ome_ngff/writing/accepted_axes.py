@@ -43,7 +43,7 @@ def usual_name(dim: str) -> str:
 def in_order(
     levels: Levels, *, rename: bool = True, any_space: bool = False
 ) -> tuple[dict[str, DataArray], dict[str, str], str]:
-    """Levels with usual names of axes in the order of OME-NGFF; new names by old ones; what was changed.
+    """Levels with usual names of axes in the order of OME-Zarr; new names by old ones; what was changed.
 
     `any_space` leaves axes of space in the order that they have, which the specification allows.
     """
@@ -58,7 +58,7 @@ def in_order(
     stored = [names.get(dim, dim) for dim in order]
     if tuple(stored) == dims:
         return dict(levels), {}, ""
-    notice = f"Axes {', '.join(dims)} are stored as {', '.join(stored)}, as OME-NGFF asks for."
+    notice = f"Axes {', '.join(dims)} are stored as {', '.join(stored)}, as OME-Zarr asks for."
     renamed = {path: _renamed(array, names) for path, array in levels.items()}
     return {path: array.transpose(*stored) for path, array in renamed.items()}, names, notice
 

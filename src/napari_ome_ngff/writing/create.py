@@ -63,7 +63,7 @@ def model_multiscale_group(
     options: StorageOptions | None = None,
     store: Place = "image.ome.zarr",
 ) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
-    """Model the Zarr group that holds these levels as an OME-NGFF image. No IO.
+    """Model the Zarr group that holds these levels as an OME-Zarr image. No IO.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def model_multiscale_group(
     Raises
     ------
     CoordinateError
-        If dims, coordinates or units cannot be said in OME-NGFF: the axis and the index are named.
+        If dims, coordinates or units cannot be said in OME-Zarr: the axis and the index are named.
     MetadataError
         If the result would break a rule of the version: the rule is quoted.
     OptionError
@@ -209,7 +209,7 @@ def create_multiscale_group(
     arrays, transform_precision, ngff_version, chunks, compressor, fill_value, shards, options
         As for :func:`model_multiscale_group`.
     overwrite
-        Replace an OME-NGFF group that is there already. Attributes and members that are not its levels
+        Replace an OME-Zarr group that is there already. Attributes and members that are not its levels
         (labels, tables, attributes of others) are kept. Refused while `arrays` lazily read from that group.
     model
         In place of `arrays` and all options of storage: what :func:`model_multiscale_group` returned. With

@@ -128,7 +128,7 @@ def _described(attrs: Mapping[Any, Any], finest: DataArray) -> Multiscale | None
             warnings.simplefilter("ignore", OmeNgffWarning)  # reading has warned of that
             multiscale = decode(attrs, where="")[0]
     except OmeNgffError as error:
-        message = f"OME-NGFF metadata in attrs are left out: {error.summary}"
+        message = f"OME-Zarr metadata in attrs are left out: {error.summary}"
         warnings.warn(message, OmeNgffWarning, stacklevel=4)
         return None
     label_image = multiscale.label_image

@@ -56,7 +56,7 @@ def write_labels(
     verify: bool = False,
     options: StorageOptions | None = None,
 ) -> Writing:
-    """Write label images onto an OME-NGFF image that is there, in the image's version.
+    """Write label images onto an OME-Zarr image that is there, in the image's version.
 
     They become ``labels/<name>`` and are registered beside those that are there. The group ``labels`` is made
     anew beside the old one, which other label images are linked into, and takes its place in one step: the
@@ -206,7 +206,7 @@ def _image_at(store: Any, path: str) -> _Target:
             "There is no image to write label images onto.",
             where=str(store),
             found="no Zarr group",
-            hint="Choose the folder of an OME-NGFF image.",
+            hint="Choose the folder of an OME-Zarr image.",
         )
     where = location_of(group)
     multiscale = decode(group.attrs.asdict(), where=where)[0]
@@ -216,7 +216,7 @@ def _image_at(store: Any, path: str) -> _Target:
         )
     if multiscale.version not in VERSIONS:
         raise TargetError(
-            f"The image is in OME-NGFF {multiscale.version}, in which no label images are written.",
+            f"The image is in OME-Zarr {multiscale.version}, in which no label images are written.",
             where=where,
             expected="an image in " + ", ".join(VERSIONS),
             hint="Save the image in one of these versions first.",

@@ -27,11 +27,11 @@ def is_archive(store: object) -> bool:
 
 
 def refuse_version(version: Any, zarr_format: int, store: object) -> None:
-    """Refuse versions of OME-NGFF that are not on Zarr v3 for a single file."""
+    """Refuse versions of OME-Zarr that are not on Zarr v3 for a single file."""
     if zarr_format == 2 and is_archive(store):
         # RFC-9: the archive "MUST contain the OME-Zarr's root-level zarr.json".
         raise TargetError(
-            f"OME-NGFF {version} cannot be in a single file.",
+            f"OME-Zarr {version} cannot be in a single file.",
             where=str(store),
             expected="Zarr v3, which came with version 0.5",
             hint="Choose 0.5 or 0.6, or save into a folder that ends with .ome.zarr.",

@@ -1,4 +1,4 @@
-"""Write images and label images as OME-NGFF: one pass, bounded memory, all or nothing."""
+"""Write images and label images as OME-Zarr: one pass, bounded memory, all or nothing."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def write_multiscale_group(
     transform_precision
         Decimal places to round scales and translations to; None: exact.
     overwrite
-        Replace an OME-NGFF image that is there. What is not ours is kept: attributes and members of others.
+        Replace an OME-Zarr image that is there. What is not ours is kept: attributes and members of others.
     verify
         Read level 0 back before it is published, and compare it with the source, which is read twice then.
     name, channels, label_image

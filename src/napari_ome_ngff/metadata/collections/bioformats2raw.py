@@ -1,6 +1,6 @@
 """Several images in one group (``bioformats2raw.layout``), in all versions: ``series`` and OME-XML.
 
-OME-NGFF has no other way to say which images a group holds, up to and including 0.6.
+OME-Zarr has no other way to say which images a group holds, up to and including 0.6.
 """
 
 from __future__ import annotations

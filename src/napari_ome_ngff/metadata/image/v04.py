@@ -1,4 +1,4 @@
-"""OME-NGFF 0.1 to 0.5: axes and transforms directly in each entry of ``multiscales``."""
+"""OME-Zarr 0.1 to 0.5: axes and transforms directly in each entry of ``multiscales``."""
 
 from __future__ import annotations
 

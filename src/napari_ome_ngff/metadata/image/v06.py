@@ -1,4 +1,4 @@
-"""OME-NGFF 0.6: axes live in named coordinate systems, transforms lead from one to another.
+"""OME-Zarr 0.6: axes live in named coordinate systems, transforms lead from one to another.
 
 An image is shown and written in its intrinsic system, the one that all its levels are placed in. Further
 systems and the transforms to them are optional views; they are kept, as they are, in `Multiscale.extra`.
@@ -161,7 +161,7 @@ def _encode_dataset(multiscale: Multiscale, index: int, system: str, context: Co
     # The schema of 0.6 has "exclusiveMinimum": 0 for scales.
     if any(number < 0 for number in steps[0]["scale"]):
         raise at.error(
-            "OME-NGFF 0.6 does not allow a negative scale.",
+            "OME-Zarr 0.6 does not allow a negative scale.",
             found=describe(steps[0]["scale"]),
             hint="Reverse the axis, or write version 0.5.",
         )

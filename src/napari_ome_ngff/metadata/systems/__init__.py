@@ -1,1 +1,1 @@
-"""Coordinate systems and transforms of OME-NGFF 0.6."""
+"""Coordinate systems and transforms of OME-Zarr 0.6."""

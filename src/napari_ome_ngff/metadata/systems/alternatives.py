@@ -1,6 +1,6 @@
 """Transforms beside ``datasets`` from one system to several others: an image has one place in each.
 
-SpatialData writes them into images of 0.4 and 0.5. No version of OME-NGFF has them in this form: they are
+SpatialData writes them into images of 0.4 and 0.5. No version of OME-Zarr has them in this form: they are
 read as what 0.6 says with coordinate systems.
 """
 

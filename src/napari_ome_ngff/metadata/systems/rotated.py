@@ -62,7 +62,7 @@ def affine_into_levels(multiscale: Multiscale, context: Context) -> Multiscale:
     names = multiscale.dims if shown is None else tuple(axis.name for axis in shown.system.axes)
     if transform is None or names != multiscale.dims:
         raise context.error(
-            "An image that is rotated or sheared can be written as OME-NGFF 0.6 only.",
+            "An image that is rotated or sheared can be written as OME-Zarr 0.6 only.",
             expected="nothing but scale and translation",
             hint="Write version 0.6, or resample the image.",
             kind=UnsupportedError,

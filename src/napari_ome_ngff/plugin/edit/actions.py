@@ -59,7 +59,7 @@ def new_labels(viewer: Viewer, layer: Layer | None) -> str:
 
     origin = _origin(layer)
     if origin["tiles"]:
-        raise OptionError("Open one field of the plate alone first.", hint="Plugins > OME-NGFF > Browse")
+        raise OptionError("Open one field of the plate alone first.", hint="Plugins > OME-Zarr > Browse")
     place = origin["image"].partition("#")[0]
     taken = list(getattr(open_metadata(place), "labels", {}))
     name = unique_names([*taken, safe_name("labels")])[-1]
@@ -174,5 +174,5 @@ def _labels(layer: Layer | None) -> Labels:
 def _origin(layer: Layer | None) -> Origin:
     origin = None if layer is None else origin_of({"metadata": layer.metadata})
     if origin is None:
-        raise OptionError("This layer was not opened from an OME-NGFF image.", hint="Select one that was.")
+        raise OptionError("This layer was not opened from an OME-Zarr image.", hint="Select one that was.")
     return origin

@@ -36,7 +36,7 @@ def show_in_system(viewer: Viewer, layer: Layer, system: str) -> str:
     """
     asked = origin_of({"metadata": layer.metadata})
     if asked is None:
-        raise OptionError("This layer was not opened from an OME-NGFF image.", hint="Select one that was.")
+        raise OptionError("This layer was not opened from an OME-Zarr image.", hint="Select one that was.")
     layers = _of_store(list(viewer.layers), asked["store"])
     edited = [each.name for each, _ in layers if view_of(each) is not None]
     if edited:

@@ -82,7 +82,7 @@ def looks(layers: Sequence[Layer], location: str) -> dict[str, Any]:
 
 
 def _kept(layers: Sequence[Layer], location: str) -> dict[str, Any]:
-    """What OME-NGFF has no key for, if the file does not say it already."""
+    """What OME-Zarr has no key for, if the file does not say it already."""
     data = [layer.as_layer_data_tuple() for layer in layers]
     kinds = [each for each in with_contours(data) if each[2] in SAVED_KINDS]
     origins = [origin for _, meta, _ in kinds if (origin := origin_of(meta)) is not None]
@@ -94,7 +94,7 @@ def _kept(layers: Sequence[Layer], location: str) -> dict[str, Any]:
 
 
 def _shown(layers: Sequence[Layer], location: str) -> dict[str, Any]:
-    """What OME-NGFF has keys for: channels, or colours and properties of labels."""
+    """What OME-Zarr has keys for: channels, or colours and properties of labels."""
     mine = [
         (origin, layer_image(layer.as_layer_data_tuple()))
         for layer in layers

@@ -100,13 +100,13 @@ def _origin(layer: Layer) -> Origin:
         raise OptionError("Only Labels layers are painted on.", hint="Select a Labels layer.")
     if origin is None:
         raise OptionError(
-            "This layer was not opened from an OME-NGFF image.",
+            "This layer was not opened from an OME-Zarr image.",
             hint="napari paints on it as it is; save it when it is done.",
         )
     if origin["tiles"]:
         raise UnsupportedError(
             "A mosaic of fields is not painted on.",
-            hint="Open one field alone (Plugins > OME-NGFF > Browse), and paint on that.",
+            hint="Open one field alone (Plugins > OME-Zarr > Browse), and paint on that.",
         )
     return origin
 

@@ -37,7 +37,7 @@ def image_facts(location: str) -> str:
     if not isinstance(image, Image) or image.multiscale is None or image.group is None:
         return location
     size = "" if is_url(location) else f", {amount(size_of(location))} on disk"
-    lines = [location, f"OME-NGFF {image.multiscale.version}, axes {axis_names(image.multiscale.dims)}{size}"]
+    lines = [location, f"OME-Zarr {image.multiscale.version}, axes {axis_names(image.multiscale.dims)}{size}"]
     sources: Mapping[str, Any] = image.group.sources
     for path, array in sources.items():
         is_mosaic = not hasattr(array, "metadata")

@@ -33,9 +33,9 @@ def show_rois(viewer: Viewer, layer: Layer | None) -> str:
 
     origin = None if layer is None else origin_of({"metadata": layer.metadata})
     if layer is None or origin is None:
-        raise OptionError("This layer was not opened from an OME-NGFF image.", hint="Select one that was.")
+        raise OptionError("This layer was not opened from an OME-Zarr image.", hint="Select one that was.")
     if origin["tiles"]:
-        raise OptionError("Open one field of the plate alone first.", hint="Plugins > OME-NGFF > Browse")
+        raise OptionError("Open one field of the plate alone first.", hint="Plugins > OME-Zarr > Browse")
     place = origin["image"].partition("#")[0]
     tables = {name: rois for name, rois in read_roi_tables(place).items() if rois}
     if not tables:

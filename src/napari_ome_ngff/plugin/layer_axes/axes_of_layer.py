@@ -20,7 +20,7 @@ AS_IN_FILE = "as in the file"
 """In place of a unit that was not changed since the layer was opened."""
 
 OTHER = "other"
-"""A type that OME-NGFF has no word for."""
+"""A type that OME-Zarr has no word for."""
 
 _UNNAMED = re.compile(r"-?\d+|")
 

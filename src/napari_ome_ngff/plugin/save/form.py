@@ -91,7 +91,7 @@ class Form:
     )
     version: str = _choice(
         "Version",
-        "OME-NGFF version to write. as the file: layers opened from a file keep its version. 0.4: for "
+        "OME-Zarr version to write. as the file: layers opened from a file keep its version. 0.4: for "
         "ilastik, older Fiji and other tools that read only Zarr version 2. Few tools read 0.6 yet.",
         AS_FILE,
         choices=(AS_FILE, "0.5", "0.4", "0.6"),
@@ -201,7 +201,7 @@ def resolve(form: Form, file_version: str | None = None) -> Request:
     version = (file_version or DEFAULT_VERSION) if form.version == AS_FILE else form.version
     if form.shards == "auto" and version == "0.4":
         raise OptionError(
-            "OME-NGFF 0.4 has no shards.",
+            "OME-Zarr 0.4 has no shards.",
             expected="Zarr v3, which came with version 0.5",
             hint="Choose version 0.5 or later, or other sharding, here or in the Preferences.",
         )

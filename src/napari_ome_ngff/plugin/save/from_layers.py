@@ -46,7 +46,7 @@ def from_layers(
     """Translate layers (bottom first) into images with their label images, and say what will be lost.
 
     `name` is that of the image if there is only one, and no file names it; by default the first layer's.
-    Raises UnsupportedError if there is nothing to save or a layer cannot be stored in OME-NGFF, and
+    Raises UnsupportedError if there is nothing to save or a layer cannot be stored in OME-Zarr, and
     MetadataError if it has no usable placement: the layer is named.
     """
     messages = unsaved(layers)
@@ -55,7 +55,7 @@ def from_layers(
     ]
     if not images:
         raise UnsupportedError(
-            "There is nothing here that OME-NGFF can hold.",
+            "There is nothing here that OME-Zarr can hold.",
             found=", ".join(f"{kind} layer {meta.get('name', kind)!r}" for _, meta, kind in layers),
             expected="Image or Labels layers",
         )
@@ -64,7 +64,7 @@ def from_layers(
     for image in images:
         if image.kind == "image" and not image.rgb and not _is_stored(image.meta.get("colormap")):
             messages.append(
-                f"Layer {image.name!r} is saved with the last colour of its colormap: OME-NGFF holds no more."
+                f"Layer {image.name!r} is saved with the last colour of its colormap: OME-Zarr holds no more."
             )
     for image in images:
         if image.kind == "labels" and (left := table_of(features_of(image))[1]):
@@ -80,7 +80,7 @@ def unsaved(layers: Iterable[LayerData]) -> list[str]:
     """Which layers are of types that are not saved, each in a sentence."""
     return [
         f"{kind.capitalize()} layer {meta.get('name', kind)!r} is not saved: "
-        "OME-NGFF holds images and label images only."
+        "OME-Zarr holds images and label images only."
         for _, meta, kind in layers
         if kind not in SAVED_KINDS
     ]
@@ -128,7 +128,7 @@ def is_whole(image: LayerImage) -> bool:
 
 
 def file_version(layers: Iterable[LayerData]) -> str | None:
-    """Return the OME-NGFF version that all saved layers were opened from, or None.
+    """Return the OME-Zarr version that all saved layers were opened from, or None.
 
     A version that is not written becomes 0.4, the oldest that is.
     """

@@ -1,4 +1,4 @@
-"""One layer as an image: levels with dims, positions and units, checked for what OME-NGFF can hold. Pure."""
+"""One layer as an image: levels with dims, positions and units, checked for what OME-Zarr can hold. Pure."""
 
 from __future__ import annotations
 
@@ -156,13 +156,13 @@ def _check_pixels(name: str, kind: str, dtype: np.dtype[Any], ndim: int) -> None
             "f": "Convert it first: layer.data = layer.data.astype('float64').",
         }
         raise UnsupportedError(
-            f"Layer {name!r} holds values of type {dtype.name}, which an image of OME-NGFF cannot hold.",
+            f"Layer {name!r} holds values of type {dtype.name}, which an image of OME-Zarr cannot hold.",
             hint=hints.get(dtype.kind, "Convert it to numbers first."),
         )
     if not 2 <= ndim <= 5:
         # 0.4, "axes": 'The length of "axes" must be between 2 and 5'
         raise UnsupportedError(
-            f"Layer {name!r} has {ndim} dimensions; an image of OME-NGFF has 2 to 5.",
+            f"Layer {name!r} has {ndim} dimensions; an image of OME-Zarr has 2 to 5.",
             hint="Save parts of it.",
         )
 

@@ -207,7 +207,7 @@ def choose(question: str, details: str, actions: Sequence[str]) -> str | None:
     windows = [window for window in QApplication.topLevelWidgets() if isinstance(window, QMainWindow)]
     box = QMessageBox(QApplication.activeWindow() or next(filter(QMainWindow.isVisible, windows), None))
     box.setIcon(QMessageBox.Icon.Warning)
-    box.setWindowTitle("OME-NGFF")
+    box.setWindowTitle("OME-Zarr")
     box.setText(question)
     box.setInformativeText(details)
     for label in box.findChildren(QLabel):

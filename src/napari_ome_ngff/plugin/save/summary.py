@@ -104,7 +104,7 @@ def summary(plans: Sequence[WritePlan]) -> str:
     decodes = max(plan.decodes for plan in plans)
     files = sum(plan.n_files for plan in plans)
     words = [
-        f"OME-NGFF {plans[0].version}: {amount(sum(plan.nbytes for plan in plans))} before compression, "
+        f"OME-Zarr {plans[0].version}: {amount(sum(plan.nbytes for plan in plans))} before compression, "
         f"at most {files:,} file{'' if files == 1 else 's'}."
     ]
     levels = [level for plan in plans for image in plan.multiscales for level in image.levels]
@@ -128,7 +128,7 @@ def systems_notes(sources: Mapping[str, MultiscaleSource], version: str) -> list
             lost[source.name] = [repr(name) for name in without_views(multiscale)[1] if name != shown]
     return [
         f"{image!r} is saved in one coordinate system, not in {', '.join(names)}: "
-        "only OME-NGFF 0.6 has several."
+        "only OME-Zarr 0.6 has several."
         for image, names in lost.items()
         if names
     ]

@@ -1,4 +1,4 @@
-"""Zarr arrays that no OME-NGFF describes, as images: pixels, names of dimensions, attributes."""
+"""Zarr arrays that no OME-Zarr describes, as images: pixels, names of dimensions, attributes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def open_plain(location: Place) -> Image | Collection | None:
         return None if _reason(array) else _image(array, {})
     hierarchy = open_hierarchy(location)
     if not _OURS.isdisjoint(hierarchy.attributes() or {}):
-        return None  # it is meant to be OME-NGFF, and damaged
+        return None  # it is meant to be OME-Zarr, and damaged
     arrays = dict(_arrays(hierarchy))
     left = LeftOut(hierarchy.location)
     images = {}

@@ -1,6 +1,6 @@
 """Chunk keys of Zarr v2 arrays whose document does not say whether they are "0.0.0" or "0/0/0".
 
-Zarr's default is ".", but old writers of nested chunks did not say "/", and OME-NGFF 0.2 to 0.4 ask for
+Zarr's default is ".", but old writers of nested chunks did not say "/", and OME-Zarr 0.2 to 0.4 ask for
 nested ones: only the keys that are there tell. With the wrong form all chunks would be missing, and the image
 black without a word.
 """

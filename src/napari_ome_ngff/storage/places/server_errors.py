@@ -143,7 +143,7 @@ def _not_zarr(url: str, content: str) -> NotOmeNgffError:
         "What the server sends is not Zarr metadata.",
         where=url,
         found=content,
-        hint="The address of an OME-NGFF image usually ends with .zarr; a web page about it does not.",
+        hint="The address of an OME-Zarr image usually ends with .zarr; a web page about it does not.",
     )
 
 

@@ -35,7 +35,7 @@ class PlatePlace:
         """Refuse another version than the plate's: 0.5, it "MUST be consistent within a hierarchy"."""
         if version != self.plate.version:
             raise TargetError(
-                f"The plate is in OME-NGFF {self.plate.version}, and so are its fields.",
+                f"The plate is in OME-Zarr {self.plate.version}, and so are its fields.",
                 where=str(self.folder),
                 found=f"version {version}",
                 hint=f'Choose version "{self.plate.version}".',

@@ -94,7 +94,7 @@ def _check_version(image: Path, version: str) -> None:
         before = decode(place.documents.group(place.path), where=str(image))[0].version
     if before != version:
         raise TargetError(
-            f"The image that is there is in OME-NGFF {before}, and so is the collection around it.",
+            f"The image that is there is in OME-Zarr {before}, and so is the collection around it.",
             where=str(image),
             found=f"version {version}",
             hint=f'Choose version "{before}", or a place of its own.',

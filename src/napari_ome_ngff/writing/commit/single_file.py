@@ -59,7 +59,7 @@ def check_archive(target: Path, path: str, *, overwrite: bool) -> None:
         )
     if "zarr.json" not in _names(target):
         raise TargetError(
-            "The file is no OME-NGFF image in one file, so it is not replaced.",
+            "The file is no OME-Zarr image in one file, so it is not replaced.",
             where=str(target),
             expected="a zip file with a zarr.json",
             hint="Choose a name that is not taken.",

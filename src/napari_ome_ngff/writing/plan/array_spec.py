@@ -25,11 +25,11 @@ _V2 = ("shape", "chunks", "dtype", "order", "compressor", "filters", "fill_value
 _V3 = ("shape", "data_type", "chunk_grid", "codecs", "fill_value", "storage_transformers")
 
 
-_KEYS_V3: Any = {"name": "default", "configuration": {"separator": "/"}}  # of chunks, as OME-NGFF wants them
+_KEYS_V3: Any = {"name": "default", "configuration": {"separator": "/"}}  # of chunks, as OME-Zarr wants them
 
 
 def spec_like(array: zarr.Array[Any], dims: Sequence[str]) -> ArraySpecV2[Any] | ArraySpecV3[Any]:
-    """Model an array that is stored as another one is, attributes included, with OME-NGFF's chunk keys."""
+    """Model an array that is stored as another one is, attributes included, with OME-Zarr's chunk keys."""
     attributes = attributes_like(array, dims)
     if array.metadata.zarr_format == 2:
         from pydantic_zarr.v2 import ArraySpec
@@ -179,7 +179,7 @@ def array_spec(
     kind = np.dtype(dtype)
     if kind.kind not in "biufc" or kind.itemsize > 16 or (kind.kind == "f" and kind.itemsize > 8):
         raise OptionError(
-            f"Data of type {kind} cannot be stored in OME-NGFF.",
+            f"Data of type {kind} cannot be stored in OME-Zarr.",
             expected="booleans, integers, floating point or complex numbers",
         )
     fill = _fill_json(options.fill_value, kind)
@@ -280,7 +280,7 @@ def _codec_v3(compressor: object, itemsize: int) -> dict[str, Any] | None:
         case name:
             raise OptionError(
                 f"The compressor {name!r} has no counterpart in Zarr v3.",
-                expected="Zstd, Blosc, GZip or None for OME-NGFF 0.5 and later",
+                expected="Zstd, Blosc, GZip or None for OME-Zarr 0.5 and later",
             )
     return {"name": config["id"], "configuration": options}
 

@@ -39,7 +39,7 @@ def model_multiscale(
     version: str = "0.5",
     name: str | None = None,
 ) -> Multiscale:
-    """Describe levels, finest first and by their paths, in the words of OME-NGFF. No pixel is looked at."""
+    """Describe levels, finest first and by their paths, in the words of OME-Zarr. No pixel is looked at."""
     axes, transforms = from_coordinates(arrays)
     _check_levels(arrays)
     finest = next(iter(arrays.values()))
@@ -176,7 +176,7 @@ def _rounded(transform: ScaleTranslation, dims: Sequence[str], precision: int) -
 
 
 def _how(plan: MultiscalePlan) -> dict[str, Json]:
-    """What OME-NGFF asks for under ``metadata``: how the levels were made."""
+    """What OME-Zarr asks for under ``metadata``: how the levels were made."""
     texts = {
         "mean": "The mean of the voxels that each voxel covers.",
         "nearest": "The first of the voxels that each voxel covers.",
@@ -216,7 +216,7 @@ def given_channels(source: MultiscaleSource, model: Multiscale, plan: Multiscale
 def completed(
     channels: Sequence[Channel], dtype: np.dtype[Any], seen: Sequence[Window] = ()
 ) -> tuple[Channel, ...]:
-    """Return channels with a colour and a complete window each, which OME-NGFF demands.
+    """Return channels with a colour and a complete window each, which OME-Zarr demands.
 
     What a window leaves open is that of the pixels, `seen` for each channel, else that of their type.
     """

@@ -42,7 +42,7 @@ class StorageOptions:
     Parameters
     ----------
     version
-        Of OME-NGFF: ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3).
+        Of OME-Zarr: ``"0.4"`` (Zarr v2), ``"0.5"`` or ``"0.6"`` (Zarr v3).
     chunks
         ``"auto"`` (1 to 4 MiB), one size for all axes of space, sizes for the last axes, or one such tuple
         per level.
@@ -100,7 +100,7 @@ class StorageOptions:
             check_whole(self.transform_precision, 0, 300, "The number of decimal places")
         if self.shards is not None and version.zarr_format == 2:
             raise OptionError(
-                f"OME-NGFF {self.version} has no shards.",
+                f"OME-Zarr {self.version} has no shards.",
                 hint="Choose version 0.5 or 0.6, or leave the shards away.",
             )
 

@@ -259,7 +259,7 @@ def _check_affine(multiscale: Multiscale, name: str, version: str) -> None:
     """Refuse what only 0.6 can say, where another version was chosen."""
     if not check_version(version).affines and needs_affine(multiscale):
         raise UnsupportedError(
-            f"{name!r} is rotated, sheared or otherwise transformed: choose OME-NGFF version 0.6.",
+            f"{name!r} is rotated, sheared or otherwise transformed: choose OME-Zarr version 0.6.",
             found=f"version {version}, which knows scale and translation only",
             hint="Save as version 0.6, reset what turns the layer (rotate, shear, affine), "
             "or transform the pixels first.",

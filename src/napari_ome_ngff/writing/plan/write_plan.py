@@ -286,7 +286,7 @@ class WritePlan:
     Parameters
     ----------
     version
-        Of OME-NGFF.
+        Of OME-Zarr.
     multiscales
         The plan of each image and label image, with its levels.
     workers, memory_limit
