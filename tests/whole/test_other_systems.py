@@ -112,6 +112,16 @@ def test_what_is_read_only_is_replaced_if_it_is_no_document(rules: None, tmp_pat
     assert os.listdir(tmp_path) == ["a.ome.zarr"]
 
 
+def test_what_could_not_be_deleted_after_a_save_goes_with_the_next_one(rules: None, tmp_path: Path) -> None:
+    place = tmp_path / "a.ome.zarr"
+    save(place)
+    labelled(place)
+    for left in (tmp_path / ".a.ome.zarr.01234567.ngff-old", place / ".labels.89abcdef.ngff-old"):
+        (left / "0").mkdir(parents=True)
+    save(place, 1, overwrite=True)
+    assert not list(tmp_path.rglob("*.ngff-*"))
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[None]:
     with path.open("rb"):

@@ -72,16 +72,17 @@ def read(store: Any, path: str = "") -> int:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, hidden ones included."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 # --- the ordinary course
 
+ODD_NAME = "a#b.zarr" if sys.platform == "win32" else "a#b?.zarr"
+
 
 @pytest.mark.parametrize("as_store", [str, Path, LocalStore, lambda p: f"{p}/"])
-@pytest.mark.parametrize(
-    "name", ["a.zarr", "with space.zarr", "a#b?.zarr", "größe.zarr", "n" * 250, "µ" * 125]
-)
+@pytest.mark.parametrize("name", ["a.zarr", "with space.zarr", ODD_NAME, "größe.zarr", "n" * 250, "µ" * 125])
 def test_a_new_image_appears_complete(name: str, as_store: Callable[[Path], Any], tmp_path: Path) -> None:
     with staged(as_store(tmp_path / name)) as stage:
         write(stage, 7)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import StorageError, TargetError
-from napari_ome_ngff.storage.places.location import group_location, is_url, local_path, store_location
+from napari_ome_ngff.storage.places.location import (
+    group_location,
+    is_url,
+    is_windows_name,
+    local_path,
+    store_location,
+)
 from napari_ome_ngff.storage.places.store_kind import store_kind
 
 if TYPE_CHECKING:
@@ -38,11 +46,29 @@ def refuse_version(version: Any, zarr_format: int, store: object) -> None:
         )
 
 
+def check_names(names: Iterable[str], where: str) -> None:
+    """Refuse names that Windows does not take, on Windows; it would change them, or write to a device."""
+    for name in names if sys.platform == "win32" else ():
+        if name not in ("", ".", "..") and not is_windows_name(name):
+            raise TargetError(
+                "Windows takes no file or folder of this name.",
+                where=where,
+                found=repr(name),
+                expected='a name without < > : " / \\ | ? *, which does not end with a dot or a space, and is'
+                " none of CON, PRN, AUX, NUL, COM1 to COM9 and LPT1 to LPT9, whatever follows the dot",
+                hint="Choose another name.",
+            )
+
+
 def local_root(store: Store | str | os.PathLike[str]) -> Path | None:
     """Return the folder or file that a store is rooted at, links followed; None for any other store."""
     if isinstance(store, str | os.PathLike):
         text = local_path(os.fspath(store))
-        return None if is_url(text) else Path(os.path.realpath(Path(text).expanduser()))
+        if is_url(text):
+            return None
+        path = Path(text).expanduser()
+        check_names(path.parts[bool(path.anchor) :], str(path))
+        return Path(os.path.realpath(path))
     if store_kind(store) == "folder":
         if store.read_only:
             raise StorageError("The store is read-only.", where=store_location(store))
@@ -55,6 +81,7 @@ def target_folder(root: Path, path: str) -> Path:
     parts = [part for part in path.split("/") if part]
     if any(part in (".", "..") or os.sep in part for part in parts):
         raise TargetError("A path inside a store must not leave it.", where=str(root), found=repr(path))
+    check_names(parts, str(root))
     return Path(os.path.realpath(root.joinpath(*parts)))
 
 

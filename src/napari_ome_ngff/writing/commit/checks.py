@@ -12,13 +12,12 @@ from napari_ome_ngff.errors import StorageError, TargetError
 from napari_ome_ngff.storage.places import keys
 from napari_ome_ngff.storage.places.folders import is_empty, missing_above, node_kind, remove_empty
 from napari_ome_ngff.storage.places.leftovers import beside
-from napari_ome_ngff.storage.places.location import is_zip, join, local_path, store_location
+from napari_ome_ngff.storage.places.location import is_zip, join, store_location
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.store_kind import folder_beneath, never_written
 from napari_ome_ngff.writing.commit import bucket_commit
 from napari_ome_ngff.writing.commit.plate_place import collection_of, plate_place
 from napari_ome_ngff.writing.commit.single_file import check_archive
-from napari_ome_ngff.writing.commit.system_names import check_names
 from napari_ome_ngff.writing.refusals import failing, inside_hierarchy, target_exists
 from napari_ome_ngff.writing.target import as_store, is_archive, local_root, location_in, target_folder
 
@@ -39,9 +38,6 @@ def check_target(store: Store | str | os.PathLike[str], path: str = "", *, overw
             _check_in_store(place, inner, overwrite=overwrite)
         return
     target = target_folder(root, path)
-    if isinstance(store, str | os.PathLike):
-        typed = Path(local_path(os.fspath(store)))
-        check_names((*typed.relative_to(typed.anchor).parts, *path.split("/")), str(typed))
     if is_archive(store):
         check_surroundings(root, root)
         check_archive(root, path, overwrite=overwrite)

@@ -124,8 +124,9 @@ def carry_over(old: Path, new: Path, obsolete: Collection[Path]) -> None:
 
 def _is_of_a_save(path: Path) -> bool:
     """Whether a save inside the old group made it: one that died, or that ends without its folder."""
-    if path.name.startswith(".") and path.name.endswith(OLD) and path.is_symlink():
-        return True
+    if path.name.startswith(".") and path.name.endswith(OLD):
+        # What was replaced, and could not be deleted then: see `recover`.
+        return path.is_symlink() or not os.path.lexists(in_the_making(path))
     if path.name.startswith(".") and path.name.endswith(PART):
         # What was moved aside is only recognised while this is there.
         return not os.path.lexists(path.with_name(path.name.removesuffix(PART) + OLD))

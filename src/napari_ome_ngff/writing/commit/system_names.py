@@ -10,24 +10,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from napari_ome_ngff.errors import TargetError
-from napari_ome_ngff.storage.places.location import folder_of, is_windows_name, join
+from napari_ome_ngff.storage.places.location import folder_of, join
 from napari_ome_ngff.writing.commit.temporary import new_part
+from napari_ome_ngff.writing.target import check_names
 
 _LONGEST_FILE, _LONGEST_FOLDER = 259, 247  # characters of a path, on Windows as it comes
-
-
-def check_names(names: Iterable[str], where: str) -> None:
-    """Refuse names that Windows does not take, on Windows; it would change them, or write to a device."""
-    for name in names if sys.platform == "win32" else ():
-        if name and not is_windows_name(name):
-            raise TargetError(
-                "Windows takes no file or folder of this name.",
-                where=where,
-                found=repr(name),
-                expected='a name without < > : " / \\ | ? *, which does not end with a dot or a space, and is'
-                " none of CON, PRN, AUX, NUL, COM1 to COM9 and LPT1 to LPT9, whatever follows the dot",
-                hint="Choose another name.",
-            )
 
 
 def check_paths(
