@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,8 +202,28 @@ def let_go_of_errors() -> None:
             delattr(sys, name)
 
 
+class Awake:
+    """A clock that stands still while a thread of this process is ready to run and gets no processor.
+
+    So a machine that is busy with others makes no gap; a thread that computes, sleeps or waits does.
+    Where the system does not tell (Linux does), it is an ordinary clock.
+    """
+
+    def __init__(self) -> None:
+        self._waited: dict[str, float] = {}
+        self._all = 0.0
+
+    def __call__(self) -> float:
+        for task in Path("/proc/self/task").glob("*"):
+            with suppress(OSError):  # it has ended
+                waited = int((task / "schedstat").read_bytes().split()[1]) / 1e9
+                self._all += max(0.0, waited - self._waited.get(task.name, 0.0))
+                self._waited[task.name] = waited
+        return time.monotonic() - self._all
+
+
 def lives(ticks: list[float]) -> bool:
-    """Whether a window whose timer ticked at these times was alive, if perhaps slowed by other programs.
+    """Whether a window whose timer ticked at these times, of one `Awake`, was alive.
 
     On a quiet machine the largest gap is below 0.1 s: docs/reference/plugin.md says what was measured.
     """

@@ -442,6 +442,7 @@ def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("frozen_counted")
 @pytest.mark.parametrize("ends", ["at the end", "cancelled", "closed"])
 def test_the_garbage_collector_leaves_napari_s_objects_alone_meanwhile(ends: str, tmp_path: Path) -> None:
     """It takes 0.15 s to go through all of them, in which the window stands still."""
@@ -462,6 +463,7 @@ def test_the_garbage_collector_leaves_napari_s_objects_alone_meanwhile(ends: str
     gc.freeze()  # for the tests that follow
 
 
+@pytest.mark.usefixtures("frozen_counted")
 def test_what_somebody_else_keeps_from_the_garbage_collector_stays_kept(tmp_path: Path) -> None:
     asked = preview(Form(target=str(tmp_path / "cells")), cells())
     assert asked.request is not None

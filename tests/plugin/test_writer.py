@@ -39,7 +39,7 @@ from napari_ome_ngff.plugin.save.request import Outcome
 from napari_ome_ngff.plugin.writer import write_layers
 from napari_ome_ngff.writing.save import Progress
 from tests.cases.labels import IDS, labelled
-from tests.window_tools import lives
+from tests.window_tools import Awake, lives
 
 NAME = "napari-ome-ngff"
 
@@ -408,14 +408,23 @@ def viewer(make_napari_viewer: Any, plugin: Any) -> Any:
 
 
 def test_the_window_stays_alive_while_saving(viewer: Any) -> None:
-    ticks = [time.monotonic()]
+    clock = Awake()
+    ticks = [clock()]
     timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
+    timer.timeout.connect(lambda: ticks.append(clock()))
     timer.start(10)
     assert run_steps(counting(20, 0.05), Event(), "Saving").paths == ("a",)
     timer.stop()
     assert len(ticks) > 30
     assert lives(ticks)
+
+
+def test_a_window_that_is_held_does_not_live() -> None:
+    clock, ticks = Awake(), list[float]()
+    for held in (0.01, 0.01, 0.01, 0.2, 0.2):
+        ticks.append(clock())
+        time.sleep(held)
+    assert not lives([*ticks, clock()])
 
 
 def press_cancel(viewer: Any, seen: list[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, VIEW
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 from tests.window_tools import (
     PLUGIN,
+    Awake,
     add_cells,
     add_slow_image,
     answering,
@@ -179,10 +179,10 @@ def test_the_part_is_outlined_while_it_is_chosen(viewer: Any, widget: CreateWidg
 
 def test_progress_is_shown_and_the_window_stays_alive(viewer: Any, widget: CreateWidget) -> None:
     add_slow_image(viewer)  # long enough that the time left is no guess
-    ticks: list[float] = []
+    clock, ticks = Awake(), list[float]()
     shown: list[str] = []
     timer = QTimer()
-    timer.timeout.connect(lambda: (ticks.append(time.monotonic()), shown.append(widget.status.value)))
+    timer.timeout.connect(lambda: (ticks.append(clock()), shown.append(widget.status.value)))
     timer.start(10)
     click(widget.create)
     finish(widget)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from tests.window_tools import (
     PLUGIN,
+    Awake,
     add_cells,
     add_slow_image,
     answering,
@@ -128,11 +128,11 @@ def test_a_save_that_is_cancelled_leaves_nothing_and_the_window_alive(
     viewer: Any, tmp_path: Path, qtbot: Any
 ) -> None:
     read = add_slow_image(viewer)
-    ticks: list[float] = []
+    clock, ticks = Awake(), list[float]()
     pressed: list[bool] = []
 
     def watch() -> None:
-        ticks.append(time.monotonic())
+        ticks.append(clock())
         buttons = [
             button
             for button in viewer.window._qt_window.findChildren(QPushButton)
