@@ -134,7 +134,7 @@ def choose_compressor(compressor: object, *, labels: bool = False) -> object:
     It is blosc-zstd at level 1 in blocks of 1 MiB. Blosc with zstd whose block is left open (0) gets blocks
     of 512 KiB: with those that blosc would choose it takes longer to encode, and much longer to decode.
     Shuffled bytes make images smaller and faster to encode; label images are runs of equal values, which
-    shuffling breaks up. The measurements are in ``docs/explanation/speed.md``.
+    shuffling breaks up. The measurements are in ``docs/explanation/compression.md``.
     """
     from numcodecs import Blosc, get_codec
 
