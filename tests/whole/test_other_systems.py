@@ -37,9 +37,10 @@ from napari_ome_ngff.storage.edits.locks import exclusive
 from napari_ome_ngff.storage.places import folders
 from napari_ome_ngff.storage.places.location import is_windows_name
 from napari_ome_ngff.writing.commit import system_names
+from napari_ome_ngff.writing.refusals import cannot_write
 from tests.campaigns import kill_every_call
 from tests.campaigns.kill_edits import files
-from tests.windows_rules import windows_rules
+from tests.windows_rules import DENIED, SHARED, refusal, windows_rules
 from tests.writing.test_recovery import everything
 
 pytestmark = pytest.mark.skipif(
@@ -161,6 +162,12 @@ def test_a_file_that_stays_open_is_named_and_nothing_has_changed(
     assert files(tmp_path) == before
     change(place)
     assert not list(tmp_path.rglob("*.ngff-*"))
+
+
+def test_who_may_not_write_to_a_folder_is_not_told_that_it_is_open(tmp_path: Path) -> None:
+    assert cannot_write(tmp_path, refusal(DENIED, tmp_path)).summary == "The place cannot be written to."
+    assert "has this image open" in cannot_write(tmp_path, refusal(DENIED, tmp_path, to="a")).summary
+    assert "has this image open" in cannot_write(tmp_path, refusal(SHARED, tmp_path)).summary
 
 
 def test_a_second_save_is_refused_and_takes_no_lock_away(rules: None, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_ome_ngff.errors import OmeNgffError, StorageError, TargetError
-from napari_ome_ngff.storage.places.folders import is_open_elsewhere
+from napari_ome_ngff.storage.places.folders import DENIED, is_open_elsewhere
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a system says when a disk, or somebody's share of it, is full."""
@@ -36,7 +36,8 @@ def inside_hierarchy(where: str, outer: str) -> TargetError:
 
 def cannot_write(target: Path | str, error: OSError) -> StorageError:
     """Return the error for a target that the system refuses to write to."""
-    if is_open_elsewhere(error):
+    # What is made, and not moved, is refused for other reasons by the same number.
+    if is_open_elsewhere(error) and (error.filename2 is not None or error.winerror != DENIED):  # type: ignore[attr-defined,unused-ignore]
         return StorageError(
             "A program has this image open, or a file of it: Windows does not let it be replaced.",
             where=str(error.filename or target),

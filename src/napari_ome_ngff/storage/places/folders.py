@@ -32,7 +32,7 @@ _EXCHANGE = 2
 _SYNC_VOLUME = 1 | 2
 """SYNC_VOLUME_FULLSYNC and SYNC_VOLUME_WAIT of macOS."""
 
-_DENIED, _SHARED, _LOCKED = 5, 32, 33
+DENIED, _SHARED, _LOCKED = 5, 32, 33
 """What Windows says of a file that is open somewhere, or of a folder with such a file (it says 5, too)."""
 
 _WAITS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
@@ -44,7 +44,7 @@ _AT_ONCE = 16
 
 def is_open_elsewhere(error: BaseException) -> bool:
     """Whether Windows refuses what it does not do to files that a program, maybe this one, has open."""
-    return getattr(error, "winerror", None) in (_DENIED, _SHARED, _LOCKED)
+    return getattr(error, "winerror", None) in (DENIED, _SHARED, _LOCKED)
 
 
 def patiently(call: Callable[[], _T]) -> _T:
