@@ -14,6 +14,7 @@ MEMOS = frozenset(
         "storage.pixels.dask_array._source_array",  # a class, made once dask is imported
         "storage.places.requests.usable_cores",
         "storage.places.servers.plain_http._opener",  # made at the first request, as urllib does it
+        "writing.plan.multiscale._release",  # of this package
     }
 )
 """Cached functions whose results follow from their arguments alone: no state, and no need of a reset."""

@@ -18,11 +18,13 @@ PLATE = ".ngff-plate"
 PART, OLD, LOCK = ".ngff-part", ".ngff-old", ".ngff-lock"
 """Ends of names: of what is in the making, of what was moved aside for it, and of the lock file."""
 
+_END = re.compile(rf"[0-9a-f]{{8}}({re.escape(PART)}|{re.escape(OLD)})")
+
 
 def is_leftover_of(target: str, name: str) -> bool:
     """Whether a name is one that a save to a target gives to what is in the making or was moved aside."""
-    ends = "|".join(map(re.escape, (PART, OLD)))
-    return re.fullmatch(re.escape(f".{short(target)}.") + rf"[0-9a-f]{{8}}({ends})", name) is not None
+    start = f".{short(target)}."
+    return name.startswith(start) and _END.fullmatch(name, len(start)) is not None
 
 
 def short(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -182,16 +183,21 @@ def _how(plan: MultiscalePlan) -> dict[str, Json]:
         "nearest": "The first of the voxels that each voxel covers.",
         "mode": "The most frequent value of the voxels that each voxel covers.",
     }
-    try:
-        release = version("napari-ome-ngff")
-    except PackageNotFoundError:
-        release = "unknown"
     return {
         "description": texts[plan.method or "mean"],
         "method": "napari_ome_ngff.write_multiscale_group",
-        "version": release,
+        "version": _release(),
         "kwargs": {"method": plan.method},
     }
+
+
+@cache
+def _release() -> str:
+    """Version of this package: Python parses its metadata anew each time, for a millisecond."""
+    try:
+        return version("napari-ome-ngff")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def given_channels(source: MultiscaleSource, model: Multiscale, plan: MultiscalePlan) -> tuple[Channel, ...]:
