@@ -226,12 +226,15 @@ def picture_saving(viewer: Any, folder: Path, scratch: Path) -> None:
     pump(0.5)
     viewer.reset_view()
     save_picture(viewer, folder / "window.png")
-    widget.fields["levels"].value = "2"
+    widget.advanced.turn()
+    widget.fields["levels"].value = "3"
     save_picture(viewer, folder / "create.png")
+    widget.advanced.turn()
     widget.create.native.click()
     wait_until(lambda: not widget.busy)
     save_picture(viewer, folder / "created.png")
     widget.open_result.native.click()
+    widget.fields["target"].value = scratch / "other.ome.zarr"
     widget.fields["target"].value = scratch / "cells.ome.zarr"
     save_picture(viewer, folder / "refused.png")
     viewer.layers[0].gamma = 0.8

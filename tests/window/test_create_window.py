@@ -107,6 +107,8 @@ def test_created_shown_instead_and_replaced_by_itself_it_is_the_same_picture(
     widget.refresh()
     assert not widget.create.enabled
     assert '"Replace what is there"' in widget.status.value
+    assert widget.fields["overwrite"].visible
+    assert widget.place.value.startswith("would replace")
     photograph("create-refused")
 
 

@@ -207,7 +207,7 @@ class CreateWidget(Container[Any]):
         self._preview = result
         fill_table(self.plan_table, HEADER, table(result.plans))
         self.create.enabled = result.request is not None
-        self.place.value = places_in_words(result.places)
+        self.place.value = places_in_words(result.places, taken=result.taken)
         self.fields["overwrite"].visible = result.taken or self.fields["overwrite"].value
         self.advanced.say(changed_choices(read_form(self.fields)))
         notes = [*result.notes, *result.hints]

@@ -58,15 +58,15 @@ def propose_target(name: str, folder: str, taken: Iterable[str]) -> str:
     return os.path.join(folder, next(each for each in names if each.casefold() not in used))
 
 
-def places_in_words(places: Sequence[Destination]) -> str:
-    """Where a save goes: ``will be written to /data/cells.ome.zarr``."""
+def places_in_words(places: Sequence[Destination], *, taken: bool) -> str:
+    """Where a save goes: ``will be written to /data/cells.ome.zarr``; `taken`: if it may."""
     if not places:
         return ""
     first = places[0]
     does = {"new": "be written to", "replace": "replace", "labels": "be added to"}[first.action]
     more = f" and {len(places) - 1} more beside it" if len(places) > 1 else ""
     path = re.sub(r"([/_.\\-])", "\\1\u200b", first.path)  # lines break where a space without width is
-    return f"will {does} {path}{more}"
+    return f"would {does} {path}{more}, if you allow it:" if taken else f"will {does} {path}{more}"
 
 
 def _image_name(layers: Sequence[Layer], every: Sequence[Layer]) -> str:
