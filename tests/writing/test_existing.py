@@ -321,3 +321,13 @@ def test_other_arrays_on_the_target_are_copied_first(lazy: bool, tmp_path: Path)
     write(target, image=xarray.DataArray(data, dims=("z", "y", "x")), levels=1, overwrite=True)
     expected = image(1).values[::-1] if lazy else image(1).values
     np.testing.assert_array_equal(open_ome_ngff(target).arrays["0"], expected)
+
+
+def test_what_lies_in_the_place_of_a_level_and_cannot_be_read_is_not_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "a.ome.zarr", 1, levels=1)
+    theirs = tmp_path / "a.ome.zarr" / "1" / "zarr.json"
+    theirs.parent.mkdir()
+    theirs.write_text("{")
+    with pytest.raises(TargetError, match="cannot be read, so it is not replaced"):
+        write(tmp_path / "a.ome.zarr", 2, levels=2, overwrite=True)
+    assert theirs.read_text() == "{"

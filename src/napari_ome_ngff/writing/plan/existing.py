@@ -164,8 +164,18 @@ def _check_members(group: zarr.Group, replaced: Collection[str], written: Collec
     for path in written:
         parts = path.split("/")
         for place in ("/".join(parts[:n]) for n in range(1, len(parts) + 1)):
-            member = group.get(place)
-            if member is None or place in replaced:
+            if place in replaced:
+                break
+            try:
+                member = group.get(place)
+            except ValueError as error:
+                raise TargetError(
+                    f"The metadata of {place!r} cannot be read, so it is not replaced.",
+                    where=where,
+                    found=f"{type(error).__name__}: {error}",
+                    hint="Choose another name, or delete it yourself.",
+                ) from error
+            if member is None:
                 break
             if isinstance(member, zarr.Array) or place == path:
                 raise TargetError(
