@@ -123,6 +123,12 @@ def picture_volume(viewer: Any, folder: Path) -> None:
     viewer.scene.camera.angles = (20, 25, 60)
     viewer.reset_view(reset_camera_angle=False)
     save_picture(viewer, folder / "volume.png")
+    widget = open_image_dock(viewer)
+    viewer.layers.selection.active = viewer.layers[1]
+    wait_until(lambda: widget.volume.text().startswith("Level 0"))
+    viewer.reset_view(reset_camera_angle=False)
+    save_picture(viewer, folder / "volume-level.png")
+    close_docks(viewer)
     viewer.dims.ndisplay = 2
     viewer.layers.clear()
 

@@ -1,4 +1,4 @@
-"""Opening in a real napari window: by drag and drop, through the question for a reader, and by a call."""
+"""Opening in a real napari window: by drag and drop, through the question for a reader, by a call; and 3D."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import zarr
 from npe2 import PluginManifest
-from qtpy.QtWidgets import QDialog, QLineEdit, QWidget
+from qtpy.QtWidgets import QDialog, QLineEdit, QPushButton, QWidget
 
 from napari_ome_ngff import add_to_viewer, open_ome_ngff, save_ome_ngff
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import preferences
 from napari_ome_ngff.plugin.dialogs.open_dialog import OpenDialog
 from napari_ome_ngff.plugin.dialogs.save_dialog import FOLDER_TYPE, SaveDialog
+from napari_ome_ngff.plugin.open import levels_in_3d
 from napari_ome_ngff.plugin.reader import read_layers
 from tests.window_tools import (
     PLUGIN,
@@ -29,6 +30,7 @@ from tests.window_tools import (
     notifications,
     photograph,
     press,
+    pump,
     reply,
     save_as,
     wait_until,
@@ -219,3 +221,51 @@ def test_layers_are_saved_under_the_name_of_their_file(viewer: Any, tmp_path: Pa
         run("write_layers")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.ome.zarr", "one.ozx"]
     assert preferences.recent_places()[:2] == [str(tmp_path / "one.ozx"), str(place)]
+
+
+@pytest.fixture
+def movie(tmp_path: Path) -> Path:
+    z, y, x = np.indices((6, 96, 96))
+    ball = ((z - 3) * 8) ** 2 + (y - 48) ** 2 + (x - 48) ** 2 < 600
+    data = np.stack([ball * 4000, np.roll(ball, 20, 2) * 4000]).astype("uint16")
+    labels = {"balls": data // 4000}
+    save_ome_ngff(tmp_path / "balls.ome.zarr", data, axes="tzyx", labels=labels, levels=3, scale={"z": 8})
+    return tmp_path / "balls.ome.zarr"
+
+
+def test_3d_becomes_sharp_by_itself_and_finer_on_demand(
+    viewer: Any, movie: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(levels_in_3d, "volume_budget", lambda **_: 2 * 2 * 6 * 48 * 48)
+    viewer.window.resize(700, 500)  # without a graphics card pictures take their time
+    layers = viewer.open(str(movie), plugin=PLUGIN)
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "OME-Zarr image")
+    layers[-1].visible = True
+    photograph("volume-2d")
+
+    def shown() -> list[int]:
+        return [layer.data_level for layer in layers]
+
+    before = shown()
+    viewer.dims.ndisplay = 3
+    assert shown() == [2, 2], "napari's own choice, at once"
+    wait_until(lambda: shown() == [1, 1], why="the finer level is read")
+    wait_until(lambda: not str(viewer.status).endswith("loading"), why="the status bar says it")
+    assert str(viewer.status).startswith("3D: level 1 of 0-2 (6 x 48 x 48 voxels, 55 kB in 2 layers)")
+    wait_until(lambda: widget.volume.text().startswith("Level 1 of 0-2"), why="the dock says it")
+    assert widget.volume_box.isVisible()
+    photograph("volume-3d")
+    next(one for one in widget.findChildren(QPushButton) if one.text() == "Finer").click()
+    wait_until(lambda: shown() == [0, 0], why="finer on demand")
+    viewer.dims.set_current_step(0, 1)
+    viewer.dims.set_current_step(0, 0)  # before it is read
+    wait_until(lambda: shown() == [0, 0], why="the next time point")
+    np.testing.assert_array_equal(layers[0]._data_view, np.asarray(layers[0].data[0][0]))
+    choose_from_menu(viewer, "Layers", "Visualize", "Coarser level of an OME-Zarr image in 3D")
+    wait_until(lambda: shown() == [1, 1], why="coarser by the menu")
+    viewer.dims.ndisplay = 2
+    wait_until(lambda: shown() == before, why="back in 2D as before")
+    assert [layer.locked_data_level for layer in layers] == [None] * 2
+    pump()
+    assert not widget.volume_box.isVisible() or widget.volume.text() == ""
+    photograph("volume-2d-again")

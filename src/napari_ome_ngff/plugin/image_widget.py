@@ -29,6 +29,7 @@ from napari_ome_ngff.plugin.edit.edited_layer import view_of
 from napari_ome_ngff.plugin.edit.image_facts import axis_rows
 from napari_ome_ngff.plugin.edit.save_painted import save_in_thread
 from napari_ome_ngff.plugin.edit.show_rois import show_rois
+from napari_ome_ngff.plugin.open.levels_in_3d import levels_in_3d
 from napari_ome_ngff.plugin.origin import Origin, origin_of
 from napari_ome_ngff.plugin.save.summary import amount, share_of
 
@@ -79,6 +80,9 @@ class ImageWidget(QScrollArea):
         self.rois_button = push_button(
             "Show ROI tables", "Add the tables of regions beside the image as Shapes."
         )
+        self.volume = text_label()
+        self.finer_button = push_button("Finer", "Show the image at the next finer level in 3D.")
+        self.coarser_button = push_button("Coarser", "Show it at the next coarser level.")
         self.status = text_label()
         self.progress = QProgressBar()
         self.progress.setRange(0, STEPS)
@@ -103,6 +107,8 @@ class ImageWidget(QScrollArea):
                 [self.apply_button, self.save_button],
             )
         )
+        self.volume_box = titled_box("In 3D", [self.volume], [self.finer_button, self.coarser_button])
+        column.addWidget(self.volume_box)
         painting = [self.edit_button, self.save_edit_button, self.discard_button]
         column.addWidget(titled_box("Labels", [], painting))
         column.addWidget(titled_box("Add", [self.rois_button], [self.new_button, self.plain_button]))
@@ -126,6 +132,8 @@ class ImageWidget(QScrollArea):
             (self.discard_button, self._discard),
             (self.new_button, self._new_labels),
             (self.plain_button, self._plain_level),
+            (self.finer_button, lambda: levels_in_3d(self._viewer).step(self._layer, -1)),
+            (self.coarser_button, lambda: levels_in_3d(self._viewer).step(self._layer, 1)),
             (self.rois_button, lambda: show_rois(self._viewer, self._layer)),
         ):
             button.clicked.connect(self._told(action))
@@ -160,12 +168,12 @@ class ImageWidget(QScrollArea):
         self.save_edit_button.setEnabled(view is not None)
         self.discard_button.setEnabled(view is not None)
         self._list_systems(origin)
+        self._show_mark()
         if origin is None or layer is None:
             self.heading.setText(NOTHING)
             self.facts.setText("")
             self.axes.setRowCount(0)
             return
-        self._show_mark()
         if changed:
             self.status.setText("")
             self.name.setText(origin["multiscale"].name or "")
@@ -184,8 +192,11 @@ class ImageWidget(QScrollArea):
         return show_in_system(self._viewer, self._layer, self.system.currentText())
 
     def _show_mark(self) -> None:
-        """How much of the layer is painted and not saved: also after a stroke, or a command of napari."""
+        """What changes by itself: the level in 3D, and how much is painted and not saved."""
         layer = self._layer
+        volume = "" if layer is None else levels_in_3d(self._viewer).text(layer)
+        self.volume.setText(volume[:1].upper() + volume[1:])
+        self.volume_box.setVisible(bool(volume))
         if layer is None or _origin(layer) is None:
             return
         view = view_of(layer)

@@ -37,6 +37,32 @@ AS_SET = "as set under Plugins"
 MOST_PLACES = 12
 
 
+COARSEST = "the coarsest level"
+
+
+AUTO_BYTES = 400 * 10**6  # what 3D takes at most by itself: the cache of decoded chunks holds it
+PROCESSOR_BYTES = 100 * 10**6  # without a graphics card, where pictures of more take several times as long
+
+
+def volume_budget(*, on_processor: bool = False) -> int:
+    """Bytes that images may take in 3D: those of the Preferences, by default an eighth of the free memory."""
+    from napari_ome_ngff.arguments import bytes_of  # it imports numpy
+
+    choice = getattr(plugin_settings("opening"), "volume_memory", "auto")
+    if choice == COARSEST:
+        return 0
+    if choice == "auto":
+        return min(PROCESSOR_BYTES if on_processor else AUTO_BYTES, free_memory() // 8)
+    return bytes_of(choice, "The memory for 3D")
+
+
+def free_memory() -> int:
+    """Bytes of memory that are free."""
+    import psutil  # napari brings it
+
+    return int(psutil.virtual_memory().available)
+
+
 def make_default() -> None:
     """Command: open ``.zarr`` folders and URLs with this plugin from now on, without asking."""
     before = _associations()

@@ -10,6 +10,7 @@ from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.edit import actions
 from napari_ome_ngff.plugin.edit.save_painted import save_in_thread
 from napari_ome_ngff.plugin.edit.show_rois import show_rois
+from napari_ome_ngff.plugin.open.levels_in_3d import levels_in_3d
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -44,6 +45,16 @@ def add_plain_level() -> None:
 def show_roi_tables() -> None:
     """Command: add the tables of regions beside the image of the selected layer as Shapes layers."""
     _notified(show_rois)
+
+
+def finer_in_3d() -> None:
+    """Command: show the image of the selected layer at the next finer level in 3D."""
+    _notified(lambda viewer, layer: levels_in_3d(viewer).step(layer, -1))
+
+
+def coarser_in_3d() -> None:
+    """Command: show the image of the selected layer at the next coarser level in 3D."""
+    _notified(lambda viewer, layer: levels_in_3d(viewer).step(layer, 1))
 
 
 def _notified(action: Callable[[Viewer, Layer | None], str | None]) -> None:

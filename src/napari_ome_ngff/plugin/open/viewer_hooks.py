@@ -1,4 +1,4 @@
-"""What napari cannot take from a reader: ranges of contrast sliders, contours of labels, the well pointed at.
+"""What napari cannot take from a reader: contrast sliders, contours, levels in 3D, the well pointed at.
 
 A reader returns tuples and does not learn which viewer they are for, and for a ``Layer`` instead of a tuple
 napari ignores the user's own arguments. So the events of all open viewers are used. The callbacks are plain
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.plugin.notify import plain
 from napari_ome_ngff.plugin.open.catalog import active_first, tile_under, title
+from napari_ome_ngff.plugin.open.levels_in_3d import levels_in_3d
 from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
 
 if TYPE_CHECKING:
@@ -26,12 +27,15 @@ CLICKED_KEY = "ome_ngff_clicked"
 
 def attach(layers: Sequence[LayerData], viewers: Iterable[Any] | None = None) -> None:
     """Let viewers, by default all that are open, complete these layers once they are added."""
+    has_levels = any(meta.get("multiscale") for _, meta, _ in layers)
     plate = any(meta.get("metadata", {}).get(METADATA_KEY, {}).get("tiles") for _, meta, _ in layers)
     for viewer in open_viewers() if viewers is None else viewers:
         viewer.layers.events.inserted.connect(widen_range)
         viewer.layers.events.inserted.connect(draw_contours)
         if plate:
             watch_fields(viewer)
+        if has_levels:
+            levels_in_3d(viewer)
 
 
 def open_viewers() -> tuple[Viewer, ...]:
