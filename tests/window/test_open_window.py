@@ -30,7 +30,6 @@ from tests.window_tools import (
     notifications,
     photograph,
     press,
-    pump,
     reply,
     save_as,
     wait_until,
@@ -266,6 +265,5 @@ def test_3d_becomes_sharp_by_itself_and_finer_on_demand(
     viewer.dims.ndisplay = 2
     wait_until(lambda: shown() == before, why="back in 2D as before")
     assert [layer.locked_data_level for layer in layers] == [None] * 2
-    pump()
-    assert not widget.volume_box.isVisible() or widget.volume.text() == ""
+    wait_until(lambda: not widget.volume_box.isVisible(), why="the dock has nothing to choose")
     photograph("volume-2d-again")
