@@ -132,5 +132,7 @@ def app_of_its_own() -> Iterator[None]:
         patch("napari._vispy.canvas.gc", gc if sys.platform == "win32" else SimpleNamespace(collect=int)),
     ):
         yield
+    # Menus of a window that is gone fail at each of 200 commands, and psygnal looks up each traceback.
+    app.menus.menus_changed.disconnect()
     Application.destroy("window tests")
     forget_actions()
