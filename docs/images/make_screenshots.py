@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE.parent.parent))  # the tests' makers of plates and s
 COINS = HERE.parent / "examples" / "data" / "coins.ome.zarr"
 PLUGIN = "napari-ome-ngff"
 SIZE = (1360, 780)
-COLORS = 128
+COLORS = 255
 """Colours in a picture: enough for a window, and few enough for a small file."""
 
 
@@ -172,11 +172,10 @@ def picture_editing(viewer: Any, folder: Path, scratch: Path) -> None:
     wait_until(lambda: "chunks" in widget.facts.text())
     widget.edit_button.click()
     layer = viewer.layers["cells"]
-    layer.selected_label, layer.brush_size, layer.mode = 2, 20, "paint"
-    height, width = layer.data.shape[-2:]
-    for step in range(20):  # the bright stripe is no coin; the dark field gets a new label
-        layer.paint((0, 8, step / 40 * width), 0)
-        layer.paint((0, 0.62 * height, (0.55 + 0.01 * step) * width), 2)
+    layer.selected_label, layer.brush_size, layer.mode = 12, 20, "paint"
+    for step in range(20):  # the coin that was missed
+        layer.paint((0, 190 + 0.6 * step, 37 + 0.6 * step), 12)
+        layer.paint((0, 201 - 0.6 * step, 37 + 0.6 * step), 12)
     widget.refresh()
     viewer.reset_view()
     save_picture(viewer, folder / "edit-labels.png")

@@ -16,6 +16,8 @@ from napari.components import ViewerModel
 from zarr.storage import MemoryStore, StorePath
 
 from napari_ome_ngff import Image, OptionError, StorageError, add_to_viewer, open_ome_ngff, save_ome_ngff
+from napari_ome_ngff.plugin.reader import read_layers
+from napari_ome_ngff.plugin.writer import write_layers
 
 PIXELS = np.arange(2 * 32 * 40, dtype="uint16").reshape(2, 32, 40)
 
@@ -91,3 +93,17 @@ def test_what_is_no_viewer_or_no_place_is_refused(place: Path, tmp_path: Path) -
 def test_the_name_is_there_without_importing_napari() -> None:
     code = "import sys, napari_ome_ngff as n; n.add_to_viewer; sys.exit('napari' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_layers_are_called_after_their_image_where_several_are_open(tmp_path: Path) -> None:
+    """In their files they are called as before."""
+    viewer, pixels = ViewerModel(), np.zeros((2, 8, 8), "uint8")
+    for name in ("cells", "tissue"):
+        place = tmp_path / f"{name}.ome.zarr"
+        save_ome_ngff(place, pixels, axes="cyx", channels=["DAPI", "GFP"], labels={"nuclei": pixels[0]})
+        add_to_viewer(viewer, place)
+    names = [layer.name for layer in viewer.layers]
+    assert names == ["DAPI", "GFP", "nuclei", "tissue: DAPI", "tissue: GFP", "tissue: nuclei"]
+    saved = tmp_path / "saved.ome.zarr"
+    write_layers(str(saved), [layer.as_layer_data_tuple() for layer in viewer.layers[3:]])
+    assert [meta["name"] for _, meta, _ in read_layers(str(saved))] == ["DAPI", "GFP", "nuclei"]

@@ -384,15 +384,43 @@ def test_a_double_click_shows_a_field_alone(browse: Any, opened: list[str]) -> N
     widget.open_button.click()
     assert opened == ["/data/plate.zarr/A/3/0", "/data/plate.zarr/B/1/0"]
     assert [layer.name for layer in viewer.layers if layer.visible and layer is not other] == [
-        "B/1 field 0 DNA"
+        "B/1 field 0: DNA"
     ]
     assert other.visible, "what others opened is left alone"
-    widget.table.doubleClicked.emit(row_of(widget, "A/3"))
+    assert len(viewer.layers) == 3, "the field before is closed"
+    viewer.layers.selection.active = plate
+    widget.table.doubleClicked.emit(row_of(widget, "B/1"))
     assert len(opened) == 2, "it is there already"
-    assert [layer.visible for layer in viewer.layers] == [False, True, True, False]
+    assert [layer.visible for layer in viewer.layers] == [False, True, True]
     widget.all_button.click()
-    assert [layer.visible for layer in viewer.layers] == [True, True, False, False]
+    assert list(viewer.layers) == [plate, other]
+    assert plate.visible
     assert viewer.layers.selection.active is plate
+
+
+def test_a_field_that_is_edited_stays(browse: Any, opened: list[str]) -> None:
+    viewer = ViewerModel()
+    add_plate(viewer, name="DNA")
+    widget = browse(viewer)
+    widget.table.doubleClicked.emit(row_of(widget, "A/3"))
+    edited = viewer.add_labels(np.zeros((SIDE, SIDE), int), metadata=viewer.layers[-1].metadata)
+    widget.table.doubleClicked.emit(row_of(widget, "B/1"))
+    assert edited in viewer.layers
+    assert len(viewer.layers) == 4
+
+
+def test_it_names_the_plate_and_keeps_its_order(browse: Any) -> None:
+    viewer = ViewerModel()
+    plate = add_plate(viewer, 2, 3)
+    plate.metadata[METADATA_KEY]["title"] = "dose response"
+    widget = browse(viewer)
+    assert widget.heading.text().startswith("dose response: 6 wells")
+    widget.table.horizontalHeader().setSortIndicator(0, Qt.SortOrder.DescendingOrder)
+    assert texts(widget)[0][0] == "B/3"
+    add_series(viewer, "0")
+    assert widget.filtered.headerData(0, Qt.Orientation.Horizontal) == "Image"
+    viewer.layers.selection.active = plate
+    assert texts(widget)[0][0] == "B/3"
 
 
 def test_what_cannot_be_opened_is_told(browse: Any, monkeypatch: pytest.MonkeyPatch) -> None:

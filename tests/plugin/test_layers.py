@@ -403,10 +403,10 @@ def test_images_of_a_collection_are_told_apart_by_name() -> None:
         "0 channel 0",
         "0 channel 1",
         "0 channel 2",
-        "two DAPI",
+        "two: DAPI",
         "two channel 1",
         "two",
-        "two cells",
+        "two: cells",
         "x",
     ]
     assert [meta["visible"] for _, meta, _ in layers] == [True] * 3 + [False] * 5

@@ -129,7 +129,7 @@ def test_the_table_of_a_plate_goes_to_a_well_and_opens_it(viewer: Any, plate: Pa
     overview = canvas(viewer)
     widget = browse(viewer)
     pump(0.3)
-    assert "96 wells" in widget.heading.text()
+    assert widget.heading.text().startswith("dose response: 96 wells")
     photograph("browse-plate")
     widget.search.setText("d/1")
     names = [widget.filtered.index(row, 0).data() for row in range(widget.filtered.rowCount())]
@@ -145,7 +145,7 @@ def test_the_table_of_a_plate_goes_to_a_well_and_opens_it(viewer: Any, plate: Pa
     pump(0.3)
     opened = list(viewer.layers)[2:]
     assert [Path(one.source.path) for one in opened] == [plate / "D" / "12" / "0"] * 2
-    assert [one.name for one in viewer.layers if one.visible] == ["D/12 field 0 DNA", "D/12 field 0 drug"]
+    assert [one.name for one in viewer.layers if one.visible] == ["D/12 field 0: DNA", "D/12 field 0: drug"]
     photograph("browse-opened")
 
 

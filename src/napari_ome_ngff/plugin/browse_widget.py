@@ -30,8 +30,10 @@ from napari_ome_ngff.plugin.open.catalog import (
     natural_key,
     tiles_of,
     title,
+    title_of,
     world_box,
 )
+from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.preferences import PLUGIN
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ _NUMBER = re.compile(r" \[\d+\]$")
 
 
 _NOTHING = "No layer here belongs to an OME-Zarr plate or collection."
+
+
+_BY_WELL, _AS_LISTED = (0, Qt.SortOrder.AscendingOrder), (-1, Qt.SortOrder.AscendingOrder)
+"""How the table is sorted until somebody clicks a column."""
 
 
 _HEADERS = {True: ("Well", "Field", "Size (y × x)"), False: ("Image", "", "Size (y × x)")}
@@ -128,6 +134,8 @@ class BrowseWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._layer: Layer | None = None
+        self._field: list[Layer] = []  # of the one that was opened here
+        self._order: dict[bool, tuple[int, Qt.SortOrder]] = {True: _BY_WELL, False: _AS_LISTED}  # of a plate?
         self.heading = QLabel(_NOTHING)
         self.heading.setTextFormat(Qt.TextFormat.PlainText)  # names in files are anyone's
         self.heading.setWordWrap(True)
@@ -167,8 +175,10 @@ class BrowseWidget(QWidget):
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self.filtered.set_words)
-        rows = self.table.selectionModel()
+        rows, top = self.table.selectionModel(), self.table.horizontalHeader()
         assert rows is not None
+        assert top is not None
+        top.sortIndicatorChanged.connect(self._on_sorted)
         rows.currentRowChanged.connect(self._on_row)
         self.table.doubleClicked.connect(lambda index: self.open_entry(self._entry(index)))
         self.open_button.clicked.connect(lambda: self.open_entry(self.current()))
@@ -187,11 +197,18 @@ class BrowseWidget(QWidget):
         self._layer = layer
         if rows != self.model.entries:
             self.model.fill(rows)
-            self.filtered.sort(0 if rows and rows[0].tile else -1, Qt.SortOrder.AscendingOrder)
+            self.table.sortByColumn(*self._order[self._is_plate()])
             self.table.setColumnHidden(1, bool(rows) and rows[0].tile is None)
         self.heading.setText(_NOTHING if layer is None else _heading(layer, rows))
         self.open_button.setEnabled(bool(rows))
         self.all_button.setEnabled(bool(rows))
+
+    def _is_plate(self) -> bool:
+        return bool(self.model.entries) and self.model.entries[0].tile is not None
+
+    def _on_sorted(self, column: int, order: Qt.SortOrder) -> None:
+        """Keep what the user sorts by, for what is listed next."""
+        self._order[self._is_plate()] = column, order
 
     def current(self) -> Entry | None:
         """Return the entry of the current row."""
@@ -212,11 +229,12 @@ class BrowseWidget(QWidget):
                 return
             if entry.tile is not None:
                 for layer in alone:
-                    # Beside the plate's "DNA" napari calls it "DNA [1]".
-                    layer.name = f"{title(entry.tile)} {_NUMBER.sub('', layer.name)}"
+                    call_after(layer, title(entry.tile))
+                self._close_field()
+                self._field = alone
         # Alone: a field has its own place, which is not that in the plate, and images of a series lie on top
         # of each other.
-        self._show(alone, instead_of=others)
+        self._show(alone, instead_of=[layer for layer in others if layer in layers])
 
     def show_all(self) -> None:
         """Show the whole plate or scene again; of a collection, all images on top of each other."""
@@ -225,6 +243,16 @@ class BrowseWidget(QWidget):
         whole = layers_of(self._viewer.layers, image_of(self._layer))
         shown = whole if tiles_of(self._layer) else self._members()
         self._show(shown, instead_of=[layer for layer in self._members() if layer not in shown])
+        self._close_field()
+
+    def _close_field(self) -> None:
+        """Take out the field that was opened here before, unless its labels are being edited."""
+        layers = self._viewer.layers
+        field = [layer for layer in self._field if layer in layers]
+        if not any(layer not in field for one in field for layer in layers_of(layers, image_of(one))):
+            for layer in field:
+                layers.remove(layer)
+        self._field = []
 
     def _members(self) -> list[Layer]:
         """Return the layers of the plate or collection, those of fields that were opened included."""
@@ -263,11 +291,20 @@ class BrowseWidget(QWidget):
         return self.model.entries[self.filtered.mapToSource(index).row()]
 
 
+def call_after(layer: Layer, image: str) -> None:
+    """Put the name of an image before that of a layer, instead of what was put before or behind it."""
+    origin = layer.metadata.get(METADATA_KEY, {})
+    # Beside the plate's "DNA" napari calls it "DNA [1]".
+    name = _NUMBER.sub("", layer.name).removeprefix(origin.get("prefix", ""))
+    origin["prefix"] = f"{image}: "
+    layer.name = f"{image}: {name}"
+
+
 def _heading(layer: Layer, rows: tuple[Entry, ...]) -> str:
+    name = title_of(layer) or layer.name
     if not tiles_of(layer):
-        return f"{len(rows)} images. A double click shows one alone."
+        return f"{name}: {len(rows)} images. A double click shows one alone."
     wells = len({entry.name for entry in rows})
     return (
-        f"{layer.name}: {wells} wells, {len(rows)} fields. "
-        "A click goes to a field, a double click shows it alone."
+        f"{name}: {wells} wells, {len(rows)} fields. A click goes to a field, a double click shows it alone."
     )

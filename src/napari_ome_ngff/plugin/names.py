@@ -43,6 +43,10 @@ def unique_names(names: Iterable[str]) -> list[str]:
     return unique
 
 
+OLD = " (old)"
+"""What the name of a layer ends with while another one takes its place."""
+
+
 _SUFFIXES = (".ome.zarr", ".zarr", ".ozx", ".zarr.zip", ".zip")
 
 

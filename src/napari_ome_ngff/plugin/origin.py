@@ -7,16 +7,21 @@ kept under one key of ``layer.metadata`` and travels with the layer.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
+from napari_ome_ngff.plugin.names import OLD
 
 if TYPE_CHECKING:
     from napari_ome_ngff.reading.opened import Tile
 
 METADATA_KEY = "ome_ngff"
 """Key of ``layer.metadata`` under which the origin is kept."""
+
+
+_NO_NAMES = ("", "/", "0", "image")
+"""Names that programs give to every image."""
 
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -71,6 +76,9 @@ class Origin(TypedDict):
     store: str
     """Path or URL of what was opened: all layers of it are shown in one coordinate system."""
 
+    title: str
+    """What was opened, as it is called: a plate by its name."""
+
     systems: tuple[str, ...]
     """Names of the coordinate systems that it can be shown in."""
 
@@ -117,4 +125,30 @@ def own_name(name: str, origin: Origin | None) -> str:
     channels, index, label = origin["multiscale"].channels, origin["channel"] or 0, origin["label"]
     in_file = {origin["multiscale"].name, label, f"{label} channel {index}", origin["appearance"].get("name")}
     in_file |= {channels[index].label} if index < len(channels) else set()
-    return numbered[1] if numbered[1] in in_file else name
+    return numbered[1] if numbered[1].removeprefix(origin["prefix"]) in in_file else name
+
+
+def prefix(layer: LayerData, title: str) -> None:
+    """Put the name of its image before that of a layer."""
+    meta = layer[1]
+    name, origin = meta["name"], meta["metadata"][METADATA_KEY]
+    if name != title and not name.startswith((f"{title} ", f"{title}: ")):
+        meta["name"] = f"{title}: {name}"
+        origin["prefix"] = f"{title}: "
+
+
+def named_apart(layers: Sequence[LayerData], title: str, shown: Iterable[Any]) -> None:
+    """Put the name of an image before those of its layers, if layers of others are `shown`.
+
+    An image has a name in its file, or else `title`; several images are called as what they were opened from.
+    """
+    origins = [meta["metadata"][METADATA_KEY] for _, meta, _ in layers]
+    images = {None, *(origin["image"] for origin in origins)}
+    others = (origin_of({"metadata": each.metadata}) for each in shown if not each.name.endswith(OLD))
+    if all((None if other is None else other["image"]) in images for other in others):
+        return
+    given = next((each["multiscale"].name for each in origins if each["label"] is None), None) or ""
+    given = given.strip("/ ") if given not in _NO_NAMES else title
+    for layer, origin in zip(layers, origins, strict=True):
+        if not origin["prefix"]:
+            prefix(layer, given if origin["kind"] == "image" else origin["title"])

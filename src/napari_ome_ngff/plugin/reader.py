@@ -17,7 +17,7 @@ from napari_ome_ngff.plugin.open.add_to_viewer import (
     read_described,
     shown_layers,
 )
-from napari_ome_ngff.plugin.origin import METADATA_KEY
+from napari_ome_ngff.plugin.origin import METADATA_KEY, named_apart
 from napari_ome_ngff.plugin.preferences import PLUGIN, follow, recent_places, remember_place
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff, is_zarr
 from napari_ome_ngff.storage.places.location import is_url
@@ -98,8 +98,13 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
 def _read(path: str) -> list[LayerData]:
     with one_notification():
         opened, layers = open_layers(path, image_name(path))
-    if not any("zarr" in meta["metadata"] for _, meta, _ in layers):
-        _hint(opened)
+    if any("zarr" in meta["metadata"] for _, meta, _ in layers):
+        return layers
+    if notify.has_window():
+        from napari.viewer import current_viewer
+
+        named_apart(layers, image_name(path), current_viewer().layers)
+    _hint(opened)
     return layers
 
 
@@ -139,4 +144,4 @@ def _hint(opened: Image | Collection) -> None:
     count = len(getattr(opened, "images", ()))
     what = f"a plate of {len(plate.wells)} wells" if plate is not None else f"{count} images"
     if plate is not None or count > 1:
-        notify.inform(f"Opened {what}. {BROWSE} lists them.")
+        notify.inform(f"Opened {what}. Browse them with\n{BROWSE}.")  # a toast is as wide as its first line

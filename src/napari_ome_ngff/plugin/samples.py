@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,9 @@ _RADIUS = 4.8
 
 
 _MEMBRANE = 0.9
+
+
+_GOLDEN = 0.618034
 
 
 _LEVELS = 2  # in 3D napari shows the coarsest
@@ -70,7 +74,9 @@ def open_cells() -> list[LayerData]:
                 method="mode",
                 levels=_LEVELS,
                 name="nuclei labels",
-                label_image=LabelImage(properties=properties, source="../../"),
+                label_image=LabelImage(
+                    colors=distinct_colors(len(centers)), properties=properties, source="../../"
+                ),
             ),
         },
     ).run()
@@ -105,6 +111,13 @@ def make_cells() -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.floa
     pixels += random.standard_normal(pixels.shape, np.float32) * np.sqrt(pixels)
     labels = np.where(inside, owner, 0).astype(np.uint8)
     return pixels.round().clip(0, 65535).astype(np.uint16), labels, centers
+
+
+def distinct_colors(count: int) -> dict[int, tuple[int, int, int, int]]:
+    """Return a bright colour for each label from 1; neighbours are a golden section of hues apart."""
+    hues = (label * _GOLDEN % 1 for label in range(1, count + 1))
+    colors = (colorsys.hsv_to_rgb(hue, 0.75, 1) for hue in hues)
+    return {label: (*(round(255 * part) for part in rgb), 255) for label, rgb in enumerate(colors, start=1)}  # type: ignore[misc]
 
 
 def _with_coordinates(data: NDArray[Any], dims: tuple[str, ...]) -> DataArray:

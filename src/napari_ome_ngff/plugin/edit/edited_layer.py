@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_ome_ngff.errors import OptionError, TargetError, UnsupportedError
 from napari_ome_ngff.plugin.edit.edit_view import EditView
+from napari_ome_ngff.plugin.names import OLD
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def put_instead(viewer: Viewer, old: Layer, new: Layer) -> None:
     selected = old in viewer.layers.selection
     step, order, ndisplay = viewer.dims.current_step, viewer.dims.order, viewer.dims.ndisplay
     old.mode = "pan_zoom"  # its brush is drawn no more
-    old.name = f"{name} (old)"  # frees the name for the new layer
+    old.name = name + OLD  # frees the name for the new layer
     viewer.layers.insert(index, new)
     viewer.layers.remove(old)
     new.name = name

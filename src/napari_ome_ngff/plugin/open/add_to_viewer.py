@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.errors import OmeNgffWarning, OptionError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
-from napari_ome_ngff.plugin.origin import METADATA_KEY
+from napari_ome_ngff.plugin.origin import METADATA_KEY, named_apart
 from napari_ome_ngff.plugin.preferences import follow
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def add_to_viewer(
         in_memory = opened.location.startswith("memory://")
         title = name or ("image" if in_memory else image_name(opened.location))
         layers = shown_layers(opened, title, viewer)
+        named_apart(layers, title, viewer.layers)
     notify.watch_failures()
     follow()
     return [viewer.add_layer(AnyLayer.create(*layer)) for layer in layers]
@@ -145,7 +146,8 @@ def shown_layers(opened: Image | Collection, name: str, viewer: Any = None) -> l
 
 def store_of(opened: Image | Collection) -> dict[str, Any]:
     """What all layers of what was opened remember of it, as entries of an Origin."""
-    return {"store": opened.location, "systems": opened.systems}
+    title = (getattr(opened, "name", None) or "").strip("/ ") or image_name(opened.location)
+    return {"store": opened.location, "title": title, "systems": opened.systems}
 
 
 def _levels(group: MultiscaleGroup) -> dict[str, DataArray]:

@@ -121,6 +121,11 @@ def natural_key(text: str) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text))
 
 
+def title_of(layer: Layer) -> str:
+    """Return the name of the plate or collection that a layer belongs to; "" if it has none."""
+    return str(_origin(layer).get("title", ""))
+
+
 def image_of(layer: Layer) -> str:
     """Return what all layers of one image have in common; "" if we did not open it."""
     return str(_origin(layer).get("image", ""))

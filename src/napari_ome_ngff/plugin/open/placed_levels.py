@@ -228,6 +228,7 @@ def origin(image: Image, placed: PlacedLevels, ref: ImageRef) -> Origin:
         ),
         system=None if image.view is None else image.view.system.name,
         store=image.location,
+        title="",
         systems=image.systems,
         placing=_placing(placed, multiscale),
         tiles=image.tiles,

@@ -38,7 +38,7 @@ from napari_ome_ngff.plugin.open.placed_levels import (
     with_tables_read,
 )
 from napari_ome_ngff.plugin.open.world import layer_transform
-from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
+from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData, prefix
 from napari_ome_ngff.reading.opened import Collection, Image
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _collection_layers(
             continue
         for one in shown:
             if several:
-                _prefix(one, title)
+                prefix(one, title)
             is_beside = collection.kind == "scene" or image.system in firsts
             if layers and not (collection.kind in _PICTURES and is_beside):
                 one[1]["visible"] = False
@@ -308,12 +308,3 @@ def _is_label(image: Image) -> bool:
 
 def _given_name(multiscale: Multiscale | None) -> str:
     return "" if multiscale is None else (multiscale.name or "").strip("/ ")
-
-
-def _prefix(layer: LayerData, title: str) -> None:
-    """Put the name of its image before that of a layer."""
-    meta = layer[1]
-    name = meta["name"]
-    if name != title and not name.startswith(f"{title} "):
-        meta["name"] = f"{title} {name}"
-        meta["metadata"][METADATA_KEY]["prefix"] = f"{title} "

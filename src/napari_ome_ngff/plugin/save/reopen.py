@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import OmeNgffError
+from napari_ome_ngff.plugin.names import OLD
 from napari_ome_ngff.plugin.origin import origin_of
 from napari_ome_ngff.plugin.preferences import PLUGIN
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
@@ -39,7 +40,7 @@ def open_instead(viewer: Viewer, paths: Sequence[str], layers: Iterable[Layer]) 
     """Open images, then close these layers; if an image cannot be opened, they stay as they were."""
     names = {layer: layer.name for layer in layers if layer in viewer.layers}
     for layer, name in names.items():
-        layer.name = f"{name} (old)"  # frees the name for the new layer
+        layer.name = name + OLD  # frees the name for the new layer
     try:
         for path in paths:
             viewer.open(path, plugin=PLUGIN)
