@@ -22,6 +22,7 @@ SUITES = ("tests/writing", "tests/saving", "tests/editing", "tests/whole/test_un
 OF_POSIX = (
     "test_a_file_that_cannot_be_read_is_named",  # a pipe
     "test_a_journal_of_anyone",  # links
+    "test_a_new_image_appears_complete[a#b?",
     "test_a_source_in_the_file_itself",  # who has a file open reads on
     "test_foreign_files_and_links",
     "test_levels_that_lie_elsewhere",
