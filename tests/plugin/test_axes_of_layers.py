@@ -132,6 +132,32 @@ def test_the_writer_keeps_all_frames_and_says_so(tmp_path: Path) -> None:
     assert {int(v) for v in np.unique(lowest)} == {0, 200}, "nothing between on and off"
 
 
+def test_a_person_is_asked_what_an_image_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def answer(question: str, details: str, actions: Sequence[str]) -> str | None:
+        asked.append((question, details, *actions))
+        return answers.pop()
+
+    monkeypatch.setattr("napari_ome_ngff.plugin.save.progress.can_ask", lambda: True)
+    monkeypatch.setattr("napari_ome_ngff.plugin.notify.is_seen", lambda: True)
+    monkeypatch.setattr("napari_ome_ngff.plugin.save_panel.axes_question.choose", answer)
+    layers = [movie((2, 8, 8)), (np.zeros((2, 8, 8), "uint8"), {"name": "cells"}, "labels")]
+    series, stack, unknown = "Time series (t, y, x)", "Z-stack (z, y, x)", "I do not know"
+    for given_answer, names in ((series, "tyx"), (stack, "zyx"), (unknown, "zyx")):
+        answers: list[str | None] = [given_answer]
+        (written,) = write_layers(str(tmp_path / given_answer[0]), layers)
+        image = open_ome_ngff(written)
+        assert "".join(image.arrays["0"].dims) == "".join(image.labels["cells"].arrays["0"].dims) == names
+    assert asked[0][0] == "What is 'movie'?"
+    assert asked[0][2:] == (series, stack, unknown)
+    answers = [None]
+    write_layers(str(tmp_path / "cancelled"), layers)
+    assert not (tmp_path / "cancelled.ome.zarr").exists()
+    write_layers(str(tmp_path / "named"), [movie((2, 8, 8), axis_labels=("t", "y", "x"))])
+    assert len(asked) == 4, "nothing is asked of what has names"
+
+
 @given(names=st.permutations(["dim_0", "y", "x", "frame"]))
 def test_the_library_halves_only_what_is_space(names: Sequence[str]) -> None:
     named = [Axis(name=name, type=axis_type(name, None)) for name in names]

@@ -19,7 +19,7 @@ from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.crop_outline import CropOutline
 from napari_ome_ngff.plugin.edit.edited_layer import as_stored
 from napari_ome_ngff.plugin.edit.metadata_or_copy import metadata_nbytes, metadata_or_copy, remember_saved
-from napari_ome_ngff.plugin.layer_axes.axes_in_view import named_in_view
+from napari_ome_ngff.plugin.layer_axes.axes_in_view import tuples_in_view
 from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
 from napari_ome_ngff.plugin.save.closing_guard import ClosingGuard, guard_window, percent
@@ -30,6 +30,7 @@ from napari_ome_ngff.plugin.save.remembered import recall, remember
 from napari_ome_ngff.plugin.save.reopen import open_instead, stale_layers
 from napari_ome_ngff.plugin.save.request import Outcome, Preview, preview, write
 from napari_ome_ngff.plugin.save.summary import HEADER, Meter, share_of, short, summary, table
+from napari_ome_ngff.plugin.save_panel.axis_lines import AxisLines
 from napari_ome_ngff.plugin.save_panel.form_fields import (
     SELECTED,
     SliceRows,
@@ -88,6 +89,7 @@ class CreateWidget(Container[Any]):
         self._guard: ClosingGuard | None = None
         self.fields = make_fields()
         self.slices = SliceRows()
+        self.axes = AxisLines(napari_viewer)
         fill(self.fields, recall(Form()))
         self.place = text_line()
         self.advanced = Fold("Advanced", folded_rows(self.fields))
@@ -120,6 +122,7 @@ class CreateWidget(Container[Any]):
         self.body.margins = (0, 0, 0, 0)
         self.native.setMinimumWidth(usual_width())
         column: Any = self.native.layout()
+        self.body.native.layout().insertWidget(self.body.index(self.advanced), self.axes)
         self.body.native.layout().addStretch()
         column.insertWidget(0, UpAndDown(self.body.native), 1)
         column.insertWidget(1, self.messages)
@@ -175,8 +178,8 @@ class CreateWidget(Container[Any]):
             return
         chosen = self.chosen()
         self._propose(chosen)
-        data = with_contours([layer.as_layer_data_tuple() for layer in chosen])
-        data = as_stored(named_in_view(data, [self._viewer]))
+        self.axes.offer(chosen)
+        data = as_stored(with_contours(tuples_in_view(chosen, self._viewer)))
         offer_levels(self.fields["from_level"], data)
         choice = self.fields["part"].value
         self.slices.offer(sliders(self._viewer) if choice == SLICES else {})
@@ -266,6 +269,7 @@ class CreateWidget(Container[Any]):
     def _set_busy(self, busy: bool) -> None:
         for field in (*self.fields.values(), self.slices):
             field.enabled = not busy
+        self.axes.setEnabled(not busy)
         self.create.enabled = not busy
         self.cancel.enabled = busy
         self.open_result.enabled = False

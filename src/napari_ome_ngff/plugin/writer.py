@@ -56,12 +56,18 @@ def write_layers(path: str | None = None, layer_data: Sequence[LayerData] = ()) 
 
 def _write(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     """Save layers; what was asked for is done, or an error is raised, CancelledError too."""
-    from napari_ome_ngff.plugin.save.progress import alive, run_steps
+    from napari_ome_ngff.plugin.save.progress import alive, can_ask, run_steps
     from napari_ome_ngff.plugin.save.remembered import recall
+    from napari_ome_ngff.plugin.save_panel.axes_question import named_by_user
 
     form = recall(Form(target=path))
     layer_data = as_stored(named_in_view(with_contours(layer_data)))
     planned = alive(lambda: _preview(form, layer_data))  # holds the model of what will be written
+    if planned.guessed and can_ask() and notify.is_seen():
+        named = named_by_user(layer_data, planned.guessed)
+        planned, layer_data = alive(lambda: _preview(form, named)), named
+    elif planned.hints:
+        notify.warn("\n".join([*planned.hints, 'Name them: layer.axis_labels = ("t", "y", "x").']))
     planned = _asked(form, planned, layer_data)
     if planned.request is None:
         raise planned.problem or OmeNgffError("Nothing was saved.")
@@ -74,8 +80,7 @@ def _write(path: str, layer_data: Sequence[LayerData]) -> list[str]:
     outcome = run_steps(write(planned.request, planned.places, cancelled), cancelled, f"Saving {name}")
     if outcome.paths:
         of = " of metadata" if planned.request.metadata_only else ""
-        notes = [*(planned.losses if planned.request.metadata_only else planned.notes), *planned.hints]
-        notes += ['Name them: layer.axis_labels = ("t", "y", "x").'] if planned.hints else []
+        notes = planned.losses if planned.request.metadata_only else planned.notes
         words = saved(outcome.paths, outcome.size, time.monotonic() - begun, of=of)
         if notify.has_window():
             _refresh(outcome)

@@ -16,12 +16,27 @@ def named_in_view(layers: Sequence[LayerData], viewers: Iterable[Any] | None = N
     return [_named(layer, viewers) for layer in layers]
 
 
+def tuples_in_view(layers: Sequence[Any], viewer: Any) -> list[LayerData]:
+    """Layer tuples of some layers of a viewer, their axes named as it names them."""
+    return named_in_view([layer.as_layer_data_tuple() for layer in layers], [viewer])
+
+
+def shown_layers(layer: LayerData, viewers: Iterable[Any] | None = None) -> list[Any]:
+    """The layers in viewers, by default all that are open, that a tuple is of."""
+    data, meta, _ = layer
+    return [
+        each
+        for viewer in (open_viewers() if viewers is None else viewers)
+        for each in viewer.layers
+        if each.name == meta.get("name") and each.data is data
+    ]
+
+
 def _named(layer: LayerData, viewers: Iterable[Any]) -> LayerData:
     data, meta, kind = layer
     for viewer in viewers:
-        for each in viewer.layers:
-            if each.name == meta.get("name") and each.data is data:
-                return data, {**meta, **_as_source(each, viewer), **_renamed(each, viewer)}, kind
+        for each in shown_layers(layer, [viewer]):
+            return data, {**meta, **_as_source(each, viewer), **_renamed(each, viewer)}, kind
     return layer
 
 
