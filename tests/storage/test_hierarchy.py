@@ -224,17 +224,19 @@ def test_v2_attributes_alone_make_a_group() -> None:
 # --- what leads outside, and what is damaged
 
 
-@pytest.mark.parametrize("path", ["..", "../secret", "a/../../secret", "/etc", "0/..", "..\\secret", "\\x"])
 @pytest.mark.parametrize("place", ["folder", "zip", "memory", "server"])
 @FORMATS
-def test_nothing_outside_is_read(path: str, place: str, zarr_format: Any, tmp_path: Path) -> None:
-    hierarchy = open_hierarchy(stores(tmp_path, zarr_format)[place])
+def test_nothing_outside_is_read(place: str, zarr_format: Any, tmp_path: Path) -> None:
+    at = stores(tmp_path, zarr_format)[place]
     zarr.create_array(tmp_path / "secret", shape=(2,), dtype="uint8", zarr_format=zarr_format)
-    hierarchy.fetch([path, "0"])
-    for ask in (hierarchy.array, hierarchy.shape, hierarchy.attributes, hierarchy.below, hierarchy.children):
-        with pytest.raises(MetadataError, match="leads out of"):
-            ask(path)
-    hierarchy.store.close()
+    for path in ("..", "../secret", "a/../../secret", "/etc", "0/..", "..\\secret", "\\x"):
+        hierarchy = open_hierarchy(at)
+        hierarchy.fetch([path, "0"])
+        asks = (hierarchy.array, hierarchy.shape, hierarchy.attributes, hierarchy.below, hierarchy.children)
+        for ask in asks:
+            with pytest.raises(MetadataError, match="leads out of"):
+                ask(path)
+        hierarchy.store.close()
 
 
 def test_paths_that_no_store_can_have_are_just_not_there(tmp_path: Path) -> None:
