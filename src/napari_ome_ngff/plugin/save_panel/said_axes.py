@@ -81,7 +81,7 @@ def _axes(image: LayerImage, layers: Sequence[Any]) -> ImageAxes | None:
     labels, n = list(image.meta.get("axis_labels") or ()), len(image.axes)
     rows = []
     for i, (axis, step) in enumerate(zip(image.axes, image.positions[0].scale, strict=True)):
-        # Time and channels are guessed as well, in the order of OME-NGFF.
+        # Time and channels are guessed as well, in the order of OME-Zarr.
         unknown = (
             image.origin is None and i < n - 2 and not axis.unit and not any(map(is_named, labels[i : i + 1]))
         )
