@@ -42,11 +42,12 @@ def test_undoing_takes_away_ours_and_nothing_else(before: dict[str, str]) -> Non
 
 @pytest.fixture
 def settings() -> Iterator[Any]:
-    """napari's settings, in the scratch folder of the tests, with no reader preferred."""
+    """napari's settings, in the scratch folder of the tests, with no reader preferred and no recent places."""
     from napari.settings import get_settings
 
     plugins = get_settings().plugins
     plugins.extension2reader = {}
+    opening().recent = "[]"
     yield plugins
     plugins.extension2reader = {}
     opening().zarr_reader = AS_SET
