@@ -42,7 +42,7 @@ def test_undoing_takes_away_ours_and_nothing_else(before: dict[str, str]) -> Non
 
 @pytest.fixture
 def settings() -> Iterator[Any]:
-    """napari's settings, in the scratch folder of the tests, with no reader preferred and no recent places."""
+    """napari's settings, in the scratch folder of the tests, no reader preferred, no recent places."""
     from napari.settings import get_settings
 
     plugins = get_settings().plugins
