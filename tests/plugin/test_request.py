@@ -176,7 +176,7 @@ def test_a_proposal_is_free_and_means_itself(name: str, others: set[str]) -> Non
         ("cells.ome.zarr", ("cells.ome.zarr",), "cells-2.ome.zarr"),
         ("..", (), "image.ome.zarr"),
         ("Cells", ("cells.OME.zarr",), "Cells-2.ome.zarr"),
-        ("con.1", (), "con.1_image.ome.zarr"),
+        ("con.1", (), "image_con.1.ome.zarr"),
         ("é" * 200, (), "é" * 100 + ".ome.zarr"),
     ],
 )

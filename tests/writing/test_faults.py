@@ -486,7 +486,7 @@ def test_where_the_file_system_cannot_be_synced_at_once_each_file_is(
     for name in ("a", "deep/b"):
         (tmp_path / name).write_text("x")
     synced: list[str] = []
-    monkeypatch.setattr(folders.sys, "platform", "darwin")
+    monkeypatch.setattr(folders.sys, "platform", "freebsd")
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}")))
     folders.flush(tmp_path)
     assert sorted(synced) == sorted(str(tmp_path / name) for name in ("a", "deep/b"))
@@ -500,7 +500,7 @@ def test_what_could_not_be_synced_is_an_error_unless_nothing_can_be(
         raise OSError(code, os.strerror(code))
 
     (tmp_path / "a").write_text("x")
-    monkeypatch.setattr(folders.sys, "platform", "darwin")
+    monkeypatch.setattr(folders.sys, "platform", "freebsd")
     monkeypatch.setattr(os, "fsync", fail)
     if code in (errno.EINVAL, errno.ENOTSUP):  # how a file system says that it syncs nothing
         folders.flush(tmp_path)
