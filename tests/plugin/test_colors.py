@@ -116,6 +116,7 @@ def test_what_napari_put_behind_a_name_is_taken_off_if_the_file_has_the_rest() -
         "multiscale": Multiscale(version="0.5", axes=(), levels=(), channels=(Channel(label="DAPI"),)),
         "channel": 0,
         "label": None,
+        "prefix": "",
         "appearance": {},
     }
     assert own_name("DAPI [1]", origin) == "DAPI"

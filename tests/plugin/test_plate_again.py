@@ -73,7 +73,7 @@ def test_unchanged_it_is_the_same_byte_for_byte(plate: Path, tmp_path: Path) -> 
 def test_colours_contrast_and_names_are_changed_in_each_field(plate: Path, tmp_path: Path) -> None:
     layers = read_layers(str(plate))
     for _, meta, _ in layers:
-        if meta["name"] == "p two DAPI":
+        if meta["name"] == "p two: DAPI":
             meta["contrast_limits"], meta["name"] = (7, 99), "nuclei"
     again = saved(layers, tmp_path / "q.ome.zarr")
     for path in ("A/1/0", "A/1/1", "A/1/2", "B/3/x"):
@@ -100,13 +100,13 @@ def test_what_the_fields_do_not_take_is_said_before(plate: Path, tmp_path: Path)
     layers = read_layers(str(plate))
     assert not planned(layers, tmp_path / "q.ome.zarr").losses
     for _, meta, kind in layers:
-        if meta["name"] == "p two GFP":
+        if meta["name"] == "p two: GFP":
             meta["gamma"] = 0.5
         elif kind == "labels":
             meta["features"] = {"index": [1], "area": [7.0]}
     gamma, features = planned(layers, tmp_path / "q.ome.zarr").losses
     assert "Gamma" in gamma
-    assert "p two GFP" in gamma
+    assert "p two: GFP" in gamma
     assert "Features" in features
 
 

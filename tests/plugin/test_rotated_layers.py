@@ -352,7 +352,7 @@ def test_the_place_in_a_scene_is_named_where_it_is_not_saved(corpus: Path) -> No
     layers = read_layers(str(corpus / "generated/ome-zarr-py-0.21/scene_tiles_0.6.zarr"))
     images = [layer for layer in layers if layer[1]["name"].startswith("tile_1")]
     assert from_layers(images)[1] == [
-        "Layer 'tile_1 Channel 0' is saved without its scene: where it lies in 'world' is not."
+        "Layer 'tile_1: Channel 0' is saved without its scene: where it lies in 'world' is not."
     ]
     moved = [(data, meta | {"translate": (1.0,) * data[0].ndim}, kind) for data, meta, kind in images]
     assert from_layers(moved)[1] == []  # it is saved where it is shown
