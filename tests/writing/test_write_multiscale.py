@@ -689,6 +689,7 @@ def test_the_short_way_writes_what_zarr_writes(tmp_path: Path, codec: str, dtype
     """Decoded by zarr-python, both are the same bytes, and they are the same files."""
     from napari_ome_ngff.writing.plan.array_spec import array_spec
     from napari_ome_ngff.writing.plan.options import StorageOptions
+    from napari_ome_ngff.writing.target import can_append
 
     data = image((30, 21), ("y", "x"), dtype=dtype).values
     data[:16, :16] = 0  # a chunk, or a part of a shard, that need not be stored
@@ -705,7 +706,8 @@ def test_the_short_way_writes_what_zarr_writes(tmp_path: Path, codec: str, dtype
         store = LocalStore(tmp_path / str(direct))
         array = spec.to_zarr(store, "a")
         writer = unit_writer(array) if direct else UnitWriter(array=array)
-        assert (writer.plain is not None) == direct
+        is_there = layout != "sharded" or can_append()  # Windows cannot: there zarr-python writes shards
+        assert (writer.plain is not None) == (direct and is_there)
         unit = (16, 16)
         for start in itertools.product(*(range(0, n, u) for n, u in zip(data.shape, unit, strict=True))):
             region = tuple(slice(s, min(s + u, n)) for s, u, n in zip(start, unit, data.shape, strict=True))
