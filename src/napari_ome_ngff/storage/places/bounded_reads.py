@@ -71,8 +71,10 @@ def _read(file: int, length: int) -> bytes:
 def read_member(store: Any, key: str, span: tuple[int, int] | None, largest: int) -> Answer:
     """Read a member of a zip file, or a part of it, unless it unpacks to more than `largest` bytes."""
     try:
+        if not hasattr(store, "_lock"):  # never opened: by one thread, documents are read before any chunk is
+            store._sync_open()
         with store._lock:
-            if not store._is_open:
+            if not store._is_open:  # a save on Windows has closed it
                 store._sync_open()
             return _read_member(store, key, span, largest)
     except KeyError:
