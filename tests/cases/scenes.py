@@ -105,7 +105,7 @@ def cases() -> list[Case]:
         labelled,
         [
             A,
-            tile("a nuclei", A.places, kind="labels"),
+            tile("a: nuclei", A.places, kind="labels"),
             B,
         ],
     )
