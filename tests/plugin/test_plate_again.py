@@ -70,6 +70,12 @@ def test_unchanged_it_is_the_same_byte_for_byte(plate: Path, tmp_path: Path) -> 
     assert not next(iter(part.images.values())).labels, "its layer is not written"
 
 
+def test_the_plan_names_each_field(plate: Path, tmp_path: Path) -> None:
+    (plan,) = planned(read_layers(str(plate)), tmp_path / "q.ome.zarr").plans
+    fields = ["A/1/0", "A/1/1", "A/1/2", "B/3/x"]
+    assert sorted(each.name for each in plan.multiscales if "labels" not in each.path) == fields
+
+
 def test_colours_contrast_and_names_are_changed_in_each_field(plate: Path, tmp_path: Path) -> None:
     layers = read_layers(str(plate))
     for _, meta, _ in layers:

@@ -54,7 +54,8 @@ class PlateAgain:
         for each in plan.multiscales:
             field, label, name = each.path.partition("/labels/")
             multiscales += [
-                replace(each, path=f"{place}{label}{name}") for place in self.like.get(field, (field,))
+                replace(each, path=f"{place}{label}{name}", name=each.name if label else place)
+                for place in self.like.get(field, (field,))
             ]
         times = len(multiscales) / len(plan.multiscales)
         return replace(plan, multiscales=tuple(multiscales), n_documents=math.ceil(plan.n_documents * times))
