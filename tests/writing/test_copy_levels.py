@@ -354,7 +354,7 @@ def test_from_store_to_store(tmp_path: Path, kinds: tuple[str, str]) -> None:
 def test_over_http(tmp_path: Path) -> None:
     (tmp_path / "web").mkdir()
     folder = make(tmp_path / "web" / "a.zarr", chunks=(1, 4, 32, 32))
-    with Web(tmp_path / "web") as web:
+    with Web(tmp_path / "web", latency=0.02) as web:  # so that requests meet
         sources = sources_of(open_ome_ngff(f"{web.url}/a.zarr"))
         web.forget()
         save(tmp_path / "b.zarr", sources)
