@@ -134,7 +134,7 @@ def cases() -> list[Case]:
     add(
         "chosen",
         "several systems of the scene",
-        "the first, as the specification asks; others by name in scripts",
+        "the first, as the specification asks; others in the dock, or by name in scripts",
         scene(chain, systems={"world": "yx", "stage": "yx"}),
         [
             tile("a", {(0, 0): (10, 20), (7, 5): (13.5, 21.25)}),

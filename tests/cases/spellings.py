@@ -161,7 +161,7 @@ def cases() -> list[Case]:
         {"type": "affine", "affine": [[0, 1, 0], [1, 0, 100]], **to["turned"]},
     )
     what = "transforms beside `datasets` to several systems (SpatialData)"
-    result = "in `global`, else in the first; in others by name in scripts"
+    result = "in `global`, else in the first; in others in the dock, or by name in scripts"
     add("alternatives", what, result, several, flat((21, 10)))
     add("alternatives_by_name", what, result, several, flat((-43, 15)), system="aligned")
     turned = Shown(axes=("y", "x"), where={int(YX[7, 5]): (5, 107)})

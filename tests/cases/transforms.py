@@ -302,7 +302,7 @@ def cases() -> list[Case]:
     add(
         "0.6_intrinsic",
         "0.6: several coordinate systems",
-        "the image's own (that of its levels), as the specification asks; others by name in scripts",
+        "the image's own, as the specification asks; others in the dock, or by name in scripts",
         systems({"type": "scale", "scale": [100, 100]}),
         flat({(7, 5): (3.5, 1.25)}),
     )
@@ -314,7 +314,7 @@ def cases() -> list[Case]:
         add(
             f"0.6_system_{system}",
             "0.6: several coordinate systems",
-            "the image's own (that of its levels), as the specification asks; others by name in scripts",
+            "the image's own, as the specification asks; others in the dock, or by name in scripts",
             many_systems,
             flat(places),
             system=system,
