@@ -25,6 +25,7 @@ from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.form import (
     AS_FILE,
     COMPRESSORS,
+    SEVERAL,
     Form,
     codec,
     resolve,
@@ -400,6 +401,8 @@ def test_a_collection_is_saved_onto_itself_image_by_image(tmp_path: Path) -> Non
     layers = read_layers(str(place))
     pictures = [meta for _, meta, kind in layers if kind == "image"]
     pictures[-1]["contrast_limits"] = (3, 9)
+    each = preview(Form(target=str(place), overwrite=True, several=SEVERAL[1]), layers)
+    assert all(Path(one.path).parent == tmp_path for one in each.places), "stores of their own were asked for"
     again = preview(Form(target=str(place), overwrite=True), layers)
     assert again.request is not None
     assert [each.path for each in again.places] == [str(place / "0"), str(place / "1")]

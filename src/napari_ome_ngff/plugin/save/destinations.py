@@ -182,7 +182,8 @@ def destinations(
 
     Images of a collection that are saved to it again go to their places in it.
     """
-    targets = _own_places(bundles, target) or targets_of(bundles, target, together)
+    places = _own_places(bundles, target) if together == "collection" else {}
+    targets = places or targets_of(bundles, target, together)
     owners: Sequence[Bundle | None] = bundles if len(targets) == len(bundles) else [None]
     return tuple(
         decide(path, sources, owner, inspect_target(path))
