@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import TargetError
+from napari_ome_ngff.metadata.image.array_axes import dimension_names
 from napari_ome_ngff.metadata.nouns import Json
 from napari_ome_ngff.storage.places.location import is_same, join, location_of
 from napari_ome_ngff.writing.commit.in_place import InPlace, in_place, locked, put_documents
@@ -78,7 +79,7 @@ def _change(place: InPlace, save: Save, attributes: Mapping[str, Mapping[str, Js
 
 def _names(array: zarr.Array[Any]) -> tuple[str, ...] | None:
     """What an array calls its dimensions itself, if it does."""
-    names: Any = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    names = dimension_names(array)
     is_complete = isinstance(names, list | tuple) and len(names) == array.ndim
     return tuple(map(str, names)) if is_complete else None
 

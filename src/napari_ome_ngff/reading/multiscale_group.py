@@ -23,6 +23,7 @@ from napari_ome_ngff.errors import (
 )
 from napari_ome_ngff.long_axes import longest_ordinary
 from napari_ome_ngff.metadata.group_kind import CARRIED, carried_text
+from napari_ome_ngff.metadata.image.array_axes import dimension_names
 from napari_ome_ngff.metadata.image.datasets import listed_paths, placed_by_shapes
 from napari_ome_ngff.metadata.json_checks import describe
 from napari_ome_ngff.metadata.nouns import Multiscale
@@ -175,7 +176,7 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
             arrays[level.path] = array
     shapes = {path: array.shape for path, array in arrays.items()}
     completed = placed_by_shapes(
-        multiscale, shapes, {path: _dimension_names(array) for path, array in arrays.items()}
+        multiscale, shapes, {path: dimension_names(array) for path, array in arrays.items()}
     )
     if completed.axes != multiscale.axes and not multiscale.assumed:
         message = f"The arrays have {len(completed.axes)} dimensions, but the axes are "
@@ -207,13 +208,6 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
     attributes = hierarchy.attributes() or {}
     group = MultiscaleGroup(multiscale=completed, sources=sources, attributes=attributes)
     return group if completed.label_image is None else as_labels(group)
-
-
-def _dimension_names(array: zarr.Array[Any]) -> Any:
-    """What an array calls its dimensions, as Zarr v3 has it or xarray before; not checked."""
-    return getattr(array.metadata, "dimension_names", None) or array.metadata.attributes.get(
-        "_ARRAY_DIMENSIONS"
-    )
 
 
 def _warn_of(problems: Mapping[str, str], multiscale: Multiscale, where: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from napari_ome_ngff.arguments import check_data_array, shown
 from napari_ome_ngff.coordinates import axis_coordinates, from_coordinates
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffWarning, OptionError
+from napari_ome_ngff.metadata.image.array_axes import dimension_names
 from napari_ome_ngff.metadata.nouns import Channel
 from napari_ome_ngff.metadata.units import axis_type
 from napari_ome_ngff.reading.open import open_ome_ngff, read_multiscale_array
@@ -161,7 +162,7 @@ def _stored(array: Any, about: Description, what: str) -> DataArray:
         try:
             return read_multiscale_array(array, array_wrapper=DaskArrayWrapper())
         except NotOmeNgffError:
-            given = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+            given = dimension_names(array)
             if isinstance(given, list | tuple) and len(given) == array.ndim and all(given):
                 return DataArray(DaskArrayWrapper().wrap(array), dims=[str(name) for name in given])
     return DataArray(DaskArrayWrapper().wrap(array), dims=about.names(array.ndim, what))

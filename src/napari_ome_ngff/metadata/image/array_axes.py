@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from napari_ome_ngff.metadata.axes import MOST_AXES
 from napari_ome_ngff.metadata.nouns import Axis, Json, Multiscale, ScaleTranslation
@@ -21,6 +22,12 @@ ASSUMED_AXES = (
     Axis(name="x", type="space"),
 )
 """0.1 and 0.2, "multiscales": the arrays are five-dimensional, "tczyx"."""
+
+
+def dimension_names(array: Any) -> Any:
+    """What a Zarr array calls its dimensions, as Zarr v3 has it or xarray before; not checked."""
+    metadata = array.metadata
+    return getattr(metadata, "dimension_names", None) or metadata.attributes.get("_ARRAY_DIMENSIONS")
 
 
 def with_axes_of_arrays(

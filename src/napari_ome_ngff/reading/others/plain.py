@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffError
 from napari_ome_ngff.metadata.group_kind import CONTAINER
+from napari_ome_ngff.metadata.image.array_axes import dimension_names
 from napari_ome_ngff.metadata.nouns import Axis, Level, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.reading.omissions import LeftOut
@@ -147,7 +148,7 @@ def _image(array: zarr.Array[Any], beside: Mapping[str, zarr.Array[Any]]) -> Ima
 
 def _dims(array: zarr.Array[Any]) -> tuple[str, ...]:
     """Names of the dimensions, each once; ``dim_0`` and so on where they have none."""
-    names = getattr(array.metadata, "dimension_names", None) or array.metadata.attributes.get(_DIMS)
+    names = dimension_names(array)
     given = names if isinstance(names, list | tuple) and len(names) == array.ndim else [None] * array.ndim
     dims = tuple(name if isinstance(name, str) and name else f"dim_{i}" for i, name in enumerate(given))
     return dims if len(set(dims)) == len(dims) else tuple(f"dim_{i}" for i in range(array.ndim))
