@@ -57,7 +57,7 @@ DEFERRED_DELETE = 52
 COUNT_FROZEN = gc.get_freeze_count
 
 # A busy machine is slow, which is no fault of the code. Every run draws anew; the weekly one draws more.
-EXAMPLES = int(os.environ.get("NAPARI_OME_NGFF_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("NAPARI_OME_NGFF_EXAMPLES", "25"))
 settings.register_profile("of the suite", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("of the suite")
 

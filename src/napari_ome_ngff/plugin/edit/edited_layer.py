@@ -65,8 +65,7 @@ def end_edit(viewer: Viewer, layer: Labels) -> Layer:
     view = view_of(layer)
     if view is None:
         return layer
-    data, meta, kind = _with_levels(layer.as_layer_data_tuple(), view)
-    new = _like(layer, data, meta, kind)
+    new = _like(layer, *_whole(layer.as_layer_data_tuple(), view, view.levels))
     put_instead(viewer, layer, new)
     return new
 
@@ -76,21 +75,19 @@ def as_stored(layers: Sequence[LayerData]) -> list[LayerData]:
 
     An edited layer has full resolution only, and of large planes a part.
     """
-    return [_as_stored(layer) if isinstance(layer[0], EditView) else layer for layer in layers]
+    return [
+        _whole(layer, view, view.within(None) if view.edit.dirty.chunks else view.levels)
+        if isinstance(view := layer[0], EditView)
+        else layer
+        for layer in layers
+    ]
 
 
-def _as_stored(layer: LayerData) -> LayerData:
-    view, meta, kind = layer
-    if not view.edit.dirty.chunks:
-        return _with_levels(layer, view)
-    return view.within(None), meta | {"translate": np.asarray(meta["translate"]) - _corner(meta, view)}, kind
-
-
-def _with_levels(layer: LayerData, view: EditView) -> LayerData:
-    """A layer with the levels that it had before it was edited: they read what was saved since."""
+def _whole(layer: LayerData, view: EditView, data: Any) -> LayerData:
+    """An edited layer with other data, those of all its image, where that lies."""
     _, meta, kind = layer
     translate = np.asarray(meta["translate"]) - _corner(meta, view)
-    return view.levels, meta | {"multiscale": isinstance(view.levels, list), "translate": translate}, kind
+    return data, meta | {"multiscale": isinstance(data, list), "translate": translate}, kind
 
 
 def _origin(layer: Layer) -> Origin:
