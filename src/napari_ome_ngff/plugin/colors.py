@@ -316,10 +316,7 @@ def properties_of(features: Any) -> tuple[dict[str, Json], ...]:
 
 
 def table_of(features: Any) -> tuple[Columns | None, int]:
-    """Return the columns of a features table by label, None for none, and how many rows are left out.
-
-    Those are rows of no label, or of one that has another.
-    """
+    """Return the columns of a features table by label, and how many rows belong to no label of their own."""
     if features is None or len(features) == 0:
         return None, 0
     columns = {str(name): features[name] for name in features}

@@ -39,10 +39,7 @@ def sliders(viewer: Viewer) -> dict[int, tuple[str, int]]:
 
 
 def chosen_part(viewer: Viewer, part: str, layers: Sequence[Layer], slices: Slices | None = None) -> Extents:
-    """The part of some layers that was chosen, in positions along the axes of their images; empty: all.
-
-    Raises OptionError if that is not known, or not the same for all of them.
-    """
+    """The part that was chosen, by positions along axes; empty: all. OptionError if it is not one for all."""
     saved = [layer for layer in layers if layer.as_layer_data_tuple()[2] in SAVED_KINDS]
     extents: dict[str, tuple[float, float]] = {}
     if part == EVERYTHING:

@@ -28,17 +28,13 @@ def write_layers(path: str | None = None, layer_data: Sequence[LayerData] = ()) 
     """Save layers as an OME-Zarr image with its label images, all or nothing; return the paths written.
 
     Image layers that belong together become channels of one image, Labels layers its label images; other
-    layers are reported as not saved. Labels layers alone, saved to an existing image, become label images of
-    it. The Preferences say how everything is stored. ``.ome.zarr`` is added to a name without a suffix. An
-    existing image is replaced only if there is a user to ask.
+    layers are named. Labels layers alone, saved to an existing image, become label images of it. The
+    Preferences say how everything is stored. An existing image is replaced only if there is a user to ask.
+    Without a path, as napari's palette and menus call every command, the user is asked for one.
 
-    napari's palette and menus call every command of a plugin, this one too, without a path: then the user is
-    asked for one, for all layers.
-
-    Raises TargetError if something is in the way, UnsupportedError or MetadataError if layers cannot be
-    stored in OME-Zarr, or another OmeNgffError; nothing is left behind. CancelledError is raised only where
-    no window is: there, a person who cancels is told so, and `path` is returned, for napari takes an empty
-    list for a failure.
+    Raises an OmeNgffError if something is in the way, or layers cannot be stored; nothing is left behind. Who
+    cancels in a window is told so, and `path` is returned, as napari takes an empty list for a failure;
+    without a window that is a CancelledError.
     """
     from napari_ome_ngff.plugin.save.progress import can_ask
 

@@ -74,10 +74,7 @@ def _dims(layer: Layer, origin: Origin) -> list[str | None]:
 
 
 def looks(layers: Sequence[Layer], location: str) -> dict[str, Any]:
-    """What was changed of how an image, or a label image, is shown: as arguments of `edit_metadata`.
-
-    `layers` are all that are there of the image, bottom first.
-    """
+    """What was changed of how an image is shown by all its layers, bottom first: as for `edit_metadata`."""
     return _shown(layers, location) | _kept(layers, location)
 
 

@@ -71,10 +71,7 @@ def end_edit(viewer: Viewer, layer: Labels) -> Layer:
 
 
 def as_stored(layers: Sequence[LayerData]) -> list[LayerData]:
-    """Layers as they are saved: of those that are edited all that is painted on, or the unpainted levels.
-
-    An edited layer has full resolution only, and of large planes a part.
-    """
+    """Layers as they are saved: those that are edited are whole, with their levels if nothing is painted."""
     return [
         _whole(layer, view, view.within(None) if view.edit.dirty.chunks else view.levels)
         if isinstance(view := layer[0], EditView)

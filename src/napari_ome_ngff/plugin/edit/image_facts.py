@@ -21,10 +21,7 @@ COLUMNS = ("Name", "Type", "Unit", "Voxel size", "Position")
 
 
 def image_facts(location: str) -> str:
-    """Place, version, size on disk, levels, chunks and codecs of an image; takes time, for a thread.
-
-    Of what cannot be opened, the reason.
-    """
+    """Place, version, size, levels and codecs of an image, or why it cannot be opened; for a thread."""
     from napari_ome_ngff.reading.open import open_metadata
     from napari_ome_ngff.reading.opened import Image
 

@@ -21,10 +21,7 @@ METADATA, COPY = "Save metadata", "Full copy"
 
 
 def metadata_nbytes(planned: Preview) -> int | None:
-    """Bytes of the metadata that would be written if nothing else changes; None if something does.
-
-    Also None if there is nobody to ask, or the file says all of it already.
-    """
+    """Bytes of metadata if nothing else changes; None if more does, or none, or nobody can be asked."""
     request, places = planned.request, planned.places
     if request is None or not can_ask() or any(place.action == "new" for place in places):
         return None

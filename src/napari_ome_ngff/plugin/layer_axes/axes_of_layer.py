@@ -44,10 +44,7 @@ def axes_of_layer(
     origin: Origin | None,
     types: Mapping[str, Any],
 ) -> tuple[tuple[Axis, ...], tuple[str, ...], list[str]]:
-    """The axes of a layer; those that are taken for space by position alone; what is said of units left out.
-
-    Axes that are taken for space may be time or channels: no level is made smaller along them.
-    """
+    """The axes of a layer; those taken for space by position alone, not downsampled; what is left out."""
     ndim = len(labels)
     fallback = _by_position(units) if origin is None else origin["dims"]
     names = [label if is_named(label) else fallback[i] for i, label in enumerate(labels)]

@@ -34,10 +34,7 @@ class Entry:
 
 
 def tiles_of(layer: Layer) -> tuple[Tile, ...]:
-    """Return the fields that a layer is a mosaic of; nothing for other layers.
-
-    Users and other plugins can write anything into a layer's metadata: what is not ours counts as nothing.
-    """
+    """Return the fields that a layer is a mosaic of; nothing for others, whatever their metadata are."""
     tiles = _origin(layer).get("tiles")
     return tiles if isinstance(tiles, tuple) and all(isinstance(tile, Tile) for tile in tiles) else ()
 

@@ -178,10 +178,7 @@ def decide(
 def destinations(
     bundles: Sequence[Bundle], target: str, together: Together = "collection"
 ) -> tuple[Destination, ...]:
-    """Return where images go and what becomes of what is there. Inspects local targets, reads no pixel.
-
-    Images of a collection that are saved to it again go to their places in it.
-    """
+    """Return where images go, those of a collection to their places in it. Reads documents, no pixel."""
     places = _own_places(bundles, target) if together == "collection" else {}
     targets = places or targets_of(bundles, target, together)
     owners: Sequence[Bundle | None] = bundles if len(targets) == len(bundles) else [None]
@@ -261,10 +258,7 @@ def sizes_in_words(place: Destination) -> str:
 
 
 def as_they_are(place: Destination, levels: int | None) -> Destination:
-    """A place with the levels that its images have: none are made of those with one level.
-
-    Unless a number of levels was asked for.
-    """
+    """A place with the levels that its images have, unless a number of `levels` was asked for."""
     if levels is not None:
         return place
     sources = {path: _without_new_levels(source) for path, source in place.sources.items()}

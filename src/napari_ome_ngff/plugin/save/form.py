@@ -186,10 +186,7 @@ class Request:
 
 
 def resolve(form: Form, file_version: str | None = None) -> Request:
-    """Check the form field by field without IO; `file_version` is that of the file the layers came from.
-
-    Raises OptionError that names the field.
-    """
+    """Check the form without IO; an OptionError names the field. `file_version`: that of the layers' file."""
     from napari_ome_ngff.writing.plan.options import StorageOptions
 
     for name, choice in CHOICES.items():

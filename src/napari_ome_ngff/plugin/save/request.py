@@ -196,10 +196,7 @@ def metadata_alone(place: Destination, request: Request) -> tuple[Writing, int] 
 def start_writing(
     place: Destination, options: StorageOptions, *, overwrite: bool = False, verify: bool = False
 ) -> Writing:
-    """Check one place, and return its save: create, fill, publish. Label images get their image's version.
-
-    Label images that the layers were opened from are replaced without `overwrite`.
-    """
+    """Check one place, and return its save; without `overwrite` layers replace their own label images."""
     from napari_ome_ngff.plugin.save.destinations import with_remote_state
     from napari_ome_ngff.writing.create import create_multiscale_group
     from napari_ome_ngff.writing.labels import write_labels

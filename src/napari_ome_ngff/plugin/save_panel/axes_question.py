@@ -19,10 +19,7 @@ UNKNOWN = "I do not know"
 
 
 def named_by_user(layers: Sequence[LayerData], guessed: Mapping[str, Guess]) -> list[LayerData]:
-    """Layers with the names of axes that the user chose, which the viewer has from then on, too.
-
-    CancelledError if nothing is to be saved.
-    """
+    """Layers with the names that the user chose, in the viewer too; CancelledError if nothing is saved."""
     answers: dict[Guess, Sequence[str]] = {}
     for guess in dict.fromkeys(guessed.values()):
         names = [name for name, each in guessed.items() if each == guess]

@@ -109,10 +109,7 @@ def _drawn_on(viewer: Any, layer: Any) -> list[Any]:
 
 
 def changed(rows: Sequence[SaidAxis], index: int, new: SaidAxis) -> list[SaidAxis]:
-    """Rows of which one was edited: a new type brings a usual name, a new name its type.
-
-    OptionError if no axis can be so.
-    """
+    """Rows with one edited: a new type brings a usual name, a new name its type. OptionError if not valid."""
     old = rows[index]
     taken = {row.name for i, row in enumerate(rows) if i != index}
     name, kind = new.name.strip(), new.type

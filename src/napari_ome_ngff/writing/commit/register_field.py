@@ -64,10 +64,7 @@ def _list_nodes(place: InPlace, folder: Path, image: Path) -> None:
 
 
 def check_field(store: Store | str | os.PathLike[str], path: str, version: str) -> None:
-    """Refuse an image that its plate or collection cannot hold.
-
-    It is of another version, or of nobody knows which acquisition.
-    """
+    """Refuse an image of another version than its plate or collection, or of no known acquisition."""
     root = None if is_archive(store) else local_root(store)
     if root is None:
         return

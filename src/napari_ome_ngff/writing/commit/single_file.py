@@ -69,10 +69,7 @@ def check_archive(target: Path, path: str, *, overwrite: bool) -> None:
 
 
 def documents_in(target: Path) -> Store | None:
-    """Return the metadata documents of an ``.ozx`` file, read-only, so that the file need not stay open.
-
-    None if there is no such file.
-    """
+    """Return the metadata documents of an ``.ozx`` file, which is closed; None if there is no such file."""
     if not any(map(is_document, _names(target))):
         return None
     with zipfile.ZipFile(target) as archive:
