@@ -21,6 +21,7 @@ from napari_ome_ngff import (
     write_hierarchy,
     write_plate,
 )
+from napari_ome_ngff.storage.edits import edit_journal
 from tests.campaigns.kill_edits import files, nothing_is_left
 from tests.metadata_tools import VERSIONS
 from tests.saving.consolidated import consolidate
@@ -121,3 +122,16 @@ def test_an_image_of_a_collection_is_replaced_in_its_place(version: str, tmp_pat
     assert "0/1" in collection
     assert list(open_ome_ngff(place).images) == ["0", "1", "2"]
     nothing_is_left(place)
+
+
+def test_where_nothing_is_to_be_listed_no_journal_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "many.ome.zarr"
+    source = MultiscaleSource(image=xr.DataArray(PIXELS, dims=("y", "x")))
+    write_hierarchy(store=place, sources={"0": source, "1": source}).run()
+    journals: list[Path] = []
+    monkeypatch.setattr(edit_journal, "decide", lambda root, **_: journals.append(root))
+    save_ome_ngff(place / "1", PIXELS + 1, overwrite=True)
+    assert journals == []
+    np.testing.assert_array_equal(open_ome_ngff(place / "1").arrays["0"], PIXELS + 1)

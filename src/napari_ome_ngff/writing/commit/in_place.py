@@ -73,6 +73,8 @@ def put_documents(place: InPlace) -> tuple[str, ...]:
     In a folder all of them take their places, or none does; in another store one after the other.
     """
     encoded = place.documents.encoded()
+    if not encoded:  # no journal for nothing
+        return ()
     check_documents(encoded)
     if place.root is None:
         with failing("The metadata could not be written", place.documents.where):
