@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -206,6 +207,31 @@ def test_what_is_not_there_stays_empty_and_is_told_of_once(failures: list[str]) 
         assert values[:, :, 16:22].max() == 0
     assert len(failures) == 1
     assert shared_failures().record()[-1].chunks == 4
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_field_that_is_replaced_is_seen_though_fields_share_what_follows_from_equal_metadata(
+    tmp_path: Path, zarr_format: Any
+) -> None:
+    def write(path: str, seed: int, chunks: tuple[int, ...] = (1, 4, 5)) -> None:
+        zarr.create_array(
+            tmp_path / path,
+            data=pixels(seed, (2, 8, 10)),
+            chunks=chunks,
+            zarr_format=zarr_format,
+            overwrite=True,
+        )
+
+    zarr.group(tmp_path, zarr_format=zarr_format)
+    write("a", 0)
+    write("b", 1)
+    mosaic = make_mosaic(tmp_path, make=partial(ChunkedSource, missing="fill"))
+    np.testing.assert_array_equal(mosaic[:, :8, 10:20], pixels(1, (2, 8, 10)))
+    write("b", 2)
+    np.testing.assert_array_equal(mosaic[:, :8, 10:20], pixels(2, (2, 8, 10)))
+    write("b", 3, chunks=(2, 3, 5))
+    assert not mosaic[:, :8, 10:20].any()  # it would be decoded to nonsense
+    np.testing.assert_array_equal(mosaic[:, :8, :10], pixels(0, (2, 8, 10)))
 
 
 def test_values_of_another_type_do_not_wrap_around() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from napari_ome_ngff.errors import OmeNgffError, StorageError
 from napari_ome_ngff.storage.pixels.indexing import Pick, Source, as_slice, outer
 from napari_ome_ngff.storage.pixels.process_state import shared_failures
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
@@ -65,10 +66,11 @@ class Board:
         bounds = [(p.y, p.y + p.height, p.x, p.x + p.width) for p in patches]
         self._bounds = np.array(bounds, np.int64).reshape(-1, 4)
         self._opened: dict[int, Source | None] = {}
+        self._model: Source | None = None  # the last one that was made of other metadata than the one before
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": {}, "_lock": None}
+        return {**self.__dict__, "_opened": {}, "_model": None, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -115,7 +117,11 @@ class Board:
         if array.shape[y] > patch.height or array.shape[x] > patch.width:
             found = f"shape {array.shape}, but there is room for {patch.height} x {patch.width}"
             self._report("A field is cut: its array is larger than it should be", where, found)
-        return self._make(array)
+        model = self._model
+        if isinstance(model, ChunkedSource) and array.metadata is model.array.metadata:
+            return model.beside(array)
+        self._model = self._make(array)
+        return self._model
 
     def _report(self, summary: str, where: str, found: str) -> None:
         name = "/".join(where.split("/")[-4:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import zarr
@@ -43,13 +43,17 @@ class Table:
 
     def fetch(self, keys: Iterable[str]) -> None:
         """Fetch, in one round trip, those documents that are not in the table yet."""
-        root = store_location(self.store).rstrip("/")
-        parsed: dict[bytes, json_documents.Document | OmeNgffError] = {}
-        silent: dict[str, json_documents.Document] = {}
         new = [key for key in keys if key not in self.documents]
         self.watch.look(new)
         contents = fetch(self.store, new)
         self.watch.look_again(new)
+        self.take(contents)
+
+    def take(self, contents: Mapping[str, bytes | OmeNgffError | None]) -> None:
+        """Take documents that were fetched."""
+        root = store_location(self.store).rstrip("/")
+        parsed: dict[bytes, json_documents.Document | OmeNgffError] = {}
+        silent: dict[str, json_documents.Document] = {}
         for key, content in contents.items():
             document: json_documents.Document | OmeNgffError | None
             if not isinstance(content, bytes):

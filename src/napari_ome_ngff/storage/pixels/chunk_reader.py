@@ -61,13 +61,24 @@ class ChunkReader:
         self._cache = cache
         self._prefix = f"{array.path}/" if array.path else ""
         self._watch = ReplacementWatch(array)
+        self._twin: ChunkReader | None = None
+
+    def beside(self, array: zarr.Array[Any]) -> ChunkReader:
+        """The reader of an array with the same metadata, of which nothing is worked out again."""
+        other = ChunkReader(array, cache=self._cache)
+        other._twin, other._watch = self._twin or self, self._watch.beside(array)
+        return other
 
     @functools.cached_property
     def identity(self) -> Hashable:
         """What tells the array from all others, also from what was at its place before."""
         # Stores that cannot tell whether something was rewritten are only the same in the same reader.
         alone = uuid.uuid4().hex if self._stamp is None else None
-        return location_of(self.array), fingerprint(self.array), alone
+        return location_of(self.array), self._fingerprint, alone
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.array) if self._twin is None else self._twin._fingerprint
 
     @functools.cached_property
     def format(self) -> ChunkFormat | None:
@@ -75,6 +86,8 @@ class ChunkReader:
 
         UnsupportedError for codecs that cannot be used, MetadataError for options that they do not have.
         """
+        if self._twin is not None and (form := self._twin.format) is not None and form.pipeline is None:
+            return form
         try:
             return chunk_format(self.array)
         except OmeNgffError:

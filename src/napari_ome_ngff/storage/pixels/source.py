@@ -10,7 +10,7 @@ import itertools
 import math
 import uuid
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -66,6 +66,14 @@ class ChunkedSource(Source):
         self._opening = opening or uuid.uuid4().hex  # its views share it
         self._reader = ChunkReader(array, cache=self._cache)
         self._grid = self._reader.grid
+
+    def beside(self, array: zarr.Array[Any]) -> Self:
+        """The whole of another array with the same metadata, as another field of a plate is."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.array, other._reader = array, self._reader.beside(array)
+        other._cover(array.shape)
+        return other
 
     @property
     def dtype(self) -> np.dtype[Any]:
