@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,17 @@ import numpy as np
 import pytest
 import zarr
 from npe2 import PluginManifest
+from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QDialog, QLineEdit, QPushButton, QWidget
 
-from napari_ome_ngff import add_to_viewer, open_ome_ngff, save_ome_ngff
+from napari_ome_ngff import add_to_viewer, open_ome_ngff, save_ome_ngff, write_plate
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import preferences
 from napari_ome_ngff.plugin.dialogs.open_dialog import OpenDialog
 from napari_ome_ngff.plugin.dialogs.save_dialog import FOLDER_TYPE, SaveDialog
 from napari_ome_ngff.plugin.open import levels_in_3d
 from napari_ome_ngff.plugin.reader import read_layers
+from napari_ome_ngff.reading.plates.mosaic import MosaicSource
 from tests.window_tools import (
     PLUGIN,
     answering,
@@ -267,3 +270,45 @@ def test_3d_becomes_sharp_by_itself_and_finer_on_demand(
     assert [layer.locked_data_level for layer in layers] == [None] * 2
     wait_until(lambda: not widget.volume_box.isVisible(), why="the dock has nothing to choose")
     photograph("volume-2d-again")
+
+
+def test_wells_appear_as_they_are_read(viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window does not wait for a plate; a script that reads the layer's data does."""
+    pixels = np.full((40, 40), 7, "uint8")
+    write_plate(
+        store=tmp_path / "plate.zarr", fields={("A", 1): [pixels], ("A", 2): [pixels]}, axes="yx"
+    ).run()
+    read, may_read = MosaicSource._read, threading.Event()
+
+    def slow(source: MosaicSource, picks: Any) -> Any:
+        if threading.current_thread().name.startswith("ome-ngff-local"):  # not for contrast
+            assert may_read.wait(20)
+        return read(source, picks)
+
+    monkeypatch.setattr(MosaicSource, "_read", slow)
+    loop, seen = QEventLoop(), []
+
+    def shown() -> set[int]:
+        return set(np.unique(viewer.layers[0]._slice.image.raw)) if viewer.layers else set()
+
+    def opened() -> None:
+        viewer.open(str(tmp_path / "plate.zarr"), plugin=PLUGIN)
+        seen.append((shown(), str(viewer.status)))
+        QTimer.singleShot(300, lambda: seen.append((shown(), str(viewer.status))))
+        QTimer.singleShot(400, may_read.set)
+
+    def look() -> None:
+        if 7 in shown():
+            loop.quit()
+
+    timer = QTimer()
+    timer.timeout.connect(look)
+    timer.start(20)
+    QTimer.singleShot(0, opened)
+    QTimer.singleShot(20_000, loop.quit)
+    loop.exec()
+    timer.stop()
+    assert [values for values, _ in seen] == [{0}, {0}]
+    assert seen[1][1].startswith("Loading the picture ... 0 %")
+    assert 7 in shown()
+    np.testing.assert_array_equal(np.unique(np.asarray(viewer.layers[0].data)), sorted(shown()))

@@ -168,13 +168,11 @@ def limits_around(low: float, high: float) -> Limits | None:
 
 
 def slider_range(window: Window | None, limits: Limits, dtype: np.dtype[Any]) -> Limits:
-    """Return the ends of the contrast slider, which enclose the limits.
-
-    They are ``min`` and ``max`` of the window or, for types of one byte, the range of the type. What larger
-    types can hold says nothing about what they do hold, and a slider from 0 to 65535 cannot be set to 120:
-    there it reaches three times as far above the limits as they are apart, since fine levels are brighter
-    than the coarse one that the limits come from.
-    """
+    """Return the ends of the contrast slider, which enclose the limits."""
+    # They are ``min`` and ``max`` of the window or, for types of one byte, the range of the type. What larger
+    # types can hold says nothing about what they do hold, and a slider from 0 to 65535 cannot be set to 120:
+    # there it reaches three times as far above the limits as they are apart, since fine levels are brighter
+    # than the coarse one that the limits come from.
     low, high = limits
     given = None if window is None or window.min is None or window.max is None else (window.min, window.max)
     ends = None if given is None else usable_limits(*given)

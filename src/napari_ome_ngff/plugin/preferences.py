@@ -41,6 +41,8 @@ COARSEST = "the coarsest level"
 
 
 AUTO_BYTES = 400 * 10**6  # what 3D takes at most by itself: the cache of decoded chunks holds it
+METERED = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")  # somebody may pay for each request
+
 PROCESSOR_BYTES = 100 * 10**6  # without a graphics card, where pictures of more take several times as long
 
 
@@ -54,6 +56,12 @@ def volume_budget(*, on_processor: bool = False) -> int:
     if choice == "auto":
         return min(PROCESSOR_BYTES if on_processor else AUTO_BYTES, free_memory() // 8)
     return bytes_of(choice, "The memory for 3D")
+
+
+def reads_ahead(location: str) -> bool:
+    """Whether the next plane of an image is read before it is asked for, as the Preferences say."""
+    choice = getattr(plugin_settings("opening"), "read_ahead", "auto")
+    return choice == "always" or (choice == "auto" and location.partition("://")[0].lower() not in METERED)
 
 
 def free_memory() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -152,11 +153,24 @@ def store_of(opened: Image | Collection) -> dict[str, Any]:
 
 def _levels(group: MultiscaleGroup) -> dict[str, DataArray]:
     """Return the levels of an image, a label image or a mosaic: napari gets them as one multiscale layer."""
+    from napari_ome_ngff.plugin.open.arriving import arriving
     from napari_ome_ngff.reading.open import read_multiscale_group
     from napari_ome_ngff.storage.pixels.array_wrap import DaskArrayWrapper
 
     # napari leaves the previous plane on the screen where a chunk cannot be read: it is filled instead.
-    return read_multiscale_group(group, array_wrapper=DaskArrayWrapper(missing="fill"))
+    levels = read_multiscale_group(group, array_wrapper=DaskArrayWrapper(missing="fill"))
+    for path, array in levels.items():
+        if (data := arriving(array.data, _running_window)) is not array.data:
+            levels[path] = array.copy(data=data)
+    return levels
+
+
+def _running_window() -> Any:
+    if "qtpy.QtWidgets" not in sys.modules:
+        return None
+    from napari_ome_ngff.plugin.open.arrivals import arrivals
+
+    return arrivals()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from napari_ome_ngff.coordinates import grid_of
 from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, UnsupportedError
 from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.plugin.layout import Layout, VoxelGrid, layout, shown_units
-from napari_ome_ngff.plugin.open.volume import misfits, sampling, with_volume
+from napari_ome_ngff.plugin.open.volume import misfits, sampling, with_overview, with_volume
 from napari_ome_ngff.plugin.open.world import (
     LayerTransform,
     World,
@@ -176,7 +176,7 @@ def layer_data(
         if axis is not None and not rgb:
             level = level[(slice(None),) * axis + (channel,)]
         data.append(_arrange(level, placed, rgb=rgb))
-    shown_levels = with_volume(data, rgb=rgb)
+    shown_levels = with_overview(with_volume(data, rgb=rgb), rgb=rgb)
     if (factors := sampling(data[-1], rgb=rgb)) is not None:
         volume = math.prod(data[-1].shape[-3 - rgb :]) * data[-1].dtype.itemsize / 2**30
         warn(

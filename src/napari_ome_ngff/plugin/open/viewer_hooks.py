@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.plugin.notify import plain
 from napari_ome_ngff.plugin.open.catalog import active_first, tile_under, title
 from napari_ome_ngff.plugin.open.levels_in_3d import levels_in_3d
+from napari_ome_ngff.plugin.open.read_ahead import read_ahead
 from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
+from napari_ome_ngff.storage.pixels.dask_array import pictures_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -29,6 +31,11 @@ def attach(layers: Sequence[LayerData], viewers: Iterable[Any] | None = None) ->
     """Let viewers, by default all that are open, complete these layers once they are added."""
     has_levels = any(meta.get("multiscale") for _, meta, _ in layers)
     plate = any(meta.get("metadata", {}).get(METADATA_KEY, {}).get("tiles") for _, meta, _ in layers)
+    comes_later = any(
+        pictures_of(level) is not None
+        for data, meta, _ in layers
+        for level in (data if meta.get("multiscale") else [data])
+    )
     for viewer in open_viewers() if viewers is None else viewers:
         viewer.layers.events.inserted.connect(widen_range)
         viewer.layers.events.inserted.connect(draw_contours)
@@ -36,6 +43,8 @@ def attach(layers: Sequence[LayerData], viewers: Iterable[Any] | None = None) ->
             watch_fields(viewer)
         if has_levels:
             levels_in_3d(viewer)
+        if comes_later:
+            read_ahead(viewer)
 
 
 def open_viewers() -> tuple[Viewer, ...]:

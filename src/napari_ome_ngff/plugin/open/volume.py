@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari_ome_ngff.metadata.nouns import ScaleTranslation
+from napari_ome_ngff.reading.plates.mosaic import MosaicSource
 from napari_ome_ngff.storage.pixels.dask_array import source_of
 
 LONGEST = 2048
@@ -41,9 +42,8 @@ def with_volume(
 ) -> list[Any]:
     """Return the levels, and after them one or two that can be drawn in 3D if the coarsest cannot.
 
-    The added level is every n-th voxel of the coarsest one. Every chunk of the volume that holds such a voxel
-    is read for it when it is shown in 3D, as without it; but what is kept in memory is no more than `nbytes`
-    and the cache of chunks. In 2D it costs nothing: its chunks are those of the coarsest level's plane.
+    The added level is every n-th voxel of the coarsest one: as much is read for it, but no more than `nbytes`
+    are kept. In 2D it costs nothing: its chunks are those of the coarsest level's plane.
 
     An image of one level stays one, and can be painted on if it is a label image, up to four times `nbytes`:
     napari itself thins what is too long for a texture, once it has loaded it. Where even reading all chunks
@@ -63,6 +63,21 @@ def with_volume(
     # From the middle of the voxels that one stands for, so that it lies where they lie.
     steps = [[slice((factor - 1) // 2, None, factor) for factor in each] for each in wanted if max(each) > 1]
     return [*levels, *(coarsest[(..., *each, *([slice(None)] * rgb))] for each in steps)]
+
+
+def with_overview(levels: Sequence[Any], *, rgb: bool = False, longest: int = LONGEST) -> list[Any]:
+    """Return levels of a plate, and after them every second voxel, every fourth, until it fits a screen."""
+    # The coarsest level of 1,536 fields of 270x270 is a picture of 230 MB a channel: seconds to draw.
+    coarsest, result = levels[-1], list(levels)
+    last = coarsest.ndim - rgb
+    if not isinstance(source_of(coarsest), MosaicSource):
+        return result
+    factor = 2
+    while max(coarsest.shape[last - 2 : last]) * 2 > factor * longest:
+        step = slice((factor - 1) // 2, None, factor)
+        result.append(coarsest[(..., step, step, *([slice(None)] * rgb))])
+        factor *= 2
+    return result
 
 
 def sampling(

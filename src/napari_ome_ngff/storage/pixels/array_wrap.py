@@ -91,11 +91,6 @@ class ZarrArrayWrapper(BaseArrayWrapper):
         ----------
         data
             The Zarr array of a level.
-
-        Returns
-        -------
-        zarr.Array
-            The same object.
         """
         return data
 
@@ -157,22 +152,12 @@ class DaskArrayWrapper(BaseArrayWrapper):
             raise OptionError("The meta cannot be that.", found=shown(self.meta), expected="an empty array")
 
     def wrap(self, data: zarr.Array[Any]) -> dask.array.Array:
-        """Wrap an array, without reading its values.
+        """Wrap an array, without reading its values; OptionError if the chunks do not fit it.
 
         Parameters
         ----------
         data
             The Zarr array of a level.
-
-        Returns
-        -------
-        dask.array.Array
-            With the same shape and dtype.
-
-        Raises
-        ------
-        OptionError
-            If the chunks do not fit the array.
         """
         return self.wrap_source(ChunkedSource(data, missing=self.missing))
 
@@ -182,17 +167,7 @@ class DaskArrayWrapper(BaseArrayWrapper):
         Parameters
         ----------
         source
-            What is read. Whether it raises or fills where it cannot be read is decided by the source.
-
-        Returns
-        -------
-        dask.array.Array
-            With the same shape and dtype.
-
-        Raises
-        ------
-        OptionError
-            If the chunks do not fit.
+            What is read. It decides what becomes of what cannot be read.
         """
         name = f"ome-ngff-{uuid.uuid4().hex}"
         if self.naming == "array_url" and isinstance(source, ChunkedSource):

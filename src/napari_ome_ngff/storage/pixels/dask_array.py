@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -101,6 +101,13 @@ def cut_blocks(blocks: Blocks, dims: Sequence[range], index: object) -> Blocks:
     return tuple(result)
 
 
+class Pictures(Protocol):
+    """What a viewer gets of a source while the rest is on its way; None for who is no viewer."""
+
+    def picture(self, source: Source) -> np.ndarray[Any, Any] | None:
+        """What there is of a part, into memory of the caller's own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Origin:
     """How one of our dask arrays was made, and what it is called as long as it is nothing else.
@@ -114,6 +121,7 @@ class _Origin:
     planned: bool
     inline_array: bool
     meta: Any
+    pictures: Pictures | None = None
 
 
 def lazy_array(
@@ -161,6 +169,21 @@ def source_of(data: object) -> Source | None:
     return None if made is None else made.source
 
 
+def with_pictures(data: Any, pictures: Pictures) -> Any:
+    """The same lazy array, which gives to viewers what there is; parts that are taken of it do so too."""
+    made = _made(data)
+    assert made is not None, "an array of ours"
+    array = _copy(data)
+    array.made = replace(made, pictures=pictures)
+    return array
+
+
+def pictures_of(data: object) -> Pictures | None:
+    """What gives to viewers what there is of a lazy array of ours."""
+    made = _made(data)
+    return None if made is None else made.pictures
+
+
 def _made(data: object) -> _Origin | None:
     """How a dask array of ours was made; None for all else, and for one that was assigned to since."""
     made: _Origin | None = data.made if isinstance(data, _source_array()) else None
@@ -177,7 +200,7 @@ def _part(made: _Origin, source: Source, blocks: Blocks) -> Any:
         inline_array=made.inline_array,
         meta=made.meta,  # dask gives it the number of axes that it needs
     )
-    part.made = replace(part.made, whole=made.whole)  # type: ignore[attr-defined]
+    part.made = replace(part.made, whole=made.whole, pictures=made.pictures)  # type: ignore[attr-defined]
     return part
 
 
@@ -227,6 +250,8 @@ def _source_array() -> Any:
             made = _made(self)
             if made is None or made.meta is not None:
                 return np.asarray(self.compute(), dtype=dtype)  # type: ignore[no-untyped-call]
+            if made.pictures is not None and (there := made.pictures.picture(made.source)) is not None:
+                return there if dtype is None else there.astype(dtype, copy=False)
             return made.source.__array__(dtype)
 
     return SourceArray

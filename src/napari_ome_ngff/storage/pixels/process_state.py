@@ -2,7 +2,7 @@
 
 - Decoded chunks: `shared_cache`.
 - Chunks that could not be read, and who is told of them: `shared_failures`.
-- Threads that decode: `decode_pool`.
+- Threads that decode, and that read pictures: `decode_pool`, `picture_pool`.
 - Saves to stores that are under way: `running_saves`.
 - Lock files of saves to folders: `held_locks`.
 
@@ -15,6 +15,7 @@ import contextlib
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.failed_chunks import Failures
@@ -60,6 +61,14 @@ if hasattr(os, "register_at_fork"):
 def decode_pool() -> ThreadPoolExecutor:
     """The threads that decode; a process that was forked has its own."""
     return _pool_of(os.getpid())
+
+
+@functools.cache
+def picture_pool(kind: Literal["local", "server", "ahead"]) -> ThreadPoolExecutor:
+    """The threads in which a viewer's pictures are put together, and those that wait for them."""
+    # From servers all at once; from local files one after the other, or the window's thread would come last.
+    count = {"local": 1, "server": 16, "ahead": 16}[kind]
+    return ThreadPoolExecutor(count, thread_name_prefix=f"ome-ngff-{kind}")
 
 
 @functools.cache

@@ -130,12 +130,10 @@ class ChunkedSource(Source):
         return (self._reader.identity, str(self.part), self._missing, str(self.dtype))
 
     def _worth_keeping(self, picks: Sequence[Pick]) -> Literal["chunks", "result", ""]:
-        """Whether the decoded chunks of a request should go through the cache, or what it takes of them.
-
-        A pass over the whole image (a save, a sum) asks for much and takes its chunks whole: kept, it would
-        only drive out what the viewer shows. A volume that is thinned takes few voxels of many chunks, and
-        napari asks for it twice, for the picture and for the thumbnail.
-        """
+        """Whether the decoded chunks of a request should go through the cache, or what it takes of them."""
+        # A pass over the whole image (a save, a sum) asks for much and takes its chunks whole: kept, it would
+        # only drive out what the viewer shows. A volume that is thinned takes few voxels of many chunks, and
+        # napari asks for it twice, for the picture and for the thumbnail.
         wanted = math.prod(len(pick) for pick in picks)
         decoded = math.prod(
             len(cut(pick, chunk)) * min(chunk, n)

@@ -150,12 +150,10 @@ def _clean(store: Store, path: str, note: Note) -> None:
 
 
 def _replace(store: Store, path: str, note: Note) -> None:
-    """Put the finished hierarchy in the old one's place; it stays, so that this can be done again.
-
-    The documents of the images that are replaced go first, the root's before all others, and the new ones
-    come last: in between there is no image rather than half of one. Groups that are no images, such as that
-    of the label images, are changed with one write, which lists what is added when all of it is there.
-    """
+    """Put the finished hierarchy in the old one's place; it stays, so that this can be done again."""
+    # The documents of the images that are replaced go first, the root's before all others, and the new ones
+    # come last: in between there is no image rather than half of one. Groups that are no images, such as that
+    # of the label images, are changed with one write, which lists what is added when all of it is there.
     new = relative(_leftovers(store, path, note), note.part)
     old = {key for key in relative(keys.under(store, path), path) if PART not in key}
     arrays = {folder_of(key) for key in new if key.endswith(".zarray")}

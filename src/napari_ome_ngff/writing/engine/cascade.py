@@ -55,11 +55,9 @@ class Scratch:
 
 
 def keep_freed_memory(nbytes: int) -> None:
-    """Have buffers of up to this size made from memory that was freed, not from fresh pages each time.
-
-    What codecs return is a new buffer for every chunk. glibc takes it from the system, which clears each of
-    its pages on a fault, until a buffer of that size was freed once. Others do not mind.
-    """
+    """Have buffers of up to this size made from memory that was freed, not from fresh pages each time."""
+    # What codecs return is a new buffer for every chunk. glibc takes it from the system, which clears each of
+    # its pages on a fault, until a buffer of that size was freed once. Others do not mind.
     np.empty(nbytes, np.uint8)
 
 

@@ -144,12 +144,11 @@ def _divided(total: Array, count: int) -> Array:
 
 
 def _mean_pairs(block: Array, factors: Sequence[int], result: Array) -> None:
-    """Unsigned integers, factor 2 along the last axis: a pair of neighbours is read as one wide integer.
-
-    Its halves are the two voxels, whatever the byte order, so that the sum of pairs needs neither a stride
-    nor a conversion. Where the largest value leaves room for it (cameras give 12 or 14 of 16 bits), planes
-    and rows are summed before that, as narrow as they are: half the bytes, and nothing is taken apart twice.
-    """
+    """Unsigned integers, factor 2 along the last axis: a pair of neighbours is read as one wide integer."""
+    # Its halves are the two voxels, whatever the byte order, so that the sum of pairs needs neither a stride
+    # nor a conversion. Where the largest value leaves room for it (cameras give 12 or 14 of 16 bits), planes
+    # and rows are summed before that, as narrow as they are: half the bytes, and nothing is taken apart
+    # twice.
     bits = 8 * block.dtype.itemsize
     wide = _TWICE_AS_WIDE[block.dtype.itemsize]
     rows, count = (*factors[:-1], 1), math.prod(factors)

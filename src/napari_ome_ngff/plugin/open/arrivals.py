@@ -1,0 +1,74 @@
+"""What shows the rest of pictures that were not complete: a timer in the window's thread."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QThread, QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_ome_ngff.plugin.open.arriving import PATIENCE, Arriving, pictures_in
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+TICK_MS = 200
+
+STATUS = "Loading "  # how what is said in the status bar begins
+
+
+class Arrivals(QObject):
+    """Shows what has arrived, of all layers of all viewers; there is one for an application."""
+
+    def __init__(self, application: QApplication) -> None:
+        super().__init__(application)
+        self._deadline = 0.0
+        self._turn, self._tick = QTimer(self), QTimer(self)
+        self._turn.setSingleShot(True)
+        self._tick.setInterval(TICK_MS)
+        self._tick.timeout.connect(self._show)
+
+    def time_left(self) -> float:
+        """Seconds that the window may still wait in this turn of the event loop."""
+        if not self._turn.isActive():
+            self._deadline = time.monotonic() + PATIENCE
+            self._turn.start()
+        return max(0.0, self._deadline - time.monotonic())
+
+    def watch(self) -> None:
+        """Show the rest when it comes."""
+        if not self._tick.isActive():
+            self._tick.start()
+
+    def _show(self) -> None:
+        from napari_ome_ngff.plugin.open.viewer_hooks import open_viewers
+
+        left = False
+        for viewer in open_viewers():
+            layers: dict[Arriving, list[Layer]] = {}
+            for layer in viewer.layers:
+                for pictures in pictures_in(layer):
+                    layers.setdefault(pictures, []).append(layer)
+            fresh = [layer for pictures, some in layers.items() if pictures.has_news() for layer in some]
+            for layer in dict.fromkeys(fresh):
+                if layer.visible:
+                    layer.refresh(extent=False, highlight=False)
+            left |= bool(sum(pictures.let_go() for pictures in layers))
+            if any(pictures.is_late() for pictures in layers):
+                arrived, parts = map(sum, zip(*(pictures.share() for pictures in layers), strict=True))
+                viewer.status = f"{STATUS}the picture ... {100 * arrived // max(1, parts)} %"
+            elif str(viewer.status).startswith(STATUS):
+                viewer.status = "Ready"
+        if not left:
+            self._tick.stop()
+
+
+def arrivals() -> Arrivals | None:
+    """The one of this application; None outside of the thread, and the event loop, of its window."""
+    # A script that slices before its window runs would never see the rest: there everything is read at once.
+    application: Any = QApplication.instance()
+    thread: Any = QThread.currentThread()
+    if application is None or thread is not application.thread() or thread.loopLevel() == 0:
+        return None
+    return application.findChild(Arrivals) or Arrivals(application)
