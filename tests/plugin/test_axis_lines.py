@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Layer
 
 from napari_ome_ngff.errors import OptionError
+from napari_ome_ngff.metadata.nouns import LabelImage
 from napari_ome_ngff.plugin.layer_axes.axes_in_view import named_in_view
+from napari_ome_ngff.plugin.open.to_layers import to_layers
 from napari_ome_ngff.plugin.save.layer_image import layer_image
 from napari_ome_ngff.plugin.save_panel.axis_lines import AxisLines
 from napari_ome_ngff.plugin.save_panel.said_axes import SaidAxis, as_series, changed
+from tests.plugin.test_layers import make_image
 
 
 @pytest.fixture
@@ -139,6 +143,51 @@ def test_the_lines_are_those_of_the_image_that_is_selected(model: ViewerModel, l
         assert lines.title.text() == f"Axes of {layer.name}"
     lines.offer([])
     assert lines.isHidden()
+
+
+@pytest.fixture
+def flat(model: ViewerModel) -> Any:
+    """Label images of (t, y, x) over an image of (t, z, y, x), and all layers."""
+    labels = {"cells": make_image("tyx", dtype="uint8", units={}, label_image=LabelImage())}
+    layers = [Layer.create(*layer) for layer in to_layers(make_image("tzyx", labels=labels))]
+    model.layers.extend(layers)
+    return layers[-1], layers
+
+
+def test_axes_that_an_image_lacks_have_no_line_and_the_others_can_be_said(
+    model: ViewerModel, lines: AxisLines, flat: Any
+) -> None:
+    cells, layers = flat
+    for layer in layers:
+        if layer is not cells:
+            model.layers.remove(layer)
+    assert cells.axis_labels == ("t", "z", "y", "x")
+    before = list(cells.scale)
+    lines.offer([cells])
+    assert [row[0] for row in shown(lines)] == ["t", "y", "x"]
+    assert not lines.series["Z-stack"].isVisibleTo(lines), "it has a z already, which its file lacks"
+    type_into(lines.lines[0].name, "z")
+    assert "both be called 'z'" in lines.trouble.text()
+    type_into(lines.lines[0].name, "time")
+    type_into(lines.lines[1].step, "0.5")
+    assert cells.axis_labels == ("time", "z", "y", "x")
+    assert list(cells.scale) == [*before[:2], 0.5, before[3]]
+    assert [name for name, _, _ in axes(model, cells)] == ["time", "y", "x"]
+
+
+@pytest.mark.parametrize("by", ["line", "slider"])
+def test_a_new_name_of_an_axis_that_a_label_image_lacks_gives_it_no_more_axes(
+    model: ViewerModel, lines: AxisLines, flat: Any, by: str
+) -> None:
+    cells, layers = flat
+    lines.offer(layers)
+    if by == "line":
+        type_into(lines.lines[1].name, "depth")
+    else:
+        model.dims.set_axis_label(1, "depth")
+        lines.offer(layers)
+    assert [row[0] for row in shown(lines)] == ["t", "depth", "y", "x"]
+    assert [name for name, _, _ in axes(model, cells)] == ["t", "y", "x"]
 
 
 def row(name: str, kind: str, unit: str = "", step: float = 1.0) -> SaidAxis:

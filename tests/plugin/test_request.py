@@ -420,6 +420,20 @@ def test_a_collection_is_saved_onto_itself_image_by_image(tmp_path: Path) -> Non
     assert files(place) == after
 
 
+def test_a_version_that_a_collection_cannot_hold_is_a_problem_of_the_plan(tmp_path: Path) -> None:
+    place = tmp_path / "many.ome.zarr"
+    created(Form(target=str(place)), [*cells(), (np.zeros((4, 32, 32), "uint8"), {"name": "other"}, "image")])
+    layers = read_layers(str(place))
+    for target, chosen in ((place, layers), (place / "0", cells())):
+        for overwrite in (False, True):
+            form = Form(target=str(target), version="0.6", overwrite=overwrite)
+            refused = preview(form, chosen)
+            assert refused.request is None
+            assert not refused.taken, "a tick would not help"
+            assert "so is the collection around it" in str(refused.problem)
+            assert preview(replace(form, version="0.5"), chosen).taken is not overwrite
+
+
 def test_planning_reads_no_pixel(tmp_path: Path) -> None:
     class Untouchable:
         shape, dtype, ndim = (64, 512, 512), np.dtype("uint16"), 3

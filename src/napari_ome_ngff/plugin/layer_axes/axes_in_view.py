@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_ome_ngff.plugin.layer_axes.axes_of_layer import TYPES_KEY, chosen_types, is_named
 from napari_ome_ngff.plugin.open.viewer_hooks import open_viewers
-from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData
+from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData, origin_of
 
 
 def named_in_view(layers: Sequence[LayerData], viewers: Iterable[Any] | None = None) -> list[LayerData]:
@@ -47,8 +47,10 @@ def _renamed(layer: Any, viewer: Any) -> dict[str, Any]:
     """
     labels = list(layer.axis_labels)
     sliders, layers = viewer.dims.axis_labels, viewer.layers.axis_labels
+    origin = origin_of({"metadata": layer.metadata})
+    inserted = () if origin is None else origin["inserted"]
     for i in range(-min(layer.ndim, len(sliders), len(layers)), 0):
-        if sliders[i] != layers[i] and is_named(sliders[i]):
+        if labels[i] not in inserted and sliders[i] != layers[i] and is_named(sliders[i]):
             labels[i] = sliders[i]
     return {} if labels == list(layer.axis_labels) else {"axis_labels": tuple(labels)}
 

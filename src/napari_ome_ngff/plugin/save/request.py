@@ -150,11 +150,13 @@ class _TakenError(TargetError):
 def _check_free(place: Destination, request: Request) -> None:
     from napari_ome_ngff.plugin.save.destinations import sizes_in_words
     from napari_ome_ngff.writing.commit.checks import check_target
+    from napari_ome_ngff.writing.commit.register_field import check_field
 
     if is_url(place.path):  # asked when writing starts: a window does not wait for a server at every key
         return
     if place.action != "labels":
         check_target(place.path, "", overwrite=place.asks)
+        check_field(place.path, "", request.storage.version)
     if (
         place.action == "replace"
         and place.plate is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,7 @@ class AxisLines(QWidget):
         self.title.setText(f"Axes of {image.name}" if several else "Axes")
         for name, button in self.series.items():
             names = SERIES[name].get(len(image.rows))
-            button.setVisible(names is not None and len(set(names[:-2])) > 0 and not _is_same(name, image))
+            button.setVisible(names is not None and len(set(names[:-2])) > 0 and not _is_useless(name, image))
             if names is not None:
                 button.setToolTip(f"The axes are {', '.join(names)}.")
         while len(self.lines) < len(image.rows):
@@ -107,7 +107,7 @@ class AxisLines(QWidget):
         if self.image is None or row == self.image.rows[index]:
             return
         try:
-            rows = changed(self.image.rows, index, row)
+            rows = changed(self.image.rows, index, row, self.image.inserted)
         except OptionError as error:
             self._refuse(str(error))
             return
@@ -118,16 +118,17 @@ class AxisLines(QWidget):
         if image is not None:
             step = self._viewer.dims.current_step
             say(image, rows)
-            self._keep_view(step, [new.step / old.step for new, old in zip(rows, image.rows, strict=True)])
+            factors = [new.step / old.step for new, old in zip(rows, image.rows, strict=True)]
+            self._keep_view(step, dict(zip(image.at, factors, strict=True)))
             self.offer(image.layers)
 
-    def _keep_view(self, step: tuple[int, ...], factors: Sequence[float]) -> None:
+    def _keep_view(self, step: tuple[int, ...], factors: Mapping[int, float]) -> None:
         """Show the slice and the part of it that were shown before voxels got another size."""
-        if set(factors) == {1}:
+        if set(factors.values()) == {1}:
             return
         dims, camera = self._viewer.dims, getattr(self._viewer, "scene", self._viewer).camera
         dims.current_step = step
-        shown = [([1.0] * dims.ndim + list(factors))[-dims.ndim :][i] for i in dims.displayed]
+        shown = [factors.get(i - dims.ndim, 1.0) for i in dims.displayed]
         center = [1.0] * (3 - len(shown)) + shown
         camera.center = tuple(c * f for c, f in zip(camera.center, center, strict=True))
         camera.zoom /= shown[-1]
@@ -144,12 +145,13 @@ class AxisLines(QWidget):
         self.trouble.show()
 
 
-def _is_same(name: str, image: ImageAxes) -> bool:
-    """Whether a button would change no axis, or do what the one before it does."""
+def _is_useless(name: str, image: ImageAxes) -> bool:
+    """Whether a button would change no axis, do what the one before it does, or take a name twice."""
     n = len(image.rows)
     before = list(SERIES)[: list(SERIES).index(name)]
     same = any(SERIES[other].get(n) == SERIES[name].get(n) for other in before)
-    return same or "".join(row.name for row in image.rows) == SERIES[name].get(n)
+    names = SERIES[name].get(n, "")
+    return same or "".join(row.name for row in image.rows) == names or bool(set(names) & set(image.inserted))
 
 
 class _Line:

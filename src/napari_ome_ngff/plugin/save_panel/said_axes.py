@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from napari_ome_ngff.metadata.units import axis_type, canonical_unit, is_udunits
 from napari_ome_ngff.plugin.layer_axes.axes_in_view import named_in_view
 from napari_ome_ngff.plugin.layer_axes.axes_of_layer import OTHER, TYPES_KEY, chosen_types, is_named
 from napari_ome_ngff.plugin.layout import shown_units
+from napari_ome_ngff.plugin.origin import METADATA_KEY, origin_of
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
 from napari_ome_ngff.plugin.save.grouping import group_layers, lead
 from napari_ome_ngff.plugin.save.layer_image import LayerImage, layer_image
@@ -47,7 +48,9 @@ class ImageAxes:
 
     name: str
     rows: tuple[SaidAxis, ...]
+    at: tuple[int, ...]  # dimension of a layer that each row is of, from the right: -1 is the last
     layers: tuple[Any, ...]
+    inserted: tuple[str, ...] = ()  # names of dimensions that only the layers have
     placed: bool = False  # shown in another coordinate system than its own: sizes of voxels are not edited
 
 
@@ -71,13 +74,14 @@ def image_axes(viewer: Any, chosen: Sequence[Layer]) -> ImageAxes | None:
         if rank in (member.rank for member in members):
             first = lead(group.images or group.labels[0])
             layers = [viewer.layers[member.rank] for member in members]
-            return _axes(first, [*layers, *_drawn_on(viewer, viewer.layers[first.rank])])
+            shown = viewer.layers[first.rank]
+            return _axes(first, shown, [*layers, *_drawn_on(viewer, shown)])
     return None
 
 
-def _axes(image: LayerImage, layers: Sequence[Any]) -> ImageAxes | None:
-    if image.origin is not None and image.origin["inserted"]:
-        return None
+def _axes(image: LayerImage, shown: Any, layers: Sequence[Any]) -> ImageAxes:
+    inserted = () if image.origin is None else image.origin["inserted"]
+    at = [i for i in range(-shown.ndim, 0) if shown.axis_labels[i] not in inserted]
     labels, n = list(image.meta.get("axis_labels") or ()), len(image.axes)
     rows = []
     for i, (axis, step) in enumerate(zip(image.axes, image.positions[0].scale, strict=True)):
@@ -94,7 +98,14 @@ def _axes(image: LayerImage, layers: Sequence[Any]) -> ImageAxes | None:
             )
         )
     placed = image.origin is not None and image.origin["placing"] is not None
-    return ImageAxes(name=image.name, rows=tuple(rows), layers=tuple(layers), placed=placed)
+    return ImageAxes(
+        name=image.name,
+        rows=tuple(rows),
+        at=tuple(at),
+        layers=tuple(layers),
+        inserted=inserted,
+        placed=placed,
+    )
 
 
 def _drawn_on(viewer: Any, layer: Any) -> list[Any]:
@@ -108,10 +119,15 @@ def _drawn_on(viewer: Any, layer: Any) -> list[Any]:
     ]
 
 
-def changed(rows: Sequence[SaidAxis], index: int, new: SaidAxis) -> list[SaidAxis]:
-    """Rows with one edited: a new type brings a usual name, a new name its type. OptionError if not valid."""
+def changed(
+    rows: Sequence[SaidAxis], index: int, new: SaidAxis, others: Collection[str] = ()
+) -> list[SaidAxis]:
+    """Rows with one edited: a new type brings a usual name, a new name its type. OptionError if not valid.
+
+    `others` are names that are taken by dimensions without a row.
+    """
     old = rows[index]
-    taken = {row.name for i, row in enumerate(rows) if i != index}
+    taken = {*others, *(row.name for i, row in enumerate(rows) if i != index)}
     name, kind = new.name.strip(), new.type
     if name != old.name and name and kind == old.type:
         kind = axis_type(name, None) or kind or OTHER
@@ -149,13 +165,13 @@ def as_series(rows: Sequence[SaidAxis], series: str) -> list[SaidAxis]:
 
 def say(image: ImageAxes, rows: Sequence[SaidAxis]) -> None:
     """Give the layers of an image names, types, units and voxel sizes: what is the same as before is left."""
-    before, n = image.rows, len(rows)
     for layer in image.layers:
         labels, units = list(layer.axis_labels), [str(unit) for unit in layer.units]
         scale, translate = np.array(layer.scale, float), np.array(layer.translate, float)
         types = dict(chosen_types({"metadata": layer.metadata}))
-        for i in range(-min(n, layer.ndim), 0):
-            old, new = before[i], rows[i]
+        for i, old, new in zip(image.at, image.rows, rows, strict=True):
+            if -i > layer.ndim:
+                continue
             if new.name and (new.name != old.name or not is_named(labels[i])):
                 labels[i] = new.name
             if new.unit != old.unit:
@@ -168,6 +184,7 @@ def say(image: ImageAxes, rows: Sequence[SaidAxis]) -> None:
                 if new.name and new.type != (axis_type(new.name, new.unit) or OTHER):
                     types[new.name] = new.type
         if labels != list(layer.axis_labels):
+            _keep_inserted(layer, labels)
             layer.axis_labels = labels
         if units != [str(unit) for unit in layer.units]:
             layer.units = units
@@ -176,3 +193,11 @@ def say(image: ImageAxes, rows: Sequence[SaidAxis]) -> None:
         if types != dict(chosen_types({"metadata": layer.metadata})):
             layer.metadata = {**layer.metadata, TYPES_KEY: types}
             layer.events.axis_labels()  # napari has no event for it
+
+
+def _keep_inserted(layer: Any, labels: Sequence[str]) -> None:
+    """Remember under their new names which dimensions of a layer its file does not have."""
+    if (origin := origin_of({"metadata": layer.metadata})) is not None and origin["inserted"]:
+        new = dict(zip(layer.axis_labels, labels, strict=True))
+        inserted = tuple(new.get(name, name) for name in origin["inserted"])
+        layer.metadata = {**layer.metadata, METADATA_KEY: {**origin, "inserted": inserted}}
