@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Layer
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.nouns import LabelImage
@@ -27,7 +28,7 @@ def model() -> ViewerModel:
 
 @pytest.fixture
 def lines(model: ViewerModel, qtbot: Any) -> AxisLines:
-    lines = AxisLines(model)
+    lines = AxisLines(PublicOnlyProxy(model))  # as napari hands it to plugins
     qtbot.addWidget(lines)
     return lines
 
@@ -60,7 +61,7 @@ YX = [("y", "space", None), ("x", "space", None)]
 
 def test_an_axis_that_nobody_named_is_shown_as_unknown(model: ViewerModel, lines: AxisLines) -> None:
     lines.offer([model.add_image(np.zeros((5, 8, 8)), name="movie")])
-    assert shown(lines) == [("", "not said", "", "1"), ("y", "space", "", "1"), ("x", "space", "", "1")]
+    assert shown(lines) == [("", "unknown", "", "1"), ("y", "space", "", "1"), ("x", "space", "", "1")]
 
 
 @pytest.mark.parametrize(("series", "first"), [("Time series", "t"), ("Z-stack", "z")])
@@ -140,7 +141,11 @@ def test_the_lines_are_those_of_the_image_that_is_selected(model: ViewerModel, l
         model.layers.selection.active = layer
         lines.offer([one, two])
         assert shown(lines)[0][0] == first
+        type_into(lines.lines[1].step, "0.5")
         assert lines.title.text() == f"Axes of {layer.name}"
+    points = model.add_points([[0, 0, 0]], scale=(9, 9, 9))
+    lines.offer([one, points])
+    assert lines.title.text() == "Axes", "points are no other image"
     lines.offer([])
     assert lines.isHidden()
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import zarr
 from napari.layers import Image, Labels, Layer
+from zarr.storage import MemoryStore
 
-from napari_ome_ngff import Collection, open_ome_ngff, write_scene
+from napari_ome_ngff import Affine, Collection, open_ome_ngff, save_ome_ngff, write_scene
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.form import Form
 from napari_ome_ngff.plugin.save.request import preview, write
@@ -79,6 +80,27 @@ def test_layers_come_back_where_they_were(where: str, labels: str, tmp_path: Pat
         np.testing.assert_allclose(corners(found), corners(layer), atol=1e-6)
         pixels = found.data[0] if found.multiscale else found.data
         np.testing.assert_array_equal(np.asarray(pixels), layer.data)
+
+
+@pytest.mark.parametrize("labels", [None, {"cells": TILE // 100}])
+def test_a_scene_that_was_opened_comes_back_as_it_was(labels: Any, tmp_path: Path) -> None:
+    tile = save_ome_ngff(MemoryStore(), TILE, axes="yx", scale=0.5, labels=labels)
+    turned = Affine(matrix=((0.8, -0.6), (0.6, 0.8)), translation=(3.0, 50.0))
+    images = {"left": tile, "right": tile, "turned": tile}
+    write_scene(
+        store=tmp_path / "a.ome.zarr",
+        images=images,
+        placements={"right": {"x": 16}, "turned": turned},
+        system="stage",
+    ).run()
+    made = [Layer.create(*layer) for layer in read_layers(str(tmp_path / "a.ome.zarr"))]
+    planned = save(made, tmp_path / "b.ome.zarr")
+    assert planned.notes == ("3 images are saved as a scene, each at its place.",)
+    again = [Layer.create(*layer) for layer in read_layers(str(tmp_path / "b.ome.zarr"))]
+    assert [layer.name for layer in again] == [layer.name for layer in made]
+    for one, other in zip(made, again, strict=True):
+        np.testing.assert_allclose(corners(one), corners(other), atol=1e-9)
+        assert other.metadata["ome_ngff"]["system"] == "stage"
 
 
 def test_label_images_lie_on_images_with_channels(tmp_path: Path) -> None:

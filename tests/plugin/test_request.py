@@ -208,6 +208,7 @@ def test_numbers_are_written_for_people() -> None:
 def test_what_was_saved_is_said_in_one_sentence_and_then_where() -> None:
     said = saved(["/data/cells.ome.zarr"], 1_234_000_000, 75)
     assert said == "Saved cells.ome.zarr (1.2 GB) in 1 min 15 s.\nWhere: /data/cells.ome.zarr"
+    assert saved(["a.ozx"], 8_000, 0.4).startswith("Saved a.ozx (8 kB).\n"), "no 0 s"
 
 
 def test_rate_and_time_left_are_told_once_they_settle() -> None:

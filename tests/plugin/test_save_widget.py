@@ -15,6 +15,7 @@ from napari_ome_ngff.plugin.save.form import SEVERAL, Form
 from napari_ome_ngff.plugin.save.request import preview
 from napari_ome_ngff.plugin.save_panel.form_fields import SELECTED, read_form
 from napari_ome_ngff.plugin.save_widget import CreateWidget
+from tests.cases import build
 
 
 @pytest.fixture
@@ -104,9 +105,12 @@ def test_where_it_goes_is_said_in_full_and_only_what_is_wrong_looks_wrong(
     assert place == f"will be written to {tmp_path / 'cells.ome.zarr'}"
     assert widget.messages.notes.value.count("'spots' is not saved") == 1
     assert not looks_wrong()
-    widget.fields["target"].line_edit.value = ""
-    assert looks_wrong()
-    assert widget.place.value == ""
+    inside = tmp_path / "other.zarr"
+    build.group(inside, zarr=3)
+    for wrong in (str(inside / "in_it"), ""):
+        widget.fields["target"].line_edit.value = wrong
+        assert looks_wrong()
+        assert widget.place.value == "", "nothing is written there"
 
 
 def test_every_field_is_explained(widget: CreateWidget) -> None:
@@ -201,6 +205,31 @@ def test_a_target_is_proposed_until_one_is_typed(
     layer.name = "cells"
     settle()
     assert read_form(widget.fields).target == str(tmp_path / "mine")
+
+
+def test_axes_are_those_of_the_layer_that_is_selected(
+    widget: CreateWidget, model: ViewerModel, settle: Settle
+) -> None:
+    layers = [add_image(model, "cells"), add_image(model, "map", (64, 64))]
+    settle()
+    for layer in layers:
+        model.layers.selection.active = layer
+        assert widget.axes.title.text() == f"Axes of {layer.name}"
+
+
+def test_the_keyboard_goes_from_the_rows_through_the_axes_to_the_buttons(
+    widget: CreateWidget, model: ViewerModel, settle: Settle
+) -> None:
+    add_image(model)
+    settle()
+    start = widget.fields["version"].native
+    reached, one = [], start.nextInFocusChain()
+    while one is not start:
+        reached.append(one)
+        one = one.nextInFocusChain()
+    axes = [*widget.axes.series.values(), *(each for line in widget.axes.lines for each in line.widgets)]
+    wanted = [*axes, widget.advanced.button.native, widget.create.native, widget.open_result.native]
+    assert [one for one in reached if one in wanted] == wanted
 
 
 def test_a_viewer_outlives_its_widget(model: ViewerModel, qtbot: Any) -> None:

@@ -322,7 +322,7 @@ def test_the_user_is_told_where_and_how_large(tmp_path: Path, caplog: pytest.Log
         write_layers(str(tmp_path / "a"), open_cells())
     assert "Saved a.ome.zarr (" in caplog.text
     assert f"Where: {tmp_path / 'a.ome.zarr'}" in caplog.text
-    assert " MB) in " in caplog.text
+    assert " MB)" in caplog.text
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

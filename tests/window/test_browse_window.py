@@ -91,7 +91,7 @@ def test_a_plate_opens_as_one_picture_of_all_wells(
     # Cells become fewer from column to column: wells are where the plate has them.
     parts = np.array_split(picture.max(axis=-1), 12, axis=1)
     assert (parts[1] > 96).mean() > 2 * (parts[10] > 96).mean()
-    assert [text.split(".")[0] for text in told()] == ["Opened a plate of 96 wells"]
+    assert [text.split(".")[0] for text in told()] == ["Opened 96 wells"]
     assert opened < 5  # usually 0.5
 
 

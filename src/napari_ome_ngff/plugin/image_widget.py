@@ -172,7 +172,7 @@ class ImageWidget(QScrollArea):
         if origin is None or layer is None:
             self.heading.setText(NOTHING)
             self.facts.setText("")
-            self.axes.setRowCount(0)
+            fill_rows(self.axes, [])
             return
         if changed:
             self.status.setText("")

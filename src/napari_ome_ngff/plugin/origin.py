@@ -114,6 +114,15 @@ def origin_of(meta: Mapping[str, Any]) -> Origin | None:
     return cast("Origin", dict(origin))
 
 
+def scene_system(layers: Iterable[LayerData]) -> str | None:
+    """Return the coordinate system that several images of one scene were opened in, or None."""
+    origins = [origin_of(meta) for _, meta, _ in layers]
+    scenes = [origin for origin in origins if origin is not None and origin["kind"] == "scene"]
+    systems = {origin["system"] for origin in scenes}
+    several = len({origin["image"] for origin in scenes}) > 1
+    return systems.pop() if several and len(systems) == 1 else None
+
+
 def own_name(name: str, origin: Origin | None) -> str:
     """Return the name of a layer without what napari put behind it, if the file has the rest.
 

@@ -79,7 +79,7 @@ def make_default() -> None:
     _show(WITHOUT_ASKING)
     instead = f" (so far: {', '.join(others)})" if others else ""
     notify.inform(
-        f"napari opens .zarr with OME-Zarr from now on{instead}, and asks no more. "
+        f"OME-Zarr opens .zarr from now on.\nnapari asks no more{instead}. "
         "To undo it: File > IO Utilities > Ask again before opening .zarr with OME-Zarr."
     )
 
@@ -88,7 +88,7 @@ def ask_again() -> None:
     """Command: let napari ask for the reader of ``.zarr`` again."""
     _associate(without_default(_associations()))
     _show(ASK)
-    notify.inform("napari asks again which reader is to open .zarr.")
+    notify.inform("napari asks again for .zarr.")
 
 
 def with_default(associations: Mapping[str, str]) -> dict[str, str]:

@@ -142,6 +142,7 @@ def _hint(opened: Image | Collection) -> None:
     """Say how to find one's way in what consists of many parts."""
     plate = getattr(opened, "plate", None)
     count = len(getattr(opened, "images", ()))
-    what = f"a plate of {len(plate.wells)} wells" if plate is not None else f"{count} images"
+    what = f"{len(plate.wells)} wells" if plate is not None else f"{count} images"
     if plate is not None or count > 1:
-        notify.inform(f"Opened {what}. Browse them with\n{BROWSE}.")  # a toast is as wide as its first line
+        # napari's corner has room for the first line, some 35 letters.
+        notify.inform(f"Opened {what}. To browse them:\n{BROWSE}.")

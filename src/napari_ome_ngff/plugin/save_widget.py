@@ -48,9 +48,9 @@ from napari_ome_ngff.plugin.save_panel.panel_parts import (
     UpAndDown,
     fill_table,
     in_tab_order,
+    set_looks,
     table_of,
     text_line,
-    usual_width,
 )
 from napari_ome_ngff.plugin.save_panel.proposal import new_place, places_in_words
 from napari_ome_ngff.plugin.save_panel.viewer_changes import ViewerChanges
@@ -89,7 +89,7 @@ class CreateWidget(Container[Any]):
         self._guard: ClosingGuard | None = None
         self.fields = make_fields()
         self.slices = SliceRows()
-        self.axes = AxisLines(napari_viewer)
+        self.axes = AxisLines(napari_viewer, after=self.fields["version"])
         fill(self.fields, recall(Form()))
         self.place = text_line()
         self.advanced = Fold("Advanced", folded_rows(self.fields))
@@ -120,7 +120,7 @@ class CreateWidget(Container[Any]):
         from qtpy.QtCore import QTimer
 
         self.body.margins = (0, 0, 0, 0)
-        self.native.setMinimumWidth(usual_width())
+        set_looks(self.native)
         column: Any = self.native.layout()
         self.body.native.layout().insertWidget(self.body.index(self.advanced), self.axes)
         self.body.native.layout().addStretch()
@@ -159,6 +159,7 @@ class CreateWidget(Container[Any]):
     def _on_selection(self) -> None:
         if self.fields["which"].value == SELECTED or self.fields["part"].value == SHAPES:
             self._plan_soon()
+        self.axes.follow()
 
     @property
     def busy(self) -> bool:
@@ -291,8 +292,7 @@ class CreateWidget(Container[Any]):
             (notify.warn if outcome.error else notify.inform)(message)
             return
         self._set_busy(False)
-        self._ended, self._message = outcome, message
-        self._written = outcome.folders
+        self._ended, self._message, self._written = outcome, message, outcome.folders
         remember_saved(self._from, outcome)
         self.open_result.enabled = bool(self._written)
         if stale_layers(self._from, self._written):
@@ -302,6 +302,6 @@ class CreateWidget(Container[Any]):
 
     def swap(self) -> None:
         """Open what was written in place of the layers that it was written from."""
-        shown = stale_layers(self._viewer.layers, self._written)
-        open_instead(self._viewer, self._written, [*self._from, *shown])
+        self._from += stale_layers(self._viewer.layers, self._written)
+        open_instead(self._viewer, self._written, self._from)
         self.open_result.enabled = False

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -16,6 +17,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ome_ngff.plugin.edit.image_facts import COLUMNS, AxisRow
+
+ROW = 26
+"""Height of a row of the table of axes in pixels."""
 
 
 def text_label(*, bold: bool = False) -> QLabel:
@@ -42,17 +46,22 @@ def axes_table() -> QTableWidget:
     """An empty table of axes."""
     table = QTableWidget(0, len(COLUMNS))
     table.setHorizontalHeaderLabels(COLUMNS)
-    for header in (table.verticalHeader(), table.horizontalHeader()):
-        assert header is not None
-        header.setVisible(header.orientation() == Qt.Orientation.Horizontal)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-    table.setMinimumHeight(150)
+    side, top = table.verticalHeader(), table.horizontalHeader()
+    assert side is not None
+    assert top is not None
+    side.hide()
+    side.setDefaultSectionSize(ROW)
+    top.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    top.setStretchLastSection(True)
+    table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    fill_rows(table, [])
     return table
 
 
 def fill_rows(table: QTableWidget, rows: list[AxisRow]) -> None:
-    """Show axes in the table."""
+    """Show axes in the table, which is as high as they are."""
     table.setRowCount(len(rows))
+    table.setFixedHeight((len(rows) + 1) * ROW + 2 * table.frameWidth())
     for i, row in enumerate(rows):
         for j, text in enumerate((row.name, row.type, row.unit, row.size, row.position)):
             table.setItem(i, j, QTableWidgetItem(text))

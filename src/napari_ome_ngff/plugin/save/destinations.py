@@ -199,7 +199,7 @@ def _own_places(bundles: Sequence[Bundle], target: str) -> dict[str, dict[str, M
     return {place: dict(bundle.sources) for place, bundle in zip(places, bundles, strict=True)}
 
 
-def as_scene(place: Destination, version: str) -> Destination:
+def as_scene(place: Destination, version: str, system: str | None) -> Destination:
     """Several images that go to a new place are a scene in 0.6; a collection, if their axes differ."""
     from napari_ome_ngff.saving.write_scene import scene_of, shared_axes
 
@@ -216,7 +216,7 @@ def as_scene(place: Destination, version: str) -> Destination:
         image, mark, inside = key.partition("/")
         sources[f"{names[image]}{mark}{inside}"] = source
     placements = dict.fromkeys(names.values(), identity_affine(len(axes)))
-    layout, sources = scene_of(sources, placements, CoordinateSystem(name="world", axes=axes), None)
+    layout, sources = scene_of(sources, placements, CoordinateSystem(name=system or "world", axes=axes), None)
     return replace(place, plate=SceneSave(layout=layout, sources=sources), sources=sources)
 
 

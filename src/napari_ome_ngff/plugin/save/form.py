@@ -184,6 +184,11 @@ class Request:
     overwrite: bool
     metadata_only: bool = False  # the pixels are in place
 
+    @property
+    def makes_scenes(self) -> bool:
+        """Whether several images become a scene, if they can."""
+        return self.together == "collection" and self.storage.version == "0.6"
+
 
 def resolve(form: Form, file_version: str | None = None) -> Request:
     """Check the form without IO; an OptionError names the field. `file_version`: that of the layers' file."""

@@ -41,17 +41,20 @@ SAVED_KINDS = ("image", "labels")
 
 
 def from_layers(
-    layers: Sequence[LayerData], *, name: str | None = None
+    layers: Sequence[LayerData], *, name: str | None = None, keep_scene: bool = False
 ) -> tuple[tuple[Bundle, ...], list[str]]:
     """Translate layers (bottom first) into images with their label images, and say what will be lost.
 
     `name` is that of the image if there is only one, and no file names it; by default the first layer's.
+    With `keep_scene` images of a scene lie where they lie in it, not in themselves.
     Raises UnsupportedError if there is nothing to save or a layer cannot be stored in OME-Zarr, and
     MetadataError if it has no usable placement: the layer is named.
     """
     messages = unsaved(layers)
     images = [
-        replace(layer_image(layer), rank=rank) for rank, layer in enumerate(layers) if layer[2] in SAVED_KINDS
+        replace(layer_image(layer, keep_scene=keep_scene), rank=rank)
+        for rank, layer in enumerate(layers)
+        if layer[2] in SAVED_KINDS
     ]
     if not images:
         raise UnsupportedError(

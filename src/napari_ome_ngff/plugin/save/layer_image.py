@@ -56,12 +56,12 @@ class LayerImage:
         return dtype
 
 
-def layer_image(layer: LayerData) -> LayerImage:
+def layer_image(layer: LayerData, *, keep_scene: bool = False) -> LayerImage:
     """Translate an Image or Labels layer. Raises UnsupportedError, MetadataError: the layer is named."""
     data, meta, kind = layer
     name = str(meta.get("name") or kind)
     shown = meta
-    meta, origin = as_in_file(meta)
+    meta, origin = as_in_file(meta, keep_scene=keep_scene)
     name = name if origin is None else name.removeprefix(origin["prefix"])
     levels = _levels(data, meta, origin)
     rgb = kind == "image" and bool(meta.get("rgb"))

@@ -156,12 +156,13 @@ def with_affine(
     return without_views(replace(multiscale, affine=whole))[0]
 
 
-def as_in_file(meta: Mapping[str, Any]) -> tuple[dict[str, Any], Origin | None]:
+def as_in_file(meta: Mapping[str, Any], *, keep_scene: bool = False) -> tuple[dict[str, Any], Origin | None]:
     """Return a layer's arguments in its image's intrinsic coordinate system, and its origin.
 
     A layer that was opened in another system and not moved gets the placement of the file. If it was moved,
     its levels keep that placement, an affine leads to where it is shown, and other systems are dropped. That
-    takes axes of the same names; otherwise the layer has left its file, and there is no origin.
+    takes axes of the same names; otherwise the layer has left its file, and there is no origin. With
+    `keep_scene` an image of a scene counts as moved to its place in it.
     """
     origin = origin_of(meta)
     if origin is None or origin["placing"] is None:
@@ -175,10 +176,11 @@ def as_in_file(meta: Mapping[str, Any]) -> tuple[dict[str, Any], Origin | None]:
         and _same_affine(meta.get("affine"), opened.get("affine"), ndim)
         and not any(np.any(_beyond_identity(meta.get(key))) for key in ("rotate", "shear"))
     )
-    if unmoved:
-        return {**meta, **file, "affine": None}, origin
     names = [str(label) for label in meta.get("axis_labels") or ()]
-    if sorted(names) != sorted(file["axis_labels"]) or len(names) != ndim:
+    same_names = sorted(names) == sorted(file["axis_labels"]) and len(names) == ndim
+    if unmoved and not (keep_scene and origin["kind"] == "scene" and same_names):
+        return {**meta, **file, "affine": None}, origin
+    if not same_names:
         return {key: value for key, value in meta.items() if key != "metadata"}, None
     # From the file's coordinates to the world, both by dimension of the layer; and rows by name.
     finest, after = placement(meta, ndim, str(meta.get("name")))

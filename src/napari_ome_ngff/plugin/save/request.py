@@ -63,6 +63,7 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
     at local targets only.
     """
     from napari_ome_ngff.plugin.names import image_name
+    from napari_ome_ngff.plugin.origin import scene_system
     from napari_ome_ngff.plugin.save.bundles import (
         accepted_bundles,
         guesses_in_words,
@@ -86,7 +87,9 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         request = replace(request, target=typed_target(form.target))
         saved = [layer for layer in layers if layer[2] in SAVED_KINDS]
         plate = plate_again(saved, request.storage.version, is_part=bool(extents) or request.from_level > 0)
-        bundles, messages = from_layers(layers, name=image_name(request.target))
+        system = scene_system(saved) if request.makes_scenes else None
+        named = image_name(request.target)
+        bundles, messages = from_layers(layers, name=named, keep_scene=system is not None)
         flat = [plate] if isinstance(plate, str) and plate else []
         messages += plate.losses if isinstance(plate, PlateAgain) else flat
         losses = tuple(messages)
@@ -101,7 +104,7 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
             bundles, put_right = accepted_bundles(bundles, request.storage.version)
             messages += put_right
             places = destinations(bundles, request.target, request.together)
-            places = tuple(as_scene(place, request.storage.version) for place in places)
+            places = tuple(as_scene(place, request.storage.version, system) for place in places)
         if places[0].action != "labels":  # those get the axes of the image that is there
             guessed = {name: guess for bundle in bundles for name, guess in bundle.guessed.items()}
             result = replace(result, guessed=guessed, hints=guesses_in_words(guessed))
@@ -114,7 +117,8 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         for place in places:
             _check_free(place, request)
     except OmeNgffError as error:
-        return replace(result, problem=error, taken=isinstance(error, _TakenError))
+        taken = isinstance(error, _TakenError)
+        return replace(result, problem=error, taken=taken, places=result.places if taken else ())
     return replace(result, request=request)
 
 

@@ -190,7 +190,8 @@ def saved(paths: Sequence[str], size: int, seconds: float, *, of: str = "") -> s
     """What was saved, in one sentence on the first line, which is all that a toast shows; then where."""
     names = ", ".join(re.split(r"[/\\\\]", path)[-1] for path in paths)
     what = f" ({amount(size)}{of})" if size else ""
-    return "\n".join([f"Saved {names}{what} in {duration(seconds)}.", *(f"Where: {path}" for path in paths)])
+    took = f" in {duration(seconds)}" if round(seconds) else ""
+    return "\n".join([f"Saved {names}{what}{took}.", *(f"Where: {path}" for path in paths)])
 
 
 def short(name: str) -> str:

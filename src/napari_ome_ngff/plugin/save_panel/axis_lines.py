@@ -22,6 +22,8 @@ from qtpy.QtWidgets import (
 
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.plugin.layer_axes.axes_of_layer import OTHER
+from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
+from napari_ome_ngff.plugin.save_panel.panel_parts import in_tab_order
 from napari_ome_ngff.plugin.save_panel.said_axes import (
     SERIES,
     ImageAxes,
@@ -35,7 +37,7 @@ from napari_ome_ngff.plugin.save_panel.said_axes import (
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-TYPES = {"space": "space", "time": "time", "channel": "channel", OTHER: "other", "": "not said"}
+TYPES = {"space": "space", "time": "time", "channel": "channel", OTHER: "other", "": "unknown"}
 """Types of an axis, and what they are called."""
 
 UNITS = {
@@ -50,9 +52,11 @@ HEADER = ("Axis", "Type", "Unit", "Voxel size")
 class AxisLines(QWidget):
     """Shows the axes of the image that is written, and gives its layers what is changed of them."""
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, *, after: Any = None) -> None:  # the widget before it, for the keyboard
         super().__init__()
         self._viewer = viewer
+        self._after = self if after is None else after
+        self._chosen: Sequence[Layer] = ()
         self.image: ImageAxes | None = None
         self.title, self.trouble = QLabel(), QLabel()
         for label in (self.title, self.trouble):
@@ -81,6 +85,7 @@ class AxisLines(QWidget):
 
     def offer(self, chosen: Sequence[Layer]) -> None:
         """Show the axes of the image that some layers are, as they are now."""
+        self._chosen = chosen
         image = image_axes(self._viewer, chosen)
         self.setVisible(image is not None)
         self.trouble.hide()
@@ -88,19 +93,27 @@ class AxisLines(QWidget):
             self.image = image
             return
         self.image = image
-        several = len([layer for layer in chosen if layer not in image.layers]) > 0
-        self.title.setText(f"Axes of {image.name}" if several else "Axes")
+        others = [each for each in chosen if each._type_string in SAVED_KINDS and each not in image.layers]
+        self.title.setText(f"Axes of {image.name}" if others else "Axes")
         for name, button in self.series.items():
             names = SERIES[name].get(len(image.rows))
             button.setVisible(names is not None and len(set(names[:-2])) > 0 and not _is_useless(name, image))
             if names is not None:
                 button.setToolTip(f"The axes are {', '.join(names)}.")
+        shown = [button for button in self.series.values() if not button.isHidden()]
+        self.title.setVisible(bool(others or shown))
         while len(self.lines) < len(image.rows):
             self.lines.append(_Line(self, len(self.lines)))
+            lines = [widget for line in self.lines for widget in line.widgets]
+            in_tab_order(*[self._after, *self.series.values(), *lines])
         for line, row in zip(self.lines, image.rows, strict=False):
             line.show_row(row, placed=image.placed)
         for line in self.lines[len(image.rows) :]:
             line.hide()
+
+    def follow(self) -> None:
+        """Another layer is active: show the axes of its image."""
+        self.offer([layer for layer in self._chosen if layer in self._viewer.layers])
 
     def edited(self, index: int, row: SaidAxis) -> None:
         """Give the layers what was typed into one line, or say why that cannot be."""
@@ -120,7 +133,7 @@ class AxisLines(QWidget):
             say(image, rows)
             factors = [new.step / old.step for new, old in zip(rows, image.rows, strict=True)]
             self._keep_view(step, dict(zip(image.at, factors, strict=True)))
-            self.offer(image.layers)
+            self.offer(self._chosen)
 
     def _keep_view(self, step: tuple[int, ...], factors: Mapping[int, float]) -> None:
         """Show the slice and the part of it that were shown before voxels got another size."""
@@ -140,7 +153,7 @@ class AxisLines(QWidget):
     def _refuse(self, text: str) -> None:
         image, self.image = self.image, None
         if image is not None:
-            self.offer(image.layers)
+            self.offer(self._chosen)
         self.trouble.setText(text)
         self.trouble.show()
 

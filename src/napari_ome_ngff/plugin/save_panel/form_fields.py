@@ -121,7 +121,7 @@ def _rows(fields: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
         for name in names
     ]
     # napari's font is larger
-    width = round(1.25 * max(label.native.sizeHint().width() for label in labels))
+    width = round(1.35 * max(label.native.sizeHint().width() for label in labels))
     rows = []
     for label, name in zip(labels, names, strict=True):
         label.min_width = width

@@ -13,6 +13,10 @@ from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QSizePolicy, QVBox
 ERROR = "background: rgb(153, 18, 31); color: white; border-radius: 4px; padding: 6px;"
 """How an error looks in a dark and in a light window."""
 
+FOCUS = ", ".join(f"Q{each}:focus" for each in ("PushButton", "ComboBox", "LineEdit", "CheckBox", "SpinBox"))
+FOCUS += " { border: 1px solid rgb(106, 140, 255); }"
+"""How the widget that the keyboard is on looks: napari's style shows nothing."""
+
 MOST_MESSAGES = 150
 """Pixels that messages take at most; more of them are scrolled."""
 
@@ -57,10 +61,12 @@ class UpAndDown(QScrollArea):
         self.updateGeometry()
 
 
-def usual_width() -> int:
-    """Least width of the panel in pixels: all columns of a usual table, where the screen is wide enough."""
+def set_looks(panel: QWidget) -> None:
+    """Make the panel wide enough for a usual table, where the screen is, and show where the keyboard is."""
     screen = QApplication.primaryScreen()
-    return 0 if screen is not None and screen.availableGeometry().width() < NARROW else 480
+    is_narrow = screen is not None and screen.availableGeometry().width() < NARROW
+    panel.setMinimumWidth(0 if is_narrow else 480)
+    panel.setStyleSheet(FOCUS)
 
 
 def text_line() -> Any:
@@ -84,9 +90,9 @@ def table_of(header: Sequence[str]) -> Any:
 
 
 def in_tab_order(*widgets: Any) -> None:
-    """Let the keyboard go from each of these to the next."""
-    for one, other in pairwise(widgets):
-        QWidget.setTabOrder(one.native, other.native)
+    """Let the keyboard go from each of these, of magicgui or Qt, to the next."""
+    for one, other in pairwise(getattr(each, "native", each) for each in widgets):
+        QWidget.setTabOrder(one, other)
 
 
 def fill_table(table: Any, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -97,10 +103,11 @@ def fill_table(table: Any, header: Sequence[str], rows: Sequence[Sequence[str]])
     font.setPointSizeF(max(6.0, 0.9 * QApplication.font().pointSizeF()))
     grid.setFont(font)
     grid.verticalHeader().setDefaultSectionSize(ROW)
+    grid.horizontalHeader().setStretchLastSection(False)
     grid.resizeColumnsToContents()
     grid.setColumnWidth(0, min(grid.columnWidth(0), WIDEST_NAME))
-    grid.horizontalHeader().setStretchLastSection(True)
     width = sum(grid.columnWidth(i) for i in range(grid.columnCount()))
+    grid.horizontalHeader().setStretchLastSection(True)  # again: it does so when it is turned on
     bar = grid.horizontalScrollBar().sizeHint().height() if width > grid.viewport().width() else 0
     head = grid.horizontalHeader().sizeHint().height()
     grid.setFixedHeight(head + min(grid.rowCount(), MOST_ROWS) * ROW + bar + 2 * grid.frameWidth())

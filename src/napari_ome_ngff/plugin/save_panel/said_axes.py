@@ -56,26 +56,25 @@ class ImageAxes:
 
 def image_axes(viewer: Any, chosen: Sequence[Layer]) -> ImageAxes | None:
     """The axes of the image that the active layer is part of, else of the first of some layers."""
-    images = {}
-    for i, layer in enumerate(viewer.layers):
+    images, every = {}, list(viewer.layers)  # what is iterated over is no proxy
+    for i, layer in enumerate(every):
         data = layer.as_layer_data_tuple()
         if data[2] in SAVED_KINDS:
             try:
                 images[i] = replace(layer_image(named_in_view([data], [viewer])[0]), rank=i)
             except OmeNgffError:  # it is said when it is to be saved
                 continue
-    wanted = [i for i in images if viewer.layers[i] in chosen]
+    wanted = [i for i in images if every[i] in chosen]
     if not wanted:
         return None
     active = viewer.layers.selection.active
-    rank = next((i for i in wanted if viewer.layers[i] is active), wanted[0])
+    rank = next((i for i in wanted if every[i] == active), wanted[0])
     for group in group_layers(list(images.values()))[0]:
         members = [*group.images, *(each for labels in group.labels for each in labels)]
         if rank in (member.rank for member in members):
             first = lead(group.images or group.labels[0])
-            layers = [viewer.layers[member.rank] for member in members]
-            shown = viewer.layers[first.rank]
-            return _axes(first, shown, [*layers, *_drawn_on(viewer, shown)])
+            shown, layers = every[first.rank], [every[member.rank] for member in members]
+            return _axes(first, shown, [*layers, *_drawn_on(every, shown)])
     return None
 
 
@@ -98,8 +97,9 @@ def _axes(image: LayerImage, shown: Any, layers: Sequence[Any]) -> ImageAxes:
             )
         )
     placed = image.origin is not None and image.origin["placing"] is not None
+    title = "" if image.origin is None else image.origin["prefix"].removesuffix(": ")
     return ImageAxes(
-        name=image.name,
+        name=title or image.name,
         rows=tuple(rows),
         at=tuple(at),
         layers=tuple(layers),
@@ -108,11 +108,11 @@ def _axes(image: LayerImage, shown: Any, layers: Sequence[Any]) -> ImageAxes:
     )
 
 
-def _drawn_on(viewer: Any, layer: Any) -> list[Any]:
+def _drawn_on(every: Sequence[Any], layer: Any) -> list[Any]:
     """Points, shapes and the like that count in the voxels of a layer: they are moved with it."""
     return [
         each
-        for each in viewer.layers
+        for each in every
         if each._type_string not in SAVED_KINDS
         and each.ndim == layer.ndim
         and np.allclose(each.scale, layer.scale)
@@ -120,12 +120,12 @@ def _drawn_on(viewer: Any, layer: Any) -> list[Any]:
 
 
 def changed(
-    rows: Sequence[SaidAxis], index: int, new: SaidAxis, others: Collection[str] = ()
+    rows: Sequence[SaidAxis],
+    index: int,
+    new: SaidAxis,
+    others: Collection[str] = (),  # names of dimensions without a row
 ) -> list[SaidAxis]:
-    """Rows with one edited: a new type brings a usual name, a new name its type. OptionError if not valid.
-
-    `others` are names that are taken by dimensions without a row.
-    """
+    """Rows with one edited: a new type brings a usual name, a new name its type. OptionError if not valid."""
     old = rows[index]
     taken = {*others, *(row.name for i, row in enumerate(rows) if i != index)}
     name, kind = new.name.strip(), new.type
