@@ -101,6 +101,10 @@ def test_a_scene_that_was_opened_comes_back_as_it_was(labels: Any, tmp_path: Pat
     for one, other in zip(made, again, strict=True):
         np.testing.assert_allclose(corners(one), corners(other), atol=1e-9)
         assert other.metadata["ome_ngff"]["system"] == "stage"
+    older = save(made, tmp_path / "c.ome.zarr", "0.5")
+    assert [note for note in older.notes if "scene" in note] == [
+        "'left', 'right', 'turned' are saved without their scene: where they lie in 'stage' is not."
+    ], "0.5 has none: it is said once"
 
 
 def test_label_images_lie_on_images_with_channels(tmp_path: Path) -> None:

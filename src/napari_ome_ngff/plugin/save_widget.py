@@ -1,7 +1,6 @@
 """The dock widget: choose layers and options, see the plan, save, and open the result.
 
-State flows one way: fields -> `Form` -> `preview` models -> table; `write` creates and fills in a worker ->
-progress. Decisions are made in :mod:`napari_ome_ngff.plugin.save.request`; here they are only shown.
+State flows one way: fields -> `Form` -> `preview` -> table; `write`, in a worker -> progress.
 """
 
 from __future__ import annotations
@@ -208,7 +207,7 @@ class CreateWidget(Container[Any]):
         self._later.start()
 
     def _show(self, result: Preview) -> None:
-        self._preview = result
+        self._preview, self.place.visible = result, bool(result.places)
         fill_table(self.plan_table, HEADER, table(result.plans))
         self.create.enabled = result.request is not None
         self.place.value = places_in_words(result.places, taken=result.taken)

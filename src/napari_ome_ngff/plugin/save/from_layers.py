@@ -26,7 +26,7 @@ from napari_ome_ngff.plugin.save.grouping import (
     lead,
     members_of,
 )
-from napari_ome_ngff.plugin.save.layer_image import LayerImage, layer_image
+from napari_ome_ngff.plugin.save.layer_image import LayerImage, layer_image, scenes_left_out
 from napari_ome_ngff.plugin.save.placement import with_affine
 from napari_ome_ngff.saving.dataarrays import lazy, stacked, to_dataarray
 
@@ -62,8 +62,7 @@ def from_layers(
             found=", ".join(f"{kind} layer {meta.get('name', kind)!r}" for _, meta, kind in layers),
             expected="Image or Labels layers",
         )
-    for image in images:
-        messages += image.messages
+    messages += [each for image in images for each in image.messages] + scenes_left_out(images)
     for image in images:
         if image.kind == "image" and not image.rgb and not _is_stored(image.meta.get("colormap")):
             messages.append(

@@ -110,17 +110,27 @@ def layer_image(layer: LayerData, *, keep_scene: bool = False) -> LayerImage:
     return replace(image, positions=_positions(image, finest))
 
 
+def scenes_left_out(images: Sequence[LayerImage]) -> list[str]:
+    """Say which layers are saved without their scene, whose group and not the image's places them there."""
+    names: dict[str | None, list[str]] = {}
+    for image in images:
+        origin = image.origin
+        if origin is not None and origin["kind"] == "scene" and origin["placing"] and origin["label"] is None:
+            # with the scene's name of the image, as in the layer list
+            names.setdefault(origin["system"], []).append(repr(image.meta.get("name") or image.name))
+    return [
+        f"Layer {layers[0]} is saved without its scene: where it lies in {system!r} is not."
+        if len(layers) == 1
+        else f"{', '.join(layers)} are saved without their scene: where they lie in {system!r} is not."
+        for system, layers in names.items()
+    ]
+
+
 def _systems_left_out(
     name: str, meta: Mapping[str, Any], origin: Origin | None, affine: Affine | None
 ) -> list[str]:
-    """Say which coordinate systems the saved image will not have: those it was moved out of, a scene's."""
+    """Say which coordinate systems the saved image will not have: those it was moved out of."""
     before = origin_of(meta)
-    if origin is not None and origin["kind"] == "scene" and origin["placing"] and origin["label"] is None:
-        # What places it there is written in the scene's group, not in the image's.
-        shown_name = str(meta.get("name") or name)  # with the scene's name of the image, as in the layer list
-        return [
-            f"Layer {shown_name!r} is saved without its scene: where it lies in {origin['system']!r} is not."
-        ]
     if origin is None or before is None or (affine is None and origin["placing"] == before["placing"]):
         return []
     shown = shown_system(before["multiscale"])

@@ -245,8 +245,7 @@ def write(
     """Write to all places in turn, and yield progress. Never raises: the outcome says how it ended.
 
     Setting `cancelled`, from any thread, ends it at the next block; nothing is left of an incomplete place.
-    It is taken back here, in the worker's thread, because that takes time. Nothing is raised because
-    superqt's worker neither finishes nor reports when a generator raises a RuntimeError.
+    Superqt's worker neither finishes nor reports when a generator raises a RuntimeError.
     """
     with _short_collections():
         return (yield from _write(request, places, cancelled))
@@ -254,11 +253,9 @@ def write(
 
 @contextmanager
 def _short_collections() -> Iterator[None]:
-    """Keep the garbage collector off the objects that exist already.
+    """Keep the garbage collector off the objects that exist already, unless somebody does so.
 
-    napari has some 300,000. Whenever a save has made enough of its own, the collector would go through all of
-    them, and no thread runs meanwhile: the window stood still for 0.15 s. If somebody keeps it off already,
-    that is left as it is: it could be ended for all only.
+    napari has some 300,000: whenever it went through all of them, the window stood still for 0.15 s.
     """
     if gc.get_freeze_count():
         yield
