@@ -119,8 +119,11 @@ def picture_scene(viewer: Any, folder: Path, scratch: Path) -> None:
 def picture_volume(viewer: Any, folder: Path) -> None:
     open_sample(viewer)
     viewer.layers[-1].visible = False  # labels would hide the cells
+    viewer.layers.selection.active = viewer.layers["membranes"]
+    viewer.layers["membranes"].opacity = 0.35
     viewer.dims.ndisplay = 3
     viewer.scene.camera.angles = (20, 25, 60)
+    wait_until(lambda: "Finer" in str(viewer.status))  # the level is read in the background
     viewer.reset_view(reset_camera_angle=False)
     save_picture(viewer, folder / "volume.png")
     widget = open_image_dock(viewer)
@@ -155,6 +158,7 @@ def main(folder: Path, scratch: Path) -> None:
 
     picture_editing(viewer, folder, scratch)
     picture_cutting(viewer, folder, scratch)
+    picture_axes(viewer, folder, scratch)
     picture_saving(viewer, folder, scratch)
     viewer.close()
 
@@ -209,6 +213,26 @@ def picture_cutting(viewer: Any, folder: Path, scratch: Path) -> None:
     viewer.reset_view()
     save_picture(viewer, folder / "cut-out.png")
     widget.fields["part"].value = "everything"
+    close_docks(viewer)
+    viewer.layers.clear()
+
+
+def picture_axes(viewer: Any, folder: Path, scratch: Path) -> None:
+    """Show the lines of the axes of a movie and its labels, and what is planned of them."""
+    import numpy as np
+    from qtpy.QtCore import QRect
+
+    units = ("second", "micrometer", "micrometer")
+    place = {"axis_labels": ("t", "y", "x"), "scale": (0.5, 0.25, 0.25), "units": units}
+    viewer.add_image(np.zeros((8, 600, 600), "uint8"), name="movie", contrast_limits=(0, 1), **place)
+    viewer.add_labels(np.zeros((8, 600, 600), "uint8"), name="cells", **place)
+    widget = open_creator(viewer)
+    widget.fields["target"].value = scratch / "movie.ome.zarr"
+    pump(1)
+    body, first, last = widget.body.native, widget.axes.geometry(), widget.plan_table.native.geometry()
+    body.grab(QRect(0, first.top() - 4, body.width(), last.bottom() - first.top() + 8)).save(
+        str(folder / "axes.png")
+    )
     close_docks(viewer)
     viewer.layers.clear()
 
@@ -313,6 +337,7 @@ def add_large_image(viewer: Any) -> None:
 
 def picture_file_menu(viewer: Any, folder: Path, scratch: Path) -> None:
     """Show what File > Save shows meanwhile, and cancel it."""
+    viewer.status = "Ready"  # not how the save before ended
     from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
     from qtpy.QtCore import QTimer
 
