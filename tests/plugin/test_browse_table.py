@@ -15,6 +15,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QModelIndex, Qt
 
 from napari_ome_ngff.plugin.browse_widget import BrowseWidget
+from napari_ome_ngff.plugin.image_widget import ImageWidget
 from napari_ome_ngff.plugin.open import viewer_hooks
 from napari_ome_ngff.plugin.open.catalog import (
     catalogued,
@@ -489,3 +490,12 @@ def test_a_closed_table_is_let_go(qtbot: Any) -> None:
     gc.collect()
     assert gone() is None
     add_plate(viewer)  # its callbacks are no longer called
+
+
+def test_the_keyboard_goes_past_the_tables(qtbot: Any) -> None:
+    """Qt's tables keep the tab key for themselves: buttons below them could not be reached."""
+    browser, dock = BrowseWidget(ViewerModel()), ImageWidget(ViewerModel())
+    for widget in (browser, dock):
+        qtbot.addWidget(widget)
+    assert not browser.table.tabKeyNavigation()
+    assert not dock.axes.tabKeyNavigation()

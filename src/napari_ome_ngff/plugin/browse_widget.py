@@ -35,6 +35,7 @@ from napari_ome_ngff.plugin.open.catalog import (
 )
 from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.preferences import PLUGIN
+from napari_ome_ngff.plugin.save_panel.panel_parts import FOCUS
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -125,10 +126,7 @@ class FilteredTable(QSortFilterProxyModel):
 
 
 class BrowseWidget(QWidget):
-    """Find the wells, fields and images of a plate or collection, and open them one by one.
-
-    napari finds the parameter `napari_viewer` by its name.
-    """
+    """Find the fields and images of a plate or collection. napari finds `napari_viewer` by its name."""
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
@@ -164,6 +162,8 @@ class BrowseWidget(QWidget):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSortingEnabled(True)
+        self.table.setTabKeyNavigation(False)  # the keyboard goes on to the buttons
+        self.setStyleSheet(FOCUS)
         side, top = self.table.verticalHeader(), self.table.horizontalHeader()
         assert side is not None
         assert top is not None

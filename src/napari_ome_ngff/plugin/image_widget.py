@@ -32,6 +32,7 @@ from napari_ome_ngff.plugin.edit.show_rois import show_rois
 from napari_ome_ngff.plugin.open.levels_in_3d import levels_in_3d
 from napari_ome_ngff.plugin.origin import Origin, origin_of
 from napari_ome_ngff.plugin.save.summary import amount, share_of
+from napari_ome_ngff.plugin.save_panel.panel_parts import FOCUS
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -119,6 +120,7 @@ class ImageWidget(QScrollArea):
         self.setWidget(inner)
         self.setWidgetResizable(True)
         self.setMinimumWidth(360)
+        self.setStyleSheet(FOCUS)
 
     def _connect(self) -> None:
         layers = self._viewer.layers

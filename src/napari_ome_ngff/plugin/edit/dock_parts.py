@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QApplication,
     QGroupBox,
     QHBoxLayout,
     QHeaderView,
@@ -46,22 +47,35 @@ def axes_table() -> QTableWidget:
     """An empty table of axes."""
     table = QTableWidget(0, len(COLUMNS))
     table.setHorizontalHeaderLabels(COLUMNS)
-    side, top = table.verticalHeader(), table.horizontalHeader()
+    side, top, bar = table.verticalHeader(), table.horizontalHeader(), table.horizontalScrollBar()
     assert side is not None
     assert top is not None
+    assert bar is not None
+    font = table.font()
+    font.setPointSizeF(max(6.0, 0.9 * QApplication.font().pointSizeF()))
+    table.setFont(font)
+    bar.rangeChanged.connect(lambda: _fit(table))
     side.hide()
     side.setDefaultSectionSize(ROW)
     top.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-    top.setStretchLastSection(True)
+    top.setSectionResizeMode(len(COLUMNS) - 1, QHeaderView.ResizeMode.Stretch)
+    table.setTabKeyNavigation(False)  # the keyboard goes on to the buttons
     table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    fill_rows(table, [])
+    _fit(table)
     return table
 
 
+def _fit(table: QTableWidget) -> None:
+    """Be as high as the rows are, and the bar that scrolls sideways where they are wider than the dock."""
+    bar = table.horizontalScrollBar()
+    scrolled = 0 if bar is None or not bar.maximum() else bar.sizeHint().height()
+    table.setFixedHeight((table.rowCount() + 1) * ROW + scrolled + 2 * table.frameWidth())
+
+
 def fill_rows(table: QTableWidget, rows: list[AxisRow]) -> None:
-    """Show axes in the table, which is as high as they are."""
+    """Show axes in the table."""
     table.setRowCount(len(rows))
-    table.setFixedHeight((len(rows) + 1) * ROW + 2 * table.frameWidth())
+    _fit(table)
     for i, row in enumerate(rows):
         for j, text in enumerate((row.name, row.type, row.unit, row.size, row.position)):
             table.setItem(i, j, QTableWidgetItem(text))
