@@ -2,16 +2,20 @@
 
 `windows_rules` patches the calls of `os` that our code, zarr and Python's own library make. What is open is
 what ``/proc/self/fd`` lists, so nothing that opens a file is missed. Folders cannot be opened, nor synced;
-renaming never replaces; what is read-only is not deleted; there are no symbolic links and no calls of POSIX
-alone; and for our modules ``sys.platform`` is "win32". What it does not change is what names mean.
+renaming never replaces; what is read-only is not deleted; names that differ in case are one
+(`tests.folded_names`); there are no symbolic links, no calls and modules of POSIX alone; and for our modules
+``sys.platform`` is "win32".
 """
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import ctypes
 import errno
+import fcntl
 import importlib
+import io
 import os
 import pkgutil
 import shutil
@@ -24,9 +28,25 @@ from typing import Any
 import pytest
 
 import napari_ome_ngff
+from tests.folded_names import as_spelled, folded_names, is_one
 
-ABSENT = ("O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "chown", "lchown", "getuid", "geteuid")
-ABSENT += ("getgid", "getegid", "mkfifo", "pwrite", "pread")
+ABSENT: tuple[str, ...] = (
+    "O_CLOEXEC",
+    "O_DIRECT",
+    "O_DIRECTORY",
+    "O_DSYNC",
+    "O_NOATIME",
+    "O_NOFOLLOW",
+    "O_NONBLOCK",
+)
+ABSENT += ("O_PATH", "O_SYNC", "O_TMPFILE", "chown", "copy_file_range", "fchdir", "fchmod", "fchown")
+ABSENT += ("fdatasync", "fwalk", "getegid", "geteuid", "getgid", "getuid", "getxattr")
+ABSENT += ("lchown", "listxattr", "lockf", "mkfifo", "mknod", "pathconf", "posix_fadvise")
+ABSENT += ("posix_fallocate", "pread", "preadv", "pwrite", "pwritev", "readv", "removexattr", "sendfile")
+ABSENT += ("setxattr", "sync", "uname", "writev")
+"""What of `os` has to do with files and is not in Python for Windows."""
+
+ABSENT_MODULES = ("fcntl", "grp", "pwd", "resource")
 
 DENIED, SHARED, EXISTS, NO_PRIVILEGE, NO_SUCH_FUNCTION = 5, 32, 183, 1314, 1
 
@@ -41,6 +61,7 @@ def refusal(winerror: int, path: Any, *, to: Any = None) -> OSError:
 
 def is_open(path: Any) -> bool:
     """Whether this process has a file open, or one in a folder."""
+    path = as_spelled(path)
     place = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(path))
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
@@ -67,8 +88,6 @@ def _modules() -> Iterator[types.ModuleType]:
 
 
 def _locks() -> types.ModuleType:
-    import fcntl
-
     def locking(handle: int, mode: int, count: int) -> None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,9 +99,29 @@ def _locks() -> types.ModuleType:
     return module
 
 
+def _opening(real: Callable[..., Any]) -> Callable[..., Any]:
+    """`open` by the same rules; what it opens for writing is opened by `os.open`, so that kills are there."""
+
+    def call(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(file, int):
+            if os.path.isdir(file):
+                raise PermissionError(errno.EACCES, "Permission denied", os.fspath(file))
+            if set(mode) & set("wax+"):
+                kwargs.setdefault("opener", lambda path, flags: os.open(path, flags, 0o666))
+        return real(file, mode, *args, **kwargs)
+
+    return call
+
+
 @contextlib.contextmanager
 def windows_rules(*, hard_links: bool = True) -> Iterator[None]:
     """Have this process live by the rules of Windows in the block; exFAT and FAT have no hard links."""
+    with folded_names(), _rules(hard_links=hard_links):
+        yield
+
+
+@contextlib.contextmanager
+def _rules(*, hard_links: bool) -> Iterator[None]:
     real = types.SimpleNamespace(**{name: getattr(os, name) for name in dir(os)})
     rules: dict[str, Callable[..., Any]] = {}
 
@@ -111,7 +150,7 @@ def windows_rules(*, hard_links: bool = True) -> Iterator[None]:
         if is_open(source):
             raise refusal(DENIED if os.path.isdir(source) else SHARED, source, to=target)
         if os.fspath(source) != os.fspath(target):
-            if os.path.lexists(target):
+            if os.path.lexists(target) and not is_one(source, target):
                 raise refusal(EXISTS, source, to=target)
             real.rename(source, target)
 
@@ -148,9 +187,7 @@ def windows_rules(*, hard_links: bool = True) -> Iterator[None]:
 
     @rule
     def fsync(handle: int) -> None:
-        import fcntl as files
-
-        if files.fcntl(handle, files.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
             raise OSError(errno.EBADF, "Bad file descriptor")
         real.fsync(handle)
 
@@ -162,8 +199,15 @@ def windows_rules(*, hard_links: bool = True) -> Iterator[None]:
             patch.delattr(os, name, raising=False)
         long_paths = types.SimpleNamespace(RtlAreLongPathsEnabled=lambda: 1)
         patch.setattr(ctypes, "WinDLL", lambda name: long_paths, raising=False)
-        patch.setattr(shutil, "_use_fd_functions", False)
+        for name, value in {"_use_fd_functions": False, "_USE_CP_SENDFILE": False}.items():
+            patch.setattr(shutil, name, value)
+        patch.setattr(shutil, "_copyxattr", lambda *_args, **_options: None)
+        for name in ABSENT_MODULES:
+            patch.setitem(sys.modules, name, None)
         patch.setitem(sys.modules, "msvcrt", _locks())
+        opening = _opening(io.open)
+        patch.setattr(io, "open", opening)
+        patch.setattr(builtins, "open", opening)
         for module in modules:
             if "sys" in vars(module):
                 patch.setattr(module, "sys", _Windows())

@@ -22,26 +22,29 @@ import xarray
 from napari_ome_ngff import (
     LabelImage,
     MultiscaleSource,
+    PlateWriter,
     append_to_image,
     build_levels,
+    create_multiscale_group,
     edit_labels,
     edit_metadata,
     open_ome_ngff,
     save_ome_ngff,
     write_labels,
     write_multiscale_group,
+    write_plate,
 )
-from napari_ome_ngff.errors import MetadataError, StorageError, TargetError
+from napari_ome_ngff.errors import MetadataError, OmeNgffWarning, StorageError, TargetError
 from napari_ome_ngff.plugin.names import safe_name
 from napari_ome_ngff.storage.edits.locks import exclusive
 from napari_ome_ngff.storage.places import folders
-from napari_ome_ngff.storage.places.location import is_windows_name
+from napari_ome_ngff.storage.places.location import ignores_case, is_windows_name
 from napari_ome_ngff.writing.commit import system_names
 from napari_ome_ngff.writing.refusals import cannot_write
 from tests.campaigns import kill_every_call
 from tests.campaigns.kill_edits import files
+from tests.folded_names import as_spelled, folded_names
 from tests.windows_rules import DENIED, SHARED, refusal, windows_rules
-from tests.writing.test_recovery import everything
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the rules of others are laid over those of Linux"
@@ -62,6 +65,10 @@ def save(place: Path, more: int = 0, **options: Any) -> None:
 
 def values(place: Path) -> Any:
     return open_ome_ngff(place).arrays["0"].values  # type: ignore[union-attr]
+
+
+def image() -> xarray.DataArray:
+    return xarray.DataArray(VALUES, dims=("z", "y", "x"))
 
 
 def labels(value: int) -> dict[str, MultiscaleSource]:
@@ -208,6 +215,7 @@ class Mac:
 
     def renamex_np(self, one: bytes, other: bytes, flags: int) -> int:
         assert flags == 2
+        one, other = (os.fsencode(as_spelled(os.fsdecode(path))) for path in (one, other))
         return self._answer("swap", lambda: self.real.renameat2(-100, one, -100, other, 2))
 
 
@@ -265,9 +273,9 @@ def test_names_that_windows_does_not_take_are_refused_there(name: str, rules: No
     for place in (tmp_path / name, tmp_path / f"{name}/a.ome.zarr"):
         with pytest.raises(TargetError, match="no file or folder of this name"):
             save(place)
-    image, named = xarray.DataArray(VALUES, dims=("z", "y", "x")), {name: labels(1)["cells"]}
+    named = {name: labels(1)["cells"]}
     with pytest.raises((TargetError, MetadataError), match=r"of this name|must lead to"):
-        write_multiscale_group(store=tmp_path / "a.ozx", image=image, labels=named).run()
+        write_multiscale_group(store=tmp_path / "a.ozx", image=image(), labels=named).run()
     assert os.listdir(tmp_path) == []
 
 
@@ -276,23 +284,116 @@ def test_other_names_are_taken(name: str) -> None:
     assert is_windows_name(name)
 
 
+@pytest.fixture(params=["Windows", "macOS"])
+def folding(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """A system on which names that differ in case only are one."""
+    if request.param == "macOS":
+        request.getfixturevalue("mac")
+    with folded_names() if request.param == "macOS" else windows_rules():
+        yield
+
+
+def test_the_layers_are_what_the_systems_do(folding: None, tmp_path: Path) -> None:
+    (tmp_path / "Cells").mkdir()
+    (tmp_path / "Cells" / "One").write_text("1")
+    assert (tmp_path / "cells" / "ONE").read_text() == "1"
+    with pytest.raises(FileExistsError):
+        (tmp_path / "CELLS").mkdir()
+    (tmp_path / "cells" / "one").write_text("2")
+    assert list((tmp_path / "Cells").iterdir()) == [tmp_path / "Cells" / "One"]
+    os.rename(tmp_path / "Cells", tmp_path / "cells")
+    assert os.listdir(tmp_path) == ["cells"]
+    if "msvcrt" in sys.modules:
+        with pytest.raises(ImportError):
+            import fcntl  # noqa: F401
+        with pytest.raises(PermissionError):
+            os.open(tmp_path, os.O_RDONLY)
+
+
+def a_well(place: Path, row: str) -> None:
+    PlateWriter(store=place).write_field((row, 1), VALUES[0], overwrite=True).run()
+
+
+ALIKE: dict[str, Callable[[Path], object]] = {
+    "label images": lambda place: write_labels(
+        store=place, labels={"Cells": labels(2)["cells"]}, overwrite=True
+    ).run(),
+    "levels": lambda place: create_multiscale_group(
+        store=place, arrays={"S0": image(), "s0": image()[:, ::2, ::2]}, overwrite=True, ngff_version="0.5"
+    ),
+    "a level and a document": lambda place: create_multiscale_group(
+        store=place, arrays={"Zarr.json": image()}, overwrite=True, ngff_version="0.5"
+    ),
+    "wells": lambda place: a_well(place.with_name("plate.ome.zarr"), "a"),
+}
+
+
+@pytest.mark.parametrize("change", ALIKE.values(), ids=ALIKE)
 def test_names_that_differ_in_case_only_are_refused_where_they_are_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    change: Callable[[Path], object], folding: None, tmp_path: Path
 ) -> None:
     place = tmp_path / "a.ome.zarr"
-    assert not system_names.ignores_case(tmp_path)
     save(place)
     labelled(place)
-    monkeypatch.setattr(system_names, "ignores_case", lambda folder: True)
-    before = everything(tmp_path)
+    a_well(tmp_path / "plate.ome.zarr", "A")
+    before = files(tmp_path)
     with pytest.raises(TargetError, match="upper and lower case only"):
-        write_labels(store=place, labels={"Cells": labels(2)["cells"]}, overwrite=True).run()
-    assert everything(tmp_path) == before
+        change(place)
+    assert files(tmp_path) == before
+
+
+def test_an_image_is_the_same_in_whatever_case_its_name_is_given(folding: None, tmp_path: Path) -> None:
+    place, other = tmp_path / "Cells.ome.zarr", tmp_path / "cells.OME.zarr"
+    save(place)
+    with pytest.raises(TargetError, match="something already"):
+        save(other)
+    save(other, 1, overwrite=True)
+    labelled(other)
+    paint(other)
+    lazy: Any = open_ome_ngff(place)
+    with pytest.raises(TargetError, match="read from the group"):
+        create_multiscale_group(store=other, arrays=dict(lazy.arrays), overwrite=True, ngff_version="0.5")
+    save_ome_ngff(place, lazy.arrays["0"] + 1, overwrite=True)
+    np.testing.assert_array_equal(values(other), VALUES + 2)
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_a_field_is_in_the_well_that_is_there_in_whatever_case_its_path_is_given(
+    folding: None, tmp_path: Path
+) -> None:
+    plate = tmp_path / "plate.ome.zarr"
+    write_plate(store=plate, fields={("A", "b"): {"left": VALUES[0]}}).run()
+    for path in ("a/B/LEFT", "a/B/right", "a/C/0"):
+        save_ome_ngff(plate / path, VALUES[1], overwrite=True)
+    opened: Any = open_ome_ngff(plate)
+    tiles = [(tile.well, tile.field) for one in opened.images.values() for tile in one.tiles]
+    assert tiles == [("A/b", "left"), ("A/b", "right"), ("A/C", "0")]
+
+
+def test_what_a_killed_save_moved_aside_is_found_in_whatever_case(folding: None, tmp_path: Path) -> None:
+    for name, more in ((".Cells.ome.zarr.01234567.ngff-old", 0), (".Cells.ome.zarr.01234567.ngff-part", 1)):
+        save(tmp_path / "a.ome.zarr", more)
+        (tmp_path / "a.ome.zarr").rename(tmp_path / name)
+    with pytest.warns(OmeNgffWarning, match="was interrupted"):
+        np.testing.assert_array_equal(values(tmp_path / "cells.ome.zarr"), VALUES)
+    save(tmp_path / "cells.ome.zarr", 2, overwrite=True)
+    assert os.listdir(tmp_path) == ["cells.ome.zarr"]
+
+
+def test_names_in_another_case_are_others_on_linux(tmp_path: Path) -> None:
+    for name in ("Cells.ome.zarr", "cells.ome.zarr", ".Cells.ome.zarr.01234567.ngff-part"):
+        save(tmp_path / name)
+    save(tmp_path / "cells.ome.zarr", 1, overwrite=True)
+    assert len(os.listdir(tmp_path)) == 3
+    write_labels(
+        store=tmp_path / "Cells.ome.zarr", labels={"a": labels(1)["cells"], "A": labels(1)["cells"]}
+    ).run()
+    assert not ignores_case(tmp_path)
 
 
 def test_where_no_name_above_has_a_letter_nothing_is_known_of_case() -> None:
-    assert not system_names.ignores_case(Path("/"))
-    assert not system_names.ignores_case(Path("/1/22"))
+    assert not ignores_case(Path("/"))
+    assert not ignores_case(Path("/1/22"))
 
 
 def test_paths_that_are_too_long_for_windows_are_refused_there(

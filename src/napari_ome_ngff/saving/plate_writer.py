@@ -32,6 +32,7 @@ from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.local_swap import recover
 from napari_ome_ngff.writing.commit.staging import staged
+from napari_ome_ngff.writing.commit.system_names import check_paths
 from napari_ome_ngff.writing.empty_group import write_documents
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.group_documents import group_documents, group_spec
@@ -153,6 +154,7 @@ class PlateWriter:
         place, above = self._staging()
         if isinstance(place, Path):
             with system_errors_of(place):
+                check_paths(place, inside, (), {})
                 (place / inside).parent.mkdir(parents=True, exist_ok=True)
         return write_hierarchy(
             store=place / inside if isinstance(place, Path) else place,

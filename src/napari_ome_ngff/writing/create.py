@@ -22,7 +22,7 @@ from napari_ome_ngff.writing.commit.checks import check_target
 from napari_ome_ngff.writing.commit.register_field import check_field
 from napari_ome_ngff.writing.commit.staging import open_existing, staged
 from napari_ome_ngff.writing.data_tree import is_tree
-from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
+from napari_ome_ngff.writing.empty_group import check_fits, create_arrays, write_documents
 from napari_ome_ngff.writing.pending import Writing, writing_of
 from napari_ome_ngff.writing.plan.existing import as_they_were, over_existing, replaced_members
 from napari_ome_ngff.writing.plan.group_documents import group_documents, groups_of
@@ -337,6 +337,7 @@ def _empty(
     if old is not None:
         _refuse_own_source(arrays, old)
         obsolete, model = replaced_members(model, old), over_existing(model, old)
+    check_fits(store, path, model, obsolete)
     documents = group_documents(model)
     with staged(store, path, overwrite=overwrite, obsolete=obsolete, zarr_format=model.zarr_format) as part:
         create_arrays(part, model)

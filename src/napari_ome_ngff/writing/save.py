@@ -36,7 +36,7 @@ from napari_ome_ngff.writing.plan.stored_tables import table_documents
 from napari_ome_ngff.writing.plan.write_plan import WritePlan
 from napari_ome_ngff.writing.reader_bounds import check_documents, check_listings
 from napari_ome_ngff.writing.refusals import failing
-from napari_ome_ngff.writing.target import local_root, target_folder
+from napari_ome_ngff.writing.target import local_root
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -101,7 +101,7 @@ def new_save(
         check_documents(documents)
     obsolete = () if old is None else replaced_members(plan.model, old)
     if (root := local_root(store)) is not None:
-        check_paths(target_folder(root, path), groups_of(model), _files(plan), obsolete)
+        check_paths(root, path, groups_of(model), _files(plan), obsolete)
     return Save(
         store=store,
         path=path,

@@ -34,11 +34,15 @@ def short(name: str) -> str:
 
 def leftovers(target: Path) -> list[Path]:
     """Return what interrupted saves left beside a target: first what was moved aside, then what was made."""
+    start = f".{short(target.name)}."
     try:
-        names = [name for name in os.listdir(target.parent) if is_leftover_of(target.name, name)]
+        names = os.listdir(target.parent)
     except OSError:
         return []
-    return [target.with_name(name) for name in sorted(names, key=lambda n: (n.endswith(PART), n))]
+    ends = [name[len(start) :] for name in names if name.casefold().startswith(start.casefold())]
+    # Of a name in another case it is where the two are one.
+    paths = [target.with_name(start + end) for end in sorted(set(ends)) if _END.fullmatch(end)]
+    return sorted(filter(os.path.lexists, paths), key=lambda path: path.name.endswith(PART))
 
 
 def moved_aside(target: Path) -> Path | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -114,12 +115,35 @@ def is_within(location: str, root: str) -> bool:
     """Whether one location (as of `location_of`) is another or lies below it; symbolic links are followed."""
     inner, outer = (x if is_url(x) else os.path.realpath(x) for x in (location, root))
     separator = "/" if is_url(outer) else os.sep
-    return inner == outer or inner.startswith(outer.rstrip(separator) + separator)
+    inner, outer = inner.rstrip(separator) + separator, outer.rstrip(separator) + separator
+    if inner.startswith(outer) or is_url(outer):
+        return inner.startswith(outer)
+    return inner.casefold().startswith(outer.casefold()) and ignores_case(Path(outer))
 
 
 def is_same(location: str, other: str) -> bool:
     """Whether two locations (as of `location_of`) are one; symbolic links are followed."""
     return is_within(location, other) and is_within(other, location)
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether names in a folder mean the same in upper and lower case: on Windows, and usually on macOS."""
+    for place in (folder, *folder.parents):
+        other = place.with_name(place.name.swapcase()) if place.name else place
+        if other != place and os.path.exists(place):
+            # Not every file system gives what is one under two names one number.
+            return os.path.exists(other) and not {place.name, other.name} <= set(os.listdir(place.parent))
+    return sys.platform == "win32"
+
+
+def as_listed(path: Path, folder: Path) -> Path:
+    """A path with its names below a folder as they are listed there, if case makes no difference to them."""
+    if not ignores_case(folder):
+        return path
+    for name in path.relative_to(folder).parts:
+        names = os.listdir(folder) if folder.is_dir() else []
+        folder /= next((each for each in names if each.casefold() == name.casefold()), name)
+    return folder
 
 
 def is_url(text: str) -> bool:

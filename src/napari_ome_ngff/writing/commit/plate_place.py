@@ -14,6 +14,7 @@ from napari_ome_ngff.metadata.collections.plates import decode_plate
 from napari_ome_ngff.metadata.group_kind import kind_of
 from napari_ome_ngff.metadata.nouns import Plate
 from napari_ome_ngff.storage.places.folders import node_kind
+from napari_ome_ngff.storage.places.location import as_listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,11 @@ class PlatePlace:
         """Path of the well in the plate."""
         return f"{self.row}/{self.column}"
 
+    @property
+    def path(self) -> Path:
+        """The folder of the field."""
+        return self.folder / self.row / self.column / self.field
+
     def check_version(self, version: str) -> None:
         """Refuse another version than the plate's: 0.5, it "MUST be consistent within a hierarchy"."""
         if version != self.plate.version:
@@ -46,7 +52,7 @@ def plate_place(target: Path) -> PlatePlace | None:
     """The place of a field, if a folder is one; the well need not be there, nor listed in the plate."""
     if len(target.parents) < 4:
         return None
-    folder, row, column = target.parents[2], target.parents[1].name, target.parents[0].name
+    folder = target.parents[2]
     if node_kind(folder) != "group" or any(node_kind(above) == "array" for above in target.parents[:2]):
         return None
     attributes = _attributes(folder)
@@ -55,10 +61,10 @@ def plate_place(target: Path) -> PlatePlace | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OmeNgffWarning)  # whoever opens it is told
         plate = decode_plate(attributes, where=str(folder))
-    names = (row, column, target.name)
-    if not all(name.isascii() and name.isalnum() for name in names):
+    row, column, field = as_listed(target, folder).parts[-3:]
+    if not all(name.isascii() and name.isalnum() for name in (row, column, field)):
         return None
-    return PlatePlace(folder=folder, plate=plate, row=row, column=column, field=target.name)
+    return PlatePlace(folder=folder, plate=plate, row=row, column=column, field=field)
 
 
 def collection_of(target: Path) -> Path | None:

@@ -32,7 +32,7 @@ def register_field(place: PlatePlace) -> None:
     with _waiting(place.folder) as plate:
         _list_in_well(plate, place)
         _list_in_plate(plate, place)
-        _list_nodes(plate, place.folder, place.folder / place.well / place.field)
+        _list_nodes(plate, place.folder, place.path)
         put_documents(plate)
 
 
@@ -75,7 +75,7 @@ def check_field(store: Store | str | os.PathLike[str], path: str, version: str) 
             _check_version(target, version)
         return
     place.check_version(version)
-    if len(place.plate.acquisitions) > 1 and not (place.folder / place.well / place.field).exists():
+    if len(place.plate.acquisitions) > 1 and not (place.path).exists():
         raise TargetError(
             "The plate has several acquisitions, and nothing says which of them this field is of.",
             where=str(place.folder),

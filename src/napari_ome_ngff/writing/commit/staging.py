@@ -101,17 +101,17 @@ def staged(
         local_swap.restore(target / "labels")
         finish_before_save(target)
         check_target(store, path, overwrite=overwrite)
-        if is_archive(store):
-            making = _staged_file(target, overwrite=overwrite, obsolete=obsolete)
-        else:
-            making = _staged_beside(store, target, root, overwrite=overwrite, obsolete=obsolete)
+        if (field_place := plate_place(target)) is not None:
+            target = field_place.path
+        file = is_archive(store)
+        making = partial(_staged_file, target) if file else partial(_staged_beside, store, target, root)
         try:
-            with making as stage:
+            with making(overwrite=overwrite, obsolete=obsolete) as stage:
                 yield stage
         finally:
             for linked in (target, *_above(root, target)):
                 local_swap.remove_links(linked)
-        if (field_place := plate_place(target)) is not None:
+        if field_place is not None:
             register_field(field_place)
         elif (collection := collection_of(target)) is not None:
             relist(collection, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import sys
 import unicodedata
@@ -10,42 +11,57 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from napari_ome_ngff.errors import TargetError
-from napari_ome_ngff.storage.places.location import folder_of, join
+from napari_ome_ngff.storage.places.location import folder_of, ignores_case, join
+from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.writing.commit.temporary import new_part
-from napari_ome_ngff.writing.target import check_names
+from napari_ome_ngff.writing.target import check_names, target_folder
 
 _LONGEST_FILE, _LONGEST_FOLDER = 259, 247  # characters of a path, on Windows as it comes
 
 
 def check_paths(
-    target: Path, groups: Iterable[str], arrays: Mapping[str, Sequence[int]], obsolete: Collection[str] = ()
+    root: Path,
+    path: str,
+    groups: Iterable[str],
+    arrays: Mapping[str, Sequence[int]],
+    obsolete: Collection[str] = (),
 ) -> None:
     """Refuse what cannot be in a folder of this system: names, paths that are one to it, paths too long.
 
-    `groups` are all that will be in it; `arrays` says how many files each has along its axes. What is there
-    now stays, unless it is replaced or `obsolete`.
+    `groups` are all that will be at `path` below `root`; `arrays` says how many files each has along its
+    axes. What is there now stays, unless it is replaced or `obsolete`.
     """
-    paths = {path for path in (*groups, *arrays) if path}
-    check_names({name for path in paths for name in path.split("/")}, str(target))
-    if ignores_case(target.parent):
-        _refuse_alike(target, paths, obsolete)
+    target = target_folder(root, path)
+    paths = {one for one in (*groups, *arrays) if one}
+    check_names({name for one in paths for name in one.split("/")}, str(target))
+    if ignores_case(root.parent):
+        documents = {join(path, group, name) for group in ("", *groups) for name in DOCUMENTS}
+        above = itertools.accumulate(path.split("/"), join)
+        _refuse_alike(
+            root,
+            {*above, *(join(path, one) for one in paths)} - {""},
+            documents,
+            {join(path, one) for one in obsolete},
+        )
     if sys.platform == "win32" and not has_long_paths():
-        keys = {join(path, "zarr.json") for path in paths}
-        for path, counts in arrays.items():
-            keys.add(join(path, "c", *(str(max(0, count - 1)) for count in counts)))
+        keys = {join(one, "zarr.json") for one in paths}
+        for one, counts in arrays.items():
+            keys.add(join(one, "c", *(str(max(0, count - 1)) for count in counts)))
         _refuse_long(target, keys)
 
 
-def _refuse_alike(target: Path, paths: Collection[str], obsolete: Collection[str]) -> None:
+def _refuse_alike(
+    root: Path, paths: Collection[str], documents: Collection[str], obsolete: Collection[str]
+) -> None:
     """Refuse paths that differ by case alone, from one another or from what stays of what is there."""
     seen: dict[str, str] = {}
-    stay = {join(folder, name) for folder in map(folder_of, paths) for name in _names_in(target / folder)}
-    for path in sorted(paths) + sorted(stay - set(obsolete)):
+    stay = {join(folder, name) for folder in map(folder_of, paths) for name in _names_in(root / folder)}
+    for path in sorted(paths) + sorted((stay | set(documents)) - set(obsolete)):
         other = seen.setdefault(unicodedata.normalize("NFD", path).casefold(), path)
         if other != path:
             raise TargetError(
                 "Two names differ in upper and lower case only: to this file system they are one.",
-                where=str(target),
+                where=str(root),
                 found=f"{other!r} and {path!r}",
                 hint="Choose another name for one of them.",
             )
@@ -71,14 +87,6 @@ def _refuse_long(target: Path, keys: Iterable[str]) -> None:
             hint=f"Choose a folder or a name that is {length - limit} characters shorter, save a single file"
             " (.ozx), or have long paths switched on in Windows.",
         )
-
-
-def ignores_case(folder: Path) -> bool:
-    """Whether names in a folder mean the same in upper and lower case: on Windows, and usually on macOS."""
-    for place in (folder, *folder.parents):
-        if (other := place.name.swapcase()) != place.name and os.path.exists(place):
-            return os.path.exists(place.parent / other) and os.path.samefile(place, place.parent / other)
-    return sys.platform == "win32"
 
 
 def has_long_paths() -> bool:
