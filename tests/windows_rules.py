@@ -43,12 +43,12 @@ ABSENT += ("O_PATH", "O_SYNC", "O_TMPFILE", "chown", "copy_file_range", "fchdir"
 ABSENT += ("fdatasync", "fwalk", "getegid", "geteuid", "getgid", "getuid", "getxattr")
 ABSENT += ("lchown", "listxattr", "lockf", "mkfifo", "mknod", "pathconf", "posix_fadvise")
 ABSENT += ("posix_fallocate", "pread", "preadv", "pwrite", "pwritev", "readv", "removexattr", "sendfile")
-ABSENT += ("setxattr", "sync", "uname", "writev")
+ABSENT += ("setxattr", "sync", "writev")
 """What of `os` has to do with files and is not in Python for Windows."""
 
 ABSENT_MODULES = ("fcntl", "grp", "pwd", "resource")
 
-DENIED, SHARED, EXISTS, NO_PRIVILEGE, NO_SUCH_FUNCTION = 5, 32, 183, 1314, 1
+DENIED, SHARED, EXISTS, NO_PRIVILEGE, NO_SUCH_FUNCTION, NO_PROCESS = 5, 32, 183, 1314, 1, 87
 
 
 def refusal(winerror: int, path: Any, *, to: Any = None) -> OSError:
@@ -78,6 +78,20 @@ class _Windows:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(sys, name)
+
+
+def _exit_code(_handle: int, answer: Any) -> bool:
+    answer._obj.value = 259
+    return True
+
+
+_SYSTEM = types.SimpleNamespace(
+    RtlAreLongPathsEnabled=lambda: 1,
+    OpenProcess=lambda _access, _inherit, number: number if os.path.exists(f"/proc/{number}") else 0,
+    GetExitCodeProcess=_exit_code,
+    CloseHandle=lambda _handle: True,
+)
+"""What is called of ntdll and kernel32."""
 
 
 def _modules() -> Iterator[types.ModuleType]:
@@ -197,8 +211,10 @@ def _rules(*, hard_links: bool) -> Iterator[None]:
             patch.setattr(os, name, function)
         for name in ABSENT:
             patch.delattr(os, name, raising=False)
-        long_paths = types.SimpleNamespace(RtlAreLongPathsEnabled=lambda: 1)
-        patch.setattr(ctypes, "WinDLL", lambda name: long_paths, raising=False)
+        real_path = os.path.realpath
+        patch.setattr(os.path, "realpath", lambda path, **options: as_spelled(real_path(path, **options)))
+        patch.setattr(ctypes, "WinDLL", lambda _name, **_options: _SYSTEM, raising=False)
+        patch.setattr(ctypes, "get_last_error", lambda: NO_PROCESS, raising=False)
         for name, value in {"_use_fd_functions": False, "_USE_CP_SENDFILE": False}.items():
             patch.setattr(shutil, name, value)
         patch.setattr(shutil, "_copyxattr", lambda *_args, **_options: None)

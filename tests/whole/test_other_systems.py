@@ -40,11 +40,13 @@ from napari_ome_ngff.storage.edits.locks import exclusive
 from napari_ome_ngff.storage.places import folders
 from napari_ome_ngff.storage.places.location import ignores_case, is_windows_name
 from napari_ome_ngff.writing.commit import system_names
+from napari_ome_ngff.writing.commit.temporary import is_alive
 from napari_ome_ngff.writing.refusals import cannot_write
 from tests.campaigns import kill_every_call
 from tests.campaigns.kill_edits import files
 from tests.folded_names import as_spelled, folded_names
 from tests.windows_rules import DENIED, SHARED, refusal, windows_rules
+from tests.writing.test_buckets import dead_process
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the rules of others are laid over those of Linux"
@@ -192,6 +194,14 @@ def test_a_second_save_is_refused_and_takes_no_lock_away(rules: None, tmp_path: 
 def test_whoever_is_killed_leaves_the_old_or_the_new_image(rules: None) -> None:
     way = kill_every_call.Way("write", "replace", "sharded", "folder")
     assert kill_every_call.campaign(way, first=61, every=1000).total()
+
+
+@pytest.mark.parametrize("layer", [windows_rules, contextlib.nullcontext])
+def test_a_process_is_known_to_be_alive_or_dead(layer: Callable[[], Any]) -> None:
+    dead = dead_process()
+    with layer():
+        assert is_alive(os.getppid())
+        assert not is_alive(dead)
 
 
 class Mac:
@@ -355,6 +365,14 @@ def test_an_image_is_the_same_in_whatever_case_its_name_is_given(folding: None, 
         create_multiscale_group(store=other, arrays=dict(lazy.arrays), overwrite=True, ngff_version="0.5")
     save_ome_ngff(place, lazy.arrays["0"] + 1, overwrite=True)
     np.testing.assert_array_equal(values(other), VALUES + 2)
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_a_single_file_that_is_read_is_replaced_in_whatever_case(folding: None, tmp_path: Path) -> None:
+    save(tmp_path / "Cells.ozx")
+    lazy: Any = open_ome_ngff(tmp_path / "Cells.ozx")
+    save_ome_ngff(tmp_path / "cells.OZX", lazy.arrays["0"] + 1, overwrite=True)
+    np.testing.assert_array_equal(values(tmp_path / "Cells.ozx"), VALUES + 1)
     assert len(os.listdir(tmp_path)) == 1
 
 

@@ -12,6 +12,7 @@ from napari_ome_ngff.metadata.affine import identity_affine
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale
 from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.save.form import SUFFIXES, Request
+from napari_ome_ngff.storage.places.location import is_same
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -53,9 +54,7 @@ class Bundle:
     def is_from(self, path: str, label: str) -> bool:
         """Whether a label image was opened from the one of that name in the image at a path."""
         location = self.opened.get(f"labels/{label}")
-        return location is not None and os.path.realpath(location) == os.path.realpath(
-            os.path.join(path, "labels", label)
-        )
+        return location is not None and is_same(location, os.path.join(path, "labels", label))
 
 
 def guesses_in_words(guessed: Mapping[str, Guess]) -> tuple[str, ...]:

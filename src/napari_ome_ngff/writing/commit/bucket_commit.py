@@ -13,7 +13,6 @@ import logging
 import os
 import platform
 import secrets
-import sys
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
@@ -30,7 +29,7 @@ from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.storage.places.requests import settle
 from napari_ome_ngff.storage.places.save_note import NOTE, Note, decode_note, unfinished
 from napari_ome_ngff.storage.places.server_errors import first_line
-from napari_ome_ngff.writing.commit.temporary import new_part, undone_by
+from napari_ome_ngff.writing.commit.temporary import is_alive, new_part, undone_by
 from napari_ome_ngff.writing.stored_objects import copy_objects
 from napari_ome_ngff.writing.target import location_in
 
@@ -330,15 +329,7 @@ def _is_running(note: Note) -> bool | None:
         return None
     if note.process == os.getpid():
         return note.save in running_saves()
-    if sys.platform == "win32":  # where this would end the process
-        return None
-    try:
-        os.kill(note.process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True
+    return is_alive(note.process)
 
 
 def _write(store: Store, path: str, note: Note, *, only_new: bool = False) -> None:
