@@ -26,11 +26,9 @@ _T = TypeVar("_T")
 _AT_FDCWD = -100
 
 
-_EXCHANGE = 2
-"""RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS."""
+_EXCHANGE = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS
 
-_SYNC_VOLUME = 1 | 2
-"""SYNC_VOLUME_FULLSYNC and SYNC_VOLUME_WAIT of macOS."""
+_SYNC_VOLUME = 1 | 2  # SYNC_VOLUME_FULLSYNC and SYNC_VOLUME_WAIT of macOS
 
 DENIED, _SHARED, _LOCKED = 5, 32, 33
 """What Windows says of a file that is open somewhere, or of a folder with such a file (it says 5, too)."""
@@ -136,12 +134,8 @@ def remove_empty(folders: Iterable[Path]) -> None:
 
 
 def flush(folder: Path) -> None:
-    """Have the system write a folder's files to disk; OSError if it cannot: then they must not be published.
-
-    On Linux and macOS the whole file system is flushed in one call. Elsewhere, and where that cannot be done,
-    each file is, many at once.
-    """
-    if _flush_file_system(folder):
+    """Have the system write a folder's files to disk; OSError if it cannot: then none may be published."""
+    if _flush_file_system(folder):  # on Linux and macOS, in one call
         return
     files = (os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)
     with ThreadPoolExecutor(_AT_ONCE) as pool:

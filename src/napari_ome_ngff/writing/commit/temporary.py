@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 from napari_ome_ngff.storage.places.leftovers import PART, short
 
+# Of Windows: PROCESS_QUERY_LIMITED_INFORMATION, ERROR_INVALID_PARAMETER, STILL_ACTIVE.
 _QUERY, _NONE_OF_THIS_NUMBER, _RUNS = 0x1000, 87, 259
-"""Of Windows: PROCESS_QUERY_LIMITED_INFORMATION, ERROR_INVALID_PARAMETER, STILL_ACTIVE."""
 
 
 def new_part(name: str) -> str:
