@@ -20,6 +20,9 @@ import pytest
 OF_ONE_PATH = ("open", "stat", "lstat", "access", "mkdir", "rmdir", "unlink", "remove", "chmod", "utime")
 OF_ONE_PATH += ("listdir", "scandir", "readlink", "truncate", "chdir")
 
+MAKES = ("open", "mkdir", "access")
+"""What may succeed, or answer, where nothing is."""
+
 _LSTAT, _LISTDIR, _RENAME = os.lstat, os.listdir, os.rename
 
 
@@ -27,9 +30,11 @@ def as_spelled(path: Any) -> Any:
     """A path with each name that is there as it was spelled first."""
     if not isinstance(path, (str, os.PathLike)):  # a descriptor, or None for the working directory
         return path
-    with contextlib.suppress(OSError):
+    try:
         _LSTAT(path)
         return path
+    except OSError:
+        pass
     above, name = os.path.split(os.fspath(path).rstrip("/"))
     if not name:
         return path
@@ -37,7 +42,8 @@ def as_spelled(path: Any) -> Any:
     with contextlib.suppress(OSError):
         folded = name.casefold()
         names = _LISTDIR(folder or ".")
-        name = next((each for each in names if each.casefold() == folded), name)
+        alike = (each for each in names if len(each) == len(name) and each.casefold() == folded)
+        name = next(alike, name)
     return os.path.join(folder, name)
 
 
@@ -49,7 +55,16 @@ def is_one(path: Any, other: Any) -> bool:
 def _of_one_path(real: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(real)
     def call(path: Any = ".", *args: Any, **kwargs: Any) -> Any:
-        return real(path if kwargs.get("dir_fd") is not None else as_spelled(path), *args, **kwargs)
+        if kwargs.get("dir_fd") is not None:
+            return real(path, *args, **kwargs)
+        if real.__name__ in MAKES:
+            return real(as_spelled(path), *args, **kwargs)
+        try:
+            return real(path, *args, **kwargs)
+        except FileNotFoundError:
+            if (spelled := as_spelled(path)) is path:
+                raise
+            return real(spelled, *args, **kwargs)
 
     return call
 

@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import importlib
 import io
 import os
@@ -51,6 +52,9 @@ ABSENT_MODULES = ("fcntl", "grp", "pwd", "resource")
 DENIED, SHARED, EXISTS, NO_PRIVILEGE, NO_SUCH_FUNCTION, NO_PROCESS = 5, 32, 183, 1314, 1, 87
 
 
+_LISTDIR, _READLINK = os.listdir, os.readlink
+
+
 def refusal(winerror: int, path: Any, *, to: Any = None) -> OSError:
     """The error that Windows' Python raises."""
     number = {EXISTS: errno.EEXIST, NO_PRIVILEGE: errno.EINVAL, NO_SUCH_FUNCTION: errno.EINVAL}
@@ -63,9 +67,9 @@ def is_open(path: Any) -> bool:
     """Whether this process has a file open, or one in a folder."""
     path = as_spelled(path)
     place = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(path))
-    for name in os.listdir("/proc/self/fd"):
+    for name in _LISTDIR("/proc/self/fd"):
         with contextlib.suppress(OSError):
-            link = os.readlink(f"/proc/self/fd/{name}")
+            link = _READLINK(f"/proc/self/fd/{name}")
             if link == place or link.startswith(f"{place}/"):
                 return True
     return f"{os.getcwd()}/".startswith(f"{place}/")
@@ -94,11 +98,17 @@ _SYSTEM = types.SimpleNamespace(
 """What is called of ntdll and kernel32."""
 
 
-def _modules() -> Iterator[types.ModuleType]:
-    for room in ("storage", "writing", "editing", "saving", "reading"):
-        folder = [f"{napari_ome_ngff.__path__[0]}/{room}"]
-        for info in pkgutil.walk_packages(folder, f"napari_ome_ngff.{room}."):
-            yield importlib.import_module(info.name)
+@functools.cache
+def _modules() -> tuple[types.ModuleType, ...]:
+    """Those of our modules that ask which system it is."""
+    names = (
+        info.name
+        for room in ("storage", "writing", "editing", "saving", "reading")
+        for info in pkgutil.walk_packages(
+            [f"{napari_ome_ngff.__path__[0]}/{room}"], f"napari_ome_ngff.{room}."
+        )
+    )
+    return tuple(module for module in map(importlib.import_module, names) if "sys" in vars(module))
 
 
 def _locks() -> types.ModuleType:
@@ -205,7 +215,7 @@ def _rules(*, hard_links: bool) -> Iterator[None]:
             raise OSError(errno.EBADF, "Bad file descriptor")
         real.fsync(handle)
 
-    modules = list(_modules())
+    modules = _modules()
     with pytest.MonkeyPatch.context() as patch:
         for name, function in (rules | {"remove": rules["unlink"]}).items():
             patch.setattr(os, name, function)
@@ -225,6 +235,5 @@ def _rules(*, hard_links: bool) -> Iterator[None]:
         patch.setattr(io, "open", opening)
         patch.setattr(builtins, "open", opening)
         for module in modules:
-            if "sys" in vars(module):
-                patch.setattr(module, "sys", _Windows())
+            patch.setattr(module, "sys", _Windows())
         yield
