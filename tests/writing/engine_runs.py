@@ -15,9 +15,11 @@ from unittest.mock import patch
 import numpy as np
 
 from napari_ome_ngff.writing.blocks import Box, shape_of
-from napari_ome_ngff.writing.engine import cascade
-from napari_ome_ngff.writing.engine.cascade import Engine, LevelPart, PassJob, Scratch
-from napari_ome_ngff.writing.plan.tasks import Cut, Pass, iter_blocks, iter_boxes
+from napari_ome_ngff.writing.engine import cascade, run_pass
+from napari_ome_ngff.writing.engine.buffers import Scratch
+from napari_ome_ngff.writing.engine.cascade import LevelPart, PassJob
+from napari_ome_ngff.writing.engine.run_pass import Engine
+from napari_ome_ngff.writing.plan.tasks import Cut, Pass, iter_blocks, iter_boxes, iter_tasks
 
 
 class Counter:
@@ -48,6 +50,9 @@ def job_for(work: Pass, cut: Cut, *, dtype: Any = np.uint8, **options: Any) -> P
 
 
 class _NoScratch(Scratch):
+    def __reduce__(self) -> tuple[object, ...]:
+        return _NoScratch, ()
+
     def room_for(self, values: object) -> None:
         return None
 
@@ -77,7 +82,8 @@ class _Voxels(np.ndarray):  # type: ignore[type-arg]
         pass
 
 
-def _voxels(shape: tuple[int, ...], _: object = None) -> _Voxels:
+def _voxels(shape: tuple[int, ...] | int, _: object = None) -> _Voxels:
+    shape = (shape,) if isinstance(shape, int) else shape
     return _Voxels(shape, np.uint8, buffer=b"\0", strides=(0,) * len(shape))
 
 
@@ -96,16 +102,18 @@ def run_late(work: Pass, cut: Cut, *, seed: int) -> tuple[int, int]:
     with (
         counting_writes() as counter,
         patch.object(cascade, "reduce_block", _reduced),
-        patch.object(cascade, "wait", executor.wait),
+        patch.object(run_pass, "wait", executor.wait),
         patch.object(cascade.np, "empty", _voxels),
     ):
-        for box in iter_boxes(work, cut):
-            boxes = iter_blocks(work, cut, box) if large else iter([box])
-            for _ in engine.run(LevelPart(0, each, _voxels(shape_of(each))) for each in boxes):
+        at_once = [iter_boxes(work, cut) if work.shared_memory else iter_tasks(work, cut)]
+        if large:  # threads read one box after the other
+            at_once = [iter_blocks(work, cut, box) for box in at_once[0]]
+        for parts in at_once:
+            for _ in engine.run(LevelPart(0, each, _voxels(shape_of(each))) for each in parts):
                 waiting = [
-                    *(values for values, _ in engine.open.values()),
-                    *(part.data for part in engine.ready),
+                    *(values for _, values, _ in engine.open.blocks.values()),
+                    *(part.data for _, part in engine.ready),
                 ]
                 most = max(most, sum(values.size for values in waiting))
-    assert not engine.open
+    assert not engine.open.blocks
     return counter.voxels, most

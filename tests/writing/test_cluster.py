@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dask
 import dask.array as da
@@ -17,8 +20,16 @@ import pytest
 import xarray as xr
 import zarr
 
-from napari_ome_ngff import DaskArrayWrapper, ZarrArrayWrapper, open_ome_ngff, write_multiscale_group
+from napari_ome_ngff import (
+    DaskArrayWrapper,
+    LabelImage,
+    ZarrArrayWrapper,
+    open_ome_ngff,
+    write_multiscale_group,
+)
 from napari_ome_ngff.errors import StorageError
+from napari_ome_ngff.writing import blocks
+from napari_ome_ngff.writing.engine import transfer
 from napari_ome_ngff.writing.plan.options import StorageOptions, save_options
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.write import write_hierarchy
@@ -98,6 +109,48 @@ def test_a_cluster_writes_what_threads_write(tmp_path: Path, executor: Executor,
     assert len(one) == 3
     for path in one:
         np.testing.assert_array_equal(one[path].values, other[path].values)
+
+
+def test_workers_of_other_machines_get_what_is_in_memory_once_and_straight(
+    tmp_path: Path, client: Any, executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They see no file of this one: what is scattered passes neither the graph nor the scheduler."""
+    sent: list[int] = []
+
+    def scatter(self: Any, data: Any, **options: Any) -> Any:
+        assert options["direct"]
+        sent.extend([data.nbytes] if isinstance(data, np.ndarray) else [])
+        return plain(self, data, **options)
+
+    plain = type(client).scatter
+    monkeypatch.setattr(type(client), "scatter", scatter)
+    monkeypatch.setattr(transfer.Processes, "_share", lambda *_: False)
+    with patch.object(blocks, "_SMALL_BLOCK", 1):
+        write(tmp_path / "a.zarr", pixels(), executor=executor, **WAYS["v3"])
+    for path, level in open_ome_ngff(tmp_path / "a.zarr").arrays.items():
+        assert level.shape == tuple(n >> int(path) for n in SHAPE)
+    assert pixels().nbytes < sum(sent) < 1.2 * pixels().nbytes
+    write(tmp_path / "b.zarr", pixels(), **WAYS["v3"])
+    for file in (tmp_path / "b.zarr").rglob("c/*/*/*"):
+        assert file.read_bytes() == (tmp_path / "a.zarr" / file.relative_to(tmp_path / "b.zarr")).read_bytes()
+
+
+def test_where_no_file_can_be_without_a_name_it_is_removed_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    file = transfer.SharedFile(3, 100)
+    assert all(slot.is_here() for slot in file.free)
+    one, other = file.free[0].memory(), file.free[0].memory()
+    one[:] = np.arange(one.size)
+    assert (one == other).all()
+    assert not file.free[1].memory().any()
+    assert not replace(file.free[0], token=b"another file's!!").is_here()
+    slot = file.free[0]
+    file.close()
+    assert not slot.is_here()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cluster_copies_what_was_not_changed(tmp_path: Path, executor: Executor) -> None:
@@ -211,16 +264,25 @@ def test_what_the_chosen_scheduler_delivers_is_compared_with_what_was_declared(t
 class Recorder(Executor):
     """Sends every task to another process, as far as anyone can tell: it comes back pickled."""
 
+    _max_workers = 2
+
     def __init__(self) -> None:
         self.sizes: list[int] = []
+        self.results: list[int] = []
 
     def submit(self, task: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
         message = pickle.dumps((task, args, options))
         self.sizes.append(len(message))
         future: Future[Any] = Future()
         task, args, options = pickle.loads(message)
-        future.set_result(task(*args, **options))
+        result = pickle.dumps(task(*args, **options))
+        self.results.append(len(result))
+        future.set_result(pickle.loads(result))
         return future
+
+
+class Neighbour(Recorder, ProcessPoolExecutor):
+    """The same, to a process of this machine."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -235,6 +297,58 @@ def test_tasks_carry_no_voxels_of_a_lazy_source(tmp_path: Path, kind: str) -> No
     first = recorder.sizes[0]
     assert (first > block) == (kind == "numpy")
     assert first < 12_000 or kind == "numpy", first
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [("numpy", "here"), ("numpy", "elsewhere"), ("ours, dask", "elsewhere"), ("ours, zarr", "here")],
+)
+def test_voxels_do_not_pass_through_the_client(tmp_path: Path, kind: str, where: str) -> None:
+    """Tasks are small, and so is what comes back: a task does all levels of what it has read that it can."""
+    voxels = np.random.default_rng(0).integers(0, 5000, (32, 64, 64)).astype("uint16")
+    options: dict[str, Any] = {"label_image": LabelImage(), "levels": 4, "chunks": (8, 16, 16)}
+    options["verify"] = True
+    options["factors"] = {"z": 2, "y": 2, "x": 2}
+    image = xr.DataArray(voxels, dims=tuple("zyx"))
+    if kind != "numpy":
+        for _ in write_multiscale_group(store=tmp_path / "source.zarr", image=image, levels=1):
+            pass
+        wrapper = DaskArrayWrapper() if kind == "ours, dask" else ZarrArrayWrapper()
+        image = open_ome_ngff(tmp_path / "source.zarr", array_wrapper=wrapper).arrays["0"]
+    recorder = Neighbour() if where == "here" else Recorder()
+    with patch.object(blocks, "_SMALL_BLOCK", 1):
+        list(write_multiscale_group(store=tmp_path / "a.zarr", image=image, executor=recorder, **options))
+        list(write_multiscale_group(store=tmp_path / "b.zarr", image=image, **options))
+    files = [file for file in (tmp_path / "b.zarr").rglob("*") if file.is_file()]
+    for file in files:
+        assert file.read_bytes() == (tmp_path / "a.zarr" / file.relative_to(tmp_path / "b.zarr")).read_bytes()
+    # Subtrees, a look for the shared file, the coarsest block; and once more without that to compare.
+    assert len(recorder.sizes) <= 2 * (8 + 1) + 1
+    assert sum(recorder.results) < voxels.nbytes / 32
+    if kind != "numpy" or where == "here":
+        assert max(recorder.sizes) < 16_000
+    else:  # once to write, and once to compare
+        assert voxels.nbytes * 2 < sum(recorder.sizes) < voxels.nbytes * 2.4
+
+
+class Forgetful(Neighbour):
+    """Loses its workers when they have done their tasks, and has each of these done again."""
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        super().submit(task, *args, **options)
+        return super().submit(task, *args, **options)
+
+
+def test_a_task_that_is_done_again_finds_what_was_sent_with_it(tmp_path: Path) -> None:
+    """And nobody else gets the memory that the first one may still read."""
+    forgetful = Forgetful()
+    with patch.object(blocks, "_SMALL_BLOCK", 1):
+        write(tmp_path / "a.zarr", pixels(), executor=forgetful, **WAYS["v3"])
+        write(tmp_path / "b.zarr", pixels(), **WAYS["v3"])
+    for file in (tmp_path / "b.zarr").rglob("c/*/*/*"):
+        assert file.read_bytes() == (tmp_path / "a.zarr" / file.relative_to(tmp_path / "b.zarr")).read_bytes()
+    in_slots = [size for size in forgetful.sizes if size < 12_000]
+    assert 2 * (1 + 3) <= len(in_slots) < len(forgetful.sizes)
 
 
 def test_copies_carry_no_voxels(tmp_path: Path) -> None:

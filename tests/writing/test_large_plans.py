@@ -42,9 +42,11 @@ def test_ten_million_blocks_take_the_memory_of_a_thousand() -> None:
     assert large[1] < MEBIBYTE
 
 
-@pytest.mark.parametrize("planes", [True, False])
-@pytest.mark.parametrize("depth", [64, 100, 256])
-def test_open_blocks_are_bounded_by_what_the_plan_says(depth: int, planes: bool) -> None:
+@pytest.mark.parametrize(
+    ("depth", "planes", "threads"),
+    [(64, True, True), (100, False, True), (256, True, True), (64, False, False), (100, True, False)],
+)
+def test_open_blocks_are_bounded_by_what_the_plan_says(depth: int, planes: bool, threads: bool) -> None:
     """However late tasks finish, and however many blocks there are."""
     bounds = []
     for times in (2, 4):
@@ -55,6 +57,7 @@ def test_open_blocks_are_bounded_by_what_the_plan_says(depth: int, planes: bool)
             levels=5,
             source_chunks=(1, 1, 1024, 1024) if planes else None,
             workers=4,
+            shared_memory=threads,
         )
         work = image.passes[0]
         written, waiting = run_late(work, image.cuts[0], seed=times)

@@ -21,7 +21,7 @@ from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff
 from napari_ome_ngff.plugin.save.from_layers import from_layers
 from napari_ome_ngff.storage.pixels.process_state import shared_cache
 from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
-from napari_ome_ngff.writing.engine import cascade
+from napari_ome_ngff.writing.engine import buffers
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.write import write_hierarchy
 
@@ -133,7 +133,7 @@ def test_freed_memory_is_given_back_where_the_c_library_can(
 ) -> None:
     made: list[int] = []
     library = SimpleNamespace(malloc_trim=made.append) if has_it else SimpleNamespace()
-    monkeypatch.setattr(cascade.sys, "platform", system)
-    monkeypatch.setattr(cascade.ctypes, "CDLL", lambda _: library)
-    cascade.give_back_freed_memory()
+    monkeypatch.setattr(buffers.sys, "platform", system)
+    monkeypatch.setattr(buffers.ctypes, "CDLL", lambda _: library)
+    buffers.give_back_freed_memory()
     assert made == [0] * calls

@@ -33,7 +33,7 @@ from napari_ome_ngff.writing.blocks import (
     spans,
     split_for_loading,
 )
-from napari_ome_ngff.writing.engine.cascade import run_pass
+from napari_ome_ngff.writing.engine.run_pass import run_pass
 from napari_ome_ngff.writing.plan.array_spec import auto_chunks
 from napari_ome_ngff.writing.plan.levels import choose_chunks, choose_factors, choose_shards
 from napari_ome_ngff.writing.plan.make_plan import plan_multiscale

@@ -25,8 +25,9 @@ from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS
 from napari_ome_ngff.writing.commit.in_place import Change, changing
-from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
+from napari_ome_ngff.writing.engine.cascade import PassJob
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
+from napari_ome_ngff.writing.engine.run_pass import run_pass
 from napari_ome_ngff.writing.pending import Writing
 from napari_ome_ngff.writing.plan.array_spec import stored_like
 from napari_ome_ngff.writing.plan.group_documents import arrays_of, group_documents, group_spec

@@ -15,12 +15,13 @@ import zarr
 from napari_ome_ngff.writing.commit.staging import Staged, staged
 from napari_ome_ngff.writing.commit.system_names import check_paths
 from napari_ome_ngff.writing.empty_group import create_arrays, write_documents
-from napari_ome_ngff.writing.engine.cascade import PassJob, run_pass
+from napari_ome_ngff.writing.engine.cascade import PassJob
 from napari_ome_ngff.writing.engine.copy_levels import CopyJob, copy_level, verify_copy
 from napari_ome_ngff.writing.engine.encode import UnitWriter, unit_writer
 from napari_ome_ngff.writing.engine.executors import Done
+from napari_ome_ngff.writing.engine.run_pass import run_pass
 from napari_ome_ngff.writing.engine.seen_values import SeenValues, seen_in
-from napari_ome_ngff.writing.engine.verify import verify_pass
+from napari_ome_ngff.writing.engine.verify import compare
 from napari_ome_ngff.writing.plan.copied_levels import requests
 from napari_ome_ngff.writing.plan.existing import over_existing, replaced_members
 from napari_ome_ngff.writing.plan.group_documents import (
@@ -230,7 +231,10 @@ def _verify_multiscale(
         if level.copied and stored is not None:
             yield from verify_copy(_copy_job(stored, writer, place, options), cut, executor)
         else:
-            yield from verify_pass(work, cut, writer.array, source.variable, executor, place)
+            job = PassJob(
+                work=work, cut=cut, writers=(UnitWriter(array=writer.array),), method="", where=place
+            )
+            yield from run_pass(job, source.variable, executor, task=compare)
 
 
 def _write_multiscale(

@@ -102,11 +102,10 @@ def _moved(key: Box, corner: Iterable[int]) -> Box:
 
 
 class Tiles:
-    """Blocks of one box, each contiguous in `memory`, to be filled from any direction.
+    """Blocks of a box, of a grid of `steps`, each contiguous in `memory`, to be filled from any direction."""
 
-    A source decodes planes, say, and the engine encodes blocks: what is read is put where it will be encoded
-    from, so that it is copied only once. `steps` are those of the regular grid that the blocks belong to.
-    """
+    # A source decodes planes, say, and the engine encodes blocks: what is read is put where it will be
+    # encoded from, so that it is copied only once.
 
     def __init__(
         self,
@@ -225,3 +224,26 @@ def part_of(source: Any, box: Box, *, remote: bool) -> Any:
         optimize: Any = base.optimize
         part = part.copy(data=optimize(part.data)[0])
     return part
+
+
+_SMALL_SOURCE = 2**16  # bytes of a source as it is sent; a mosaic may be of thousands of arrays
+
+
+def opened_again(source: Any) -> Any:
+    """A lazy source as another process opens it, by its place; None where it cannot: parts of it are sent."""
+    import pickle
+
+    from xarray import Variable
+
+    from napari_ome_ngff.storage.pixels.xarray_backend import is_lazily_indexed, lazily_indexed
+
+    data = source._data
+    if (ours := source_of(data)) is not None:
+        data = lazily_indexed(ours)
+    if not is_lazily_indexed(data):
+        return None
+    try:
+        small = len(pickle.dumps(data)) <= _SMALL_SOURCE
+    except (pickle.PicklingError, TypeError, AttributeError):  # only the executor knows how, if anybody
+        return None
+    return Variable(source.dims, data) if small else None

@@ -5,6 +5,7 @@
 - Threads that decode, and that read pictures: `decode_pool`, `picture_pool`.
 - Saves to stores that are under way: `running_saves`.
 - Lock files of saves to folders: `held_locks`.
+- Jobs that another process has sent: `unpickled`.
 
 What else is remembered between calls follows from its arguments alone.
 """
@@ -14,8 +15,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import pickle
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 
 from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
 from napari_ome_ngff.storage.pixels.failed_chunks import Failures
@@ -44,6 +46,12 @@ def running_saves() -> set[str]:
 def held_locks() -> set[int]:
     """Handles of the lock files of saves that are under way."""
     return set()
+
+
+@functools.lru_cache(maxsize=2)
+def unpickled(message: bytes) -> Any:
+    """What comes with every task of a save, with its source and its arrays: opened once for all of them."""
+    return pickle.loads(message)
 
 
 def _let_go_of_locks() -> None:
@@ -78,5 +86,5 @@ def _pool_of(process: int) -> ThreadPoolExecutor:
 
 def reset() -> None:
     """Forget everything, as a new process; for tests. The threads stay, they hold nothing, and locks."""
-    for state in (shared_cache, shared_failures, running_saves):
+    for state in (shared_cache, shared_failures, running_saves, unpickled):
         state.cache_clear()

@@ -123,8 +123,9 @@ class ChunkedSource(Source):
         return f"<ChunkedSource {self.location} shape={self.shape} dtype={self.dtype}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Tasks may run in other processes: there the cache is that of the process.
-        return _rebuild, (type(self), self.array, self.part, self._missing)
+        # Tasks may run in other processes: there the cache is that of the process, or its own as here.
+        most = None if self._cache is shared_cache() else self._cache.max_bytes
+        return _rebuild, (type(self), self.array, self.part, self._missing, most)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         return (self._reader.identity, str(self.part), self._missing, str(self.dtype))
@@ -317,6 +318,11 @@ class _Result:
 
 
 def _rebuild(
-    kind: type[ChunkedSource], array: zarr.Array[Any], part: tuple[Any, Any], missing: Missing
+    kind: type[ChunkedSource],
+    array: zarr.Array[Any],
+    part: tuple[Any, Any],
+    missing: Missing,
+    most: int | None = None,
 ) -> ChunkedSource:
-    return kind(array, missing=missing).taking(*part)
+    cache = None if most is None else ChunkCache(max_bytes=most)
+    return kind(array, missing=missing, cache=cache).taking(*part)

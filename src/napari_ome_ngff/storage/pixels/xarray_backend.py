@@ -5,7 +5,7 @@ This module imports xarray and zarr at its top and is imported only when an imag
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import zarr
 from xarray.backends import BackendArray
@@ -61,9 +61,14 @@ def lazily_indexed(array: zarr.Array[Any] | Source) -> indexing.LazilyIndexedArr
 
 def keeping_nothing(data: object) -> object:
     """The same lazily indexed data, to be read once: decoded chunks are not kept; all else as it is."""
-    if type(data) is not indexing.LazilyIndexedArray or type(data.array) is not LazyArray:
+    if not is_lazily_indexed(data):
         return data
     return indexing.LazilyIndexedArray(LazyArray(data.array.array, keep=False), data.key)
+
+
+def is_lazily_indexed(data: object) -> TypeGuard[Any]:
+    """Whether data are an array or source of ours that xarray indexes lazily, or a part of one."""
+    return type(data) is indexing.LazilyIndexedArray and type(data.array) is LazyArray
 
 
 def stored_chunks(data: object) -> tuple[int, ...] | None:

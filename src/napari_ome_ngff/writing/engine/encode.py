@@ -1,10 +1,7 @@
 """Encode and store write units: the one seam between the engine and how bytes are made.
 
-For a local folder and the usual codecs (none, blosc, zstd, gzip) chunks are encoded with numcodecs and
-written to their files directly, which takes half of the processor time. Everything else goes through
-zarr-python.
-Both leave out chunks that hold nothing but the fill value, as zarr-python does by default; for other chunks
-that costs one comparison of their first voxel.
+For a local folder and the usual codecs chunks are encoded with numcodecs and written to their files directly,
+which takes half of the processor time. Everything else goes through zarr-python.
 """
 
 from __future__ import annotations
@@ -233,6 +230,8 @@ def _write_file(path: str, content: Any) -> None:
         os.close(descriptor)
 
 
+# Chunks that hold nothing but the fill value are left out, as zarr-python does by default; for other chunks
+# that costs one comparison of their first voxel.
 def is_filled_with(chunk: NDArray[Any], fill: NDArray[Any]) -> bool:
     """Whether every voxel has the very bits of the fill value: NaN equals NaN, and -0.0 is not 0.0."""
     word = np.dtype(f"u{math.gcd(8, chunk.dtype.itemsize)}")

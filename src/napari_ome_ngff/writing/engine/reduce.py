@@ -30,16 +30,14 @@ _FLOAT_SUM = {2: np.float32, 4: np.float64, 8: np.float64}
 def reduce_block(block: Array, factors: Sequence[int], method: str, *, copy: Array | None = None) -> Array:
     """Make the block of the next coarser level: of any number of dimensions, C-contiguous, of the same dtype.
 
-    `factors` say how many voxels make one, per dimension; 1 keeps an axis. Methods:
-    ``"mean"``: integers and booleans exactly, rounded half to even (no bias); floating point and complex
-    numbers summed in a wider type. NaN are left out: only a window of nothing else is NaN.
-    ``"nearest"``: the first voxel of each window, ``block[::factor]``, whatever the dtype.
-    ``"mode"``: the most frequent value of each window, the smallest of equally frequent ones.
-    What none of these can do was refused when the save was planned.
-
-    `copy` is an array like `block` that takes its voxels on the way: a strip that was just copied is in the
-    processor's cache, so that the block is fetched from memory only once.
+    `factors` say how many voxels make one, per dimension; 1 keeps an axis. `copy` is an array like `block`
+    that takes its voxels on the way, so that the block is fetched from memory only once.
     """
+    # "mean": integers and booleans exactly, rounded half to even (no bias); floating point and complex
+    # numbers summed in a wider type. NaN are left out: only a window of nothing else is NaN.
+    # "nearest": the first voxel of each window, ``block[::factor]``, whatever the dtype.
+    # "mode": the most frequent value of each window, the smallest of equally frequent ones.
+    # What none of these can do was refused when the save was planned.
     shape = tuple(size // factor for size, factor in zip(block.shape, factors, strict=True))
     result = np.empty(shape, block.dtype.newbyteorder("="))
     kernel = _kernel(result.dtype, factors, method)

@@ -56,7 +56,16 @@ def _cut(array: zarr.Array[Any], options: SaveOptions) -> Cut:
     local = options.local and local_folder(array.store) is not None
     memory = 0 if local else options.workers * requests(array, options) * object_bytes(array)
     block = clipped(unit, array.shape)
-    return Cut(blocks=(block,), box=block, tasks=options.workers, memory=memory, reading=0, decodes=0.0)
+    return Cut(
+        blocks=(block,),
+        box=block,
+        task=block,
+        tasks=options.workers,
+        memory=memory,
+        slot=0,
+        reading=0,
+        decodes=0.0,
+    )
 
 
 def requests(array: zarr.Array[Any], options: SaveOptions) -> int:

@@ -136,7 +136,12 @@ def _pass(
 
 
 def _cut(work: Pass, options: SaveOptions, path: str) -> Cut:
-    cut = cut_pass(work, workers=options.workers, memory_limit=options.memory_limit)
+    cut = cut_pass(
+        work,
+        workers=options.workers,
+        memory_limit=options.memory_limit,
+        per_process=options.per_process,
+    )
     if cut.memory > options.memory_limit:
         raise OptionError(
             "A single block of this image does not fit in the memory limit.",

@@ -118,20 +118,15 @@ class StorageOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SaveOptions(StorageOptions):
-    """What was chosen for a save, and what follows for it from the store and the executor.
-
-    `workers` is how many tasks may run at once. `shared_memory` says that they run in threads of this
-    process, `append_shards` that chunks are appended to shards as they come, so that no shard is ever held in
-    memory, `local` that a local folder is written into, and `keep_layout` that levels that are Zarr arrays
-    stay stored as they are.
-    """
+    """What was chosen for a save, and what follows for it from the store and the executor."""
 
     memory_limit: int = MEMORY_LIMIT
-    workers: int = 1
-    shared_memory: bool = True
-    append_shards: bool = False
-    local: bool = True
-    keep_layout: bool = False
+    workers: int = 1  # tasks that may run at once
+    per_process: int = 1  # of them, in one other process
+    shared_memory: bool = True  # they run in threads of this process
+    append_shards: bool = False  # chunks go to shards as they come: no shard is ever held in memory
+    local: bool = True  # a local folder is written into
+    keep_layout: bool = False  # levels that are Zarr arrays stay stored as they are
 
 
 def chosen_options(
@@ -167,7 +162,8 @@ def save_options(chosen: StorageOptions, store: Place, executor: Executor | None
         values["shards"] = "auto"
     return SaveOptions(
         **values,
-        workers=_workers(executor) or max(at_least, _processors()),
+        workers=sum(_threads(executor)) or max(at_least, _processors()),
+        per_process=1 if is_threads else max(_threads(executor), default=1),
         shared_memory=is_threads,
         append_shards=is_threads and is_local and can_append(),
         local=is_local,
@@ -175,12 +171,13 @@ def save_options(chosen: StorageOptions, store: Place, executor: Executor | None
     )
 
 
-def _workers(executor: Executor | None) -> int | None:
-    """How many tasks an executor runs at once; None if it does not say."""
+def _threads(executor: Executor | None) -> list[int]:
+    """How many tasks each process of an executor runs at once; none if it does not say."""
     client: Any = getattr(executor, "_client", None)  # of dask.distributed
     if hasattr(client, "ncores"):
-        return sum(client.ncores().values()) or None
-    return getattr(executor, "_max_workers", None)
+        return list(client.ncores().values())
+    workers = getattr(executor, "_max_workers", None) or 0
+    return [workers] if isinstance(executor, ThreadPoolExecutor) else [1] * workers
 
 
 def _processors() -> int:
