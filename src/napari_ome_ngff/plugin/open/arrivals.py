@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QThread, QTimer
@@ -13,7 +16,11 @@ from napari_ome_ngff.plugin.open.arriving import PATIENCE, Arriving, pictures_in
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-TICK_MS = 200
+FIRST_MS, LAST_MS = 40, 800  # from one look to the next: soon, then rarely, as drawing takes its time, too
+
+PAUSE_MS = 30  # without a request, before more is read
+
+NAPARI_ADDS = "napari.components.viewer_model"
 
 STATUS = "Loading "  # how what is said in the status bar begins
 
@@ -24,10 +31,15 @@ class Arrivals(QObject):
     def __init__(self, application: QApplication) -> None:
         super().__init__(application)
         self._deadline = 0.0
-        self._turn, self._tick = QTimer(self), QTimer(self)
+        self._is_showing = False
+        self.is_idle = threading.Event()
+        self.is_idle.set()
+        self._turn, self._pause, self._tick = QTimer(self), QTimer(self), QTimer(self)
         self._turn.setSingleShot(True)
-        self._tick.setInterval(TICK_MS)
-        self._tick.timeout.connect(self._show)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE_MS)
+        self._pause.timeout.connect(self._go_on)
+        self._tick.timeout.connect(self._look)
 
     def time_left(self) -> float:
         """Seconds that the window may still wait in this turn of the event loop."""
@@ -37,11 +49,34 @@ class Arrivals(QObject):
         return max(0.0, self._deadline - time.monotonic())
 
     def watch(self) -> None:
-        """Show the rest when it comes."""
-        if not self._tick.isActive():
-            self._tick.start()
+        """Show the rest when it comes, which is read when nothing else is left to do."""
+        self.is_idle.clear()
+        self._pause.start()
+        if not self._is_showing:
+            self._tick.start(FIRST_MS)
 
-    def _show(self) -> None:
+    def _go_on(self) -> None:
+        # While napari adds one layer after the other, it lets events pass.
+        frame: FrameType | None = sys._getframe()
+        while frame is not None and frame.f_globals.get("__name__") != NAPARI_ADDS:
+            frame = frame.f_back
+        if frame is None:
+            self.is_idle.set()
+        else:
+            self._pause.start()
+
+    def _look(self) -> None:
+        self._is_showing = True
+        try:
+            is_left = self._show()
+        finally:
+            self._is_showing = False
+        if is_left:
+            self._tick.start(min(LAST_MS, self._tick.interval() * 3 // 2))
+        else:
+            self._tick.stop()
+
+    def _show(self) -> bool:
         from napari_ome_ngff.plugin.open.viewer_hooks import open_viewers
 
         left = False
@@ -60,8 +95,7 @@ class Arrivals(QObject):
                 viewer.status = f"{STATUS}the picture ... {100 * arrived // max(1, parts)} %"
             elif str(viewer.status).startswith(STATUS):
                 viewer.status = "Ready"
-        if not left:
-            self._tick.stop()
+        return left
 
 
 def arrivals() -> Arrivals | None:

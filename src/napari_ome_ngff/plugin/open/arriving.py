@@ -75,8 +75,8 @@ class Arriving:
         is_plane = source.ndim > 0 < min(source.shape) and sum(n > 1 for n in source.shape) <= 2
         if caller not in (NAPARI_SLICES, NAPARI_KEEPS) or not is_plane:
             return None
-        picture = self._begin(source)
         window = self._window()
+        picture = self._begin(source, window)
         if window is None:
             picture.done.wait()
         elif not picture.done.wait(window.time_left()):
@@ -123,13 +123,15 @@ class Arriving:
         with self._lock:
             return list(self._pictures.values())
 
-    def _begin(self, source: Source) -> _Picture:
+    def _begin(self, source: Source, window: RunningWindow | None) -> _Picture:
         with self._lock:
             if (picture := self._pictures.pop(source.part, None)) is None:
                 bands = list(_bands(source))
                 picture = _Picture(self._first(source), len(bands))
-                pool = picture_pool("server" if is_url(self.location) else "local")
-                pool.submit(_read, source, bands, picture)
+                is_remote = is_url(self.location)
+                may_read = None if window is None or is_remote else window.is_idle
+                pool = picture_pool("server" if is_remote else "local")
+                pool.submit(_read, source, bands, picture, may_read)
             picture.asked = time.monotonic()
             self._pictures[source.part] = picture  # the last one now
             for key, old in list(self._pictures.items())[:-MOST_PICTURES]:
@@ -149,6 +151,9 @@ class Arriving:
 
 class RunningWindow(Protocol):
     """A window that runs, when its own thread asks."""
+
+    is_idle: threading.Event
+    """Not while napari has more to do in this turn of the event loop, such as to add further layers."""
 
     def time_left(self) -> float:
         """Seconds that it may wait now."""
@@ -176,17 +181,22 @@ def pictures_in(layer: Any) -> list[Arriving]:
 
 def _bands(source: Source) -> Iterator[tuple[slice, ...]]:
     """Cut a picture along the first axis that it extends over: each part is about one wave of requests."""
-    counts = [-(-n // unit) for n, unit in zip(source.shape, source.units, strict=True)]
+    units = [max(1, u // abs(dim.step)) for u, dim in zip(source.units, source.dims, strict=True)]
+    counts = [-(-n // unit) for n, unit in zip(source.shape, units, strict=True)]
     axis = max(range(len(counts)), key=lambda i: counts[i] > 1)
     parts = min(counts[axis], -(-math.prod(counts) // UNITS_AT_ONCE))
-    step = -(-counts[axis] // parts) * source.units[axis]
+    step = -(-counts[axis] // parts) * units[axis]
     for start in range(0, source.shape[axis], step):
         yield (*([slice(None)] * axis), slice(start, start + step))
 
 
-def _read(source: Source, bands: Sequence[tuple[slice, ...]], picture: _Picture) -> None:
+def _read(
+    source: Source, bands: Sequence[tuple[slice, ...]], picture: _Picture, may_read: threading.Event | None
+) -> None:
     try:
         for band in bands:
+            if may_read is not None:  # two threads of Python slow one another down more than twice
+                may_read.wait()
             if picture.is_dropped:
                 return
             picture.values[band] = source[band]

@@ -1,0 +1,295 @@
+"""What a person feels: start, steps, playback, plates and 3D, against numpy in memory and napari-ome-zarr.
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python -m tests.bench.viewer FOLDER [ROUNDS] [CASE ...]
+
+Inputs are made in FOLDER once (8 GB, most of it a plate). Each figure comes from a process of its own with a
+real window that runs its event loop; the candidates take turns. Printed are medians, as a table. "numpy" gets
+the same pyramid in memory. Needs Linux, a display, and a machine that does nothing else.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CASES = {
+    # case: (input, whether slicing is asynchronous)
+    "start": ("two.ome.zarr", False),
+    "step": ("four.ome.zarr", False),
+    "step, async": ("four.ome.zarr", True),
+    "play": ("two.ome.zarr", False),
+    "play, async": ("two.ome.zarr", True),
+    "http": ("web.ome.zarr", False),
+    "plate": ("plate.ome.zarr", False),
+    "volume": ("volume.ome.zarr", False),
+}
+CANDIDATES = {"ours": "napari-ome-ngff", "napari-ome-zarr": "napari-ome-zarr", "numpy": ""}
+LATENCY = 0.05
+COLORS = ("red", "green", "blue", "gray")
+
+
+def make(root: Path) -> None:
+    """Make the inputs that are missing."""
+    from napari_ome_ngff import save_ome_ngff, write_plate
+
+    rng = np.random.default_rng(0)
+    root.mkdir(parents=True, exist_ok=True)
+
+    def picture(shape: tuple[int, ...]) -> Any:
+        y, x = np.ogrid[: shape[-2], : shape[-1]]
+        waves = (400 * (2 + np.sin(x / 40) + np.cos(y / 60))).astype("uint16")
+        return rng.integers(0, 60, shape, dtype="uint16") + waves
+
+    def image(name: str, shape: tuple[int, ...], axes: str, **options: Any) -> None:
+        if not (root / name).exists():
+            save_ome_ngff(root / name, picture(shape), axes=axes, scale={"y": 0.2, "x": 0.2}, **options)
+
+    image("four.ome.zarr", (4, 32, 2048, 2048), "czyx")
+    image("two.ome.zarr", (2, 64, 1024, 1024), "czyx")
+    image("web.ome.zarr", (4, 24, 1024, 1024), "czyx", chunks=(1, 1, 1024, 1024))
+    image("volume.ome.zarr", (512, 512, 512), "zyx")
+    if not (root / "plate.ome.zarr").exists():
+        pixels = [picture((3, 1080, 1080))] * 4
+        fields = {(row, column): pixels for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25)}
+        write_plate(store=root / "plate.ome.zarr", fields=fields, axes="cyx", channels=["a", "b", "c"]).run()
+
+
+class Window:
+    """A napari window whose event loop runs while something is done in it."""
+
+    def __init__(self, *, asynchronous: bool) -> None:
+        import napari
+        from napari.settings import get_settings
+        from qtpy.QtCore import QTimer
+
+        get_settings().experimental.async_ = asynchronous
+        self.viewer = napari.Viewer(show=True, show_welcome_screen=False)
+        self.draws: list[float] = []
+        self.beats: list[float] = []
+        canvas = self.viewer.window._qt_viewer.canvas._scene_canvas
+        canvas.events.draw.connect(lambda _: self.draws.append(time.perf_counter()), position="last")
+        self._beat = QTimer()
+        self._beat.timeout.connect(lambda: self.beats.append(time.perf_counter()))
+        self._beat.start(4)
+        self.do(lambda: None, rest=0.5)
+
+    def do(self, action: Callable[[], object], *, rest: float = 0.3) -> tuple[float, float, float]:
+        """Seconds until the first picture, until nothing is missing, and that the window waited at most."""
+        from qtpy.QtCore import QEventLoop, QTimer
+
+        loop, started, complete = QEventLoop(), 0.0, 0.0
+
+        def act() -> None:
+            nonlocal started
+            self.draws.clear()
+            self.beats.clear()
+            started = time.perf_counter()
+            self.beats.append(started)
+            action()
+            look()
+
+        def look() -> None:
+            nonlocal complete
+            if self.is_complete() and self.draws and not complete:
+                complete = max(self.draws[-1], started)
+                QTimer.singleShot(int(rest * 1000), loop.quit)
+            elif not complete and not self.draws and time.perf_counter() - started > 1 + rest:
+                loop.quit()  # nothing to draw
+            elif not complete:
+                QTimer.singleShot(3, look)
+
+        QTimer.singleShot(0, act)
+        loop.exec()
+        self.beats.append(time.perf_counter())
+        first = (self.draws or [started])[0] - started
+        return first, max(complete - started, first), float(np.diff(self.beats).max())
+
+    def is_complete(self) -> bool:
+        """Whether all of every picture is there."""
+        pictures = []
+        if find_spec("napari_ome_ngff.plugin.open.arriving"):
+            from napari_ome_ngff.plugin.open.arriving import pictures_in
+
+            pictures = [one for layer in self.viewer.layers for one in pictures_in(layer)]
+        return all(layer.loaded for layer in self.viewer.layers) and not any(p.is_late() for p in pictures)
+
+    def open(self, plugin: str, place: str) -> None:
+        """Open a file with a plugin, or what it holds as arrays in memory."""
+        if plugin:
+            self.viewer.open(place, plugin=plugin)
+            return
+        from napari_ome_ngff import open_ome_ngff
+
+        levels = [np.asarray(array) for array in open_ome_ngff(place).arrays.values()]
+        has_channels = levels[0].ndim == 4
+        for channel, color in enumerate(COLORS[: levels[0].shape[0] if has_channels else 1]):
+            data = [level[channel] if has_channels else level for level in levels]
+            self.viewer.add_image(data, contrast_limits=(0, 2000), blending="additive", colormap=color)
+
+
+Figures = dict[str, float]
+
+
+def step(window: Window, plugin: str, place: str) -> Figures:
+    """Steps through z, a few each second, as a person who looks, and a jump."""
+    window.do(lambda: window.open(plugin, place), rest=1)
+    dims = window.viewer.dims
+    middle, count = int(dims.current_step[0]), int(dims.nsteps[0])
+    forward = [
+        window.do(lambda z=z: dims.set_current_step(0, z), rest=0.15) for z in range(middle + 1, count - 1)
+    ]
+    jumps = [window.do(lambda z=z: dims.set_current_step(0, z), rest=0.15) for z in (1, count // 3, 3)]
+    return {
+        "step, ms": statistics.median(whole for _, whole, _ in forward[2:]) * 1000,
+        "window waits, ms": statistics.median(wait for *_, wait in forward[2:]) * 1000,
+        "jump, ms": statistics.median(whole for _, whole, _ in jumps) * 1000,
+    }
+
+
+def play(window: Window, plugin: str, place: str) -> Figures:
+    """Pictures that are painted while napari plays as fast as it can."""
+    window.do(lambda: window.open(plugin, place), rest=1)
+    viewer, seen = window.viewer, {}
+    window.do(lambda: viewer.dims.set_current_step(0, 0), rest=0.3)
+
+    def drawn(_: object) -> None:
+        if all(layer.loaded for layer in viewer.layers):
+            seen.setdefault(int(viewer.dims.current_step[0]), time.perf_counter())
+
+    viewer.window._qt_viewer.canvas._scene_canvas.events.draw.connect(drawn, position="last")
+    window.do(lambda: viewer.window._qt_viewer.dims.play(0, fps=60), rest=4)
+    viewer.window._qt_viewer.dims.stop()
+    times = sorted(seen.values())
+    return {"frames/s": (len(times) - 1) / (times[-1] - times[0])}
+
+
+def first_picture(window: Window, plugin: str, place: str) -> Figures:
+    """Open, and look."""
+    before = time.process_time()
+    opened = 0.0
+
+    def open_it() -> None:
+        nonlocal opened
+        started = time.perf_counter()
+        window.open(plugin, place)
+        opened = time.perf_counter() - started
+        window.draws.clear()  # of what was painted while it was opened
+
+    first, whole, wait = window.do(open_it, rest=0.5)
+    cpu = time.process_time() - before
+    return {
+        "opened, s": opened,
+        "first picture, s": first,
+        "complete, s": whole,
+        "window waits, s": wait,
+        "CPU, s": cpu,
+    }
+
+
+def volume(window: Window, plugin: str, place: str) -> Figures:
+    """From 2D to 3D."""
+    window.do(lambda: window.open(plugin, place), rest=1)
+    first, _, wait = window.do(lambda: setattr(window.viewer.dims, "ndisplay", 3), rest=3)
+    return {
+        "first picture, s": first,
+        "last picture, s": window.draws[-1] - window.draws[0] + first,
+        "wait, s": wait,
+    }
+
+
+def start(plugin: str, place: str) -> Figures:
+    """From the command line to the first picture with layers, and napari alone."""
+    code = (
+        "import sys, time, os, napari\n"
+        "viewer = napari.Viewer(show=True, show_welcome_screen=False)\n"
+        "if sys.argv[2]: viewer.open(sys.argv[1], plugin=sys.argv[2])\n"
+        "canvas = viewer.window._qt_viewer.canvas._scene_canvas\n"
+        "canvas.events.draw.connect(lambda _: os._exit(0), position='last')\n"
+        "canvas.update()\n"
+        "napari.run()\n"
+    )
+    started, before = time.perf_counter(), os.times()
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, place, plugin], check=True, timeout=120)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"start, s": time.perf_counter() - started, "CPU, s": cpu}
+
+
+@contextmanager
+def address(case: str, place: Path) -> Iterator[str]:
+    """Where an input is opened from: its folder, or a server that answers late."""
+    if case != "http":
+        yield str(place)
+        return
+    code = (
+        "import sys, time; from pathlib import Path; from tests.servers import Web\n"
+        f"with Web(Path({str(place.parent)!r}), latency={LATENCY}) as web:\n"
+        "    print(web.url, flush=True); time.sleep(1000)\n"
+    )
+    server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        yield f"{server.stdout.readline().strip().rstrip('/')}/{place.name}"
+    finally:
+        server.kill()
+
+
+def child(case: str, plugin: str, place: str) -> None:
+    """Print the figures of one run."""
+    kind = case.partition(",")[0]
+    if kind == "start":
+        figures = start(plugin, place)
+    else:
+        run = {"step": step, "http": step, "play": play, "plate": first_picture, "volume": volume}[kind]
+        figures = run(Window(asynchronous=CASES[case][1]), plugin, place)
+    print("FIGURES" + json.dumps(figures), flush=True)
+    os._exit(0)  # a window takes its time to close
+
+
+def main() -> None:
+    root, rounds = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    make(root)
+    os.environ["NAPARI_CONFIG"] = str(root / "settings.yaml")
+    results: dict[tuple[str, str], list[Figures]] = {}
+    for _ in range(rounds):
+        for case in sys.argv[3:] or CASES:
+            for name, plugin in CANDIDATES.items():
+                if (name == "napari-ome-zarr" and not find_spec("napari_ome_zarr")) or (
+                    name == "numpy" and case in ("http", "plate")
+                ):
+                    continue
+                with address(case, root / CASES[case][0]) as place:
+                    command = [sys.executable, "-W", "ignore", "-m", "tests.bench.viewer"]
+                    run = subprocess.run(
+                        [*command, "--child", case, plugin, place],
+                        capture_output=True,
+                        text=True,
+                        timeout=300,
+                    )
+                lines = [line for line in run.stdout.splitlines() if line.startswith("FIGURES")]
+                if lines:
+                    results.setdefault((case, name), []).append(json.loads(lines[0].removeprefix("FIGURES")))
+                else:
+                    print(case, name, "failed:", run.stderr[-500:], flush=True)
+    print("| | candidate | " + "figures |\n| --- | --- | --- |")
+    for (case, name), runs in results.items():
+        medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        print(
+            f"| {case} | {name} | " + ", ".join(f"{key} {value:.3g}" for key, value in medians.items()) + " |"
+        )
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--child":
+        child(*sys.argv[2:])
+    else:
+        main()
