@@ -173,7 +173,9 @@ def play(window: Window, plugin: str, place: str) -> Figures:
 
 
 def first_picture(window: Window, plugin: str, place: str) -> Figures:
-    """Open, and look."""
+    """Open a plate, and look; after an image, so that what is imported once does not count."""
+    window.do(lambda: window.open(plugin, str(Path(place).with_name("two.ome.zarr"))), rest=0.5)
+    window.viewer.layers.clear()
     before = time.process_time()
     opened = 0.0
 
@@ -182,13 +184,11 @@ def first_picture(window: Window, plugin: str, place: str) -> Figures:
         started = time.perf_counter()
         window.open(plugin, place)
         opened = time.perf_counter() - started
-        window.draws.clear()  # of what was painted while it was opened
 
-    first, whole, wait = window.do(open_it, rest=0.5)
+    _, whole, wait = window.do(open_it, rest=0.5)
     cpu = time.process_time() - before
     return {
         "opened, s": opened,
-        "first picture, s": first,
         "complete, s": whole,
         "window waits, s": wait,
         "CPU, s": cpu,
