@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,48 @@ def test_pictures_that_nobody_asks_for_are_forgotten(monkeypatch: pytest.MonkeyP
     assert pictures.let_go()
     monkeypatch.setattr(arriving, "KEPT_SECONDS", -1)
     assert not pictures.let_go()
+
+
+def test_what_changed_meanwhile_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Slow()
+    data, _ = lazy(source)
+    source.open.set()
+    np.testing.assert_array_equal(napari_slices(data), PIXELS)
+    source.pixels = PIXELS[::-1]
+    monkeypatch.setattr(arriving, "KEPT_SECONDS", -1)
+    np.testing.assert_array_equal(napari_slices(data), PIXELS[::-1])
+
+
+def test_what_is_on_the_screen_and_not_complete_is_never_forgotten(
+    qapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arriving, "MOST_BYTES", 1)
+    source = Slow()
+    data, pictures = lazy(source)
+
+    def look() -> None:
+        for first in range(8):
+            napari_slices(data[first:])
+        source.open.set()
+        until(lambda: all(picture.done.is_set() for picture in pictures._all()))
+        assert pictures.has_news()
+        for first in range(8):
+            np.testing.assert_array_equal(napari_slices(data[first:]), PIXELS[first:])
+
+    in_a_loop(look)
+
+
+def test_nothing_is_read_for_a_layer_that_is_gone() -> None:
+    source = Slow()
+    data, pictures = lazy(source)
+    picture = pictures._begin(source, None)
+    alive = weakref.ref(pictures)
+    del data, pictures
+    gc.collect()
+    assert alive() is None
+    source.open.set()
+    assert picture.done.wait(20)
+    assert picture.arrived <= 1, "what had begun"
 
 
 def test_the_next_step_is_the_one_after_in_the_same_direction() -> None:

@@ -34,6 +34,8 @@ class Arrivals(QObject):
         self._is_showing = False
         self.is_idle = threading.Event()
         self.is_idle.set()
+        self.is_over = False
+        application.aboutToQuit.connect(self._end)
         self._turn, self._pause, self._tick = QTimer(self), QTimer(self), QTimer(self)
         self._turn.setSingleShot(True)
         self._pause.setSingleShot(True)
@@ -48,12 +50,19 @@ class Arrivals(QObject):
             self._turn.start()
         return max(0.0, self._deadline - time.monotonic())
 
-    def watch(self) -> None:
-        """Show the rest when it comes, which is read when nothing else is left to do."""
-        self.is_idle.clear()
-        self._pause.start()
-        if not self._is_showing:
+    def watch(self, *, is_late: bool) -> None:
+        """Show the rest when it comes, which is read when nothing else is left to do; then let go of it."""
+        if is_late:
+            self.is_idle.clear()
+            self._pause.start()
+        if is_late and not self._is_showing:
             self._tick.start(FIRST_MS)
+        elif not self._tick.isActive():
+            self._tick.start(LAST_MS)
+
+    def _end(self) -> None:
+        self.is_over = True
+        self.is_idle.set()
 
     def _go_on(self) -> None:
         # While napari adds one layer after the other, it lets events pass.

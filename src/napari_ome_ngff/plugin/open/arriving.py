@@ -11,6 +11,7 @@ import math
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,8 +37,10 @@ UNITS_AT_ONCE = 64  # chunks that are read before what has arrived is shown: one
 
 KEPT_SECONDS = 2.0  # after it was asked for: napari asks twice, for the picture and for the thumbnail
 
-MOST_PICTURES = 32
-"""Pictures of one array that are held at once: of several channels, and of the next plane."""
+MOST_BYTES = 2**28
+"""Bytes of the pictures of one array that are held at once: of several channels, and of the next plane."""
+
+PAUSED_AT_MOST = 0.5  # seconds: a window that waits for another thread cannot tell this one to go on
 
 
 @dataclass(eq=False)
@@ -46,6 +49,7 @@ class _Picture:
 
     values: np.ndarray[Any, Any]
     parts: int
+    is_local: bool
     done: threading.Event = field(default_factory=threading.Event)
     error: Exception | None = None
     arrived: int = 0
@@ -53,6 +57,8 @@ class _Picture:
     """How many of its parts were there when napari got it last; None if it is not on the screen."""
     asked: float = 0.0
     """When napari, or what reads ahead, asked for it last."""
+    is_given: bool = False
+    """Whether napari got all of it."""
     is_kept: bool = False
     """Whether napari keeps the array itself."""
     is_dropped: bool = False
@@ -79,13 +85,14 @@ class Arriving:
         picture = self._begin(source, window)
         if window is None:
             picture.done.wait()
-        elif not picture.done.wait(window.time_left()):
-            window.watch()
+        else:
+            window.watch(is_late=not picture.done.wait(window.time_left()))
         if picture.is_dropped:
             return None
         if picture.error is not None:
             raise picture.error
         picture.shown, picture.is_kept = picture.arrived, caller == NAPARI_KEEPS
+        picture.is_given = picture.shown == picture.parts
         return picture.values if picture.is_kept else picture.values.copy()
 
     def is_late(self) -> bool:
@@ -111,12 +118,8 @@ class Arriving:
 
     def let_go(self) -> bool:
         """Forget pictures that nobody asks for any more; return whether some are left."""
-        latest = time.monotonic() - KEPT_SECONDS
         with self._lock:
-            for key, picture in list(self._pictures.items()):
-                is_told = picture.shown in (None, picture.arrived)
-                if picture.done.is_set() and is_told and picture.asked < latest:
-                    del self._pictures[key]
+            self._forget()
             return bool(self._pictures)
 
     def _all(self) -> list[_Picture]:
@@ -125,20 +128,24 @@ class Arriving:
 
     def _begin(self, source: Source, window: RunningWindow | None) -> _Picture:
         with self._lock:
+            self._forget()  # what is on the disk may have changed since
             if (picture := self._pictures.pop(source.part, None)) is None:
                 bands = list(_bands(source))
-                picture = _Picture(self._first(source), len(bands))
-                is_remote = is_url(self.location)
-                may_read = None if window is None or is_remote else window.is_idle
-                pool = picture_pool("server" if is_remote else "local")
-                pool.submit(_read, source, bands, picture, may_read)
+                picture = _Picture(self._first(source), len(bands), is_local=not is_url(self.location))
+                pool = picture_pool("local" if picture.is_local else "server")
+                pool.submit(_read, source, bands, picture, weakref.ref(self), window)
             picture.asked = time.monotonic()
             self._pictures[source.part] = picture  # the last one now
-            for key, old in list(self._pictures.items())[:-MOST_PICTURES]:
-                if not old.is_kept:
-                    old.is_dropped = True
-                    del self._pictures[key]
         return picture
+
+    def _forget(self) -> None:
+        now, nbytes = time.monotonic(), 0
+        for key, picture in reversed(list(self._pictures.items())):
+            nbytes += picture.values.nbytes
+            is_late = picture.shown is not None and picture.shown < picture.parts
+            is_old = now - picture.asked > KEPT_SECONDS and picture.done.is_set() and not is_late
+            if is_old or (nbytes > MOST_BYTES and picture.is_given):
+                del self._pictures[key]
 
     def _first(self, source: Source) -> np.ndarray[Any, Any]:
         # As napari does when it slices in the background: a screen that turns black at each step tires eyes.
@@ -155,11 +162,14 @@ class RunningWindow(Protocol):
     is_idle: threading.Event
     """Not while napari has more to do in this turn of the event loop, such as to add further layers."""
 
+    is_over: bool
+    """Whether it was closed: nothing more is read for it."""
+
     def time_left(self) -> float:
         """Seconds that it may wait now."""
 
-    def watch(self) -> None:
-        """Show later what arrives."""
+    def watch(self, *, is_late: bool) -> None:
+        """Show later what arrives, and let go of what was shown."""
 
 
 def arriving(data: Any, window: Callable[[], RunningWindow | None]) -> Any:
@@ -191,13 +201,18 @@ def _bands(source: Source) -> Iterator[tuple[slice, ...]]:
 
 
 def _read(
-    source: Source, bands: Sequence[tuple[slice, ...]], picture: _Picture, may_read: threading.Event | None
+    source: Source,
+    bands: Sequence[tuple[slice, ...]],
+    picture: _Picture,
+    owner: weakref.ref[Arriving],
+    window: RunningWindow | None,
 ) -> None:
     try:
         for band in bands:
-            if may_read is not None:  # two threads of Python slow one another down more than twice
-                may_read.wait()
-            if picture.is_dropped:
+            if picture.is_local and window is not None:  # two threads of Python get in one another's way
+                window.is_idle.wait(PAUSED_AT_MOST)
+            if picture.is_dropped or owner() is None or (window is not None and window.is_over):
+                picture.is_dropped = True
                 return
             picture.values[band] = source[band]
             picture.arrived += 1

@@ -74,8 +74,9 @@ def decode_pool() -> ThreadPoolExecutor:
 @functools.cache
 def picture_pool(kind: Literal["local", "server", "ahead"]) -> ThreadPoolExecutor:
     """The threads in which a viewer's pictures are put together, and those that wait for them."""
-    # From servers all at once; from local files one after the other, or the window's thread would come last.
-    count = {"local": 1, "server": 16, "ahead": 16}[kind]
+    # From servers all at once, also while a slider is dragged over many planes; from local files one after
+    # the other, or the window's thread would come last.
+    count = {"local": 1, "server": 64, "ahead": 64}[kind]
     return ThreadPoolExecutor(count, thread_name_prefix=f"ome-ngff-{kind}")
 
 
