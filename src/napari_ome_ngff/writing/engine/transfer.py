@@ -236,10 +236,10 @@ def _reaches_workers(client: Any) -> bool | None:
 def _pickled(job: PassJob, client: Any) -> bytes:
     if client is None:
         return pickle.dumps(job)
-    from distributed.protocol.pickle import dumps  # also what was defined in a notebook
+    from distributed.protocol import pickle as of_clusters
 
-    message: bytes = dumps(job)  # type: ignore[no-untyped-call]
-    return message
+    dumps: Any = of_clusters.dumps  # also what was defined in a notebook
+    return bytes(dumps(job))
 
 
 def _voxels(memory: NDArray[np.uint8], dtype: np.dtype[Any], region: Box) -> NDArray[Any]:
