@@ -209,6 +209,28 @@ def test_what_is_on_the_screen_and_not_complete_is_never_forgotten(
     in_a_loop(look)
 
 
+def test_a_step_does_not_wait_for_what_was_stepped_over(qapp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Slow, "locations", frozenset(("/data/plate.zarr/0",)))
+    source = Slow()
+    data, pictures = lazy(source)
+
+    def look() -> None:
+        napari_slices(data)  # it was begun, and is stepped over
+        napari_slices(data[::2])
+        (over, now) = pictures._all()
+        source.open.set()
+        until(lambda: over.arrived)
+        assert pictures.has_news()
+        napari_slices(data[::2])  # drawn anew
+        pictures.drop_unseen()
+        assert pictures._all() == [now]
+        until(now.done.is_set)
+        assert over.arrived < over.parts
+        np.testing.assert_array_equal(napari_slices(data[::2]), PIXELS[::2])
+
+    in_a_loop(look)
+
+
 def test_nothing_is_read_for_a_layer_that_is_gone() -> None:
     source = Slow()
     data, pictures = lazy(source)

@@ -94,10 +94,12 @@ class Arrivals(QObject):
             for layer in viewer.layers:
                 for pictures in pictures_in(layer):
                     layers.setdefault(pictures, []).append(layer)
-            fresh = [layer for pictures, some in layers.items() if pictures.has_news() for layer in some]
-            for layer in dict.fromkeys(fresh):
+            fresh = [pictures for pictures in layers if pictures.has_news()]
+            for layer in dict.fromkeys(layer for pictures in fresh for layer in layers[pictures]):
                 if layer.visible:
                     layer.refresh(extent=False, highlight=False)
+            for pictures in fresh:
+                pictures.drop_unseen()
             left |= bool(sum(pictures.let_go() for pictures in layers))
             if any(pictures.is_late() for pictures in layers):
                 arrived, parts = map(sum, zip(*(pictures.share() for pictures in layers), strict=True))

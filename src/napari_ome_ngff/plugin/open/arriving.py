@@ -107,6 +107,14 @@ class Arriving:
                 picture.shown = picture.arrived if picture.is_kept else None
         return news
 
+    def drop_unseen(self) -> None:
+        """Stop reading what was stepped over on this disk, right after the layers were drawn anew."""
+        with self._lock:
+            for key, picture in list(self._pictures.items()):
+                if picture.is_local and picture.shown is None and not picture.done.is_set():
+                    picture.is_dropped = True
+                    del self._pictures[key]
+
     def share(self) -> tuple[int, int]:
         """How many parts of the pictures on the screen have arrived, and how many there are."""
         shown = [p for p in self._all() if p.shown is not None]

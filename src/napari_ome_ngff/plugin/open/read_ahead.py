@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_ome_ngff.plugin.open.arriving import Arriving, pictures_in
 from napari_ome_ngff.plugin.preferences import reads_ahead
 from napari_ome_ngff.storage.pixels.process_state import picture_pool
+from napari_ome_ngff.storage.places.location import is_url
 
 if TYPE_CHECKING:
     from napari.components import Dims
@@ -76,7 +77,7 @@ class ReadAhead:
             return
         requests: list[Callable[[], object]] = []
         for layer in viewer.layers:
-            pictures = pictures_in(layer) if layer.visible else []
+            pictures = [p for p in pictures_in(layer) if is_url(p.location)] if layer.visible else []
             if not pictures or (ahead and not all(map(_is_worth, pictures))):
                 continue
             state: Any = layer._slicing_state
