@@ -9,7 +9,8 @@ import functools
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -110,15 +111,10 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Origin:
-    """How one of our dask arrays was made, and what it is called as long as it is nothing else.
-
-    `whole` is the array that it is a part of, by its name, and the part that this is of its source.
-    """
+    """What all parts of one of our arrays share: its name, and the part of its source that has that name."""
 
     name: str
-    whole: tuple[str, object]
-    source: Source
-    planned: bool
+    part: object
     inline_array: bool
     meta: Any
     pictures: Pictures | None = None
@@ -137,76 +133,23 @@ def lazy_array(
     `name` must stand for this content alone. Without `blocks` they are planned, anew for every part that is
     taken; `inline_array` and `meta` are those of ``dask.array.from_array``.
     """
-    import dask.array
-
-    planned = blocks is None
-    if blocks is None:
-        blocks = plan_blocks(source.dims, source.units, source.dtype.itemsize)
-    plain = dask.array.from_array(  # type: ignore[no-untyped-call]
-        source,
-        chunks=blocks,
-        name=name,
-        inline_array=inline_array,
-        meta=np.empty((0,) * source.ndim, source.dtype) if meta is None else meta,
-        asarray=False,
-        fancy=True,  # with False dask 2026.8 pushes no slice down at all
-    )
-    array = _copy(plain)
-    array.made = _Origin(
-        name=array.name,
-        whole=(array.name, source.part),
-        source=source,
-        planned=planned,
-        inline_array=inline_array,
-        meta=meta,
-    )
-    return cast("dask.array.Array", array)
+    origin = _Origin(name=name, part=source.part, inline_array=inline_array, meta=meta)
+    return cast("dask.array.Array", SourceArray(source, blocks, origin))
 
 
 def source_of(data: object) -> Source | None:
     """The source that a dask array of ours is; None for all else, such as what was computed from one."""
-    made = _made(data)
-    return None if made is None else made.source
+    return data.source if isinstance(data, SourceArray) and not data.is_changed() else None
 
 
 def with_pictures(data: Any, pictures: Pictures) -> Any:
     """The same lazy array, which gives to viewers what there is; parts that are taken of it do so too."""
-    made = _made(data)
-    assert made is not None, "an array of ours"
-    array = _copy(data)
-    array.made = replace(made, pictures=pictures)
-    return array
+    return SourceArray(data.source, data.given_blocks, replace(data.origin, pictures=pictures))
 
 
 def pictures_of(data: object) -> Pictures | None:
     """What gives to viewers what there is of a lazy array of ours."""
-    made = _made(data)
-    return None if made is None else made.pictures
-
-
-def _made(data: object) -> _Origin | None:
-    """How a dask array of ours was made; None for all else, and for one that was assigned to since."""
-    made: _Origin | None = data.made if isinstance(data, _source_array()) else None
-    return made if made is not None and made.name == data.name else None  # type: ignore[attr-defined]
-
-
-def _part(made: _Origin, source: Source, blocks: Blocks) -> Any:
-    """Another part of what one of our arrays reads; the same part has the same name, whatever the way."""
-    name, whole = made.whole
-    part = lazy_array(
-        source,
-        name=name if source.part == whole else f"{name}-{token(source.part)}",
-        blocks=None if made.planned else blocks,
-        inline_array=made.inline_array,
-        meta=made.meta,  # dask gives it the number of axes that it needs
-    )
-    part.made = replace(part.made, whole=made.whole, pictures=made.pictures)  # type: ignore[attr-defined]
-    return part
-
-
-def _copy(array: Any) -> Any:
-    """A dask array as one of ours."""
-    return _source_array()(array.dask, array.name, array.chunks, dtype=array.dtype, meta=array._meta)
+    return data.origin.pictures if isinstance(data, SourceArray) and not data.is_changed() else None
 
 
 def token(thing: object) -> str:
@@ -214,44 +157,212 @@ def token(thing: object) -> str:
     return hashlib.blake2b(repr(thing).encode(), digest_size=8).hexdigest()
 
 
-@functools.cache
-def _source_array() -> Any:
-    """The class of our dask arrays, made here because importing this module must not load dask."""
+class SourceArray:
+    """A dask array that is nothing but a source: slicing or transposing it takes a part of that.
+
+    It passes for a ``dask.array.Array``, which is made, and dask.array imported, when more is asked of it
+    than a viewer does: that takes half a second of napari's start, and a millisecond of each step.
+    Copies, unpickled and computed arrays are ordinary dask arrays.
+    """
+
+    def __init__(self, source: Source, blocks: Blocks | None, origin: _Origin) -> None:
+        self.source = source
+        self.given_blocks = blocks
+        self.origin = origin
+        self._array: Any = None
+
+    @property
+    def __class__(self) -> type:  # isinstance asks for it, where the type itself does not answer
+        return SourceArray if (array := _dask_type()) is None else array
+
+    @__class__.setter
+    def __class__(self, _: type) -> None:
+        raise TypeError("The class of a lazy array cannot be changed.")
+
+    def dask_array(self) -> Any:
+        """The same as an ordinary dask array."""
+        if self._array is None:
+            import dask.array
+
+            source, meta = self.source, self.origin.meta
+            self._array = dask.array.from_array(  # type: ignore[no-untyped-call]
+                source,
+                chunks=self.chunks,
+                name=self.name,
+                inline_array=self.origin.inline_array,
+                meta=np.empty((0,) * source.ndim, source.dtype) if meta is None else meta,
+                asarray=False,
+                fancy=True,  # with False dask 2026.8 pushes no slice down at all
+            )
+        return self._array
+
+    def is_changed(self) -> bool:
+        """Whether something was assigned to it."""
+        return self._array is not None and self._array.name != self._name
+
+    def __getattr__(self, name: str) -> Any:
+        # Many ask whether there is an attribute that only others have: that needs no dask array.
+        array = _dask_type()
+        if array is None and (not name.startswith("_") or name.startswith("__dask_")):
+            array = _import_dask_type()
+        if not hasattr(array, name):
+            raise AttributeError(f"A dask array has no attribute {name!r}.", name=name, obj=self)
+        return getattr(self.dask_array(), name)
+
+    @functools.cached_property
+    def _name(self) -> str:
+        is_whole = self.source.part == self.origin.part
+        return self.origin.name if is_whole else f"{self.origin.name}-{token(self.source.part)}"
+
+    @property
+    def name(self) -> str:
+        """Name of the dask array: of its content alone."""
+        return self._name if self._array is None else self._array.name
+
+    @functools.cached_property
+    def chunks(self) -> Blocks:
+        """Lengths of the blocks along each axis."""
+        if self.given_blocks is not None:
+            return self.given_blocks
+        return plan_blocks(self.source.dims, self.source.units, self.source.dtype.itemsize)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.source.dtype
+
+    @functools.cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Length along each axis."""
+        return self.source.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def T(self) -> Any:
+        """The axes in the other order."""
+        return self.transpose()
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def transpose(self, *axes: Any) -> Any:
+        """A view with the axes in another order."""
+        given = axes[0] if len(axes) == 1 and isinstance(axes[0], Iterable) else axes
+        order = tuple(range(self.ndim))[::-1] if not given else tuple(int(i) % self.ndim for i in given)
+        if self.is_changed() or sorted(order) != list(range(self.ndim)):
+            return self.dask_array().transpose(*axes)
+        given_blocks = self.given_blocks
+        blocks = None if given_blocks is None else tuple(given_blocks[i] for i in order)
+        return SourceArray(self.source.transpose(order), blocks, self.origin)
+
+    def __getitem__(self, index: Any) -> Any:
+        if self.is_changed() or not is_basic(index):
+            return self.dask_array()[index]
+        part = self.source.view(index)
+        if part.part == self.source.part:
+            return self
+        given = self.given_blocks
+        return SourceArray(
+            part, None if given is None else cut_blocks(given, self.source.dims, index), self.origin
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        # One request is one read, with all its chunks under way at once, however many blocks it cuts:
+        # blocks would be put together from copies, and each be small enough for the cache to keep it.
+        pictures = self.origin.pictures
+        if self.is_changed() or self.origin.meta is not None:
+            return np.asarray(self.dask_array().compute(), dtype=dtype)
+        if pictures is not None and (there := pictures.picture(self.source)) is not None:
+            return there if dtype is None else there.astype(dtype, copy=False)
+        return self.source.__array__(dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return getattr(ufunc, method)(*_as_dask(inputs), **_as_dask(options))
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        return function(*_as_dask(inputs), **_as_dask(options))
+
+    def __dask_graph__(self) -> Mapping[Any, Any]:
+        # napari only wants to know whether there is one.
+        return _Graph(self) if _dask_type() is None else self.dask_array().dask
+
+    def __reduce__(self) -> Any:
+        return _as_dask, (self.dask_array(),)
+
+
+class _Graph(Mapping[Any, Any]):
+    """The graph of an array, made when something is looked up in it."""
+
+    def __init__(self, array: SourceArray) -> None:
+        self._array = array
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._array.dask_array().dask[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._array.dask_array().dask)
+
+    def __len__(self) -> int:
+        return len(self._array.dask_array().dask)
+
+
+def _as_dask(thing: Any) -> Any:
+    """What a function is given, with ordinary dask arrays in place of ours."""
+    if isinstance(thing, SourceArray):
+        return thing.dask_array()
+    if type(thing) in (list, tuple):
+        return type(thing)(map(_as_dask, thing))
+    return {key: _as_dask(value) for key, value in thing.items()} if type(thing) is dict else thing
+
+
+def _dask_type() -> Any:
+    """The class of dask arrays; None while nobody has imported it."""
+    return getattr(sys.modules.get("dask.array"), "Array", None)
+
+
+def _import_dask_type() -> Any:
     import dask.array
 
-    class SourceArray(dask.array.Array):
-        """A dask array that is nothing but a source: slicing or transposing it takes a part of that."""
+    return dask.array.Array
 
-        # Copies, unpickled and computed arrays are ordinary dask arrays.
-        made: _Origin | None = None
 
-        def transpose(self, *axes: Any) -> Any:
-            given = axes[0] if len(axes) == 1 and isinstance(axes[0], Iterable) else axes
-            order = tuple(range(self.ndim))[::-1] if not given else tuple(int(i) % self.ndim for i in given)
-            made = _made(self)
-            if made is None or sorted(order) != list(range(self.ndim)):
-                return super().transpose(*axes)  # type: ignore[no-untyped-call]
-            return _part(made, made.source.transpose(order), tuple(self.chunks[i] for i in order))
+def _delegated(name: str) -> Callable[..., Any]:
+    """An operator that dask arrays have; Python looks them up in the class."""
 
-        def __getitem__(self, index: Any) -> Any:
-            made = _made(self)
-            if made is None or not is_basic(index):
-                return super().__getitem__(index)  # type: ignore[no-untyped-call]
-            part = made.source.view(index)
-            if part.part == made.source.part:
-                return self
-            return _part(made, part, cut_blocks(self.chunks, made.source.dims, index))
+    def operator(self: SourceArray, *given: Any) -> Any:
+        return getattr(self.dask_array(), name)(*_as_dask(given))
 
-        def __array__(  # type: ignore[override]  # dask takes further options and warns of them
-            self, dtype: Any = None, copy: bool | None = None
-        ) -> np.ndarray[Any, Any]:
-            # One request is one read, with all its chunks under way at once, however many blocks it cuts:
-            # blocks would be put together from copies, and each be small enough for the cache to keep it.
-            made = _made(self)
-            if made is None or made.meta is not None:
-                return np.asarray(self.compute(), dtype=dtype)  # type: ignore[no-untyped-call]
-            if made.pictures is not None and (there := made.pictures.picture(made.source)) is not None:
-                return there if dtype is None else there.astype(dtype, copy=False)
-            return made.source.__array__(dtype)
+    operator.__name__ = name
+    return operator
 
-    return SourceArray
+
+_UNARY = "abs bool complex float index int invert neg pos repr setitem"
+_BINARY = "add and divmod floordiv lshift matmul mod mul or pow rshift sub truediv xor"
+_COMPARED = "eq ge gt le lt ne"
+
+for _operator in (
+    *_UNARY.split(),
+    *_BINARY.split(),
+    *(f"r{one}" for one in _BINARY.split()),
+    *_COMPARED.split(),
+):
+    setattr(SourceArray, f"__{_operator}__", _delegated(f"__{_operator}__"))
