@@ -141,9 +141,10 @@ def grid_of(level: DataArray) -> ScaleTranslation:
     coordinates = [variables[dim] for dim in level.dims]
     return ScaleTranslation(
         scale=tuple(coordinate.attrs["scale"] for coordinate in coordinates),
-        # Not the difference of two positions: index 0 is the translation to the last bit.
+        # Not the difference of two positions: index 0 is the translation to the last bit. A slice, since a
+        # single value would have xarray ask whether it is one of dask.
         translation=tuple(
-            float(seconds_of(level.coords[dim][:1])[0] if c.dtype.kind in "mM" else c[0].values)
+            float(seconds_of(level.coords[dim][:1])[0] if c.dtype.kind in "mM" else c[:1].values[0])
             for dim, c in zip(level.dims, coordinates, strict=True)
         ),
     )

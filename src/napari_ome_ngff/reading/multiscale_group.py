@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import zarr
 from xarray import DataArray, Variable
+from xarray.core.indexing import LazilyIndexedArray
 
 from napari_ome_ngff.arguments import shown
 from napari_ome_ngff.coordinates import check_lengths, to_coordinates
@@ -33,6 +34,7 @@ from napari_ome_ngff.reading.float_labels import as_labels
 from napari_ome_ngff.reading.label_columns import with_tables
 from napari_ome_ngff.reading.opened import MultiscaleGroup
 from napari_ome_ngff.storage.pixels.array_wrap import BaseArrayWrapper, DaskArrayWrapper
+from napari_ome_ngff.storage.pixels.dask_array import SourceArray
 from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from napari_ome_ngff.storage.pixels.xarray_backend import lazily_indexed
 from napari_ome_ngff.stored_attrs import attrs_of
@@ -88,7 +90,9 @@ def read_levels(group: MultiscaleGroup, wrapper: BaseArrayWrapper) -> dict[str, 
             coordinates = to_coordinates(
                 multiscale, index, data.shape, lazy_above=lazy_above, stored=group.attributes
             )
-            variable = Variable(multiscale.dims, data, _attrs(group, level.path))
+            # Else xarray asks whether it is an array of dask, and imports dask.array for that: 0.5 s.
+            is_known = isinstance(data, SourceArray | LazilyIndexedArray)
+            variable = Variable(multiscale.dims, data, _attrs(group, level.path), fastpath=is_known)
             levels[level.path] = DataArray(variable, coords=coordinates, name=multiscale.name)
             if text:
                 levels[level.path].attrs[CARRIED] = text

@@ -157,6 +157,9 @@ def token(thing: object) -> str:
     return hashlib.blake2b(repr(thing).encode(), digest_size=8).hexdigest()
 
 
+_NOT_OF_ARRAYS = ("expr", "__dask_exprs__")  # by these dask knows other collections
+
+
 class SourceArray:
     """A dask array that is nothing but a source: slicing or transposing it takes a part of that.
 
@@ -201,9 +204,9 @@ class SourceArray:
         return self._array is not None and self._array.name != self._name
 
     def __getattr__(self, name: str) -> Any:
-        # Many ask whether there is an attribute that only others have: that needs no dask array.
+        # Many ask whether there is an attribute that only others have, which needs no dask array.
         array = _dask_type()
-        if array is None and (not name.startswith("_") or name.startswith("__dask_")):
+        if array is None and name not in _NOT_OF_ARRAYS and not _is_private(name):
             array = _import_dask_type()
         if not hasattr(array, name):
             raise AttributeError(f"A dask array has no attribute {name!r}.", name=name, obj=self)
@@ -337,6 +340,11 @@ def _as_dask(thing: Any) -> Any:
 def _dask_type() -> Any:
     """The class of dask arrays; None while nobody has imported it."""
     return getattr(sys.modules.get("dask.array"), "Array", None)
+
+
+def _is_private(name: str) -> bool:
+    """Whether only dask.array asks for an attribute, which then is imported."""
+    return name.startswith("_") and not name.startswith("__dask_")
 
 
 def _import_dask_type() -> Any:
