@@ -5,6 +5,7 @@ napari slices in the window's thread: a level is read in the background, into th
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections.abc import Generator, Mapping, Sequence
@@ -277,11 +278,12 @@ def read_volumes(volumes: Sequence[Any]) -> Generator[tuple[int, float], None, N
     for index, volume in enumerate(volumes):
         if volume is not None:
             axis = int(np.argmax(volume.shape))
-            step = -(-volume.shape[axis] // max(1, -(-volume.nbytes // PIECE_BYTES)))
+            nbytes = math.prod(volume.shape) * np.dtype(volume.dtype).itemsize  # lazy arrays need not say it
+            step = -(-volume.shape[axis] // max(1, -(-nbytes // PIECE_BYTES)))
             for start in range(0, volume.shape[axis], step):
                 np.asarray(volume[(slice(None),) * axis + (slice(start, start + step),)])
                 yield shown, time.perf_counter() - started
-            held += volume.nbytes
+            held += nbytes
         if held > SHOW_BYTES or index == len(volumes) - 1:
             held, shown = 0, index + 1
             yield shown, time.perf_counter() - started
