@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,13 @@ Pair = tuple[str, str]
 """Keys of an object in one store and in another."""
 
 _PIECE = 2**20
+
+_MOST = 2**30  # bytes of one call
+
+# What file systems say that copy nothing in the kernel, or not to one another; and if the target exists.
+_UNABLE = frozenset(
+    (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.EEXIST)
+)
 
 
 def copy_objects(source: Store, target: Store, pairs: Sequence[Pair], *, at_once: int) -> None:
@@ -50,17 +59,47 @@ def _local_folders(source: Store, target: Store) -> tuple[str, str] | None:
 
 
 def _paths(pairs: Sequence[Pair], source: str, target: str) -> list[tuple[str, str]]:
-    return [(os.path.join(source, *a.split("/")), os.path.join(target, *b.split("/"))) for a, b in pairs]
+    old, new = os.path.join(source, ""), os.path.join(target, "")
+    if os.sep == "/":
+        return [(old + a, new + b) for a, b in pairs]
+    return [(old + a.replace("/", os.sep), new + b.replace("/", os.sep)) for a, b in pairs]
 
 
 def _copy_file(source: str, target: str) -> None:
-    if not _exists(source):
-        return
     try:
-        shutil.copyfile(source, target)  # in the kernel, where the system can
+        status = os.stat(source)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISDIR(status.st_mode):
+        return
+    copy = _copy_in_kernel if sys.platform == "linux" and stat.S_ISREG(status.st_mode) else shutil.copyfile
+    try:
+        copy(source, target)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copyfile(source, target)
+        copy(source, target)
+
+
+def _copy_in_kernel(source: str, target: str) -> None:
+    """Copy a regular file within the system; where it copies on write, both share their blocks."""
+    # `shutil.copyfile` makes a pipe and two file objects for each file: 25 µs of processor time more.
+    reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    copied = 0
+    try:
+        writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            while count := os.copy_file_range(reading, writing, _MOST):
+                copied += count
+            if copied >= os.fstat(reading).st_size:
+                return
+        finally:
+            os.close(writing)
+    except OSError as error:
+        if error.errno not in _UNABLE:
+            raise
+    finally:
+        os.close(reading)
+    shutil.copyfile(source, target)  # which never writes into the file that it reads
 
 
 def _exists(path: str) -> bool:

@@ -6,7 +6,6 @@ linked: a program that writes into the original later must not write into the co
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -22,13 +21,13 @@ from napari_ome_ngff.writing.engine.encode import UnitWriter
 from napari_ome_ngff.writing.engine.executors import Done, run_in_order
 from napari_ome_ngff.writing.plan.array_spec import has_same_storage
 from napari_ome_ngff.writing.plan.copied_levels import object_bytes
-from napari_ome_ngff.writing.plan.group_documents import join_paths
 from napari_ome_ngff.writing.plan.tasks import Cut
 from napari_ome_ngff.writing.refusals import differs, failing
 from napari_ome_ngff.writing.stored_objects import Pair, copy_objects, same_objects
 
 if TYPE_CHECKING:
     import zarr
+    from numpy.typing import NDArray
     from zarr.abc.store import Store
 
 _BATCH_BYTES = 2**24  # of voxels, in the objects of one task
@@ -51,27 +50,30 @@ class CopyJob:
 
     def pairs(self, start: int, stop: int) -> list[Pair]:
         """Keys of the stored objects from one number to another, where they are and where they go."""
+        old, new = (
+            (f"{array.path}/" if array.path else "", array.metadata.encode_chunk_key)
+            for array in (self.source, self.writer.array)
+        )
         return [
-            (
-                join_paths(self.source.path, self.source.metadata.encode_chunk_key(position)),
-                join_paths(self.writer.array.path, self.writer.array.metadata.encode_chunk_key(position)),
-            )
+            (old[0] + old[1](position), new[0] + new[1](position))
             for position in self._positions(start, stop)
         ]
 
     def nbytes(self, start: int, stop: int) -> int:
         """Bytes of the voxels in these objects."""
         unit, shape = self.source.shards or self.source.chunks, self.source.shape
-        voxels = sum(
-            math.prod(min(size, n - i * size) for i, size, n in zip(position, unit, shape, strict=True))
-            for position in self._positions(start, stop)
-        )
+        edges = np.minimum(np.asarray(shape), (self._indices(start, stop) + 1) * unit)
+        voxels = int((edges - self._indices(start, stop) * unit).prod(axis=1).sum())
         return voxels * int(self.source.dtype.itemsize)
 
     def _positions(self, start: int, stop: int) -> list[tuple[int, ...]]:
+        return [tuple(position) for position in self._indices(start, stop).tolist()]
+
+    def _indices(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Where in the grid of stored objects they are, of shape (objects, axes)."""
         unit = self.source.shards or self.source.chunks
         grid = tuple(-(-n // size) for n, size in zip(self.source.shape, unit, strict=True))
-        return [tuple(map(int, np.unravel_index(number, grid))) for number in range(start, stop)]
+        return np.stack(np.unravel_index(np.arange(start, stop), grid), axis=-1).astype(np.int64)
 
 
 def copy_level(job: CopyJob, cut: Cut, executor: Executor) -> Iterator[Done]:
