@@ -21,6 +21,7 @@ from napari_ome_ngff.plugin.dialogs.open_dialog import OpenDialog
 from napari_ome_ngff.plugin.dialogs.save_dialog import FOLDER_TYPE, SaveDialog
 from napari_ome_ngff.plugin.open import levels_in_3d
 from napari_ome_ngff.plugin.reader import read_layers
+from napari_ome_ngff.reading import open as reading_open
 from napari_ome_ngff.reading.plates.mosaic import MosaicSource
 from tests.window_tools import (
     PLUGIN,
@@ -62,6 +63,34 @@ def test_a_dropped_folder_opens_once_a_reader_is_chosen(viewer: Any, coins: Path
     assert add_to_viewer(viewer, open_ome_ngff(coins)) == list(viewer.layers)
     canvas(viewer)  # the slider takes its place again
     assert difference(dropped, canvas(viewer)) < 0.001, "and from a script"
+
+
+def test_the_window_lives_while_an_image_is_opened(
+    viewer: Any, coins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read before the first layer may take seconds: on a server, or the 1,536 fields of a plate."""
+    beat, opened = threading.Event(), list[Any]()
+    timer, loop = QTimer(), QEventLoop()
+    timer.timeout.connect(beat.set)
+    read = reading_open.open_metadata
+
+    def slow(*args: Any, **options: Any) -> Any:
+        beat.clear()
+        assert beat.wait(5), "the window waits for the image"
+        return read(*args, **options)
+
+    def open_it() -> None:
+        try:
+            opened.extend(viewer.open(str(coins), plugin=PLUGIN))
+        finally:
+            loop.quit()
+
+    monkeypatch.setattr(reading_open, "open_metadata", slow)
+    timer.start(1)
+    QTimer.singleShot(0, open_it)
+    loop.exec()
+    timer.stop()
+    assert opened == list(viewer.layers) != []
 
 
 def test_label_images_are_drawn_over_their_image(viewer: Any, coins: Path) -> None:

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import NotOmeNgffError
+from napari_ome_ngff.errors import CancelledError, NotOmeNgffError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.notify import watch_failures
 from napari_ome_ngff.plugin.open.add_to_viewer import (
     add_to_viewer,
+    described_layers,
     one_notification,
     read_described,
-    shown_layers,
 )
 from napari_ome_ngff.plugin.origin import METADATA_KEY, named_apart
 from napari_ome_ngff.plugin.preferences import PLUGIN, follow, recent_places, remember_place
@@ -96,8 +96,19 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
 
 
 def _read(path: str) -> list[LayerData]:
+    from napari_ome_ngff.plugin.save.progress import alive, event_loop_runs
+
+    name = image_name(path)
     with one_notification():
-        opened, layers = open_layers(path, image_name(path))
+        if event_loop_runs():
+            opened, layers = alive(lambda: _described_layers(path, name))
+            if not notify.has_window():
+                raise CancelledError("The window was closed.", where=path)
+        else:  # a script, or napari's start: whoever waits for it gains nothing by a thread
+            opened, layers = _described_layers(path, name)
+    from napari_ome_ngff.plugin.open.viewer_hooks import attach
+
+    attach(layers)
     if any("zarr" in meta["metadata"] for _, meta, _ in layers):
         return layers
     if notify.has_window():
@@ -110,6 +121,15 @@ def _read(path: str) -> list[LayerData]:
 
 def open_layers(location: str | Store, name: str) -> tuple[Image | Collection, list[LayerData]]:
     """Open what is at a location, and return it with its layers; `name` is for an image that has none."""
+    from napari_ome_ngff.plugin.open.viewer_hooks import attach
+
+    opened, layers = _described_layers(location, name)
+    attach(layers)
+    return opened, layers
+
+
+def _described_layers(location: str | Store, name: str) -> tuple[Image | Collection, list[LayerData]]:
+    """Read what is needed of what is at a location, in any thread: it touches no viewer."""
     from napari_ome_ngff.reading.open import open_metadata
 
     try:
@@ -120,8 +140,8 @@ def open_layers(location: str | Store, name: str) -> tuple[Image | Collection, l
         if (arrays := open_plain(location)) is None:
             raise
         opened = read_described(arrays)
-        return opened, as_plain(shown_layers(opened, name))
-    return opened, shown_layers(opened, name)
+        return opened, as_plain(described_layers(opened, name))
+    return opened, described_layers(opened, name)
 
 
 def as_plain(layers: list[LayerData]) -> list[LayerData]:

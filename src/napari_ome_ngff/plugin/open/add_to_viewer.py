@@ -74,6 +74,7 @@ def add_to_viewer(
     from napari.layers import Layer as AnyLayer
 
     from napari_ome_ngff.arguments import check_text, check_type, place_of, shown  # it imports numpy
+    from napari_ome_ngff.plugin.open.viewer_hooks import attach
     from napari_ome_ngff.reading.open import open_metadata
     from napari_ome_ngff.reading.opened import Collection, Image
 
@@ -94,7 +95,8 @@ def add_to_viewer(
             opened = read_described(open_metadata(location, coordinate_system=coordinate_system))
         in_memory = opened.location.startswith("memory://")
         title = name or ("image" if in_memory else image_name(opened.location))
-        layers = shown_layers(opened, title, viewer)
+        layers = described_layers(opened, title)
+        attach(layers, (viewer,))
         named_apart(layers, title, viewer.layers)
     notify.watch_failures()
     follow()
@@ -132,16 +134,14 @@ def read_described(opened: Image | Collection) -> Image | Collection:
     return with_levels(opened, _levels, most=most_layers(opened))
 
 
-def shown_layers(opened: Image | Collection, name: str, viewer: Any = None) -> list[LayerData]:
-    """Layers of what was opened for napari; the viewers that are open complete them, or that one."""
+def described_layers(opened: Image | Collection, name: str) -> list[LayerData]:
+    """Layers of what was opened for napari; viewers complete them (`attach`). In any thread."""
     from napari_ome_ngff.plugin.open.contrast import estimate_limits
     from napari_ome_ngff.plugin.open.to_layers import to_layers
-    from napari_ome_ngff.plugin.open.viewer_hooks import attach
 
     layers = to_layers(opened, name, limits=estimate_limits(opened))
     for _, meta, _ in layers:
         meta["metadata"][METADATA_KEY] |= store_of(opened)
-    attach(layers, None if viewer is None else (viewer,))
     return layers
 
 

@@ -88,6 +88,26 @@ def in_gui_thread() -> bool:
     return app is not None and app.thread() == QThread.currentThread()
 
 
+def event_loop_runs() -> bool:
+    """Whether this thread runs a window now: a script that has not come to that yet does not."""
+    if not (in_gui_thread() and has_window()):
+        return False
+    from qtpy.QtCore import QThread
+
+    thread: Any = QThread.currentThread()
+    return bool(thread.loopLevel() > 0)
+
+
+def breathe() -> None:
+    """Let a window that runs paint, and answer to what was pressed, before there is more to do."""
+    if event_loop_runs():
+        from qtpy.QtCore import QEventLoop, QTimer
+
+        loop = QEventLoop()
+        QTimer.singleShot(POLL_MS, loop.quit)
+        loop.exec()
+
+
 def _run_in_window(job: SaveJob[T], cancelled: Event, description: str) -> None:
     """Run a job in a worker of napari, which asks before it closes a window meanwhile, and process events."""
     from napari.qt.threading import create_worker
