@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 
 BEAT_MS = 5
 LATE = 0.025  # seconds after a beat from which on a thread looks what there is
+IDLE = (":wait", ":_worker", "selectors.py")
 PACKAGES = ("napari_ome_ngff", "napari", "vispy", "magicgui", "dask", "numpy", "zarr", "tests")
 
 
@@ -114,7 +116,7 @@ class Heartbeat:
         beats = np.array(self._beats)
         looks, collections = list(self._looks), list(self._collections)
         waits = []
-        for (start, *before), (stop, *after) in zip(beats[:-1], beats[1:], strict=True):
+        for (start, *before), (stop, *after) in pairwise(beats):
             ran, queued, host = np.subtract(after, before)
             here = Counter(what for when, what in looks if start <= when * 1000 <= stop)
             doing = "; ".join(f"{what} {count}x" for what, count in here.most_common(2))
@@ -135,8 +137,12 @@ class Heartbeat:
             if time.monotonic() - self._last > LATE:
                 frames = sys._current_frames()
                 what = _in_words(frames[self._thread])
-                others = [_in_words(f) for i, f in frames.items() if i not in (self._thread, threading.get_ident())]
-                at_work = [o for o in others if o and not o.endswith((":wait", ":_worker", ":_watch", "select"))]
+                others = [
+                    _in_words(f) for i, f in frames.items() if i not in (self._thread, threading.get_ident())
+                ]
+                at_work = [
+                    o for o in others if o and not o.endswith((":wait", ":_worker", ":_watch", "select"))
+                ]
                 self._looks.append((time.monotonic(), " / ".join([what, *at_work[:3]])))
 
 

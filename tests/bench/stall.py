@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,9 @@ class Session:
         self.rest(1)
         self.measure("nothing", lambda: None, until=after(4))
 
-    def measure(self, what: str, action: Callable[[], object], *, until: Callable[[], bool] | None = None) -> None:
+    def measure(
+        self, what: str, action: Callable[[], object], *, until: Callable[[], bool] | None = None
+    ) -> None:
         """Do something in the event loop, and wait until it is over, and half a second."""
         with others(self.load):
             time.sleep(0.3)
@@ -140,7 +142,7 @@ def after(seconds: float) -> Callable[[], bool]:
     return over
 
 
-def in_memory(place: str, first: int = 0) -> Callable[[Any], None]:
+def in_memory(place: str, first: int = 0) -> Callable[..., None]:
     """What adds the same layers, of numpy arrays."""
     from napari.layers import Layer
 
@@ -151,9 +153,10 @@ def in_memory(place: str, first: int = 0) -> Callable[[Any], None]:
         levels = [np.asarray(level) for level in data[first:]]
         tuples.append((levels, {**meta, "metadata": {}, "multiscale": True}, kind))
 
-    def add(viewer: Any) -> None:
+    def add(viewer: Any, then: Callable[[], object] = lambda: None) -> None:
         for data, meta, kind in tuples:
             viewer.add_layer(Layer.create(data, meta, kind))
+            then()
 
     return add
 
@@ -188,6 +191,8 @@ def plate(session: Session, candidate: str, root: Path) -> None:
 
 def saving(session: Session, candidate: str, root: Path) -> None:
     """Layers in memory, by napari's menu and from the dock; what was saved is opened in their place."""
+    from napari_ome_ngff.plugin.save.progress import breathe
+
     viewer = session.viewer
     image, cells = voxels()
 
@@ -202,9 +207,10 @@ def saving(session: Session, candidate: str, root: Path) -> None:
 
         def swap() -> None:
             old = list(viewer.layers)
-            add_saved(viewer)
+            add_saved(viewer, breathe)
             for layer in old:
                 viewer.layers.remove(layer)
+                breathe()
 
         session.measure("Open result", swap)
         return
@@ -237,9 +243,11 @@ def saving(session: Session, candidate: str, root: Path) -> None:
 
 def editing(session: Session, candidate: str, root: Path) -> None:
     """Labels are painted on, and saved while they are."""
+    from napari.layers import Labels
     from qtpy.QtCore import QTimer
 
     from napari_ome_ngff.plugin.edit.actions import paint_labels
+    from napari_ome_ngff.plugin.edit.edited_layer import put_instead
     from napari_ome_ngff.plugin.edit.save_painted import save_in_thread, save_now
 
     viewer = session.viewer
@@ -247,6 +255,11 @@ def editing(session: Session, candidate: str, root: Path) -> None:
     if candidate == "numpy":
         cells = voxels()[1]
         session.rest(1, lambda: viewer.add_labels(cells, name="cells", **PLACE))
+
+        def again() -> None:
+            put_instead(viewer, viewer.layers[-1], Labels(cells, name="cells", **PLACE))
+
+        session.measure("begin to paint", again)
     else:
         shutil.copytree(root / "image.ome.zarr", scratch / "image.ome.zarr")
         place = str(scratch / "image.ome.zarr")

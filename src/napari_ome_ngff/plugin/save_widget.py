@@ -21,6 +21,7 @@ from napari_ome_ngff.plugin.edit.metadata_or_copy import metadata_nbytes, metada
 from napari_ome_ngff.plugin.layer_axes.axes_in_view import tuples_in_view
 from napari_ome_ngff.plugin.layer_part import chosen_part, sliders
 from napari_ome_ngff.plugin.open.viewer_hooks import with_contours
+from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.closing_guard import ClosingGuard, guard_window, percent
 from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, Form
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
@@ -52,7 +53,7 @@ from napari_ome_ngff.plugin.save_panel.panel_parts import (
     text_line,
 )
 from napari_ome_ngff.plugin.save_panel.proposal import new_place, places_in_words
-from napari_ome_ngff.plugin.save_panel.viewer_changes import ViewerChanges
+from napari_ome_ngff.plugin.save_panel.viewer_changes import ViewerChanges, layers_exchanged
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -75,7 +76,7 @@ class CreateWidget(Container[Any]):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         self._viewer = napari_viewer
-        self._proposed = ""
+        self._proposed = self._message = ""
         self._cancelled = Event()
         self._started = 0.0
         self._meter = Meter()
@@ -84,7 +85,6 @@ class CreateWidget(Container[Any]):
         self._written: tuple[str, ...] = ()
         self._from: list[Layer] = []
         self._ended: Outcome | None = None  # how the last save ended, until a field is changed
-        self._message = ""
         self._guard: ClosingGuard | None = None
         self.fields = make_fields()
         self.slices = SliceRows()
@@ -302,5 +302,5 @@ class CreateWidget(Container[Any]):
     def swap(self) -> None:
         """Open what was written in place of the layers that it was written from."""
         self._from += stale_layers(self._viewer.layers, self._written)
-        open_instead(self._viewer, self._written, self._from)
-        self.open_result.enabled = False
+        with layers_exchanged(self.open_result, self._later):
+            open_instead(self._viewer, self._written, self._from, read_layers)

@@ -181,9 +181,10 @@ def _refresh(outcome: Outcome) -> None:
     from napari.viewer import current_viewer
 
     from napari_ome_ngff.plugin.edit.metadata_or_copy import remember_saved
+    from napari_ome_ngff.plugin.reader import read_layers
     from napari_ome_ngff.plugin.save.reopen import open_instead, stale_layers
 
     viewer = current_viewer()
     if stale := stale_layers(viewer.layers, outcome.folders):
-        open_instead(viewer, outcome.folders, stale)
+        open_instead(viewer, outcome.folders, stale, read_layers)
     remember_saved(viewer.layers, outcome)

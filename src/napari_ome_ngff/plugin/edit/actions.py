@@ -28,10 +28,10 @@ def is_label(layer: Layer | None) -> bool:
 
 def paint_labels(viewer: Viewer, layer: Layer | None) -> str:
     """Make a layer of ours paintable."""
-    from napari_ome_ngff.plugin.edit.closing import guard
-
     layer = _labels(layer)
     edited = begin_edit(viewer, layer)
+    from napari_ome_ngff.plugin.edit.closing import guard  # what it imports came in a thread
+
     if edited is not layer:
         follow_labels(edited, layer.data if layer.multiscale else [layer.data])
     guard(edited)

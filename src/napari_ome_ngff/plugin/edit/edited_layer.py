@@ -11,6 +11,7 @@ from napari_ome_ngff.errors import OptionError, TargetError, UnsupportedError
 from napari_ome_ngff.plugin.edit.edit_view import EditView
 from napari_ome_ngff.plugin.names import OLD
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
+from napari_ome_ngff.plugin.save.progress import alive, event_loop_runs
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
@@ -52,7 +53,16 @@ def begin_edit(viewer: Viewer, layer: Labels) -> Labels:
     if view_of(layer) is not None:
         return layer
     origin = _origin(layer)
-    view = _view(layer, origin, viewer.dims.displayed)
+    if event_loop_runs():
+        view = alive(lambda: _view(layer, origin, viewer.dims.displayed))
+        first = _planes(layer, view, viewer.dims.point)
+        alive(
+            lambda: [np.asarray(view[plane]) for plane in first]
+        )  # napari reads them in the window's thread
+        if layer not in viewer.layers:
+            raise OptionError("The layer was closed meanwhile.")
+    else:
+        view = _view(layer, origin, viewer.dims.displayed)
     _, meta, kind = layer.as_layer_data_tuple()
     translate = np.asarray(meta["translate"]) + _corner(meta, view)
     new = _like(layer, view, meta | {"multiscale": False, "translate": translate, "name": layer.name}, kind)
@@ -151,6 +161,22 @@ def _window(layer: Labels, shape: Sequence[int], displayed: Sequence[int]) -> tu
     return tuple(window)
 
 
+def _planes(layer: Labels, view: EditView, point: Sequence[float]) -> list[tuple[int | slice, ...]]:
+    """The planes that napari asks for: when it makes a layer the one at the origin, then the one in view."""
+    displayed = set(layer._slice_input.displayed)
+    starts = [part.start for part in view.window]
+    planes = []
+    for place in (np.zeros(layer.ndim), point[-layer.ndim :]):
+        index = np.rint(layer.world_to_data(place)).astype(int) - starts
+        planes.append(
+            tuple(
+                slice(None) if i in displayed else int(np.clip(index[i], 0, n - 1))
+                for i, n in enumerate(view.shape)
+            )
+        )
+    return planes
+
+
 def _corner(meta: Mapping[str, Any], view: EditView) -> np.ndarray[Any, Any]:
     """How far the first voxel of a part of a layer lies from that of the whole, before its affine."""
     from napari.utils.transforms import Affine
@@ -167,7 +193,7 @@ def _like(layer: Labels, data: Any, meta: dict[str, Any], kind: str) -> Labels:
     new: Any = Layer.create(data, meta, kind)
     for name in _STATE:
         value = getattr(layer, name, None)
-        if value is not None:
+        if value is not None and value != getattr(new, name):  # napari colours the whole plane each time
             setattr(new, name, value)
     return new
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import OmeNgffError
@@ -16,6 +16,8 @@ from napari_ome_ngff.storage.places.location import is_within
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
+
+    from napari_ome_ngff.plugin.origin import LayerData
 
 
 def image_of(layer: Layer) -> str | None:
@@ -37,22 +39,22 @@ def stale_layers(layers: Iterable[Layer], paths: Sequence[str]) -> list[Layer]:
     ]
 
 
-def open_instead(viewer: Viewer, paths: Sequence[str], layers: Iterable[Layer]) -> None:
-    """Open images, then close these layers; if an image cannot be opened, they stay as they were.
+def open_instead(
+    viewer: Viewer, paths: Sequence[str], layers: Iterable[Layer], read: Callable[[str], list[LayerData]]
+) -> None:
+    """Open images with a reader, then close these layers; if one cannot be opened, they stay as they were.
 
     Layer by layer where a window runs: napari takes some 0.2 s for each, and the window lives in between.
     """
     from napari.layers import Layer as AnyLayer
     from napari.layers._source import layer_source
 
-    from napari_ome_ngff.plugin.reader import read_layers
-
     names = {layer: layer.name for layer in layers if layer in viewer.layers}
     for layer, name in names.items():
         layer.name = name + OLD  # frees the name for the new layer
     try:
         for path in paths:
-            for data, meta, kind in read_layers(path):
+            for data, meta, kind in read(path):
                 with layer_source(path=path, reader_plugin=PLUGIN):
                     new = AnyLayer.create(data, meta, kind)
                 viewer.add_layer(new)

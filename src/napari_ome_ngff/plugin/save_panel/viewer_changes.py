@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from napari_ome_ngff.errors import OmeNgffError
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -11,6 +14,21 @@ if TYPE_CHECKING:
 
 _PLANNED_BY = ("name", "data", "scale", "translate", "units", "axis_labels")
 """Events of a layer that change the plan; contrast and colours are read when writing starts."""
+
+
+@contextmanager
+def layers_exchanged(button: Any, later: Any) -> Iterator[None]:
+    """While a button exchanges layers one after the other it is off, and `later`, a timer, plans nothing."""
+    button.enabled = False
+    later.blockSignals(True)
+    try:
+        yield
+    except OmeNgffError:
+        button.enabled = True
+        raise
+    finally:
+        later.blockSignals(False)
+        later.start()
 
 
 class ViewerChanges:
