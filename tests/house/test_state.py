@@ -11,7 +11,6 @@ from tests.house.source import ARCHITECTURE, MODULES, Function, Module, decorato
 MEMOS = frozenset(
     {
         "plugin.notify._watch",  # one subscription for each record of failures
-        "storage.pixels.dask_array._source_array",  # a class, made once dask is imported
         "storage.places.requests.usable_cores",
         "storage.places.servers.plain_http._opener",  # made at the first request, as urllib does it
         "writing.plan.multiscale._release",  # of this package

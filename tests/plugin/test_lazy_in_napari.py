@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import dask.array as da
@@ -12,7 +14,7 @@ from napari.layers import Image
 from napari.layers._multiscale_data import MultiScaleData
 from napari.layers.utils import layer_utils
 
-from napari_ome_ngff import DaskArrayWrapper
+from napari_ome_ngff import DaskArrayWrapper, save_ome_ngff
 from napari_ome_ngff.plugin.save.from_layers import from_layers
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.location import location_of
@@ -34,6 +36,22 @@ def test_what_a_multiscale_layer_is_read_from_is_found() -> None:
     array = zarr.create_array({}, shape=(7, 10, 10), chunks=(2, 5, 5), dtype="uint16")
     level = DaskArrayWrapper().wrap(array)
     assert lazy_locations(MultiScaleData([level, level[:3, :5, :5]])) == {location_of(array)}
+
+
+def test_layers_are_made_and_sliced_without_dask_array(tmp_path: Path) -> None:
+    """It takes half a second of the time until a person sees the first picture."""
+    save_ome_ngff(tmp_path / "a.zarr", np.arange(24, dtype="uint8").reshape(2, 3, 4), axes="cyx", units="um")
+    code = (
+        "import sys\n"
+        "from napari.layers import Layer\n"
+        "from napari_ome_ngff.plugin.reader import read_layers\n"
+        "layers = [Layer.create(*layer) for layer in read_layers(sys.argv[1])]\n"
+        "assert layers[1]._slice.image.raw.sum() == sum(range(12, 24))\n"
+        "found = [name for name in ('dask.array', 'distributed') if name in sys.modules]\n"
+        "assert not found, found\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "a.zarr")]
+    subprocess.run(command, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("kind", ["zarr", "dask"])

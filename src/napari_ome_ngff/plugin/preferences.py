@@ -43,6 +43,8 @@ COARSEST = "the coarsest level"
 AUTO_BYTES = 400 * 10**6  # what 3D takes at most by itself: the cache of decoded chunks holds it
 METERED = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")  # somebody may pay for each request
 
+_SHOWN_MS = 5000
+
 PROCESSOR_BYTES = 100 * 10**6  # without a graphics card, where pictures of more take several times as long
 
 
@@ -112,6 +114,16 @@ def follow() -> None:
     if opening is not None:
         opening.events.zarr_reader.connect(_on_choice)  # connected once, however often this runs
         _apply(opening.zarr_reader)
+
+
+def follow_later() -> None:
+    """Follow the Preferences when the image is shown: napari reads all manifests for that, 0.2 s long."""
+    if not notify.has_window():
+        follow()
+        return
+    from qtpy.QtCore import QTimer
+
+    QTimer.singleShot(_SHOWN_MS, follow)
 
 
 def _on_choice(event: Any) -> None:

@@ -18,7 +18,7 @@ from napari_ome_ngff.plugin.open.add_to_viewer import (
     read_described,
 )
 from napari_ome_ngff.plugin.origin import METADATA_KEY, named_apart
-from napari_ome_ngff.plugin.preferences import PLUGIN, follow, recent_places, remember_place
+from napari_ome_ngff.plugin.preferences import PLUGIN, follow_later, recent_places, remember_place
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff, is_zarr
 from napari_ome_ngff.storage.places.location import is_url
 
@@ -63,7 +63,7 @@ def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
     layers = [layer for one in _paths(path) for layer in _read(one)]
     watch_failures()
     if "napari" in sys.modules:
-        follow()
+        follow_later()
     return layers
 
 

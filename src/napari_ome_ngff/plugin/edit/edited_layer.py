@@ -56,9 +56,8 @@ def begin_edit(viewer: Viewer, layer: Labels) -> Labels:
     if event_loop_runs():
         view = alive(lambda: _view(layer, origin, viewer.dims.displayed))
         first = _planes(layer, view, viewer.dims.point)
-        alive(
-            lambda: [np.asarray(view[plane]) for plane in first]
-        )  # napari reads them in the window's thread
+        # napari would read them in the window's thread.
+        alive(lambda: [np.asarray(view[plane]) for plane in first])
         if layer not in viewer.layers:
             raise OptionError("The layer was closed meanwhile.")
     else:

@@ -14,7 +14,7 @@ from napari_ome_ngff.errors import OmeNgffWarning, OptionError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.origin import METADATA_KEY, named_apart
-from napari_ome_ngff.plugin.preferences import follow
+from napari_ome_ngff.plugin.preferences import follow_later
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -99,7 +99,7 @@ def add_to_viewer(
         attach(layers, (viewer,))
         named_apart(layers, title, viewer.layers)
     notify.watch_failures()
-    follow()
+    follow_later()
     return [viewer.add_layer(AnyLayer.create(*layer)) for layer in layers]
 
 

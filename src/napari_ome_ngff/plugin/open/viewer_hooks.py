@@ -1,8 +1,7 @@
 """What napari cannot take from a reader: contrast sliders, contours, levels in 3D, the well pointed at.
 
 A reader returns tuples and does not learn which viewer they are for, and for a ``Layer`` instead of a tuple
-napari ignores the user's own arguments. So the events of all open viewers are used. The callbacks are plain
-functions: napari connects each of them once, and none keeps a viewer alive.
+napari ignores the user's own arguments. So the events of all open viewers are used, by plain functions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Levels that napari can draw in 3D: as a rule those of the file, and where they are too large one more.
 
-In 3D napari draws the whole coarsest level: it raises an error if that is longer than a 3D texture can be,
-and loads a volume of any size. The level that is added here exists in napari only, and is not saved.
+In 3D napari draws the whole coarsest level, and fails if that is longer than a 3D texture. What is added here
+exists in napari only, and is not saved.
 
 napari stretches each level from edge to edge over the finest, which is exact for levels whose sizes divide. A
 level that was cropped (31 voxels for 250, by a factor of 8) is shown up to one of its own voxels too wide at

@@ -10,10 +10,10 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from napari_ome_ngff.plugin.notify import has_window, plain
-from napari_ome_ngff.plugin.save.summary import Meter, saved, share_of
 
 if TYPE_CHECKING:
     from napari_ome_ngff.plugin.save.request import Outcome
+    from napari_ome_ngff.plugin.save.summary import Meter
     from napari_ome_ngff.writing.save import Progress
 
 T = TypeVar("T")
@@ -115,6 +115,7 @@ def _run_in_window(job: SaveJob[T], cancelled: Event, description: str) -> None:
     from qtpy.QtCore import QEventLoop, QTimer
 
     from napari_ome_ngff.plugin.save.closing_guard import guard_window, percent
+    from napari_ome_ngff.plugin.save.summary import Meter, share_of
 
     loop = QEventLoop()
     timer = QTimer()
@@ -170,6 +171,8 @@ def _show(bar: Any, progress: Progress, meter: Meter) -> None:
 
 def in_words(outcome: Outcome, seconds: float) -> str:
     """How a save ended."""
+    from napari_ome_ngff.plugin.save.summary import saved
+
     words = []
     if outcome.paths:
         of = "" if outcome.folders else " of metadata"

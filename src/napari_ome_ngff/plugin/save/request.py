@@ -1,8 +1,7 @@
 """A save without a window: what the dock widget and the writer both do. No Qt, no napari.
 
 `preview`: form and layers -> `model_multiscale_group` -> the model, and the plan that is shown of it.
-`write`: `create_multiscale_group` creates the groups and empty arrays of that model, beside the target, fills
-them with the layers' pixels, and gives the image its name.
+`write`: `create_multiscale_group` creates that model beside the target, fills it, and gives it its name.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The journal of an edit: new chunks lie beside the image until all are there, then they take their places.
 
 ``.NAME.ngff-edit/new/`` has the new files, under the keys of those that they replace. From when
-``.NAME.ngff-edit/journal.json`` is there, which says what is replaced and what is deleted, the edit is
-decided: who finds it finishes it, in the very folder that was edited and in no other one that has come to its
-place. A folder without it is of an edit that was never decided, and is deleted.
+``.NAME.ngff-edit/journal.json`` is there, which says what is replaced and deleted, the edit is decided: who
+finds it finishes it, in the very folder that was edited. One without it was never decided: it is deleted.
 """
 
 from __future__ import annotations

@@ -163,15 +163,17 @@ _NOT_OF_ARRAYS = ("expr", "__dask_exprs__")  # by these dask knows other collect
 class SourceArray:
     """A dask array that is nothing but a source: slicing or transposing it takes a part of that.
 
-    It passes for a ``dask.array.Array``, which is made, and dask.array imported, when more is asked of it
-    than a viewer does: that takes half a second of napari's start, and a millisecond of each step.
-    Copies, unpickled and computed arrays are ordinary dask arrays.
+    It passes for a ``dask.array.Array``, which is made, and dask.array imported, when something is asked that
+    viewers do not ask: 0.5 s of napari's start. Copies and results are ordinary dask arrays.
     """
 
     def __init__(self, source: Source, blocks: Blocks | None, origin: _Origin) -> None:
         self.source = source
         self.given_blocks = blocks
         self.origin = origin
+        self.shape, self.dtype = source.shape, source.dtype
+        self.ndim, self.size = len(self.shape), math.prod(self.shape)
+        self.nbytes = self.size * self.dtype.itemsize
         self._array: Any = None
 
     @property
@@ -227,32 +229,7 @@ class SourceArray:
         """Lengths of the blocks along each axis."""
         if self.given_blocks is not None:
             return self.given_blocks
-        return plan_blocks(self.source.dims, self.source.units, self.source.dtype.itemsize)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the values."""
-        return self.source.dtype
-
-    @functools.cached_property
-    def shape(self) -> tuple[int, ...]:
-        """Length along each axis."""
-        return self.source.shape
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all values."""
-        return self.size * self.dtype.itemsize
+        return plan_blocks(self.source.dims, self.source.units, self.dtype.itemsize)
 
     @property
     def T(self) -> Any:
@@ -329,7 +306,6 @@ class _Graph(Mapping[Any, Any]):
 
 
 def _as_dask(thing: Any) -> Any:
-    """What a function is given, with ordinary dask arrays in place of ours."""
     if isinstance(thing, SourceArray):
         return thing.dask_array()
     if type(thing) in (list, tuple):
@@ -338,12 +314,10 @@ def _as_dask(thing: Any) -> Any:
 
 
 def _dask_type() -> Any:
-    """The class of dask arrays; None while nobody has imported it."""
     return getattr(sys.modules.get("dask.array"), "Array", None)
 
 
 def _is_private(name: str) -> bool:
-    """Whether only dask.array asks for an attribute, which then is imported."""
     return name.startswith("_") and not name.startswith("__dask_")
 
 
@@ -354,7 +328,7 @@ def _import_dask_type() -> Any:
 
 
 def _delegated(name: str) -> Callable[..., Any]:
-    """An operator that dask arrays have; Python looks them up in the class."""
+    # Python looks operators up in the class.
 
     def operator(self: SourceArray, *given: Any) -> Any:
         return getattr(self.dask_array(), name)(*_as_dask(given))

@@ -3,9 +3,7 @@
 - Decoded chunks: `shared_cache`.
 - Chunks that could not be read, and who is told of them: `shared_failures`.
 - Threads that decode, and that read pictures: `decode_pool`, `picture_pool`.
-- Saves to stores that are under way: `running_saves`.
-- Lock files of saves to folders: `held_locks`.
-- Jobs that another process has sent: `unpickled`.
+- Saves that are under way: to stores `running_saves`, to folders `held_locks`; jobs of others: `unpickled`.
 
 What else is remembered between calls follows from its arguments alone.
 """

@@ -1,8 +1,7 @@
 """All or nothing where nothing can be renamed: the root's attributes come last, a note says how far it is.
 
-A new hierarchy is written in place. One that replaces another is written beside it. When it is complete the
-note says so before the exchange begins, and says that the exchange is done before the part beside it is
-deleted: whoever saves next knows what is left to do.
+A new hierarchy is written in place, one that replaces another beside it. The note says that it is complete,
+and then that the exchange is done: whoever saves next knows what is left to do.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """From a block of one level to the block of the next: numpy kernels, pure functions.
 
 A coarse voxel is made of the `factor` voxels that it covers along each axis; what is left over at the far
-end of an odd axis is left out, so that every window is whole and a level's geometry is exact.
-Windows are summed or compared axis by axis and strip by strip, so that intermediate results stay in the
-processor's cache.
+end of an odd axis is left out, so that a level's geometry is exact. Windows are summed or compared axis by
+axis and strip by strip, which stay in the processor's cache.
 """
 
 from __future__ import annotations
