@@ -198,8 +198,8 @@ def from_coordinates(
     transforms: list[ScaleTranslation] = []
     for key, array in arrays.items():
         grid = []
-        for i, (axis, reference) in enumerate(zip(axes, finest_grid, strict=True)):
-            given = _grid(array, axis, key)
+        own = base if array is finest else [_grid(array, axis, key) for axis in axes]
+        for i, (axis, reference, given) in enumerate(zip(axes, finest_grid, own, strict=True)):
             size, most = array.sizes[axis.name], finest.sizes[axis.name]
             if size == 1 < most and given[0] in [finer.scale[i] for finer in transforms]:
                 given = _not_left_over(given, reference)
