@@ -215,6 +215,13 @@ class SourceArray:
         return getattr(self.dask_array(), name)
 
     @functools.cached_property
+    def _meta(self) -> Any:
+        # xarray asks for it each time that it gets the array.
+        if self.origin.meta is not None:
+            return self.dask_array()._meta
+        return np.empty((0,) * self.ndim, self.dtype)
+
+    @functools.cached_property
     def _name(self) -> str:
         is_whole = self.source.part == self.origin.part
         return self.origin.name if is_whole else f"{self.origin.name}-{token(self.source.part)}"
