@@ -344,14 +344,14 @@ def _delegated(name: str) -> Callable[..., Any]:
     return operator
 
 
-_UNARY = "abs bool complex float index int invert neg pos repr setitem"
-_BINARY = "add and divmod floordiv lshift matmul mod mul or pow rshift sub truediv xor"
-_COMPARED = "eq ge gt le lt ne"
+_OF_ONE = "abs bool complex float index int invert neg pos repr setitem"
+_OF_TWO = "add and divmod floordiv lshift matmul mod mul or pow rshift sub truediv xor"
+_COMPARISONS = "eq ge gt le lt ne"
 
 for _operator in (
-    *_UNARY.split(),
-    *_BINARY.split(),
-    *(f"r{one}" for one in _BINARY.split()),
-    *_COMPARED.split(),
+    *_OF_ONE.split(),
+    *_OF_TWO.split(),
+    *(f"r{one}" for one in _OF_TWO.split()),
+    *_COMPARISONS.split(),
 ):
     setattr(SourceArray, f"__{_operator}__", _delegated(f"__{_operator}__"))

@@ -62,8 +62,8 @@ class CopyJob:
     def nbytes(self, start: int, stop: int) -> int:
         """Bytes of the voxels in these objects."""
         unit, shape = self.source.shards or self.source.chunks, self.source.shape
-        edges = np.minimum(np.asarray(shape), (self._indices(start, stop) + 1) * unit)
-        voxels = int((edges - self._indices(start, stop) * unit).prod(axis=1).sum())
+        corners = self._indices(start, stop) * unit
+        voxels = int((np.minimum(corners + unit, shape) - corners).prod(axis=1).sum())
         return voxels * int(self.source.dtype.itemsize)
 
     def _positions(self, start: int, stop: int) -> list[tuple[int, ...]]:
