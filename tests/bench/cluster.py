@@ -1,9 +1,10 @@
-"""Threads, one process, a pool of 2, a cluster of 2: ``python tests/bench/cluster.py ROOT [ROUNDS] [NAME..]``
+"""Threads, processes and clusters, one and two: ``python tests/bench/cluster.py ROOT [ROUNDS] [NAME..]``
 
 Images of uint16 (czyx), made once in ROOT: ``numpy``, 1 GiB in memory; ``lazy``, 2 GiB opened by this
 package, in its default chunks; ``planes``, 2 GiB in chunks of one plane. Each way runs in a process of its
-own, in turns, after small saves that start the workers and import what they need. Names choose among images
-and ways.
+own, in turns, after small saves that start the workers and import what they need: ``threads`` (two) and
+``thread`` (one), ``pool`` (two processes) and ``process`` (one), ``cluster`` (two workers) and ``worker``
+(one). Names choose among images and ways.
 
 Printed are medians of one save: processor time of all processes (client, scheduler, workers), wall time, and
 for the client and a worker the most memory that it added to what they share with none (in another run).
@@ -33,7 +34,7 @@ import xarray as xr
 from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff, write_multiscale_group
 
 SHAPE = (4, 64, 2048, 2048)
-WAYS = ("threads", "process", "pool", "cluster")
+WAYS = ("threads", "thread", "process", "pool", "worker", "cluster")
 IMAGES = ("numpy", "lazy", "planes")
 
 
@@ -59,17 +60,17 @@ def given(root: Path, name: str) -> xr.DataArray:
 @contextmanager
 def executor_of(way: str) -> Iterator[Executor]:
     with ExitStack() as stack:
-        if way == "threads":
-            yield stack.enter_context(ThreadPoolExecutor(2))
-        elif way == "cluster":
+        workers = 2 if way in ("threads", "pool", "cluster") else 1
+        if way in ("threads", "thread"):
+            yield stack.enter_context(ThreadPoolExecutor(workers))
+        elif way in ("cluster", "worker"):
             from distributed import Client, LocalCluster
 
             cluster = stack.enter_context(
-                LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+                LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
             )
             yield stack.enter_context(Client(cluster)).get_executor(pure=False)
         else:
-            workers = 2 if way == "pool" else 1
             yield stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
 
 
