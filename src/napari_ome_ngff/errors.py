@@ -8,6 +8,10 @@ alone: napari swallows a ``ValueError`` that leaves a writer, and a worker in wh
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 _USER = re.compile(r"(?<=://)[^/?#\n]*@")
 
@@ -117,3 +121,28 @@ class CancelledError(OmeNgffError):
 
 class OmeNgffWarning(UserWarning):
     """A file breaks a rule and the best possible reading was taken, or a save was never begun."""
+
+
+_collected: ContextVar[list[str] | None] = ContextVar("warnings that are collected", default=None)
+
+
+def give_warning(message: str, *, stacklevel: int) -> None:
+    """Warn as `warnings.warn` does, or tell who collects the warnings of this context."""
+    collected = _collected.get()
+    if collected is None:
+        warnings.warn(message, OmeNgffWarning, stacklevel=stacklevel + 1)
+    else:
+        collected.append(message)
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect what `give_warning` is told in this context, in place of giving it."""
+    # Not `warnings.catch_warnings`: that changes the filters of all threads, and where two do so at the same
+    # time, napari in its window and a thread that reads, the filters of one stay in force for good.
+    messages: list[str] = []
+    token = _collected.set(messages)
+    try:
+        yield messages
+    finally:
+        _collected.reset(token)

@@ -6,13 +6,12 @@ These are kept beside the mean step that is written.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ome_ngff.errors import CoordinateError, OmeNgffWarning
+from napari_ome_ngff.errors import CoordinateError, give_warning
 from napari_ome_ngff.long_axes import is_range
 from napari_ome_ngff.metadata.group_kind import OUR_KEYS
 from napari_ome_ngff.metadata.nouns import Axis, Json, ScaleTranslation
@@ -196,7 +195,7 @@ def _warn_of_jitter(coordinate: DataArray, axis: Axis) -> None:
         unit = f" {axis.unit}" if axis.unit else ""
         message = f"Axis {axis.name!r} is not regular. Its mean step is written, {step:g}{unit}, from which "
         message += f"index {at} is {far[at]:g} away; its true positions are kept beside it."
-        warnings.warn(message, OmeNgffWarning, stacklevel=4)
+        give_warning(message, stacklevel=4)
 
 
 def _part(stored: Json, scale: float, translation: float, size: int) -> dict[str, Json] | None:

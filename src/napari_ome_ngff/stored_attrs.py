@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from napari_ome_ngff.errors import OmeNgffWarning
+from napari_ome_ngff.errors import give_warning
 from napari_ome_ngff.metadata.group_kind import OUR_KEYS
 from napari_ome_ngff.metadata.nouns import Json
 
@@ -37,7 +36,7 @@ def json_attrs(attrs: Mapping[Any, Any], what: str) -> dict[str, Json]:
     if left:
         named = ", ".join(left[:_MOST_NAMED]) + (", ..." if len(left) > _MOST_NAMED else "")
         message = f"{what} cannot be stored as JSON and is left out: {named}"
-        warnings.warn(message, OmeNgffWarning, stacklevel=2)
+        give_warning(message, stacklevel=2)
     return kept
 
 

@@ -18,6 +18,9 @@ MEMOS = frozenset(
 )
 """Cached functions whose results follow from their arguments alone: no state, and no need of a reset."""
 
+CONTEXTS = frozenset({"errors._collected"})
+"""Set and reset by one ``with``, for who is inside it: nothing of them is left."""
+
 CONTAINERS = (ast.Dict, ast.List, ast.Set, ast.DictComp, ast.ListComp, ast.SetComp)
 CHANGES = frozenset({"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"})
 CHANGES |= {"setdefault", "update"}
@@ -42,6 +45,8 @@ def state(module: Module) -> Iterator[str]:
             kept |= {target.id: node.value for target in targets if isinstance(target, ast.Name)}
     for name, value in kept.items():
         if isinstance(value, ast.Call) and MAKERS.fullmatch(ast.unparse(value.func).rpartition(".")[2]):
+            if f"{module.name}.{name}" in CONTEXTS:
+                continue
             yield f"{name} = {ast.unparse(value)}"
         elif isinstance(value, CONTAINERS) and name in changed(module.tree):
             yield f"{name} is changed"
@@ -75,3 +80,7 @@ def test_the_architecture_page_names_the_module_of_the_state() -> None:
 def test_cached_functions_that_are_no_state_exist() -> None:
     functions = {f"{name}.{node.name}" for name, module in MODULES.items() for node in module.functions()}
     assert set() == MEMOS - functions
+    assert all(
+        f"{each.partition('.')[2]}: ContextVar" in ast.unparse(MODULES[each.partition(".")[0]].tree)
+        for each in CONTEXTS
+    )

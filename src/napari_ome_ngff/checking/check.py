@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from napari_ome_ngff.checking.findings import Finding, Spot
 from napari_ome_ngff.checking.forms import listed, mapped
 from napari_ome_ngff.checking.group_rules import check_attributes, release_of
 from napari_ome_ngff.checking.stored_rules import check_arrays, check_channels, check_label_array
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import OmeNgffError, collected_warnings
 from napari_ome_ngff.metadata.context import Context
 from napari_ome_ngff.metadata.group_kind import container_of, kind_of
 from napari_ome_ngff.metadata.nouns import Json
@@ -78,8 +77,7 @@ def check_ome_ngff(location: str | PathLike[str] | Store | zarr.Group) -> tuple[
 
 def _images_below(location: str | PathLike[str] | Store | zarr.Group, where: str) -> Iterator[str]:
     """Paths of the images that our reader finds below a group without metadata (SpatialData, a row)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OmeNgffWarning)
+    with collected_warnings():
         try:
             opened = open_metadata(location)
         except OmeNgffError:  # which is told with what else it says
@@ -93,16 +91,13 @@ def _images_below(location: str | PathLike[str] | Store | zarr.Group, where: str
 
 def _as_read(location: str | PathLike[str] | Store | zarr.Group, where: str) -> Iterator[tuple[str, Finding]]:
     """What our reader warns of, or refuses, with the JSON path that it names."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", OmeNgffWarning)
+    with collected_warnings() as messages:
         try:
             open_metadata(location)
         except OmeNgffError as error:
             yield "", Finding(where=error.where or where, what=error.summary, rule=_OURS)
-    for warning in caught:
-        if not issubclass(warning.category, OmeNgffWarning):
-            continue
-        lines = str(warning.message).splitlines()
+    for message in messages:
+        lines = message.splitlines()
         notes = [line[2:].partition(": ") for line in lines if line.startswith("- ")]
         for path, _, words in notes:
             yield path, Finding(where=f"{where}: {path}", what=words, rule=_OURS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_ome_ngff.cli import typed_values as typed
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, OptionError, collected_warnings
 
 if TYPE_CHECKING:
     from napari_ome_ngff.reading.opened import Collection, Image
@@ -83,10 +83,9 @@ def info(
         from napari_ome_ngff.reading.facts import facts_of
         from napari_ome_ngff.reading.open import open_metadata
 
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", OmeNgffWarning)
+        with collected_warnings() as messages:
             facts = facts_of(open_metadata(place))
-        facts["problems"] = [str(each.message) for each in caught if each.category is OmeNgffWarning]
+        facts["problems"] = messages
         if as_json:
             import json
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy as np
 from napari_ome_ngff.arguments import place_of
 from napari_ome_ngff.channels import default_color
 from napari_ome_ngff.editing.metadata_change import MetadataChange, Move, changed, move_of, with_attributes
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError, StorageError, UnsupportedError
+from napari_ome_ngff.errors import OptionError, StorageError, UnsupportedError, collected_warnings
 from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
 from napari_ome_ngff.metadata.group_kind import container_of, holder_of, kind_of
 from napari_ome_ngff.metadata.image.label_images import decode_labels
@@ -120,8 +119,7 @@ def edit_metadata(
     )
     if change.is_empty:
         raise OptionError("Nothing is to be changed.", hint="Give what is wrong, scale for example.")
-    with locked(*place_of(location)) as place, warnings.catch_warnings():
-        warnings.simplefilter("ignore", OmeNgffWarning)  # whoever opens it is told
+    with locked(*place_of(location)) as place, collected_warnings():  # whoever opens it is told
         _change_group(place.documents, place.path, change)
         return put_documents(place)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import MetadataError, OmeNgffError, give_warning
 from napari_ome_ngff.metadata.nouns import Json
 
 NO_PARAMETERS: Mapping[str, Json] = MappingProxyType({})
@@ -96,7 +95,7 @@ class Context:
             lines.append(f"- and {self.document.count - len(lines)} more")
         group = f" of {self.location}" if self.location else ""
         summary = f"The OME-Zarr metadata{group} break rules; they were read as well as possible."
-        warnings.warn("\n".join([summary, *lines]), OmeNgffWarning, stacklevel=2)
+        give_warning("\n".join([summary, *lines]), stacklevel=2)
 
     def error(
         self,

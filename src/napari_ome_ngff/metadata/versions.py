@@ -6,7 +6,6 @@ Nothing outside this module branches on the version.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -15,9 +14,9 @@ from napari_ome_ngff.errors import (
     MetadataError,
     NotOmeNgffError,
     OmeNgffError,
-    OmeNgffWarning,
     OptionError,
     UnsupportedError,
+    give_warning,
 )
 from napari_ome_ngff.metadata.context import NO_PARAMETERS, Context
 from napari_ome_ngff.metadata.group_kind import COLLECTIONS, CONTAINER, beside, collection, container_of
@@ -191,7 +190,7 @@ def _version_by_form(entry: Mapping[str, Json], container: str) -> str:
 
 
 def _warn(summary: str, where: str) -> None:
-    warnings.warn(f"{summary}\nWhere: {where}" if where else summary, OmeNgffWarning, stacklevel=2)
+    give_warning(f"{summary}\nWhere: {where}" if where else summary, stacklevel=2)
 
 
 def check_version(version: str) -> Version:

@@ -183,7 +183,6 @@ class ImageWidget(QScrollArea):
             self._ask_for_facts(origin["location"])
 
     def _list_systems(self, origin: Origin | None) -> None:
-        """A choice is shown where there is one."""
         systems = () if origin is None else origin["systems"]
         self.system_box.setVisible(len(systems) > 1)
         self.system.clear()

@@ -7,11 +7,10 @@ layer has when it is opened without the key is written, so most files have none.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import OmeNgffWarning
+from napari_ome_ngff.errors import give_warning
 from napari_ome_ngff.metadata.group_kind import OUR_KEYS
 from napari_ome_ngff.metadata.nouns import Json
 from napari_ome_ngff.plugin.origin import LayerData
@@ -104,7 +103,7 @@ def kept_looks(image: Image, index: int, kind: str, name: str) -> dict[str, Any]
     values = {key: _checked(key, entry[key], kind) for key in keys if key in entry}
     if refused := [key for key, value in values.items() if value is None]:
         text = f"{' and '.join(refused)} of {name!r} cannot be as the file says: left out. ({image.location})"
-        warnings.warn(text, OmeNgffWarning, stacklevel=3)
+        give_warning(text, stacklevel=3)
     return {key: value for key, value in values.items() if value is not None}
 
 

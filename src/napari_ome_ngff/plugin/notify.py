@@ -11,12 +11,11 @@ import re
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import OmeNgffError, give_warning
 from napari_ome_ngff.storage.places.location import group_location
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def warn(message: str) -> None:
 
         _once_visible(show_warning, plain(message))
     else:
-        warnings.warn(message, OmeNgffWarning, stacklevel=2)
+        give_warning(message, stacklevel=2)
 
 
 def inform(message: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Any
 
 import zarr
 
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import OmeNgffError, give_warning
 from napari_ome_ngff.reading.opened import MultiscaleGroup
 from napari_ome_ngff.storage.pixels.source import Missing, WholeNumbers
 from napari_ome_ngff.storage.places.location import location_of
@@ -40,7 +39,7 @@ def as_labels(group: MultiscaleGroup) -> MultiscaleGroup:
     kinds = ", ".join(sorted({str(array.dtype) for array in floats.values()}))
     where = location_of(next(iter(floats.values())))
     message = f"The label image holds {kinds} numbers; they are read as integers, what is no number as 0."
-    warnings.warn(f"{message} ({where})", OmeNgffWarning, stacklevel=2)
+    give_warning(f"{message} ({where})", stacklevel=2)
     whole = {path: partial(_source, array) for path, array in floats.items()}
     return replace(group, sources={**group.sources, **whole})
 

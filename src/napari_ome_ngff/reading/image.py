@@ -6,7 +6,6 @@ what is still unknown of those. So the number of round trips does not depend on 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import OmeNgffError, collected_warnings, give_warning
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
 from napari_ome_ngff.metadata.image.datasets import groups_above, listed_paths
 from napari_ome_ngff.metadata.image.label_images import MOST_LABELS, decode_labels
@@ -125,8 +124,7 @@ def prefetch_images(hierarchy: Hierarchy, paths: Iterable[str], also: Iterable[s
     """
     paths = tuple(paths)
     hierarchy.fetch([*paths, *(join(path, "labels") for path in paths), *also], groups=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OmeNgffWarning)
+    with collected_warnings():
         labels = [
             join(path, "labels", name)
             for path in paths
@@ -226,4 +224,4 @@ def _in_view(image: Image, system: str | None, parent: Multiscale, parent_view: 
 
 
 def _warn(message: str, where: str) -> None:
-    warnings.warn(f"{message} ({where})", OmeNgffWarning, stacklevel=3)
+    give_warning(f"{message} ({where})", stacklevel=3)

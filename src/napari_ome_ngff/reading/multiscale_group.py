@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,10 @@ from napari_ome_ngff.coordinates import check_lengths, to_coordinates
 from napari_ome_ngff.errors import (
     MetadataError,
     OmeNgffError,
-    OmeNgffWarning,
     OptionError,
     StorageError,
     UnsupportedError,
+    give_warning,
 )
 from napari_ome_ngff.long_axes import longest_ordinary
 from napari_ome_ngff.metadata.group_kind import CARRIED, carried_text
@@ -138,7 +137,7 @@ def read_parameters(hierarchy: Hierarchy, paths: Iterable[str]) -> dict[str, Any
         except Exception as error:  # noqa: BLE001 (codecs and stores raise whatever they like)
             problem = str(error).partition("\n")[0] or type(error).__name__
         message = f"The numbers of a transform cannot be read: {problem} ({hierarchy.location}/{path})"
-        warnings.warn(message, OmeNgffWarning, stacklevel=4)
+        give_warning(message, stacklevel=4)
     return parameters
 
 
@@ -185,7 +184,7 @@ def find_levels(hierarchy: Hierarchy, multiscale: Multiscale, only: str | None) 
     if completed.axes != multiscale.axes and not multiscale.assumed:
         message = f"The arrays have {len(completed.axes)} dimensions, but the axes are "
         message += f"{', '.join(multiscale.dims)}; shown with {', '.join(completed.dims)}. ({where})"
-        warnings.warn(message, OmeNgffWarning, stacklevel=3)
+        give_warning(message, stacklevel=3)
     sources: dict[str, zarr.Array[Any]] = {}
     for level in completed.levels:
         array = arrays[level.path]
@@ -220,7 +219,7 @@ def _warn_of(problems: Mapping[str, str], multiscale: Multiscale, where: str) ->
     for path, problem in islice(problems.items(), _MAX_NAMED):
         at = f"{where}, datasets[{paths.index(path)}]"
         message = f"Level {describe(path)} {problem}; it is left out. ({at})"
-        warnings.warn(message, OmeNgffWarning, stacklevel=4)
+        give_warning(message, stacklevel=4)
     if len(problems) > _MAX_NAMED:
         message = f"{len(problems) - _MAX_NAMED} more levels are left out. ({where})"
-        warnings.warn(message, OmeNgffWarning, stacklevel=4)
+        give_warning(message, stacklevel=4)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import MetadataError, OmeNgffError, collected_warnings, give_warning
 
 _MOST_NAMES = 5  # in a warning
 
@@ -34,7 +33,7 @@ class LeftOut:
     def warn(self) -> None:
         """Warn, once for each reason."""
         for line in self._lines():
-            warnings.warn(f"{line}\nWhere: {self._location}", OmeNgffWarning, stacklevel=4)
+            give_warning(f"{line}\nWhere: {self._location}", stacklevel=4)
 
     def error(self, summary: str, kind: type[OmeNgffError] = MetadataError) -> OmeNgffError:
         """Return the error for when nothing is left: the first one noted, or one with all reasons."""
@@ -54,13 +53,8 @@ class LeftOut:
 @contextmanager
 def warned_once(location: str) -> Iterator[None]:
     """Turn the warnings of many things in one group into one: they usually have the same faults."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with collected_warnings() as messages:
         yield
-    ours = [item for item in caught if issubclass(item.category, OmeNgffWarning)]
-    for item in caught:
-        if not issubclass(item.category, OmeNgffWarning):
-            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
-    if ours:
-        more = f"\n(and {len(ours) - 1} more like this in {location})" if len(ours) > 1 else ""
-        warnings.warn(f"{ours[0].message}{more}", OmeNgffWarning, stacklevel=4)
+    if messages:
+        more = f"\n(and {len(messages) - 1} more like this in {location})" if len(messages) > 1 else ""
+        give_warning(f"{messages[0]}{more}", stacklevel=4)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import MetadataError, OmeNgffError, give_warning
 from napari_ome_ngff.metadata.affine import along_axes, compose_affine
 from napari_ome_ngff.metadata.collections.scene_placement import place_members, scene_systems
 from napari_ome_ngff.metadata.collections.scenes import decode_scene, member_paths
@@ -133,4 +132,4 @@ def _warn_of(problems: Iterable[str], where: str) -> None:
     if len(lines) > _MOST_LINES:
         lines = [*lines[:_MOST_LINES], f"and {len(lines) - _MOST_LINES} more"]
     if lines:
-        warnings.warn("\n".join((*lines, f"Where: {where}")), OmeNgffWarning, stacklevel=3)
+        give_warning("\n".join((*lines, f"Where: {where}")), stacklevel=3)

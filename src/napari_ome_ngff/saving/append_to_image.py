@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +17,7 @@ from napari_ome_ngff.editing.label_edit import chosen_method, folder_image, is_l
 from napari_ome_ngff.editing.longer_levels import Extension, check_extension, count_steps, write_extension
 from napari_ome_ngff.editing.metadata_change import MetadataChange, changed, move_of
 from napari_ome_ngff.editing.metadata_edit import multiscale_at, set_multiscale
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError, TargetError
+from napari_ome_ngff.errors import OptionError, TargetError, give_warning
 from napari_ome_ngff.irregular_axes import POSITIONS, longer_positions
 from napari_ome_ngff.metadata.nouns import Channel
 from napari_ome_ngff.metadata.transforms import level_transform
@@ -297,7 +296,7 @@ def _add_places(change: Change, *, axis: str, extensions: Sequence[Extension], p
         longer = longer_positions(stored[axis], extension.old, places)
         if longer is None:
             message = f"The true positions along {axis!r} end: the new part has none of their kind."
-            warnings.warn(f"{message} ({change.documents.where}/{path})", OmeNgffWarning, stacklevel=3)
+            give_warning(f"{message} ({change.documents.where}/{path})", stacklevel=3)
             continue
         entry, step = longer
         scaled = MetadataChange(scale={axis: step} if step > 0 else {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from napari_ome_ngff.arguments import check_data_array, shown
 from napari_ome_ngff.coordinates import axis_coordinates, from_coordinates
-from napari_ome_ngff.errors import NotOmeNgffError, OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import NotOmeNgffError, OptionError, give_warning
 from napari_ome_ngff.metadata.image.array_axes import dimension_names
 from napari_ome_ngff.metadata.nouns import Channel
 from napari_ome_ngff.metadata.units import axis_type
@@ -117,7 +116,7 @@ def _ordered(source: MultiscaleSource, about: Description) -> MultiscaleSource:
 def _in_order(levels: Mapping[str, DataArray], *, quiet: bool = False) -> dict[str, DataArray]:
     levels, _, notice = in_order(levels)
     if notice and not quiet:
-        warnings.warn(notice, OmeNgffWarning, stacklevel=5)
+        give_warning(notice, stacklevel=5)
     return levels
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.editing.region import Region, part_of_image
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError, UnsupportedError
+from napari_ome_ngff.errors import OptionError, UnsupportedError, give_warning
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout, lay_out_plate
 from napari_ome_ngff.metadata.collections.plates import decode_plate, decode_well
 from napari_ome_ngff.metadata.group_kind import foreign_attributes
@@ -96,10 +95,9 @@ def version_of(opened: Image | Collection) -> str:
 
 
 def _warn(opened: Collection) -> None:
-    warnings.warn(
+    give_warning(
         "The images are numbered in their order, and get an OME-XML of their names and sizes: what else is "
         f"beside the images is not copied. ({opened.location})",
-        OmeNgffWarning,
         stacklevel=2,
     )
 
@@ -150,7 +148,7 @@ def plate_sources(
     missing = [path for path in wanted if hierarchy.attributes(path) is None]
     if missing:
         message = f"{len(missing)} fields are listed but not there: {', '.join(missing[:5])}."
-        warnings.warn(f"{message} ({hierarchy.location})", OmeNgffWarning, stacklevel=3)
+        give_warning(f"{message} ({hierarchy.location})", stacklevel=3)
     wells: dict[tuple[str, str], list[Field]] = {}
     sources: dict[str, MultiscaleSource] = {}
     for path in wanted:

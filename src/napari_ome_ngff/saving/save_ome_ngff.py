@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from napari_ome_ngff.arguments import check_flags, check_mapping, check_text, place_of
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import OptionError, give_warning
 from napari_ome_ngff.metadata.nouns import Channel
 from napari_ome_ngff.metadata.systems.view import systems_of
 from napari_ome_ngff.metadata.versions import VERSIONS, check_version
@@ -265,7 +264,7 @@ def _say_what_is_left(image: Image, version: str) -> None:
         left.append(image.view.system.name)
     if left:
         message = f"The image is saved as it lies in itself, not where it lies in {', '.join(left)}."
-        warnings.warn(f"{message} ({image.location})", OmeNgffWarning, stacklevel=3)
+        give_warning(f"{message} ({image.location})", stacklevel=3)
 
 
 def _reopened(store: Any, path: str) -> Image | Collection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -15,7 +14,7 @@ import numpy as np
 
 from napari_ome_ngff.arguments import check_flags, check_mapping, check_text, check_type, place_of, shown
 from napari_ome_ngff.coordinates import from_coordinates
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import OptionError, give_warning
 from napari_ome_ngff.metadata.affine import along_axes, compose_affine, identity_affine, invert_affine
 from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
 from napari_ome_ngff.metadata.nouns import Affine, Axis, CoordinateSystem, Multiscale
@@ -154,7 +153,7 @@ def _sources(images: Mapping[str, Any], about: Description, version: str) -> dic
         for inner, source in field_sources(image, about, None, key).items():
             source, _, notice = accepted(source, version)
             if notice:
-                warnings.warn(f"{key}: {notice}", OmeNgffWarning, stacklevel=3)
+                give_warning(f"{key}: {notice}", stacklevel=3)
             sources[f"{key}/{inner}" if inner else key] = source if inner else replace(source, name=key)
     return sources
 

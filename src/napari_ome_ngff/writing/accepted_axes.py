@@ -5,14 +5,13 @@ What can be put right is, without reading a voxel and without moving one.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.arguments import is_of_pint
 from napari_ome_ngff.coordinates import axis_coordinates, from_coordinates
-from napari_ome_ngff.errors import CoordinateError, OmeNgffWarning
+from napari_ome_ngff.errors import CoordinateError, collected_warnings
 from napari_ome_ngff.metadata.affine import as_scale_translation
 from napari_ome_ngff.metadata.nouns import Axis, Multiscale, ScaleTranslation
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
@@ -98,8 +97,7 @@ def ascending(
     """
     if base is not None and base.affine is not None and check_version(version).affines:
         return dict(levels), []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OmeNgffWarning)  # said when the image is described
+    with collected_warnings():  # said when the image is described
         axes, transforms = from_coordinates(levels)
     after = _signs(base, axes)
     result, mirrored = {}, dict[str, None]()

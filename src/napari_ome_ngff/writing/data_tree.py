@@ -5,13 +5,12 @@ The metadata are those in ``attrs`` of the group, as :mod:`napari_ome_ngff.readi
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.channels import channels_at
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import OmeNgffError, OptionError, collected_warnings, give_warning
 from napari_ome_ngff.label_tables import GROUP
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, is_ome_ngff
 from napari_ome_ngff.metadata.nouns import Json, Multiscale
@@ -124,17 +123,16 @@ def _described(attrs: Mapping[Any, Any], finest: DataArray) -> Multiscale | None
     if not is_ome_ngff(attrs):
         return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OmeNgffWarning)  # reading has warned of that
+        with collected_warnings():  # reading has warned of that
             multiscale = decode(attrs, where="")[0]
     except OmeNgffError as error:
         message = f"OME-Zarr metadata in attrs are left out: {error.summary}"
-        warnings.warn(message, OmeNgffWarning, stacklevel=4)
+        give_warning(message, stacklevel=4)
         return None
     label_image = multiscale.label_image
     if label_image is not None and GROUP in label_image.extra:
         extra = dict(label_image.extra)
         message = f"A DataTree does not hold large tables of label images: {extra.pop(GROUP)} are left out."
-        warnings.warn(message, OmeNgffWarning, stacklevel=4)
+        give_warning(message, stacklevel=4)
         multiscale = replace(multiscale, label_image=replace(label_image, extra=extra))
     return replace(multiscale, channels=channels_at(multiscale, finest))

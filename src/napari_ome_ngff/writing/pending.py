@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-import warnings
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 
-from napari_ome_ngff.errors import CancelledError, OmeNgffWarning, StorageError
+from napari_ome_ngff.errors import CancelledError, StorageError, give_warning
 from napari_ome_ngff.storage.places.location import store_location
 from napari_ome_ngff.writing.plan.group_documents import join_paths
 from napari_ome_ngff.writing.save import Progress, Save, run_save
@@ -134,7 +133,7 @@ class Writing(Iterator[Progress]):
         if not getattr(self, "_begun", True):
             summary = f"Nothing was written to {self._where}."
             hint = "Call run() of what the function returned, or loop over it."
-            warnings.warn(f"{summary}\nWhat to do: {hint}", OmeNgffWarning, stacklevel=2)
+            give_warning(f"{summary}\nWhat to do: {hint}", stacklevel=2)
 
     def __repr__(self) -> str:
         if self._last is None:

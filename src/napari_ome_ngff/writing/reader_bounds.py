@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.coordinates import check_lengths
-from napari_ome_ngff.errors import MetadataError, OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import MetadataError, OmeNgffError, collected_warnings
 from napari_ome_ngff.metadata.collections import bioformats2raw, plates
 from napari_ome_ngff.metadata.group_kind import kind_of
 from napari_ome_ngff.metadata.image import label_images
@@ -64,8 +63,7 @@ def check_listings(groups: Mapping[str, Mapping[str, Json]], images: int = 0) ->
 def check_image(path: str, multiscale: Multiscale, attributes: Mapping[str, Json]) -> None:
     """Refuse an image of which less would be read from its attributes than is written."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OmeNgffWarning)
+        with collected_warnings():
             read = decode(attributes, where=path)[0]
     except OmeNgffError as error:
         raise MetadataError(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import OptionError, collected_warnings
 from napari_ome_ngff.plugin.edit.correct import APPLIED_KEY
 from napari_ome_ngff.plugin.edit.edited_layer import put_instead, view_of
 from napari_ome_ngff.plugin.origin import METADATA_KEY, LayerData, Origin, origin_of
@@ -74,10 +73,7 @@ def _opened(store: str, system: str) -> list[LayerData]:
     from napari_ome_ngff.plugin.open.to_layers import to_layers
     from napari_ome_ngff.reading.open import open_metadata
 
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", OmeNgffWarning
-        )  # what is wrong with the file was said when it was opened
+    with collected_warnings():  # what is wrong with the file was said when it was opened
         opened = read_described(open_metadata(store, coordinate_system=system))
         layers = to_layers(opened)
     for _, meta, _ in layers:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import OptionError, collected_warnings
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.origin import METADATA_KEY, named_apart
@@ -175,13 +174,8 @@ def _running_window() -> Any:
 
 @contextmanager
 def one_notification() -> Iterator[None]:
-    """Pass on warnings: ours together as one notification, those of others as they came."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", OmeNgffWarning)
+    """Pass on the warnings of this package together, as one notification."""
+    with collected_warnings() as messages:
         yield
-    messages = dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, OmeNgffWarning))
-    for other in caught:
-        if not issubclass(other.category, OmeNgffWarning):
-            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
     if messages:
-        notify.warn("\n".join(messages))
+        notify.warn("\n".join(dict.fromkeys(messages)))

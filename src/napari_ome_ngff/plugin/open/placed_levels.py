@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.coordinates import grid_of
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, UnsupportedError
+from napari_ome_ngff.errors import OmeNgffError, UnsupportedError, give_warning
 from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.plugin.layout import Layout, VoxelGrid, layout, shown_units
 from napari_ome_ngff.plugin.open.volume import misfits, sampling, with_overview, with_volume
@@ -291,7 +290,7 @@ def multiscale_of(image: Image) -> Multiscale:
 
 def warn(message: str, where: str = "") -> None:
     """Warn of what is not shown as it is in the file."""
-    warnings.warn(f"{message} ({where})" if where else message, OmeNgffWarning, stacklevel=3)
+    give_warning(f"{message} ({where})" if where else message, stacklevel=3)
 
 
 def with_tables_read(image: Image, title: str) -> Image:

@@ -49,7 +49,6 @@ def channels_of(images: Sequence[LayerImage], multiscale: Multiscale | None) -> 
 
 
 def _channel_in_file(image: LayerImage) -> Channel | None:
-    """The channel that a layer was opened from."""
     if image.origin is None:
         return None
     channels, index = image.origin["multiscale"].channels, image.origin["channel"] or 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, OptionError
+from napari_ome_ngff.errors import OmeNgffError, OptionError, collected_warnings
 from napari_ome_ngff.metadata.affine import identity_affine
 from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
 from napari_ome_ngff.metadata.nouns import Axis, CoordinateSystem
@@ -129,8 +128,7 @@ def inspect_target(path: str, *, remote: bool = False) -> TargetState:
     from napari_ome_ngff.writing.commit.staging import open_existing
     from napari_ome_ngff.writing.plan.existing import group_in
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OmeNgffWarning)  # opening the image has given them
+    with collected_warnings():  # opening the image has given them
         try:
             group = open_existing(path)
             if group is None:
@@ -243,8 +241,7 @@ def sizes_in_words(place: Destination) -> str:
     if source is None:
         return ""
     new = source.image if source.image is not None else next(iter((source.arrays or {}).values()), None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OmeNgffWarning)
+    with collected_warnings():
         try:
             group = open_existing(place.path)
             old = None if group is None else group_in(group, f"labels/{name}" if name else "")

@@ -219,7 +219,6 @@ def _by_image(images: Sequence[LayerImage]) -> list[list[LayerImage]]:
 
 
 def _changes(new: Sequence[Channel], old: Sequence[Channel]) -> tuple[Mapping[str, Any], ...]:
-    """What was changed of each channel."""
     before = [*old, *(Channel() for _ in range(len(old), len(new)))]
     return tuple(
         {name: getattr(one, name) for name in _CHANGED if getattr(one, name) != getattr(other, name)}

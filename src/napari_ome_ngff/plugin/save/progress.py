@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from threading import Event
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -68,7 +69,7 @@ def alive(function: Callable[[], T]) -> T:
     from qtpy.QtCore import QEventLoop, QTimer
 
     with ThreadPoolExecutor(1, thread_name_prefix="ome-ngff-plan") as pool:
-        future = pool.submit(function)
+        future = pool.submit(copy_context().run, function)  # with who collects its warnings
         loop, timer = QEventLoop(), QTimer()
         timer.timeout.connect(lambda: loop.quit() if future.done() else None)
         timer.start(POLL_MS)

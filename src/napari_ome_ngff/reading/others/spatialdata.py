@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning, OptionError, UnsupportedError
+from napari_ome_ngff.errors import OmeNgffError, OptionError, UnsupportedError, give_warning
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
 from napari_ome_ngff.metadata.image.label_images import MOST_LABELS, decode_labels
 from napari_ome_ngff.metadata.json_checks import describe
@@ -71,7 +70,7 @@ def open_spatialdata(hierarchy: Hierarchy, *, coordinate_system: str | None = No
     left.warn()
     if others:
         message = f"Of this SpatialData store images and labels are opened, and not {others}. ({where})"
-        warnings.warn(message, OmeNgffWarning, stacklevel=3)
+        give_warning(message, stacklevel=3)
     return Collection(
         location=where,
         kind="spatialdata",

@@ -7,12 +7,11 @@ first one lies at 0.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from napari_ome_ngff.errors import MetadataError, OmeNgffWarning
+from napari_ome_ngff.errors import MetadataError, give_warning
 from napari_ome_ngff.label_tables import Columns, Deferred, columns_of, joined
 from napari_ome_ngff.metadata.collections.plates import decode_plate
 from napari_ome_ngff.metadata.group_kind import foreign_attributes, kind_of
@@ -111,7 +110,7 @@ def _mosaics(
     """Return one mosaic per acquisition. Those with pixels of one size lie on top of each other."""
     if coordinate_system is not None:
         text = f"The fields of {name!r} are shown side by side, not in {coordinate_system!r}."
-        warnings.warn(f"{text}\nWhere: {hierarchy.location}", OmeNgffWarning, stacklevel=3)
+        give_warning(f"{text}\nWhere: {hierarchy.location}", stacklevel=3)
     acquired = [
         _acquired(hierarchy, members, title) for title, members in _by_acquisition(fields, acquisitions, name)
     ]
@@ -181,7 +180,7 @@ def _acquired(hierarchy: Hierarchy, fields: Sequence[FieldImage], name: str) -> 
         if shared is None or len(same) < len(labelled):
             what = "can be read" if shared is None else "has the same axes in all fields"
             text = f"Not every label image {label!r} {what}; what differs is left out."
-            warnings.warn(f"{text}\nWhere: {hierarchy.location}", OmeNgffWarning, stacklevel=4)
+            give_warning(f"{text}\nWhere: {hierarchy.location}", stacklevel=4)
         if shared is not None:
             labels[label] = shared, tuple(same)
     return _Acquired(name=name, fields=tuple(fields), members=tuple(members), image=image, labels=labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ _OBJECTS = frozenset({"categorize", "json2", "msgpack2", "pickle", "vlen-array",
 
 _CORE = frozenset({"blosc", "bytes", "crc32c", "gzip", "sharding_indexed", "transpose", "zstd"})
 """Codecs of Zarr v3 that every version of zarr knows."""
+
+
+_NUMBERS = re.compile(r"(u?int|float|complex|bool)\d*$|[<>|=][biufc]\d+$")  # of v3, and of v2
 
 
 _PACKAGES = {
@@ -63,6 +67,23 @@ def check_codecs(document: Mapping[str, Any], *, where: str) -> None:
                 if package
                 else "Install the package that brings it for zarr or numcodecs.",
             )
+
+
+def is_plain(document: Mapping[str, Any]) -> bool:
+    """Whether all in an array's document is of Zarr's core, so that Zarr warns of nothing in it."""
+    if document.get("zarr_format") == 2:
+        return document.get("filters") != [] and _NUMBERS.match(str(document.get("dtype"))) is not None
+    codecs, grid = document.get("codecs"), document.get("chunk_grid")
+    shape = _get(_get(grid, "configuration"), "chunk_shape")
+    is_regular = isinstance(shape, list | tuple) and all(isinstance(size, int) for size in shape)
+    names = set(_names_v3(codecs))
+    alone = "sharding_indexed" not in names or (isinstance(codecs, list | tuple) and len(codecs) == 1)
+    is_core = alone and names <= _CORE and _get(grid, "name") == "regular" and is_regular
+    return is_core and _NUMBERS.match(str(document.get("data_type"))) is not None
+
+
+def _get(holder: Any, key: str) -> Any:
+    return holder.get(key) if isinstance(holder, Mapping) else None
 
 
 def _names_v2(document: Mapping[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from zarr.abc.store import Store
 from zarr.storage import StorePath
 
 from napari_ome_ngff.errors import MetadataError, UnsupportedError
-from napari_ome_ngff.storage.documents.codec_names import check_codecs
+from napari_ome_ngff.storage.documents.codec_names import check_codecs, is_plain
 from napari_ome_ngff.storage.documents.spellings import is_misread, usual
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.storage.places.node_documents import says_array
@@ -198,10 +198,13 @@ def chunks_of(array: zarr.Array[Any]) -> tuple[int, ...]:
 def _from_document(place: StorePath, document: Document, attributes: Mapping[str, Any]) -> zarr.Array[Any]:
     # Zarr changes what it is given; of JSON, this copy is made ten times as fast as that of `copy.deepcopy`.
     fresh = json.loads(json.dumps({key: value for key, value in document.items() if key != "attributes"}))
-    with warnings.catch_warnings():
+    array = {**fresh, "attributes": dict(attributes)}
+    if is_plain(document):
+        return zarr.Array.from_dict(place, array)
+    with warnings.catch_warnings():  # seldom, since other threads see it: see `collected_warnings`
         # That a codec or a type is no part of Zarr's core concerns who writes, not who looks.
         warnings.simplefilter("ignore")
-        return zarr.Array.from_dict(place, {**fresh, "attributes": dict(attributes)})
+        return zarr.Array.from_dict(place, array)
 
 
 def _check_chunks(document: Document, shape: Sequence[int], *, where: str) -> None:
@@ -232,7 +235,6 @@ def _check_lists(document: Document, *, where: str) -> None:
 
 
 def _items(value: object) -> list[Any]:
-    """A list as it is, anything else as an empty one."""
     return value if isinstance(value, list) else []
 
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import warnings
 from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from napari_ome_ngff.errors import OmeNgffWarning, StorageError, TargetError
+from napari_ome_ngff.errors import StorageError, TargetError, give_warning
 from napari_ome_ngff.storage.edits.locks import exclusive
 from napari_ome_ngff.storage.places.folders import (
     check_movable,
@@ -156,7 +155,7 @@ def _finish_to_read(target: Path) -> None:
             "An edit of this image was interrupted, and cannot be finished here: some of its chunks may "
         )
         message += f"be new and some old. Open it where it can be written to. ({target}: {error})"
-        warnings.warn(message, OmeNgffWarning, stacklevel=2)
+        give_warning(message, stacklevel=2)
 
 
 def _read(target: Path, journal: Path) -> tuple[list[str], list[str]]:

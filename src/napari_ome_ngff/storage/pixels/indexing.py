@@ -106,7 +106,6 @@ class Source(ABC):
     _order: tuple[int, ...]  # the place in `_view` of each dim
 
     def _cover(self, shape: Sequence[int]) -> None:
-        """Take the whole, as it is."""
         self._rank, self._view, self._order = len(shape), whole(shape), tuple(range(len(shape)))
 
     @property

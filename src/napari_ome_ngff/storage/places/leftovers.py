@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
-import warnings
 from pathlib import Path
 
-from napari_ome_ngff.errors import OmeNgffWarning
+from napari_ome_ngff.errors import give_warning
 
 _WAITS, _WAIT = 20, 0.005  # times, seconds
 
@@ -79,10 +78,9 @@ def where_it_is(path: Path) -> Path:
         time.sleep(_WAIT)
     if (place := beside(real)) == real:
         return path
-    warnings.warn(
+    give_warning(
         f"A save to {path} was interrupted. What was there before is opened, from {place} beside it; "
         "the next save to this place puts it back first.",
-        OmeNgffWarning,
         stacklevel=2,
     )
     return place

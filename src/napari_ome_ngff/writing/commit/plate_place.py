@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_ome_ngff.errors import OmeNgffWarning, TargetError
+from napari_ome_ngff.errors import TargetError, collected_warnings
 from napari_ome_ngff.metadata.collections.plates import decode_plate
 from napari_ome_ngff.metadata.group_kind import kind_of
 from napari_ome_ngff.metadata.nouns import Plate
@@ -58,8 +57,7 @@ def plate_place(target: Path) -> PlatePlace | None:
     attributes = _attributes(folder)
     if kind_of(attributes) != "plate":
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OmeNgffWarning)  # whoever opens it is told
+    with collected_warnings():  # whoever opens it is told
         plate = decode_plate(attributes, where=str(folder))
     row, column, field = as_listed(target, folder).parts[-3:]
     if not all(name.isascii() and name.isalnum() for name in (row, column, field)):

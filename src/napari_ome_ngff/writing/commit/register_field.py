@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import os
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import OmeNgffWarning, TargetError
+from napari_ome_ngff.errors import TargetError, collected_warnings
 from napari_ome_ngff.metadata.collections.plates import decode_well
 from napari_ome_ngff.metadata.group_kind import holder_of, kind_of
 from napari_ome_ngff.metadata.versions import check_version, decode
@@ -86,8 +85,7 @@ def check_field(store: Store | str | os.PathLike[str], path: str, version: str) 
 
 def _check_version(image: Path, version: str) -> None:
     place = in_place(image)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OmeNgffWarning)  # whoever opens it is told
+    with collected_warnings():  # whoever opens it is told
         before = decode(place.documents.group(place.path), where=str(image))[0].version
     if before != version:
         raise TargetError(

@@ -14,7 +14,6 @@ import re
 import shutil
 import sys
 import time
-import warnings
 import zipfile
 from collections.abc import Collection, Generator
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from napari_ome_ngff.errors import OmeNgffWarning, TargetError
+from napari_ome_ngff.errors import TargetError, give_warning
 from napari_ome_ngff.storage.places.folders import node_kind, remove, rename, replace
 from napari_ome_ngff.storage.places.keys import documents_only
 from napari_ome_ngff.storage.places.location import folder_of
@@ -140,7 +139,7 @@ def _kept(
     if left_out := sorted({*odd, *clash}):
         named = ", ".join(map(repr, left_out[:_MAX_NAMED])) + (" ..." if len(left_out) > _MAX_NAMED else "")
         message = f"{len(left_out)} members of the replaced file have odd names and are not kept: {named}"
-        warnings.warn(f"{message} ({old.filename})", OmeNgffWarning, stacklevel=2)
+        give_warning(f"{message} ({old.filename})", stacklevel=2)
     return {name: members[name] for name in kept - clash}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_ome_ngff.channels import channels_at
-from napari_ome_ngff.errors import OmeNgffError, OmeNgffWarning
+from napari_ome_ngff.errors import OmeNgffError, collected_warnings
 from napari_ome_ngff.metadata.axes import SYSTEMS_KEY, TRANSFORMS_KEY
 from napari_ome_ngff.metadata.group_kind import CARRIED, OUR_KEYS, foreign_attributes
 from napari_ome_ngff.metadata.nouns import Channel, Json, Multiscale
@@ -51,8 +50,7 @@ def _with(
     path: str, source: MultiscaleSource, array: DataArray, attributes: Json, *, same_voxels: bool = True
 ) -> MultiscaleSource:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OmeNgffWarning)  # reading has said it
+        with collected_warnings():  # reading has said it
             (base,) = decode(attributes, where="")
     except (OmeNgffError, ValueError):  # no image, or several
         return source

@@ -181,5 +181,4 @@ def _threads(executor: Executor | None) -> list[int]:
 
 
 def _processors() -> int:
-    """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,12 +6,11 @@ Nothing is written and no voxel is read.
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_ome_ngff.errors import CoordinateError, OmeNgffWarning, OptionError, UnsupportedError
+from napari_ome_ngff.errors import CoordinateError, OptionError, UnsupportedError, give_warning
 from napari_ome_ngff.irregular_axes import with_positions
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
@@ -97,7 +96,7 @@ def prepare(
         else:
             source, orders[path], notice = accepted(source, options.version)
             if notice:
-                warnings.warn(notice, OmeNgffWarning, stacklevel=6)
+                give_warning(notice, stacklevel=6)
         if image is not None:
             source = _on_image(source, image)
         dims = tuple(str(dim) for dim in _arrays(source)[1].dims)
