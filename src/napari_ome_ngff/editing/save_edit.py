@@ -113,7 +113,6 @@ def staged_writer(level: EditedLevel, new: Path) -> UnitWriter:
 
 
 def _units(chunks: Iterable[Position], level: EditedLevel) -> set[Position]:
-    """The files that chunks are in."""
     grid = level.painted.grid
     return {tuple(i * n // m for i, n, m in zip(p, grid, level.unit, strict=True)) for p in chunks}
 

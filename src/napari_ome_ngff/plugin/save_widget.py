@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.save.closing_guard import ClosingGuard, guard_window, percent
 from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, Form
 from napari_ome_ngff.plugin.save.from_layers import SAVED_KINDS
-from napari_ome_ngff.plugin.save.progress import choose, in_words
+from napari_ome_ngff.plugin.save.progress import choose, in_words, start_worker
 from napari_ome_ngff.plugin.save.remembered import recall, remember
 from napari_ome_ngff.plugin.save.reopen import open_instead, stale_layers
 from napari_ome_ngff.plugin.save.request import Outcome, Preview, preview, write
@@ -52,11 +52,12 @@ from napari_ome_ngff.plugin.save_panel.panel_parts import (
     table_of,
     text_line,
 )
-from napari_ome_ngff.plugin.save_panel.proposal import new_place, places_in_words
+from napari_ome_ngff.plugin.save_panel.planner import Planner
+from napari_ome_ngff.plugin.save_panel.proposal import places_in_words, propose_in
 from napari_ome_ngff.plugin.save_panel.viewer_changes import ViewerChanges, layers_exchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable
 
     from napari.layers import Layer
     from napari.viewer import Viewer
@@ -132,6 +133,7 @@ class CreateWidget(Container[Any]):
         self._later.setSingleShot(True)
         self._later.setInterval(WAIT)
         self._later.timeout.connect(self.refresh)
+        self._planner = Planner(self.native)
         self._outline = CropOutline(self._viewer, self.native, self._plan_soon)
 
     def _connect(self) -> None:
@@ -173,11 +175,15 @@ class CreateWidget(Container[Any]):
 
     def refresh(self) -> None:
         """Plan again from the fields and layers as they are, and show the plan or what prevents it."""
+        if not self.busy:
+            self._plan()
+
+    def _plan(self, then: Callable[[], None] = lambda: None) -> None:
+        """Plan, in a thread, and show the plan, and then do something, unless there is another one first."""
         self._later.stop()
-        if self.busy:
-            return
         chosen = self.chosen()
-        self._propose(chosen)
+        target = self.fields["target"].line_edit
+        self._proposed = propose_in(target, self._proposed, chosen, list(self._viewer.layers))
         self.axes.offer(chosen)
         data = as_stored(with_contours(tuples_in_view(chosen, self._viewer)))
         offer_levels(self.fields["from_level"], data)
@@ -187,15 +193,21 @@ class CreateWidget(Container[Any]):
         try:
             part = chosen_part(self._viewer, choice, chosen, self.slices.chosen())
         except OmeNgffError as error:
-            self._outline.hide()
-            self._show(Preview(problem=error))
-            return
-        self._show(preview(read_form(self.fields), data, part))
-        written = [layer for layer, (_, _, kind) in zip(chosen, data, strict=True) if kind in SAVED_KINDS]
-        if choice == EVERYTHING or not self._preview.plans:
-            self._outline.hide()
+            problem = Preview(problem=error)
+            part, make = {}, lambda: problem
         else:
-            self._outline.show(written[0], part, int(self.fields["from_level"].value))
+            make = partial(preview, read_form(self.fields), data, part)
+        written = [layer for layer, (_, _, kind) in zip(chosen, data, strict=True) if kind in SAVED_KINDS]
+
+        def show(planned: Preview) -> None:
+            self._show(planned)
+            if choice == EVERYTHING or not planned.plans or written[0] not in self._viewer.layers:
+                self._outline.hide()
+            else:
+                self._outline.show(written[0], part, int(self.fields["from_level"].value))
+            then()
+
+        self._planner.plan(make, show)
 
     def _follow(self) -> None:
         """Plan and outline again a moment after another part is in view."""
@@ -209,7 +221,7 @@ class CreateWidget(Container[Any]):
     def _show(self, result: Preview) -> None:
         self._preview, self.place.visible = result, bool(result.places)
         fill_table(self.plan_table, HEADER, table(result.plans))
-        self.create.enabled = result.request is not None
+        self.create.enabled = result.request is not None and not self.busy
         self.place.value = places_in_words(result.places, taken=result.taken)
         self.fields["overwrite"].visible = result.taken or self.fields["overwrite"].value
         self.advanced.say(changed_choices(read_form(self.fields)))
@@ -221,45 +233,29 @@ class CreateWidget(Container[Any]):
         else:
             self.messages.say(summary(result.plans), notes)
 
-    def _propose(self, chosen: list[Layer]) -> None:
-        """Propose a target beside the image that is shown, unless the user typed one."""
-        field = self.fields["target"].line_edit
-        if not chosen or field.value != self._proposed:
-            return
-        self._proposed = new_place(chosen, list(self._viewer.layers), str(Path.home()))
-        with field.changed.blocked():
-            field.value = self._proposed
-
     def start(self) -> None:
-        """Write what is planned, in a thread."""
-        from napari.qt.threading import create_worker
-        from qtpy.QtCore import Qt
+        """Plan the layers as they are now, with their contrast and colours, and write what is planned."""
+        if self.busy:
+            return
+        self._cancelled = Event()
+        self._set_busy(True)  # nothing is changed between the plan and the save
+        self._plan(self._write)
 
-        self.refresh()  # the layers as they are now, with their contrast and colours
+    def _write(self) -> None:
         request = metadata_or_copy(self._preview, metadata_nbytes(self._preview))
-        if request is None:
+        if request is None or self._cancelled.is_set():
+            self._set_busy(False)
+            self._show(self._preview)
             return
         remember(read_form(self.fields))
-        self._cancelled = Event()
-        steps = write(request, self._preview.places, self._cancelled)
         self._from = [layer for layer in self.chosen() if layer.as_layer_data_tuple()[2] in SAVED_KINDS]
-
-        def job() -> Generator[Progress, None, Outcome]:
-            return (yield from steps)
-
-        worker = create_worker(job)
-        worker.yielded.connect(self._on_progress)
-        worker.returned.connect(self._on_outcome)
-        # napari aborts its workers when it closes, and superqt leaves their generators open: ours must take
-        # back what it wrote, and at once, in its own thread.
-        worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
         self._started, self._meter = time.monotonic(), Meter()
         name = short(os.path.basename(request.target))
         self._guard = guard_window(choose, lambda: name + percent(self.progress.value / STEPS), self.stop)
         self._ended = None
-        self._set_busy(True)
         self._outline.hide()
-        worker.start()
+        steps = write(request, self._preview.places, self._cancelled)
+        start_worker(steps, progress=self._on_progress, ended=self._on_outcome)
 
     def stop(self) -> None:
         """Ask the worker to stop; it ends at the next block and takes back what it wrote."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_ome_ngff.errors import CancelledError, OmeNgffError, OptionError
 from napari_ome_ngff.plugin.edit.edited_layer import view_of
-from napari_ome_ngff.plugin.save.progress import run_steps
+from napari_ome_ngff.plugin.save.progress import run_steps, start_worker
 from napari_ome_ngff.plugin.save.summary import amount
 
 if TYPE_CHECKING:
@@ -25,21 +25,8 @@ def save_in_thread(
     layer: Layer | None, *, progress: Callable[[Progress], None] | None, ended: Callable[[str], None]
 ) -> None:
     """Save in a thread; painting goes on meanwhile. Without `progress` napari shows that it runs."""
-    from napari.qt.threading import create_worker
-    from qtpy.QtCore import Qt
-
     edit, name = _edited(layer)
-    steps = _saving(name, edit)
-
-    def job() -> Generator[Progress, None, str]:
-        return (yield from steps)
-
-    worker: Any = create_worker(job, _progress={"desc": f"Saving {name}"} if progress is None else None)
-    if progress is not None:
-        worker.yielded.connect(progress)
-    worker.returned.connect(ended)
-    worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
-    worker.start()
+    start_worker(_saving(name, edit), progress=progress, ended=ended, title=f"Saving {name}")
 
 
 def save_now(layer: Layer) -> str:

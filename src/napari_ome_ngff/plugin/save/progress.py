@@ -62,6 +62,30 @@ def run_steps(steps: Generator[Progress, None, T], cancelled: Event, description
     return job.outcome
 
 
+def start_worker(
+    steps: Generator[Progress, None, T],
+    *,
+    progress: Callable[[Progress], None] | None,
+    ended: Callable[[T], None],
+    title: str = "",
+) -> None:
+    """Take all steps, which must not raise, in a worker of napari; without `progress` napari shows a bar."""
+    from napari.qt.threading import create_worker
+    from qtpy.QtCore import Qt
+
+    def job() -> Generator[Progress, None, T]:
+        return (yield from steps)
+
+    worker: Any = create_worker(job, _progress={"desc": title} if progress is None else None)
+    if progress is not None:
+        worker.yielded.connect(progress)
+    worker.returned.connect(ended)
+    # napari aborts its workers when it closes, and superqt leaves their generators open: ours must take
+    # back what it wrote, and at once, in its own thread.
+    worker.aborted.connect(steps.close, Qt.ConnectionType.DirectConnection)
+    worker.start()
+
+
 def alive(function: Callable[[], T]) -> T:
     """Call a function, in napari's window in a thread: the first save imports Zarr and dask."""
     if not (in_gui_thread() and has_window()):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.plugin.names import image_name
 from napari_ome_ngff.plugin.origin import Origin, origin_of, own_name
@@ -37,6 +37,16 @@ def new_place(layers: Sequence[Layer], every: Sequence[Layer], folder: str) -> s
     near = next((each for each in folders if os.access(each, os.W_OK)), folder)
     taken = os.listdir(near) if os.path.isdir(near) else ()
     return propose_target(_image_name(layers, every), near, taken)
+
+
+def propose_in(field: Any, last: str, layers: Sequence[Layer], every: Sequence[Layer]) -> str:
+    """Propose a place in a field, unless the user typed one, and return what was proposed `last`."""
+    if not layers or field.value != last:
+        return last
+    place = new_place(layers, every, str(Path.home()))
+    with field.changed.blocked():
+        field.value = place
+    return place
 
 
 def outermost(place: str) -> str:

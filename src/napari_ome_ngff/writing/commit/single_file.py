@@ -144,7 +144,6 @@ def _kept(
 
 
 def _above(name: str) -> set[str]:
-    """Paths of the folders that a name lies in."""
     return {name[: match.start()] for match in re.finditer("/", name)}
 
 
