@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 from npe2 import PluginManifest
 from zarr.storage import MemoryStore
 
-from napari_ome_ngff import add_to_viewer, save_ome_ngff
+from napari_ome_ngff import DaskArrayWrapper, add_to_viewer, save_ome_ngff
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.plugin import preferences
 from napari_ome_ngff.plugin.open import levels_in_3d as module
-from napari_ome_ngff.plugin.open.levels_in_3d import LevelsIn3D, levels_in_3d, read_volumes
+from napari_ome_ngff.plugin.open import volume
+from napari_ome_ngff.plugin.open.levels_in_3d import LevelsIn3D, levels_in_3d
+from napari_ome_ngff.plugin.open.volume import read_volumes
 from napari_ome_ngff.plugin.open.volume_levels import VolumeLevel, finest_within, shared, together
 
 MOVIE = (3, 2, 8, 64, 64)
@@ -203,17 +206,20 @@ def test_a_viewer_goes_when_nobody_needs_it(viewer: ViewerModel) -> None:
 
 
 def test_volumes_are_read_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE_BYTES", 1000)
-    monkeypatch.setattr(module, "SHOW_BYTES", 8000)
-    volumes = [
-        np.zeros((4, 32, 32), "uint8"),
-        None,
-        np.zeros((7, 32, 32), "uint8"),
-        np.zeros((1, 9), "uint8"),
-    ]
-    steps = [count for count, _ in read_volumes(volumes)]
-    assert len(steps) >= 11
-    assert [n for n in dict.fromkeys(steps) if n] == [3, 4]
+    monkeypatch.setattr(volume, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(volume, "SHOW_BYTES", 8000)
+    arrays = {i: np.random.default_rng(i).integers(0, 99, (n, 32, 32), "uint8") for i, n in ((0, 4), (2, 7))}
+    wrap = DaskArrayWrapper().wrap
+    lazy: dict[int, Any] = {
+        i: wrap(zarr.create_array({}, data=a, chunks=(1, 8, 8))) for i, a in arrays.items()
+    }
+    steps = list(read_volumes([lazy[0], None, lazy[2][::-1], np.zeros((1, 9), "uint8")]))
+    assert len(steps) >= 10
+    assert [n for n in dict.fromkeys(count for count, *_ in steps) if n] == [3, 4]
+    read = {i: values for _, ready, _ in steps for i, values in ready.items()}
+    assert read.keys() == arrays.keys(), "what is in memory is not read"
+    np.testing.assert_array_equal(read[0], arrays[0])
+    np.testing.assert_array_equal(read[2], arrays[2][::-1])
 
 
 def test_the_preference_says_how_much(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,24 @@ def test_a_view_of_a_view_is_what_numpy_gives(index: tuple[Any, ...], data: st.D
         assert np.array_equal(view[then], expected[then])
 
 
+@given(index=basic_indices(), order=st.permutations(range(4)), shards=st.sampled_from([None, (4, 8, 5)]))
+def test_what_is_read_into_an_array_is_the_same_and_not_kept(
+    index: tuple[Any, ...], order: list[int], shards: tuple[int, ...] | None
+) -> None:
+    cache = ChunkCache()
+    source = ChunkedSource(example() if shards is None else make({}, shards=shards), cache=cache)
+    for new_axis in (False, True):
+        part, expected = source.view(index), VALUES[index]
+        if new_axis:
+            part, expected = part.view((None, ...)), expected[None]
+        axes = [axis for axis in order if axis < expected.ndim]
+        part, expected = part.transpose(axes), expected.transpose(axes)
+        values = np.full_like(expected, 77)
+        part.read_into(values)
+        np.testing.assert_array_equal(values, expected)
+        assert new_axis or not [key for key in cache._entries if "index" not in key], "decoded chunks"
+
+
 @pytest.mark.parametrize(
     "dtype", ["bool", "int8", "uint16", ">u2", ">i4", "float16", ">f4", "float64", "complex64", "<u8"]
 )

@@ -17,7 +17,7 @@ import pytest
 import zarr
 
 from napari_ome_ngff import DaskArrayWrapper, save_ome_ngff
-from napari_ome_ngff.storage.pixels.dask_array import SourceArray, source_of
+from napari_ome_ngff.storage.pixels.dask_array import SourceArray, hand_over, source_of
 
 VALUES = np.arange(6 * 8 * 10, dtype="int16").reshape(6, 8, 10)
 
@@ -107,6 +107,19 @@ def test_what_is_assigned_is_what_is_read(lazy: Any) -> None:
         same(found, expected)
         np.testing.assert_array_equal(np.asarray(found), expected)
     same(plane, VALUES[2])
+
+
+def test_what_was_read_is_handed_over_once_and_to_who_asks_for_it(lazy: Any) -> None:
+    """Whether the part is taken at once or step by step, with the very array, of which nothing is copied."""
+    read = np.full((8, 10), 77, "int16")
+    hand_over(lazy[2], read)
+    np.testing.assert_array_equal(np.asarray(lazy[1]), VALUES[1])
+    np.testing.assert_array_equal(np.asarray(lazy[2].T), VALUES[2].T)
+    assert np.asarray(lazy[:, :, :][2]) is read
+    np.testing.assert_array_equal(np.asarray(lazy[2]), VALUES[2])
+    hand_over(lazy[2], read)
+    hand_over(lazy[2], None)
+    np.testing.assert_array_equal(np.asarray(lazy[2]), VALUES[2])
 
 
 def test_its_class_stays(lazy: Any) -> None:

@@ -23,6 +23,7 @@ from napari_ome_ngff.plugin.open import levels_in_3d
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.reading import open as reading_open
 from napari_ome_ngff.reading.plates.mosaic import MosaicSource
+from napari_ome_ngff.storage.pixels.source import ChunkedSource
 from tests.window_tools import (
     PLUGIN,
     answering,
@@ -277,10 +278,20 @@ def test_3d_becomes_sharp_by_itself_and_finer_on_demand(
     def shown() -> list[int]:
         return [layer.data_level for layer in layers]
 
-    before = shown()
+    before, read, asked = shown(), ChunkedSource._read, []
+
+    def noted(source: ChunkedSource, picks: Any) -> Any:
+        asked.append(source.location)
+        return read(source, picks)
+
+    monkeypatch.setattr(ChunkedSource, "_read", noted)
     viewer.dims.ndisplay = 3
     assert shown() == [2, 2], "napari's own choice, at once"
     wait_until(lambda: shown() == [1, 1], why="the finer level is read")
+    assert {place.rpartition("/")[2] for place in asked} == {"2"}, "the window is given what was read"
+    np.testing.assert_array_equal(
+        layers[0]._data_view, np.asarray(layers[0].data[1][int(viewer.dims.point[0])])
+    )
     wait_until(lambda: not str(viewer.status).endswith("loading"), why="the status bar says it")
     assert str(viewer.status).startswith("3D: level 1 of 0-2 (6 x 48 x 48 voxels, 55 kB in 2 layers)")
     wait_until(lambda: widget.volume.text().startswith("Level 1 of 0-2"), why="the dock says it")

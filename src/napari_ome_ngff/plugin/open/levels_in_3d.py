@@ -1,33 +1,32 @@
 """Images are sharp in 3D: there a finer level is shown than napari's choice, which is the coarsest.
 
-napari slices in the window's thread: a level is read in the background, into the cache, and then shown.
+napari slices in the window's thread: a level is read in the background, and handed over when napari asks.
 """
 
 from __future__ import annotations
 
-import math
 import time
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.plugin import notify
 from napari_ome_ngff.plugin.open.graphics import draws_on_processor, longest_texture
+from napari_ome_ngff.plugin.open.volume import Read, read_volumes
 from napari_ome_ngff.plugin.open.volume_levels import (
     VolumeLevel,
     displayed_axes,
     finest_within,
     levels_of,
-    part_at,
     shared,
     together,
+    volume_at,
 )
 from napari_ome_ngff.plugin.origin import METADATA_KEY
 from napari_ome_ngff.plugin.preferences import free_memory, volume_budget
+from napari_ome_ngff.storage.pixels.dask_array import hand_over
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 STATUS = "3D: "  # how what is said in the status bar begins
 QUICK = 0.3  # seconds that a step of a slider may take: what takes longer is coarse while it moves
 WAIT_MS = 150  # for the next step, or the next layer, before reading begins
-PIECE_BYTES = 2**25  # read between two looks at whether it is still wanted
-SHOW_BYTES = 2**28  # read before it is shown: layers change together while the cache holds what was read
 
 
 class LevelsIn3D:
@@ -50,6 +47,7 @@ class LevelsIn3D:
         self._wanted: dict[str, float] = {}  # by image: the volume of a voxel that somebody asked for
         self._task: object = None
         self._worker: Any = None
+        self._handed: list[Any] = []  # lazy arrays whose values napari has got, or will get
         self._since = 0.0
         self._is_slow = False
 
@@ -80,7 +78,8 @@ class LevelsIn3D:
             return
         from qtpy.QtCore import QTimer
 
-        QTimer.singleShot(WAIT_MS, partial(self._begin, task))
+        is_asked = event is None or event.type == "ndisplay"
+        QTimer.singleShot(0 if is_asked else WAIT_MS, partial(self._begin, task))
 
     # ------------------------------------------------------------------ when something changes
 
@@ -122,6 +121,8 @@ class LevelsIn3D:
         if self._worker is not None:
             self._worker.quit()
             self._worker = None
+        while self._handed:
+            hand_over(self._handed.pop(), None)
 
     # ------------------------------------------------------------------ choose, read, show
 
@@ -168,27 +169,29 @@ class LevelsIn3D:
         from napari.qt.threading import GeneratorWorker
         from qtpy.QtWidgets import QApplication
 
-        volumes = [
-            None if lock is None else layer.data[lock][part_at(layer, viewer.dims, lock)]
-            for layer, lock in todo
-        ]
+        volumes = [None if lock is None else volume_at(layer, viewer.dims, lock) for layer, lock in todo]
         # Not by `create_worker`: napari would ask whether it may be closed all the same.
         self._worker = worker = GeneratorWorker(read_volumes, volumes)
-        worker.yielded.connect(partial(self._show, task, todo, text))
+        worker.yielded.connect(partial(self._show, task, todo, volumes, text))
         worker.errored.connect(_complain)
         app: Any = QApplication.instance()
         app.aboutToQuit.connect(worker.quit)
         worker.finished.connect(lambda: app.aboutToQuit.disconnect(worker.quit))
         worker.start()
 
-    def _show(self, task: object, todo: list[tuple[Layer, int | None]], text: str, read: Any) -> None:
+    def _show(
+        self, task: object, todo: list[tuple[Layer, int | None]], volumes: list[Any], text: str, read: Read
+    ) -> None:
         viewer = self._viewer()
-        count, seconds = read
+        count, ready, seconds = read
         if count == 0 or task is not self._task or viewer is None:
             return
         started = time.perf_counter()
-        for layer, lock in todo[:count]:
+        for index, (layer, lock) in enumerate(todo[:count]):
             if layer in viewer.layers and not self._is_users(layer) and layer.locked_data_level != lock:
+                if index in ready:
+                    hand_over(volumes[index], ready[index])
+                    self._handed.append(volumes[index])
                 self._lock(layer, lock)
         if count == len(todo):
             self._worker = None
@@ -270,23 +273,6 @@ def levels_in_3d(viewer: Viewer) -> LevelsIn3D:
     levels = LevelsIn3D(viewer)
     levels.connect(viewer)
     return levels
-
-
-def read_volumes(volumes: Sequence[Any]) -> Generator[tuple[int, float], None, None]:
-    """Read volumes piece by piece; after each, how many of them can be shown, and the seconds so far."""
-    started, held, shown = time.perf_counter(), 0, 0
-    for index, volume in enumerate(volumes):
-        if volume is not None:
-            axis = int(np.argmax(volume.shape))
-            nbytes = math.prod(volume.shape) * np.dtype(volume.dtype).itemsize  # lazy arrays need not say it
-            step = -(-volume.shape[axis] // max(1, -(-nbytes // PIECE_BYTES)))
-            for start in range(0, volume.shape[axis], step):
-                np.asarray(volume[(slice(None),) * axis + (slice(start, start + step),)])
-                yield shown, time.perf_counter() - started
-            held += nbytes
-        if held > SHOW_BYTES or index == len(volumes) - 1:
-            held, shown = 0, index + 1
-            yield shown, time.perf_counter() - started
 
 
 def _images(viewer: Viewer) -> dict[str, list[Layer]]:

@@ -1,4 +1,4 @@
-"""Levels that napari can draw in 3D: as a rule those of the file, and where they are too large one more.
+"""Levels that napari can draw in 3D, and how they are read: those of the file, and if too large one more.
 
 In 3D napari draws the whole coarsest level, and fails if that is longer than a 3D texture. What is added here
 exists in napari only, and is not saved.
@@ -11,27 +11,27 @@ its far end; at full zoom nothing is off. `misfits` finds levels that are off by
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from napari_ome_ngff.metadata.nouns import ScaleTranslation
 from napari_ome_ngff.reading.plates.mosaic import MosaicSource
 from napari_ome_ngff.storage.pixels.dask_array import source_of
+from napari_ome_ngff.storage.pixels.indexing import Source
+from napari_ome_ngff.storage.places.location import is_url
 
-LONGEST = 2048
-"""Voxels along an axis of a 3D texture that graphics cards and drivers can be expected to take."""
+LONGEST = 2048  # voxels along an axis of a 3D texture that cards and drivers can be expected to take
+VOLUME_BYTES = 2**28  # of a volume: it is loaded as a whole, for each channel, and sent to the card
+READ_AT_MOST = 2**31  # bytes, decoded, that napari may read for a volume unless the user locks a level
+CHUNKS_AT_MOST = 2**15  # the same in chunks
+PIECE_BYTES = 2**25  # read between two looks at whether it is still wanted
+SHOW_BYTES = 2**28  # read before it is shown: layers of less change together
 
-
-VOLUME_BYTES = 2**28
-"""Size that a volume should not exceed: it is loaded as a whole, for each channel, and sent to the card."""
-
-
-READ_AT_MOST = 2**31
-"""Bytes, decoded, that napari may read for a volume unless the user locks a level."""
-
-
-CHUNKS_AT_MOST = 2**15
-"""The same in chunks."""
+Read = tuple[int, dict[int, np.ndarray[Any, Any]], float]
+"""How many volumes can be shown, what has been read of them since the last time, and the seconds so far."""
 
 
 _OFF = 1.5  # of its own voxels: less is how levels of odd sizes, or of every second voxel, come to lie
@@ -144,3 +144,38 @@ def _edges(shape: Sequence[int], transform: ScaleTranslation) -> list[tuple[floa
         (start - step / 2, start + step * (size - 0.5))
         for size, step, start in zip(shape, transform.scale, transform.translation, strict=True)
     ]
+
+
+def read_volumes(volumes: Sequence[Any]) -> Generator[Read, None, None]:
+    """Read the volumes that are lazy arrays of ours, piece by piece; after each, how far it is."""
+    started, shown = time.perf_counter(), 0
+    ready: dict[int, np.ndarray[Any, Any]] = {}
+    for index, volume in enumerate(volumes):
+        if (source := source_of(volume)) is not None:
+            values = np.empty(source.shape, source.dtype)
+            for piece in _pieces(source):
+                _read(source.view(piece), values[piece])
+                yield shown, {}, time.perf_counter() - started
+            ready[index] = values
+            del values
+        if sum(one.nbytes for one in ready.values()) > SHOW_BYTES or index == len(volumes) - 1:
+            shown = index + 1
+            yield shown, ready, time.perf_counter() - started
+            ready = {}
+
+
+def _pieces(source: Source) -> Iterator[tuple[slice, ...]]:
+    """Cut a volume along its longest axis, where chunks end."""
+    axis = int(np.argmax(source.shape))
+    size, unit = source.shape[axis], max(1, source.units[axis] // abs(source.dims[axis].step))
+    nbytes = math.prod(source.shape) * source.dtype.itemsize
+    step = unit * max(1, size * PIECE_BYTES // max(1, nbytes * unit))
+    for start in range(0, size, step):
+        yield (*([slice(None)] * axis), slice(start, start + step))
+
+
+def _read(part: Source, values: np.ndarray[Any, Any]) -> None:
+    if any(map(is_url, part.locations)):  # the cache keeps what came from a server
+        values[...] = part[...]
+    else:
+        part.read_into(values)

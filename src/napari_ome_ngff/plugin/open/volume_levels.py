@@ -77,6 +77,15 @@ def part_at(layer: Any, dims: Any, level: int) -> tuple[slice, ...]:
     return tuple(part)
 
 
+def volume_at(layer: Any, dims: Any, level: int) -> Any:
+    """The same as a lazy array, just as napari takes it: one slice is an index."""
+    part, shown = part_at(layer, dims, level), displayed_axes(layer, dims)
+    is_thick = str(layer.projection_mode) != "none"
+    return layer.data[level][
+        tuple(cut if is_thick or axis in shown else cut.start for axis, cut in enumerate(part))
+    ]
+
+
 def _bytes_per_voxel(dtype: np.dtype[Any]) -> int:
     # In memory or as a texture, whatever is more: cards take 8 and 16 bits without sign, and float32.
     return dtype.itemsize if dtype.name in ("bool", "uint8", "uint16") else max(4, dtype.itemsize)

@@ -11,7 +11,7 @@ import itertools
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -26,10 +26,7 @@ Blocks = tuple[tuple[int, ...], ...]
 
 
 BLOCK_BYTES = 64 * 2**20
-"""Size that a planned block does not exceed.
-
-When a whole array is computed, every thread holds one or two blocks.
-"""
+"""Size that a planned block does not exceed. Every thread holds one or two while a whole array is computed."""
 
 
 BLOCK_EDGE = 512
@@ -118,6 +115,9 @@ class _Origin:
     inline_array: bool
     meta: Any
     pictures: Pictures | None = None
+    handed: dict[object, np.ndarray[Any, Any]] = field(
+        default_factory=dict
+    )  # by part: values that were read of it
 
 
 def lazy_array(
@@ -150,6 +150,13 @@ def with_pictures(data: Any, pictures: Pictures) -> Any:
 def pictures_of(data: object) -> Pictures | None:
     """What gives to viewers what there is of a lazy array of ours."""
     return data.origin.pictures if isinstance(data, SourceArray) and not data.is_changed() else None
+
+
+def hand_over(data: Any, values: np.ndarray[Any, Any] | None) -> None:
+    """Give what was read of a lazy array to who asks next for just that part, once; None: no more."""
+    data.origin.handed.pop(data.source.part, None)
+    if values is not None:
+        data.origin.handed[data.source.part] = values
 
 
 def token(thing: object) -> str:
@@ -278,6 +285,8 @@ class SourceArray:
         pictures = self.origin.pictures
         if self.is_changed() or self.origin.meta is not None:
             return np.asarray(self.dask_array().compute(), dtype=dtype)
+        if (values := self.origin.handed.pop(self.source.part, None)) is not None:
+            return values if dtype is None else values.astype(dtype, copy=False)
         if pictures is not None and (there := pictures.picture(self.source)) is not None:
             return there if dtype is None else there.astype(dtype, copy=False)
         return self.source.__array__(dtype)

@@ -211,6 +211,10 @@ class Source(ABC):
             values = np.broadcast_to(values, shape).copy()
         return values if shape or index == () or index is Ellipsis else values[()]
 
+    def read_into(self, values: np.ndarray[Any, Any]) -> None:
+        """Read the part into an array of its shape; if possible, past the cache of decoded chunks."""
+        values[...] = self[...]
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         values = np.asarray(self[...])
         return values if dtype is None else values.astype(dtype, copy=False)

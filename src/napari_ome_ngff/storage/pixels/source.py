@@ -157,6 +157,17 @@ class ChunkedSource(Source):
             return self._read_by_zarr(picks)
         return self._assemble(picks, keep)
 
+    def read_into(self, values: np.ndarray[Any, Any]) -> None:
+        """Read the part, each chunk into its place."""
+        if self._reader.format is None or len(self._view) > self._rank:
+            super().read_into(values)
+            return
+        picks = [range(axis, axis + 1) if isinstance(axis, int) else axis for axis in self._view]
+        stored = values.transpose(np.argsort(self._order))
+        self._assemble(
+            picks, "", stored[tuple(None if isinstance(a, int) else slice(None) for a in self._view)]
+        )
+
     def _read_by_zarr(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
         """Read as Zarr does, past the cache."""
         ordered = tuple(p[::-1] if isinstance(p, range) and p.step < 0 else p for p in picks)
@@ -171,10 +182,17 @@ class ChunkedSource(Source):
             return self._assemble(picks, "")
         return np.asarray(values).reshape([len(p) for p in picks])[flips]
 
-    def _assemble(self, picks: Sequence[Pick], kept: Literal["chunks", "result", ""]) -> np.ndarray[Any, Any]:
+    def _assemble(
+        self,
+        picks: Sequence[Pick],
+        kept: Literal["chunks", "result", ""],
+        values: np.ndarray[Any, Any] | None = None,
+    ) -> np.ndarray[Any, Any]:
         """Put a result together from chunks: those in the cache, and those read now."""
         keep = kept == "chunks"
-        result = _Result(picks, self._grid, np.dtype(self.array.dtype))
+        if values is None:
+            values = np.empty([len(pick) for pick in picks], np.dtype(self.array.dtype))
+        result = _Result(picks, self._grid, values)
         chunks = {position: self._chunk(position, bool(kept)) for position in result.parts}
         if kept == "result":
             key, stamp = (self._reader.identity, *picks), tuple(stamp for _, stamp in chunks.values())
@@ -263,6 +281,10 @@ class WholeNumbers(ChunkedSource):
             labels[first : first + rows] = self._labels(values[first : first + rows])
         return labels
 
+    def read_into(self, values: np.ndarray[Any, Any]) -> None:
+        """Read the part, converted."""
+        Source.read_into(self, values)
+
     def _labels(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         values[~np.isfinite(values)] = 0
         if not (fits := self._fits(values)).all():
@@ -293,8 +315,8 @@ class WholeNumbers(ChunkedSource):
 class _Result:
     """The values of a request, while its chunks come in."""
 
-    def __init__(self, picks: Sequence[Pick], grid: Sequence[int], dtype: np.dtype[Any]) -> None:
-        self.values = np.empty([len(pick) for pick in picks], dtype)
+    def __init__(self, picks: Sequence[Pick], grid: Sequence[int], values: np.ndarray[Any, Any]) -> None:
+        self.values = values
         cuts = [cut(pick, chunk) for pick, chunk in zip(picks, grid, strict=True)]
         numbers = itertools.product(*([number for number, _, _ in axis] for axis in cuts))
         self.parts = dict(zip(numbers, itertools.product(*cuts), strict=True))
