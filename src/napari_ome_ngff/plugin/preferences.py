@@ -30,8 +30,7 @@ WITHOUT_ASKING = "OME-Zarr, without asking"
 ASK = "ask"
 
 
-AS_SET = "as set under Plugins"
-"""Choices of the Preferences entry, as in the manifest; the last is the default and changes nothing."""
+AS_SET = "as set under Plugins"  # choices of the Preferences, as in the manifest; this one changes nothing
 
 
 MOST_PLACES = 12
@@ -43,7 +42,7 @@ COARSEST = "the coarsest level"
 AUTO_BYTES = 400 * 10**6  # what 3D takes at most by itself: the cache of decoded chunks holds it
 METERED = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")  # somebody may pay for each request
 
-_SHOWN_MS = 5000
+_SHOWN_MS = 10_000  # with both cores busy, opening may take longer than half of that
 
 PROCESSOR_BYTES = 100 * 10**6  # without a graphics card, where pictures of more take several times as long
 

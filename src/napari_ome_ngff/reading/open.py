@@ -24,14 +24,9 @@ from napari_ome_ngff.metadata.group_kind import (
 )
 from napari_ome_ngff.metadata.image.label_images import decode_labels
 from napari_ome_ngff.metadata.versions import decode
-from napari_ome_ngff.reading.archive import open_archive
-from napari_ome_ngff.reading.collection import open_collection
 from napari_ome_ngff.reading.image import open_image, open_labels
 from napari_ome_ngff.reading.multiscale_group import open_multiscale_group, read_levels
 from napari_ome_ngff.reading.opened import Collection, Image, MultiscaleGroup, with_levels
-from napari_ome_ngff.reading.others.spatialdata import is_spatialdata, open_spatialdata
-from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
-from napari_ome_ngff.reading.scene import open_scene
 from napari_ome_ngff.storage.documents.hierarchy import Hierarchy, open_hierarchy
 from napari_ome_ngff.storage.documents.parents import array_at, parents
 from napari_ome_ngff.storage.documents.watch import read_settled
@@ -266,6 +261,8 @@ def _open_metadata(
             store, path = stores_of(location)[0]
             if store_kind(store) != "zip":
                 raise
+            from napari_ome_ngff.reading.archive import open_archive
+
             return open_archive(store, path, partial(_open_kind, coordinate_system=coordinate_system))
         image, index, path = _image_above(array)
         return open_image(
@@ -284,6 +281,13 @@ def _open_kind(
     kind = kind_of(attributes)
     if kind == "image" and (multiscale is not None or image_count(attributes) <= 1):
         return open_image(hierarchy, multiscale=multiscale or 0, coordinate_system=coordinate_system)
+    # An image, which most groups are, is opened without them.
+    from napari_ome_ngff.reading.archive import open_archive
+    from napari_ome_ngff.reading.collection import open_collection
+    from napari_ome_ngff.reading.others.spatialdata import is_spatialdata, open_spatialdata
+    from napari_ome_ngff.reading.plates.plate import open_plate, open_row, open_well
+    from napari_ome_ngff.reading.scene import open_scene
+
     if kind == "plate":
         return open_plate(hierarchy, coordinate_system=coordinate_system)
     if kind == "well":

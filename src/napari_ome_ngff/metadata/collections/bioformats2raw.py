@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
 
 from napari_ome_ngff.metadata.collections.plates import MAX_ENTRIES, entry_path, list_entries
 from napari_ome_ngff.metadata.context import Context
@@ -112,6 +111,8 @@ def _name_attribute(name: str | None) -> str:
 
 
 def _xml_attributes(attributes: dict[str, str]) -> str:
+    from xml.sax.saxutils import quoteattr  # it imports urllib.request
+
     return "".join(f" {key}={quoteattr(_NO_XML.sub('?', value))}" for key, value in attributes.items())
 
 

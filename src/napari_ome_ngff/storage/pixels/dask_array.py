@@ -26,7 +26,7 @@ Blocks = tuple[tuple[int, ...], ...]
 
 
 BLOCK_BYTES = 64 * 2**20
-"""Size that a planned block does not exceed. Every thread holds one or two while a whole array is computed."""
+"""Size that a planned block does not exceed; every thread holds one or two while an array is computed."""
 
 
 BLOCK_EDGE = 512
