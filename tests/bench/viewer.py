@@ -200,6 +200,8 @@ def first_picture(window: Window, plugin: str, place: str) -> Figures:
 
 def volume(window: Window, plugin: str, place: str) -> Figures:
     """From 2D to 3D at full resolution: where there are levels, the coarsest comes first."""
+    from qtpy.QtCore import QTimer
+
     is_ours = plugin == CANDIDATES["ours"]
     if is_ours:
         from napari.settings import get_plugin_settings
@@ -211,7 +213,11 @@ def volume(window: Window, plugin: str, place: str) -> Figures:
     def drawn(_: object) -> None:
         if not layer.data_level:
             sharp.append(time.perf_counter())
-        elif not is_ours and layer.locked_data_level is None:
+        elif not is_ours:  # once that is on the screen, as ours does it by itself
+            QTimer.singleShot(0, sharpen)
+
+    def sharpen() -> None:
+        if layer.locked_data_level is None:
             layer.locked_data_level = 0
 
     def act() -> None:
