@@ -214,7 +214,7 @@ def _axis(arrays: Mapping[str, DataArray], dim: str) -> Axis:
     units: dict[str, str] = {}
     types: dict[str, str] = {}
     for key, array in arrays.items():
-        coordinate = _coordinate(array, dim)
+        coordinate = array.coords.variables.get(dim)  # a DataArray of it takes 20 times as long
         attrs = {} if coordinate is None else coordinate.attrs
         given = attrs.get("units", attrs.get("unit"))
         if is_of_pint(given):

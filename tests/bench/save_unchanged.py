@@ -1,7 +1,7 @@
-"""Saving an unchanged image against copying its files: ``python tests/bench/save_unchanged.py ROOT [ROUNDS]``
+"""Saving unchanged images against copying their files: ``save_unchanged.py ROOT [ROUNDS] [INPUT ...]``
 
-A pyramid of 1 GiB (uint16, czyx, chunks as by default) is made once in ROOT. Then, interleaved, each from a
-warm cache:
+Pyramids (uint16, czyx) are made once in ROOT: of 1 GiB in chunks as by default, the same in OME-Zarr 0.4
+(``v2``), and 256 MiB in 5,000 files (``small``). Then, interleaved, each from a warm cache:
 
 - ``cp``: ``cp -r``; ``cp+sync``: and then ``sync -f``, which makes the copy last as long as ours;
 - ``library``: opened and written by the library; ``library-``: without its flush to disk;
@@ -25,34 +25,39 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from napari_ome_ngff import DaskArrayWrapper, open_ome_ngff, write_multiscale_group
+from napari_ome_ngff import DaskArrayWrapper, StorageOptions, open_ome_ngff, write_multiscale_group
 from napari_ome_ngff.plugin.reader import read_layers
 from napari_ome_ngff.plugin.writer import write_layers
 from napari_ome_ngff.writing.commit import staging
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
 from napari_ome_ngff.writing.write import write_hierarchy
 
-SHAPE = (2, 64, 2048, 2048)
+INPUTS: dict[str, tuple[tuple[int, ...], StorageOptions]] = {
+    "default": ((2, 64, 2048, 2048), StorageOptions()),
+    "v2": ((2, 64, 2048, 2048), StorageOptions(version="0.4")),
+    "small": ((2, 64, 1024, 1024), StorageOptions(chunks=(1, 8, 64, 64))),
+}
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, shape: tuple[int, ...], options: StorageOptions) -> None:
     """Smooth structures and noise, as a microscope sees them: it is compressed to about two thirds."""
     rng = np.random.default_rng(0)
-    z, y, x = np.ogrid[: SHAPE[1], : SHAPE[2], : SHAPE[3]]
+    z, y, x = np.ogrid[: shape[1], : shape[2], : shape[3]]
     waves = 600 * (np.sin(x / 90) * np.cos(y / 70) * np.sin(z / 9) + 1)
-    image = np.stack([(waves + rng.poisson(100, SHAPE[1:])).astype("uint16") for _ in range(SHAPE[0])])
+    image = np.stack([(waves + rng.poisson(100, shape[1:])).astype("uint16") for _ in range(shape[0])])
     coords = {
-        dim: step * np.arange(n) for dim, step, n in zip("zyx", (2.0, 1.0, 1.0), SHAPE[1:], strict=True)
+        dim: step * np.arange(n) for dim, step, n in zip("zyx", (2.0, 1.0, 1.0), shape[1:], strict=True)
     }
     made = xr.DataArray(image, dims=tuple("czyx"), coords=coords)
-    for _ in write_multiscale_group(store=folder, image=made):
+    for _ in write_multiscale_group(store=folder, image=made, options=options):
         pass
 
 
 def library(source: Path, target: Path) -> None:
     image = open_ome_ngff(source, array_wrapper=DaskArrayWrapper())
     sources = {"": MultiscaleSource(arrays=image.arrays, multiscale=image.multiscale)}
-    for _ in write_hierarchy(store=target, sources=sources):
+    kept = StorageOptions(version=image.multiscale.version)
+    for _ in write_hierarchy(store=target, sources=sources, options=kept):
         pass
 
 
@@ -91,14 +96,13 @@ def cpu() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def main(root: Path, rounds: int) -> None:
-    warnings.simplefilter("ignore")
-    source = root / "source.ome.zarr"
+def measure(root: Path, name: str, rounds: int) -> None:
+    source = root / f"{name}.ome.zarr"
     if not source.exists():
-        make(source)
+        make(source, *INPUTS[name])
     stored = sum(file.stat().st_size for file in source.rglob("*") if file.is_file())
     count = sum(file.is_file() for file in source.rglob("*"))
-    print(f"{stored / 2**20:.0f} MiB in {count} files")
+    print(f"{name}: {stored / 2**20:.0f} MiB in {count} files", flush=True)
     found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for number in range(rounds + 1):  # the first one warms up: imports, cache
         ways = list(WAYS.items())
@@ -121,4 +125,6 @@ def main(root: Path, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5)
+    warnings.simplefilter("ignore")
+    for chosen in sys.argv[3:] or INPUTS:
+        measure(Path(sys.argv[1]), chosen, int(sys.argv[2]) if len(sys.argv) > 2 else 5)

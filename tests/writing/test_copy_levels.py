@@ -6,8 +6,10 @@ import functools
 import json
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from napari_ome_ngff.reading.opened import Image
 from napari_ome_ngff.writing.engine import copy_levels
 from napari_ome_ngff.writing.labels import write_labels
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.stored_objects import copy_objects
 from napari_ome_ngff.writing.write import plan_hierarchy, write_hierarchy
 from tests.processes import clean_processes
 from tests.servers import Answer, Web, on
@@ -421,6 +424,34 @@ def test_closed_early_it_leaves_nothing(
         next(saving)
     saving.close()
     assert not list(target.iterdir())
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_several_copy_at_once_where_one_would_wait_for_the_disk(
+    tmp_path: Path, target: Path, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where none waits, a second one takes processor time, and brings none."""
+    monkeypatch.setattr(copy_levels, "_BATCH", 1)
+    at_work, most, lock = set[object](), [0], threading.Lock()
+
+    def copy(*args: Any, **options: Any) -> None:
+        with lock:
+            at_work.add(args[2][0])
+            most[0] = max(most[0], len(at_work))
+        if waits:
+            time.sleep(0.02)
+        copy_objects(*args, **options)
+        with lock:
+            at_work.discard(args[2][0])
+
+    monkeypatch.setattr(copy_levels, "copy_objects", copy)
+    if not waits:  # as if the processor had been ours alone
+        monkeypatch.setattr(time, "thread_time", time.perf_counter)
+    folder = make(tmp_path / "a.zarr", chunks=(1, 1, 32, 32))
+    with ThreadPoolExecutor(2) as executor:
+        save(target / "b.zarr", sources_of(open_ome_ngff(folder)), executor=executor)
+    assert most == [2 if waits else 1]
+    assert_same_arrays(folder, target / "b.zarr")
 
 
 def test_a_difference_is_found(tmp_path: Path, target: Path) -> None:

@@ -7,14 +7,16 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_ome_ngff.storage.places.requests import for_each
 from napari_ome_ngff.storage.places.store_kind import local_folder
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
+
+_T = TypeVar("_T")
 
 Pair = tuple[str, str]
 """Keys of an object in one store and in another."""
@@ -53,6 +55,11 @@ def same_objects(source: Store, target: Store, pairs: Sequence[Pair], *, at_once
     return [_is_same_file(one, other) for one, other in _paths(pairs, *folders)]
 
 
+def between_folders(source: Store, target: Store) -> bool:
+    """Whether both stores are folders of this machine."""
+    return _local_folders(source, target) is not None
+
+
 def _local_folders(source: Store, target: Store) -> tuple[str, str] | None:
     old, new = local_folder(source), local_folder(target)
     return None if old is None or new is None else (old, new)
@@ -66,40 +73,53 @@ def _paths(pairs: Sequence[Pair], source: str, target: str) -> list[tuple[str, s
 
 
 def _copy_file(source: str, target: str) -> None:
-    try:
-        status = os.stat(source)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    if stat.S_ISDIR(status.st_mode):
-        return
-    copy = _copy_in_kernel if sys.platform == "linux" and stat.S_ISREG(status.st_mode) else shutil.copyfile
-    try:
-        copy(source, target)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        copy(source, target)
-
-
-def _copy_in_kernel(source: str, target: str) -> None:
-    """Copy a regular file within the system; where it copies on write, both share their blocks."""
-    # `shutil.copyfile` makes a pipe and two file objects for each file: 25 µs of processor time more.
-    reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    copied = 0
-    try:
-        writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    if sys.platform == "linux":
+        try:  # a pipe is opened at once, and not waited for
+            reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
+            return
         try:
-            while count := os.copy_file_range(reading, writing, _MOST):
-                copied += count
-            if copied >= os.fstat(reading).st_size:
+            status = os.fstat(reading)
+            if stat.S_ISDIR(status.st_mode) or (
+                stat.S_ISREG(status.st_mode) and _copy_in_kernel(reading, target, status.st_size)
+            ):
                 return
+        finally:
+            os.close(reading)
+    elif not _exists(source):
+        return
+    _in_new_folder(lambda: shutil.copyfile(source, target), target)  # never into the file that it reads
+
+
+def _copy_in_kernel(reading: int, target: str, size: int) -> bool:
+    """Copy a regular file within the system, which may share its blocks; False where it cannot."""
+    # `shutil.copyfile` makes a pipe and two file objects for each file: 25 µs of processor time more.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        writing = _in_new_folder(lambda: os.open(target, flags, 0o666), target)
+        try:
+            while size > 0 and (count := os.copy_file_range(reading, writing, min(size, _MOST))):
+                size -= count
         finally:
             os.close(writing)
     except OSError as error:
         if error.errno not in _UNABLE:
             raise
-    finally:
-        os.close(reading)
-    shutil.copyfile(source, target)  # which never writes into the file that it reads
+        return False
+    return size <= 0
+
+
+def _in_new_folder(make: Callable[[], _T], target: str) -> _T:
+    """Make a file, and first its folder if that is missing."""
+    try:
+        return make()
+    except FileNotFoundError:
+        folder = os.path.dirname(target)
+        try:
+            os.mkdir(folder)
+        except (FileNotFoundError, FileExistsError):  # others make folders, too
+            os.makedirs(folder, exist_ok=True)
+        return make()
 
 
 def _exists(path: str) -> bool:

@@ -15,6 +15,7 @@ class Done(NamedTuple):
 
     blocks: int
     nbytes: int
+    waited: bool = False  # for the disk, more than it worked: others can work meanwhile
 
 
 def cancel_and_wait(executor: Executor, pending: Collection[Future[Any]]) -> None:

@@ -58,7 +58,7 @@ class Engine:
                 number = self._numbers.pop(future)
                 with failing("A task failed", self.job.where):
                     done, pieces, glances = self.tasks.finished(future)
-                    done = Done(*map(int, done))
+                    done = Done(int(done[0]), int(done[1]))
                     if self.seen is not None:
                         self.seen.add(glances)
                     for piece in pieces:
