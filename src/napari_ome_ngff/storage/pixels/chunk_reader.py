@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from napari_ome_ngff.storage.places.bounded_reads import Answer
 from napari_ome_ngff.storage.places.location import location_of
 from napari_ome_ngff.storage.places.requests import MAX_REQUESTS, Piece, read_pieces
 from napari_ome_ngff.storage.places.stamps import stamper
+from napari_ome_ngff.storage.places.store_kind import store_kind
 
 if TYPE_CHECKING:
     import zarr
@@ -110,13 +111,34 @@ class ChunkReader:
     def _stamp(self) -> Callable[[str], object] | None:
         return stamper(self.array.store)
 
-    def stamp(self, position: Position) -> object:
-        """What changes when a chunk is written again; None where that cannot be told."""
-        return None if self._stamp is None else self._stamp(self._prefix + self.name(position))
+    def stamps(self, positions: Collection[Position]) -> list[object]:
+        """What changes when each chunk is written again; None where that cannot be told."""
+        if self._stamp is None:
+            return [None for _ in positions]
+        if store_kind(self.array.store) == "zip":  # one file
+            return [self._stamp("")] * len(positions)
+        seen: dict[Position, object] = {}
+        stamps = []
+        for position in positions:
+            place = stored_position(self._in_object, position)
+            if place not in seen:
+                seen[place] = self._stamp(self._prefix + self._name(place))
+            stamps.append(seen[place])
+        return stamps
 
     def name(self, position: Position) -> str:
         """Name of the stored object that holds a chunk, relative to the array."""
-        return str(self.array.metadata.encode_chunk_key(stored_position(self.array, self.grid, position)))
+        return self._name(stored_position(self._in_object, position))
+
+    def _name(self, place: Position) -> str:
+        return str(self.array.metadata.encode_chunk_key(place))
+
+    @functools.cached_property
+    def _in_object(self) -> Position | None:
+        """How many chunks along each axis a stored object has; None for one."""
+        # Zarr looks for the codec of shards each time.
+        shards = self.array.shards
+        return None if shards is None else tuple(s // c for s, c in zip(shards, self.grid, strict=True))
 
     def read(self, positions: Sequence[Position], take: Take) -> None:
         """Read and decode chunks.
@@ -200,9 +222,10 @@ class ChunkReader:
         got: Callable[[Position, Answer], None],
     ) -> None:
         """Fetch the indices that are not in the cache, all at once, and then the chunks, all at once."""
-        by_key: dict[str, list[Position]] = defaultdict(list)
+        by_place: dict[Position, list[Position]] = defaultdict(list)
         for position in positions:
-            by_key[self._prefix + self.name(position)].append(position)
+            by_place[stored_position(self._in_object, position)].append(position)
+        by_key = {self._prefix + self._name(place): members for place, members in by_place.items()}
         wanted: list[tuple[Piece, list[tuple[Position, slice]]]] = []
         for key, index in self._indices(form, shard, by_key).items():
             places = {}
@@ -229,7 +252,8 @@ class ChunkReader:
         self, form: ChunkFormat, shard: ShardIndex, by_key: Mapping[str, Sequence[Position]]
     ) -> dict[str, np.ndarray[Any, Any] | Exception]:
         keys = list(by_key)
-        wanted = [((self.identity, "index", key), self.stamp(by_key[key][0])) for key in keys]
+        stamps = self.stamps([members[0] for members in by_key.values()])
+        wanted = [((self.identity, "index", key), stamp) for key, stamp in zip(keys, stamps, strict=True)]
         cached = self._cache.get(wanted)
         indices: dict[str, Any] = dict(zip(keys, cached, strict=True))
         missing = [number for number, index in enumerate(cached) if index is None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import os
 import sys
 import uuid
@@ -31,11 +32,9 @@ _NOT_LAYOUT = frozenset({"attributes", "dimension_names", "shape"})
 _MAX_FILES = 20_000  # that are asked for their times to tell the state of an array
 
 
-def stored_position(array: zarr.Array[Any], grid: Position, position: Position) -> Position:
-    """What ``encode_chunk_key`` takes for a chunk: its position, or that of its shard."""
-    if array.shards is None:
-        return position
-    return tuple(p * c // s for p, c, s in zip(position, grid, array.shards, strict=True))
+def stored_position(in_object: Position | None, position: Position) -> Position:
+    """What ``encode_chunk_key`` takes for a chunk: its position, or that of its shard of so many chunks."""
+    return position if in_object is None else tuple(map(operator.floordiv, position, in_object))
 
 
 def fingerprint(array: zarr.Array[Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import uuid
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -113,7 +113,7 @@ class ChunkedSource(Source):
 
     def stamp(self, position: Position) -> object:
         """What changes when a chunk is written again; None where that cannot be told."""
-        return self._reader.stamp(position)
+        return self._reader.stamps([position])[0]
 
     def check_place(self) -> None:
         """LookupError if another array has taken the place of this one."""
@@ -193,7 +193,7 @@ class ChunkedSource(Source):
         if values is None:
             values = np.empty([len(pick) for pick in picks], np.dtype(self.array.dtype))
         result = _Result(picks, self._grid, values)
-        chunks = {position: self._chunk(position, bool(kept)) for position in result.parts}
+        chunks = self._chunks(result.parts, bool(kept))
         if kept == "result":
             key, stamp = (self._reader.identity, *picks), tuple(stamp for _, stamp in chunks.values())
             (held,) = self._cache.get([(key, stamp)])
@@ -242,10 +242,11 @@ class ChunkedSource(Source):
         result.fill(failed, self._fill_value())
         self._failures.report(self._opening, self.location, [chunks[p] for p in sorted(failed)], error)
 
-    def _chunk(self, position: Position, keep: bool) -> Chunk:
-        """Key and stamp under which a chunk is remembered, if it will be."""
-        remembered = keep or self._missing == "fill"
-        return (self._reader.identity, position), self._reader.stamp(position) if remembered else None
+    def _chunks(self, positions: Collection[Position], keep: bool) -> dict[Position, Chunk]:
+        """Key and stamp under which each chunk is remembered, if it will be."""
+        identity, remembered = self._reader.identity, keep or self._missing == "fill"
+        stamps = self._reader.stamps(positions) if remembered else itertools.repeat(None, len(positions))
+        return {p: ((identity, p), stamp) for p, stamp in zip(positions, stamps, strict=True)}
 
     def _fill_value(self) -> Any:
         value = self.array.fill_value

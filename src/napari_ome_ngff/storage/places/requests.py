@@ -62,6 +62,10 @@ On a slow line, more at once would only make all of them late, until the server 
 """
 
 
+_WORTH_SHARING = 2**21
+"""Bytes of decoded chunks, in all, from which on a second thread brings more than it takes to wake it."""
+
+
 class Piece(NamedTuple):
     """What to read: a stored object or a part of it."""
 
@@ -221,7 +225,8 @@ def read_pieces(
         else:
             handle(number, read_file(root + piece.key, piece.span, limit=limit))
 
-    _share_out(todo, read, pool, min(room, usable_cores()))
+    alone = len(todo) * decoded_bytes < _WORTH_SHARING
+    _share_out(todo, read, pool, 1 if alone else min(room, usable_cores()))
 
 
 def _share_out(
