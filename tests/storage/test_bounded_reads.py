@@ -1,14 +1,20 @@
-"""Parts of members of zip files: the bytes that `zipfile` finds there, however the member is stored."""
+"""Parts of what is stored: of members of zip files what `zipfile` finds there; of shards, chunks."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from zarr.storage import ZipStore
+import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.storage import MemoryStore, ZipStore
 
+from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
+from napari_ome_ngff.storage.pixels.chunk_reader import ChunkReader
 from napari_ome_ngff.storage.places import bounded_reads
 from napari_ome_ngff.storage.places.bounded_reads import read_member
 
@@ -60,3 +66,20 @@ def test_a_file_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
     os.truncate(tmp_path / "a.zip", 1000)
     assert isinstance(read_member(store, "0/c/0", (2000, 20), 3000), Exception)
     assert bounded_reads._HEADER == zipfile.sizeFileHeader  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("codec", [None, Crc32cCodec(), ZstdCodec()])
+def test_a_chunk_that_is_kept_keeps_no_others_of_its_shard_alive(codec: Any) -> None:
+    values = np.arange(64, dtype="uint64")
+    array: Any = zarr.create_array(
+        MemoryStore(), shape=(64,), chunks=(8,), shards=(64,), dtype="uint64", compressors=codec
+    )
+    array[:] = values
+    kept: list[Any] = []
+    ChunkReader(array, cache=ChunkCache()).read([(n,) for n in range(8)], lambda _, chunk: kept.append(chunk))
+    assert sorted(np.concatenate(kept).tolist()) == values.tolist()
+    for chunk in kept:
+        while isinstance(chunk, np.ndarray) and chunk.base is not None:
+            chunk = chunk.base
+        whole = chunk.obj if isinstance(chunk, memoryview) else chunk
+        assert memoryview(whole).nbytes <= 8 * 8 + 4

@@ -240,8 +240,9 @@ class ChunkReader:
             wanted += [(Piece(key, span), members) for span, members in stretches(places)]
 
         def handle(number: int, answer: Answer) -> None:
+            data: Any = memoryview(answer) if form.unpacks and isinstance(answer, bytes) else answer
             for position, part in wanted[number][1]:
-                got(position, answer[part] if isinstance(answer, bytes) else answer)
+                got(position, data if data is None or isinstance(data, Exception) else data[part])
 
         most = max((len(members) for _, members in wanted), default=0)
         self._read_pieces(

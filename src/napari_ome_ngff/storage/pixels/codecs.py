@@ -15,7 +15,7 @@ import google_crc32c
 import numpy as np
 
 from napari_ome_ngff.storage.documents.codec_names import check_codecs
-from napari_ome_ngff.storage.pixels.unpack import plain_codec, unpack, unpacked_sizes
+from napari_ome_ngff.storage.pixels.unpack import UNPACKED, plain_codec, unpack, unpacked_sizes
 from napari_ome_ngff.storage.places.location import location_of
 
 if TYPE_CHECKING:
@@ -96,6 +96,11 @@ class ChunkFormat:
     def nbytes(self) -> int:
         """Bytes of a decoded chunk."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def unpacks(self) -> bool:
+        """Whether a decoded chunk has memory of its own, and keeps none of the stored bytes alive."""
+        return bool(self.codecs) and self.codecs[0].codec_id in UNPACKED  # type: ignore[index]
 
     @functools.cached_property
     def _sizes(self) -> list[tuple[int, bool]]:

@@ -202,3 +202,7 @@ _SAID: dict[str, Callable[[memoryview, int | None], int]] = {
     "zstd": _said_by_zstd,
 }
 """Formats that say how much they unpack to, and how."""
+
+
+UNPACKED = frozenset(_SAID)
+"""Codecs that are undone into memory of their own."""
