@@ -110,7 +110,6 @@ def _copy_in_kernel(reading: int, target: str, size: int) -> bool:
 
 
 def _in_new_folder(make: Callable[[], _T], target: str) -> _T:
-    """Make a file, and first its folder if that is missing."""
     try:
         return make()
     except FileNotFoundError:
@@ -123,7 +122,7 @@ def _in_new_folder(make: Callable[[], _T], target: str) -> _T:
 
 
 def _exists(path: str) -> bool:
-    """Whether there is a file, or something else in its place that is no folder."""
+    # A file, or something else in its place that is no folder.
     try:
         return not stat.S_ISDIR(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -135,7 +135,7 @@ class ChunkReader:
 
     @functools.cached_property
     def _in_object(self) -> Position | None:
-        """How many chunks along each axis a stored object has; None for one."""
+        # How many chunks along each axis a stored object has; None for one.
         # Zarr looks for the codec of shards each time.
         shards = self.array.shards
         return None if shards is None else tuple(s // c for s, c in zip(shards, self.grid, strict=True))

@@ -204,5 +204,4 @@ _SAID: dict[str, Callable[[memoryview, int | None], int]] = {
 """Formats that say how much they unpack to, and how."""
 
 
-UNPACKED = frozenset(_SAID)
-"""Codecs that are undone into memory of their own."""
+UNPACKED = frozenset(_SAID)  # codecs that are undone into memory of their own

@@ -114,8 +114,8 @@ def _read_member(store: Any, key: str, span: tuple[int, int] | None, largest: in
 
 
 def _part_of_stored(file: zipfile.ZipFile, member: zipfile.ZipInfo, start: int, length: int) -> bytes | None:
-    """A part of a member that is stored as it is, which has no checksum of its own; None: ask `ZipFile`."""
-    # What `ZipFile` does for a part takes as long as decoding a small chunk: it reads through three objects.
+    # A part has no checksum of its own. None: ask `ZipFile`, which takes as long as it takes to decode a
+    # small chunk: it reads through three objects.
     plain = member.compress_type == zipfile.ZIP_STORED and member.compress_size == member.file_size
     if file.mode != "r" or not plain or member.flag_bits & _PROTECTED or not hasattr(os, "pread"):
         return None

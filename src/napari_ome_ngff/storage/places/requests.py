@@ -62,8 +62,8 @@ On a slow line, more at once would only make all of them late, until the server 
 """
 
 
+# Bytes of decoded chunks, in all, from which on a second thread brings more than it takes to wake it.
 _WORTH_SHARING = 2**21
-"""Bytes of decoded chunks, in all, from which on a second thread brings more than it takes to wake it."""
 
 
 class Piece(NamedTuple):

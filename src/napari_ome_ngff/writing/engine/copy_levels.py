@@ -72,7 +72,7 @@ class CopyJob:
         return [tuple(position) for position in self._indices(start, stop).tolist()]
 
     def _indices(self, start: int, stop: int) -> NDArray[np.int64]:
-        """Where in the grid of stored objects they are, of shape (objects, axes)."""
+        # Where in the grid of stored objects they are, of shape (objects, axes).
         unit = self.source.shards or self.source.chunks
         grid = tuple(-(-n // size) for n, size in zip(self.source.shape, unit, strict=True))
         return np.stack(np.unravel_index(np.arange(start, stop), grid), axis=-1).astype(np.int64)
