@@ -5,6 +5,7 @@ On layers with the metadata that the reader gives them, without any file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 from qtpy.QtCore import QModelIndex, Qt
+from qtpy.QtWidgets import QDockWidget
 
 from napari_ome_ngff.plugin.browse_widget import BrowseWidget
 from napari_ome_ngff.plugin.image_widget import ImageWidget
@@ -35,6 +37,7 @@ from napari_ome_ngff.plugin.open.viewer_hooks import (
     widen_range,
 )
 from napari_ome_ngff.plugin.origin import METADATA_KEY
+from napari_ome_ngff.plugin.save_widget import CreateWidget
 from napari_ome_ngff.reading.opened import Tile
 
 SIDE, GAP = 10, 2
@@ -476,16 +479,19 @@ def test_an_image_whose_layers_were_removed_is_opened_again(browse: Any, opened:
     assert opened == ["/data/series.zarr/1"]
 
 
-def test_a_closed_table_is_let_go(qtbot: Any) -> None:
+@pytest.mark.parametrize("make", [BrowseWidget, ImageWidget, CreateWidget])
+def test_a_closed_dock_is_gone(qtbot: Any, make: Callable[[Any], Any]) -> None:
+    """It plans, reads and lists nothing any more; napari only takes it out of what it closes."""
     import gc
     import weakref
 
     viewer = ViewerModel()
-    widget = BrowseWidget(viewer)
-    gone = weakref.ref(widget)
-    widget.close()
-    widget.deleteLater()
+    dock, widget = QDockWidget(), make(viewer)
+    qtbot.addWidget(dock)
+    dock.setWidget(getattr(widget, "native", widget))
+    gone = weakref.ref(dock.widget())
     del widget
+    dock.widget().setParent(None)
     qtbot.wait(50)
     gc.collect()
     assert gone() is None

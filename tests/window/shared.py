@@ -77,6 +77,7 @@ class SharedWindow:
         shown = [one for one in QApplication.topLevelWidgets() if one.isVisible()]
         return [
             *(repr(one) for one in shown if one is not viewer.window._qt_window),
+            *_docks_alive(),
             *(layer.name for layer in viewer.layers),
             *viewer.window.dock_widgets,
             *notifications(viewer),
@@ -101,6 +102,18 @@ class SharedWindow:
         finally:
             QtViewer._instances.clear()
             gc.freeze()
+
+
+def _docks_alive() -> list[str]:
+    """Return our widgets: one whose dock is closed would go on planning and reading, unseen."""
+
+    def ours() -> list[str]:
+        widgets = QApplication.allWidgets()
+        return [repr(one) for one in widgets if type(one).__module__.startswith("napari_ome_ngff")]
+
+    if ours():
+        gc.collect()  # some only keep themselves
+    return ours()
 
 
 def _is_gone(instances: Any) -> bool:

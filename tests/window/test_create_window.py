@@ -262,6 +262,24 @@ def test_a_window_that_is_closed_in_the_middle_leaves_nothing(
     wait_until(lambda: not any(tmp_path.iterdir()), why="taken back")
 
 
+def test_a_save_goes_on_when_its_dock_is_closed_and_ends_with_the_window_if_that_is_the_answer(
+    viewer: Any, widget: CreateWidget, tmp_path: Path
+) -> None:
+    read = add_slow_image(viewer)
+    click(widget.create)
+    wait_until(read.is_set, why="writing has begun")
+    viewer.window.remove_dock_widget("all")
+    pump(0.2)
+    with answering(reply("Cancel")):
+        assert not viewer.window._qt_window.close()
+    assert any(tmp_path.iterdir())
+    with answering(reply("Stop and close")):
+        assert not viewer.window._qt_window.close(), "it closes once the save has ended"
+    wait_until(lambda: not viewer.window._qt_window.isVisible(), why="closed after the save")
+    assert list(tmp_path.iterdir()) == []
+    viewer.close()
+
+
 def test_a_source_that_fails_is_reported_and_nothing_is_left(
     viewer: Any, widget: CreateWidget, tmp_path: Path
 ) -> None:

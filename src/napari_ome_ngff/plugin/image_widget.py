@@ -32,7 +32,7 @@ from napari_ome_ngff.plugin.edit.show_rois import show_rois
 from napari_ome_ngff.plugin.open.levels_in_3d import levels_in_3d
 from napari_ome_ngff.plugin.origin import Origin, origin_of
 from napari_ome_ngff.plugin.save.summary import amount, share_of
-from napari_ome_ngff.plugin.save_panel.panel_parts import FOCUS
+from napari_ome_ngff.plugin.save_panel.panel_parts import FOCUS, end_with_dock
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -125,7 +125,7 @@ class ImageWidget(QScrollArea):
     def _connect(self) -> None:
         layers = self._viewer.layers
         layers.selection.events.active.connect(self.refresh)
-        self.destroyed.connect(lambda: layers.selection.events.active.disconnect(self.refresh))
+        end_with_dock(self, lambda: layers.selection.events.active.disconnect(self.refresh))
         for button, action in (
             (self.apply_button, self._apply),
             (self.save_button, self._save_metadata),

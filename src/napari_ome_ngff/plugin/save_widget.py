@@ -46,6 +46,7 @@ from napari_ome_ngff.plugin.save_panel.panel_parts import (
     Fold,
     Messages,
     UpAndDown,
+    end_with_dock,
     fill_table,
     in_tab_order,
     set_looks,
@@ -79,10 +80,8 @@ class CreateWidget(Container[Any]):
         self._viewer = napari_viewer
         self._proposed = self._message = ""
         self._cancelled = Event()
-        self._started = 0.0
-        self._meter = Meter()
-        self._gone = False
-        self._preview = Preview()
+        self._started, self._share, self._meter = 0.0, 0.0, Meter()
+        self._gone, self._preview = False, Preview()
         self._written: tuple[str, ...] = ()
         self._from: list[Layer] = []
         self._ended: Outcome | None = None  # how the last save ended, until a field is changed
@@ -144,7 +143,7 @@ class CreateWidget(Container[Any]):
         self.cancel.changed.connect(self.stop)
         self.open_result.changed.connect(self.swap)
         self._changes = ViewerChanges(self._viewer, self._plan_soon, self._follow, self._on_selection)
-        self.native.destroyed.connect(self._on_destroyed)
+        end_with_dock(self.native, self._on_destroyed)
 
     def _on_destroyed(self) -> None:
         """Forget the layers; what is being written goes on."""
@@ -249,9 +248,9 @@ class CreateWidget(Container[Any]):
             return
         remember(read_form(self.fields))
         self._from = [layer for layer in self.chosen() if layer.as_layer_data_tuple()[2] in SAVED_KINDS]
-        self._started, self._meter = time.monotonic(), Meter()
+        self._started, self._share, self._meter = time.monotonic(), 0.0, Meter()
         name = short(os.path.basename(request.target))
-        self._guard = guard_window(choose, lambda: name + percent(self.progress.value / STEPS), self.stop)
+        self._guard = guard_window(choose, lambda: name + percent(self._share), self.stop)
         self._ended = None
         self._outline.hide()
         steps = write(request, self._preview.places, self._cancelled)
@@ -260,7 +259,8 @@ class CreateWidget(Container[Any]):
     def stop(self) -> None:
         """Ask the worker to stop; it ends at the next block and takes back what it wrote."""
         self._cancelled.set()
-        self.messages.say("Stopping…")
+        if not self._gone:
+            self.messages.say("Stopping…")
 
     def _set_busy(self, busy: bool) -> None:
         for field in (*self.fields.values(), self.slices):
@@ -269,13 +269,13 @@ class CreateWidget(Container[Any]):
         self.create.enabled = not busy
         self.cancel.enabled = busy
         self.open_result.enabled = False
-        self.progress.value = 0
-        self.progress.visible = busy
+        self.progress.value, self.progress.visible = 0, busy
 
     def _on_progress(self, progress: Progress) -> None:
+        self._share = share_of(progress)
         if self._gone:
             return
-        self.progress.value = round(share_of(progress) * STEPS)
+        self.progress.value = round(self._share * STEPS)
         if not self._cancelled.is_set():
             self.messages.say(f"{progress.message}: {self._meter.read(progress)}")
 

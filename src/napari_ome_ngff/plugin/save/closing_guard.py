@@ -13,11 +13,9 @@ STOP = "Stop and close"
 
 
 class ClosingGuard(QObject):
-    """Asks before a window is closed, for as long as a save runs.
+    """Asks before a window is closed, for as long as a save runs."""
 
-    `ask` shows a question, details and answers; `running` says what runs and how far it is; `stop` ends it.
-    """
-
+    # `ask` shows a question, details and answers; `running` says what runs and how far it is; `stop` ends it.
     def __init__(
         self,
         window: Any,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 from magicgui.widgets import Container, Label, PushButton, Table
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 ERROR = "background: rgb(153, 18, 31); color: white; border-radius: 4px; padding: 6px;"
@@ -30,6 +30,20 @@ NARROW = 1300
 
 SPARE = 4
 """Pixels beside and below messages."""
+
+
+class _TakenOut(QObject):
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        """Delete what has no parent any more."""
+        if event.type() == QEvent.Type.ParentChange and watched.parent() is None:
+            watched.deleteLater()
+        return False
+
+
+def end_with_dock(widget: QWidget, end: Callable[[], object]) -> None:
+    """Delete a widget when its dock is closed, and call `end`: napari lets it go on working unseen."""
+    widget.installEventFilter(_TakenOut(widget))
+    widget.destroyed.connect(end)
 
 
 class UpAndDown(QScrollArea):
