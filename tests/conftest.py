@@ -8,6 +8,9 @@ Three environment variables steer the suite:
   their top are left out where napari is missing, so that the library can be tested alone.
 - ``DISPLAY``: used if set. On Linux without one, an Xvfb is started for the session and stopped after it;
   without Xvfb the window tests are skipped, or fail where ``CI`` is set.
+
+``PYTHONDONTWRITEBYTECODE`` is ignored: each of the workers would compile all tests anew in each run, and each
+process that a test starts the package.
 """
 
 from __future__ import annotations
@@ -50,6 +53,10 @@ Not the last of all, as it takes seconds, nor the first, as what napari leaves b
 """
 
 
+WORKER = ("WORKER", "WORKER_COUNT")
+"""Ends of the variables by which a worker knows its number, and how many there are."""
+
+
 DEFERRED_DELETE = 52
 """Qt's number of the events that delete widgets later."""
 
@@ -64,6 +71,8 @@ settings.load_profile("of the suite")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the user's napari settings and caches out of the tests, and the tests out of them."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     _know_entry_points(config)
     if os.environ.get("NAPARI_OME_NGFF_TESTS") == "full" and not HAS_NAPARI:
         raise pytest.UsageError("NAPARI_OME_NGFF_TESTS=full, but napari, Qt or pytest-qt is not installed")
@@ -111,6 +120,13 @@ def _know_entry_points(config: pytest.Config) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), folder]))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Iterator[None]:
+    """Look for no doctests in tests: there are none, and each of three workers would take a second for it."""
+    collectors: Any = yield
+    return [one for one in collectors if type(one).__name__ != "DoctestModule"]
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many workers again as processors: windows and servers are waited for a sixth of the time."""
@@ -127,13 +143,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LoadFileScheduling(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Let each worker begin with other folders: where nothing is compiled yet, it compiles a part for all."""
+    report: Any = yield
+    if isinstance(collector, pytest.Directory) and collector.path == HERE and report.result:
+        number, count = (int(os.environ.get(f"PYTEST_XDIST_{name}", "1").strip("gw")) for name in WORKER)
+        first = len(report.result) * (number % count) // count
+        report.result = report.result[first:] + report.result[:first]
+    return report
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files of many tests, so that all workers end together."""
+    """Begin with the files of many tests, so that all workers end together; the order is the same in all."""
     work: dict[Path, int] = {}
     for item in items:
         work[item.path] = work.get(item.path, 0) + (OF_A_WINDOW if item.path.parent.name == "window" else 1)
-    items.sort(key=lambda item: -work[item.path])
+    items.sort(key=lambda item: (-work[item.path], item.path))
 
 
 def pytest_collection_finish() -> None:
