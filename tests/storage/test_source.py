@@ -76,15 +76,24 @@ def counted() -> tuple[ChunkedSource, Counter[str]]:
     return source, store.reads
 
 
+BOOLEANS = st.booleans()
+
+
+@functools.cache  # hypothesis looks at each strategy before its first draw
 def slices(length: int) -> st.SearchStrategy[slice]:
     ends = st.none() | st.integers(-length - 2, length + 2)
     return st.builds(slice, ends, ends, st.sampled_from([None, 1, 2, 3, 7, -1, -2, -5]))
 
 
+@functools.cache
+def along(length: int) -> st.SearchStrategy[slice | int]:
+    return slices(length) | st.integers(-length, length - 1)
+
+
 @st.composite
 def basic_indices(draw: st.DrawFn, shape: tuple[int, ...] = SHAPE) -> tuple[Any, ...]:
-    index = [draw(slices(n) | st.integers(-n, n - 1)) for n in shape[: draw(st.integers(0, len(shape)))]]
-    if draw(st.booleans()):
+    index: list[Any] = [draw(along(n)) for n in shape[: draw(st.integers(0, len(shape)))]]
+    if draw(BOOLEANS):
         index = [*index[:1], Ellipsis]
     return tuple(index)
 
