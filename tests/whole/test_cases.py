@@ -29,7 +29,7 @@ from tests.cases.table import all_cases, render
 
 CASES = all_cases()
 SECONDS = 4.0
-"""Processor time that opening may take: a second is promised, and test machines are slow, and shared by workers."""
+"""Processor time that opening may take: a second is promised, and test machines are slow and shared."""
 
 REFERENCE = 0.05
 """Processor time of `_reference` on such a machine: one that takes more may take more for all else."""
