@@ -60,8 +60,12 @@ def test_created_shown_instead_and_replaced_by_itself_it_is_the_same_picture(
     photograph("create-done")
     assert widget.status.value.startswith("Saved")
     assert [path.name for path in tmp_path.iterdir()] == ["cells.ome.zarr"]
+    on: list[bool] = []
+    for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+        event.connect(lambda: on.append(widget.open_result.enabled))
     click(widget.open_result)
     pump(0.2)
+    assert on[:6] == [False] * 6, "it is not pressed again while layers are exchanged"
     assert [layer.name for layer in viewer.layers] == ["red", "green", "cells"]
     wait_until(lambda: not widget._later.isActive(), why="planned anew")
     assert f"Where: {tmp_path / 'cells.ome.zarr'}" in widget.status.value, "it is still said where"

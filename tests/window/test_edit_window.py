@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import xarray
 from napari import save_layers
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton
@@ -30,9 +30,9 @@ from napari_ome_ngff import (
     open_ome_ngff,
     write_multiscale_group,
 )
-from napari_ome_ngff.errors import TargetError
+from napari_ome_ngff.errors import OmeNgffError, TargetError
 from napari_ome_ngff.plugin import notify
-from napari_ome_ngff.plugin.edit import closing
+from napari_ome_ngff.plugin.edit import closing, edited_layer
 from napari_ome_ngff.plugin.edit.edited_layer import MAX_SIDE, view_of
 from napari_ome_ngff.plugin.image_widget import ImageWidget
 from tests.window_tools import PLUGIN, answering, photograph, pump, reply, wait_until
@@ -270,6 +270,42 @@ def test_a_painted_layer_that_is_saved_with_the_file_menu_is_not_asked_about_aga
     assert [layer.name for layer in viewer.layers] == ["DAPI", "GFP", "nuclei"]
     assert (saved_labels(place)[0] == 9).any()
     assert (np.asarray(viewer.layers["nuclei"].data[0])[0, 0:5, 0:5] == 9).all()
+
+
+def test_the_window_lives_while_labels_become_paintable(
+    viewer: Any, place: Path, dock: ImageWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read for it may take seconds; the layer may be closed meanwhile."""
+    beat, loop, ended = threading.Event(), QEventLoop(), list[str]()
+    timer, real, layer = QTimer(), edited_layer._view, viewer.layers["nuclei"]
+    timer.timeout.connect(beat.set)
+
+    def slow(*args: Any) -> Any:
+        beat.clear()
+        assert beat.wait(5), "the window waits for the labels"
+        return real(*args)
+
+    def begin() -> None:
+        try:
+            ended.append(str(view_of(edited_layer.begin_edit(viewer, layer)) is not None))
+        except OmeNgffError as error:
+            ended.append(str(error))
+        finally:
+            loop.quit()
+
+    monkeypatch.setattr(edited_layer, "_view", slow)
+    timer.start(1)
+    timer.timeout.connect(lambda: viewer.layers.remove(layer) if layer in viewer.layers else None)
+    QTimer.singleShot(0, begin)
+    loop.exec()
+    assert ended == ["The layer was closed meanwhile."]
+    viewer.layers.append(layer)
+    timer.timeout.disconnect()
+    timer.timeout.connect(beat.set)
+    QTimer.singleShot(0, begin)
+    loop.exec()
+    timer.stop()
+    assert ended[1:] == ["True"]
 
 
 def test_closing_waits_for_a_save_and_the_window_lives(

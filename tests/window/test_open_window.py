@@ -94,6 +94,34 @@ def test_the_window_lives_while_an_image_is_opened(
     assert opened == list(viewer.layers) != []
 
 
+def test_a_window_that_is_closed_while_an_image_is_read_closes_quietly(
+    viewer: Any, coins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an error nor a layer of it comes, and nothing waits for ever."""
+    may_read, loop, opened = threading.Event(), QEventLoop(), list[Any]()
+    read = reading_open.open_metadata
+
+    def slow(*args: Any, **options: Any) -> Any:
+        assert may_read.wait(20), "the window does not close"
+        return read(*args, **options)
+
+    def open_it() -> None:
+        try:
+            opened.append(viewer.open(str(coins), plugin=PLUGIN))
+        finally:
+            loop.quit()
+
+    def close() -> None:
+        viewer.close()
+        may_read.set()
+
+    monkeypatch.setattr(reading_open, "open_metadata", slow)
+    QTimer.singleShot(0, open_it)
+    QTimer.singleShot(50, close)
+    loop.exec()
+    assert opened == [[]]
+
+
 def test_label_images_are_drawn_over_their_image(viewer: Any, coins: Path) -> None:
     *images, labels = viewer.open(str(coins), plugin=PLUGIN)
     labels.visible = True

@@ -60,7 +60,10 @@ def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
     All that is wrong with a file which can be shown comes in one notification. Why a file cannot be opened or
     shown is the first line of an ``OmeNgffError``.
     """
-    layers = [layer for one in _paths(path) for layer in _read(one)]
+    try:
+        layers = [layer for one in _paths(path) for layer in _read(one)]
+    except CancelledError:
+        return [(None,)]  # type: ignore[list-item]  # npe2: it was read, and there are no layers
     watch_failures()
     if "napari" in sys.modules:
         follow_later()
@@ -102,7 +105,10 @@ def _read(path: str) -> list[LayerData]:
     with one_notification():
         if event_loop_runs():
             opened, layers = alive(lambda: _described_layers(path, name))
-            if not notify.has_window():
+            from napari.viewer import current_viewer
+
+            # A viewer that was closed may be the current one until it is collected.
+            if not hasattr(getattr(current_viewer(), "window", None), "_qt_window"):
                 raise CancelledError("The window was closed.", where=path)
         else:  # a script, or napari's start: whoever waits for it gains nothing by a thread
             opened, layers = _described_layers(path, name)

@@ -54,7 +54,10 @@ def open_instead(
         layer.name = name + OLD  # frees the name for the new layer
     try:
         for path in paths:
-            for data, meta, kind in read(path):
+            for data, *rest in read(path):
+                if not rest:  # the window was closed meanwhile
+                    return
+                meta, kind = rest
                 with layer_source(path=path, reader_plugin=PLUGIN):
                     new = AnyLayer.create(data, meta, kind)
                 viewer.add_layer(new)
