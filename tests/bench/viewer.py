@@ -327,12 +327,17 @@ def main() -> None:
                     results.setdefault((case, name), []).append(json.loads(lines[0].removeprefix("FIGURES")))
                 else:
                     print(case, name, "failed:", run.stderr[-500:], flush=True)
-    print("| | candidate | " + "figures |\n| --- | --- | --- |")
-    for (case, name), runs in results.items():
-        medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-        print(
-            f"| {case} | {name} | " + ", ".join(f"{key} {value:.3g}" for key, value in medians.items()) + " |"
-        )
+    print_table(results)
+
+
+def print_table(results: dict[tuple[str, str], list[Figures]]) -> None:
+    """Print the table of docs/explanation/speed.md: a line for each figure, medians, a column for who."""
+    print("| | " + " | ".join(CANDIDATES) + " |\n|" + " --- |" * (len(CANDIDATES) + 1))
+    lines = dict.fromkeys((case, key) for (case, _), runs in results.items() for key in runs[0])
+    for case, key in lines:
+        each = [[run[key] for run in results.get((case, name), []) if key in run] for name in CANDIDATES]
+        cells = [f"{statistics.median(values):.3g}" if values else "" for values in each]
+        print(f"| {case}: {key} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import dask.array
 import numpy as np
 import pytest
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QTimer
 from xarray import DataArray
 
 from napari_ome_ngff import write_multiscale_group
-from napari_ome_ngff.plugin import save_widget
-from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, VIEW, Form
-from napari_ome_ngff.plugin.save.request import Preview
+from napari_ome_ngff.plugin.save.form import EVERYTHING, SHAPES, SLICES, VIEW
 from napari_ome_ngff.plugin.save_widget import CreateWidget
 from tests.window_tools import (
     PLUGIN,
@@ -184,46 +181,6 @@ def test_the_part_is_outlined_while_it_is_chosen(viewer: Any, widget: CreateWidg
     assert outlined()
     viewer.window.remove_dock_widget("all")
     assert not outlined()
-
-
-def test_what_is_created_stood_in_the_fields_when_create_was_pressed(
-    viewer: Any, widget: CreateWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In a window that runs, plans are made in a thread and come late: none of them is saved by mistake."""
-    add_cells(viewer)
-    widget.refresh()  # at once: there is no loop yet
-    assert widget.create.enabled
-    plan, began, loop = save_widget.preview, list[str](), QEventLoop()
-
-    def slow(form: Form, *rest: Any) -> Preview:
-        began.append(form.target)
-        time.sleep(0.3)
-        return plan(form, *rest)
-
-    def act() -> None:
-        for name in ("one", "two", "three"):
-            widget.fields["target"].value = tmp_path / f"{name}.ome.zarr"
-        widget.create.native.click()
-        widget.fields["target"].value = tmp_path / "four.ome.zarr"  # too late, by a script
-        widget.create.native.click()
-
-    def look() -> None:
-        ticks.append(clock())
-        if not widget.busy and widget.open_result.enabled:
-            loop.quit()
-
-    monkeypatch.setattr(save_widget, "preview", slow)
-    clock, ticks = Awake(), list[float]()
-    timer = QTimer()
-    timer.timeout.connect(look)
-    timer.start(10)
-    QTimer.singleShot(0, act)
-    QTimer.singleShot(30_000, loop.quit)
-    loop.exec()
-    timer.stop()
-    assert [path.name for path in tmp_path.iterdir()] == ["three.ome.zarr"]
-    assert len(began) <= 3, "the first, what was created, and what the fields hold now"
-    assert lives(ticks)
 
 
 def test_progress_is_shown_and_the_window_stays_alive(viewer: Any, widget: CreateWidget) -> None:

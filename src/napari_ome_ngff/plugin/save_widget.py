@@ -90,10 +90,9 @@ class CreateWidget(Container[Any]):
         self.slices = SliceRows()
         self.axes = AxisLines(napari_viewer, after=self.fields["version"])
         fill(self.fields, recall(Form()))
-        self.place = text_line()
+        self.place, self.messages = text_line(), Messages()
         self.advanced = Fold("Advanced", folded_rows(self.fields))
         self.plan_table = table_of(HEADER)
-        self.messages = Messages()
         self.status = self.messages.status
         self.progress = ProgressBar(value=0, min=0, max=STEPS)
         self.create = PushButton(text="Create", tooltip="Write the image as planned.")
@@ -181,8 +180,8 @@ class CreateWidget(Container[Any]):
         """Plan, in a thread, and show the plan, and then do something, unless there is another one first."""
         self._later.stop()
         chosen = self.chosen()
-        target = self.fields["target"].line_edit
-        self._proposed = propose_in(target, self._proposed, chosen, list(self._viewer.layers))
+        field = self.fields["target"].line_edit
+        self._proposed = propose_in(field, self._proposed, chosen, self._viewer.layers)
         self.axes.offer(chosen)
         data = as_stored(with_contours(tuples_in_view(chosen, self._viewer)))
         offer_levels(self.fields["from_level"], data)
@@ -192,8 +191,7 @@ class CreateWidget(Container[Any]):
         try:
             part = chosen_part(self._viewer, choice, chosen, self.slices.chosen())
         except OmeNgffError as error:
-            problem = Preview(problem=error)
-            part, make = {}, lambda: problem
+            part, make = {}, partial(Preview, problem=error)
         else:
             make = partial(preview, read_form(self.fields), data, part)
         written = [layer for layer, (_, _, kind) in zip(chosen, data, strict=True) if kind in SAVED_KINDS]
@@ -242,9 +240,13 @@ class CreateWidget(Container[Any]):
 
     def _write(self) -> None:
         request = metadata_or_copy(self._preview, metadata_nbytes(self._preview))
+        if self._gone:  # closed while it was asked
+            return
         if request is None or self._cancelled.is_set():
             self._set_busy(False)
             self._show(self._preview)
+            if self._preview.request is not None:
+                self.messages.say("Cancelled. Nothing was written.")
             return
         remember(read_form(self.fields))
         self._from = [layer for layer in self.chosen() if layer.as_layer_data_tuple()[2] in SAVED_KINDS]

@@ -164,9 +164,8 @@ class ChunkedSource(Source):
             return
         picks = [range(axis, axis + 1) if isinstance(axis, int) else axis for axis in self._view]
         stored = values.transpose(np.argsort(self._order))
-        self._assemble(
-            picks, "", stored[tuple(None if isinstance(a, int) else slice(None) for a in self._view)]
-        )
+        places = tuple(None if isinstance(axis, int) else slice(None) for axis in self._view)
+        self._assemble(picks, "", stored[places])
 
     def _read_by_zarr(self, picks: Sequence[Pick]) -> np.ndarray[Any, Any]:
         """Read as Zarr does, past the cache."""
