@@ -98,10 +98,11 @@ def test_a_window_that_is_closed_while_an_image_is_read_closes_quietly(
     viewer: Any, coins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither an error nor a layer of it comes, and nothing waits for ever."""
-    may_read, loop, opened = threading.Event(), QEventLoop(), list[Any]()
+    reads, may_read, loop, opened = threading.Event(), threading.Event(), QEventLoop(), list[Any]()
     read = reading_open.open_metadata
 
     def slow(*args: Any, **options: Any) -> Any:
+        reads.set()
         assert may_read.wait(20), "the window does not close"
         return read(*args, **options)
 
@@ -112,12 +113,16 @@ def test_a_window_that_is_closed_while_an_image_is_read_closes_quietly(
             loop.quit()
 
     def close() -> None:
-        viewer.close()
-        may_read.set()
+        if reads.is_set():  # not while napari still gets ready: that is its own
+            timer.stop()
+            viewer.close()
+            may_read.set()
 
+    timer = QTimer()
+    timer.timeout.connect(close)
     monkeypatch.setattr(reading_open, "open_metadata", slow)
     QTimer.singleShot(0, open_it)
-    QTimer.singleShot(50, close)
+    timer.start(20)
     loop.exec()
     assert opened == [[]]
 
