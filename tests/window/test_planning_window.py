@@ -30,11 +30,12 @@ def widget(viewer: Any, tmp_path: Path) -> CreateWidget:
 
 
 @pytest.fixture
-def raised(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+def raised(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BaseException]]:
     """What nobody has caught in the window's thread."""
     errors: list[BaseException] = []
     monkeypatch.setattr(sys, "excepthook", lambda _, error, __: errors.append(error))
-    return errors
+    yield errors
+    errors.clear()  # they would keep the window alive
 
 
 class Slow:
@@ -150,6 +151,38 @@ def test_cancel_while_it_is_planned_leaves_nothing(widget: CreateWidget, slow: S
     assert widget.status.value == "Cancelled. Nothing was written."
     assert list(tmp_path.iterdir()) == []
     assert widget.create.enabled
+
+
+def test_who_cancelled_while_it_was_planned_is_asked_nothing(
+    widget: CreateWidget, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(save_widget, "metadata_or_copy", lambda *_: asked.append(_))
+    live(
+        widget.create.native.click,
+        widget.cancel.native.click,
+        slow.may.set,
+        until=lambda: not widget.busy and widget._planner._running is None,
+        slow=slow,
+    )
+    assert asked == []
+    assert widget.status.value == "Cancelled. Nothing was written."
+
+
+@pytest.mark.parametrize("part", ["tuples_in_view", "metadata_or_copy"])  # before it is planned, and after
+def test_a_defect_does_not_lock_the_panel(
+    widget: CreateWidget, slow: Slow, part: str, raised: list[BaseException], tmp_path: Path
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("a defect")
+
+    slow.may.set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(save_widget, part, fails)
+        live(widget.create.native.click, until=lambda: raised and not widget.busy, slow=slow)
+    assert ["a defect" in str(error) for error in raised] == [True]
+    live(widget.create.native.click, until=lambda: not widget.busy, slow=slow)
+    assert [path.name for path in tmp_path.iterdir()] == ["cells.ome.zarr"]
 
 
 def test_a_dock_that_is_closed_meanwhile_is_shown_no_plan_and_writes_nothing(

@@ -11,7 +11,7 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import Container, ProgressBar, PushButton
+from magicgui.widgets import Container, ProgressBar
 
 from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin import notify
@@ -49,9 +49,11 @@ from napari_ome_ngff.plugin.save_panel.panel_parts import (
     end_with_dock,
     fill_table,
     in_tab_order,
+    save_buttons,
     set_looks,
     table_of,
     text_line,
+    timer_of,
 )
 from napari_ome_ngff.plugin.save_panel.planner import Planner
 from napari_ome_ngff.plugin.save_panel.proposal import places_in_words, propose_in
@@ -95,13 +97,7 @@ class CreateWidget(Container[Any]):
         self.plan_table = table_of(HEADER)
         self.status = self.messages.status
         self.progress = ProgressBar(value=0, min=0, max=STEPS)
-        self.create = PushButton(text="Create", tooltip="Write the image as planned.")
-        self.cancel = PushButton(text="Cancel", tooltip="Stop, and leave nothing behind.", enabled=False)
-        self.open_result = PushButton(
-            text="Open result",
-            tooltip="Open what was written, and close the layers that it was written from.",
-            enabled=False,
-        )
+        self.create, self.cancel, self.open_result = save_buttons()
         buttons = Container(
             widgets=[self.create, self.cancel, self.open_result], layout="horizontal", labels=False
         )
@@ -115,8 +111,6 @@ class CreateWidget(Container[Any]):
 
     def _arrange(self) -> None:
         """Set what magicgui has no names for."""
-        from qtpy.QtCore import QTimer
-
         self.body.margins = (0, 0, 0, 0)
         set_looks(self.native)
         column: Any = self.native.layout()
@@ -127,10 +121,7 @@ class CreateWidget(Container[Any]):
         in_tab_order(self.plan_table, self.create, self.cancel, self.open_result)
         self.fields["target"].choose_btn.text = "Choose…"
         self.progress.hide()
-        self._later = QTimer(self.native)
-        self._later.setSingleShot(True)
-        self._later.setInterval(WAIT)
-        self._later.timeout.connect(self.refresh)
+        self._later = timer_of(self.native, WAIT, self.refresh)
         self._planner = Planner(self.native)
         self._outline = CropOutline(self._viewer, self.native, self._plan_soon)
 
@@ -236,10 +227,20 @@ class CreateWidget(Container[Any]):
             return
         self._cancelled = Event()
         self._set_busy(True)  # nothing is changed between the plan and the save
-        self._plan(self._write)
+        self._or_free(lambda: self._plan(lambda: self._or_free(self._write)))
+
+    def _or_free(self, action: Callable[[], None]) -> None:
+        """Do something; if it has a defect that is raised, and the panel can still be used."""
+        try:
+            action()
+        except Exception:
+            self._set_busy(False)
+            raise
 
     def _write(self) -> None:
-        request = metadata_or_copy(self._preview, metadata_nbytes(self._preview))
+        request = self._preview.request
+        if not self._cancelled.is_set():  # while it was planned
+            request = metadata_or_copy(self._preview, metadata_nbytes(self._preview))
         if self._gone:  # closed while it was asked
             return
         if request is None or self._cancelled.is_set():

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from magicgui.widgets import Container, Label, PushButton, Table
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 ERROR = "background: rgb(153, 18, 31); color: white; border-radius: 4px; padding: 6px;"
@@ -17,8 +17,7 @@ FOCUS = ", ".join(f"Q{each}:focus" for each in ("PushButton", "ComboBox", "LineE
 FOCUS += " { border: 1px solid rgb(106, 140, 255); }"
 """How the widget that the keyboard is on looks: napari's style shows nothing."""
 
-MOST_MESSAGES = 150
-"""Pixels that messages take at most; more of them are scrolled."""
+MOST_MESSAGES = 150  # pixels; more of them are scrolled
 
 
 ROW, MOST_ROWS, WIDEST_NAME = 24, 8, 150
@@ -101,6 +100,23 @@ def table_of(header: Sequence[str]) -> Any:
     table.native.setWordWrap(False)
     table.native.setTabKeyNavigation(False)
     return table
+
+
+def save_buttons() -> tuple[PushButton, PushButton, PushButton]:
+    """Create, Cancel and Open result, as they are before anything is saved."""
+    create = PushButton(text="Create", tooltip="Write the image as planned.")
+    cancel = PushButton(text="Cancel", tooltip="Stop, and leave nothing behind.", enabled=False)
+    instead = "Open what was written, and close the layers that it was written from."
+    return create, cancel, PushButton(text="Open result", tooltip=instead, enabled=False)
+
+
+def timer_of(owner: QObject, wait: int, action: Callable[[], object]) -> QTimer:
+    """A timer that does something once, so many milliseconds after it was last started."""
+    timer = QTimer(owner)
+    timer.setSingleShot(True)
+    timer.setInterval(wait)
+    timer.timeout.connect(action)
+    return timer
 
 
 def in_tab_order(*widgets: Any) -> None:
