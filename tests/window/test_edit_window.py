@@ -308,6 +308,45 @@ def test_the_window_lives_while_labels_become_paintable(
     assert ended[1:] == ["True"]
 
 
+@pytest.mark.parametrize("closed", ["nothing", "the old layer", "the window"])
+def test_the_window_lives_between_the_steps_of_an_exchange(
+    viewer: Any, place: Path, dock: ImageWidget, closed: str
+) -> None:
+    """To make a layer, to add it and to remove another one take napari 0.2 s each."""
+    seen: list[list[str]] = []
+    loop, ended = QEventLoop(), list[str]()
+    old = viewer.layers["nuclei"]
+    before = [layer.name for layer in viewer.layers]
+
+    def look() -> None:
+        names = [layer.name for layer in viewer.layers]
+        if names not in seen:
+            seen.append(names)
+        if closed != "nothing" and len(names) > len(before):
+            viewer.layers.pop() if closed == "the old layer" else viewer.close()
+
+    def begin() -> None:
+        try:
+            ended.append(edited_layer.begin_edit(viewer, old).name)
+        except OmeNgffError as error:
+            ended.append(str(error))
+        finally:
+            loop.quit()
+
+    looking = QTimer()
+    looking.timeout.connect(look)
+    looking.start(1)
+    QTimer.singleShot(0, begin)
+    loop.exec()
+    looking.stop()
+    assert seen[:2] == [before, [*before, "nuclei (old)"]]
+    if closed == "the window":
+        assert ended == ["The layer was closed meanwhile."]
+    else:
+        assert ended == ["nuclei"]
+        assert [layer.name for layer in viewer.layers] == before
+
+
 def test_closing_waits_for_a_save_and_the_window_lives(
     viewer: Any, place: Path, dock: ImageWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:

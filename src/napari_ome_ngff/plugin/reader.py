@@ -99,7 +99,7 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
 
 
 def _read(path: str) -> list[LayerData]:
-    from napari_ome_ngff.plugin.save.progress import alive, event_loop_runs
+    from napari_ome_ngff.plugin.save.progress import alive, event_loop_runs, is_closed
 
     name = image_name(path)
     with one_notification():
@@ -107,8 +107,7 @@ def _read(path: str) -> list[LayerData]:
             opened, layers = alive(lambda: _described_layers(path, name))
             from napari.viewer import current_viewer
 
-            # A viewer that was closed may be the current one until it is collected.
-            if not hasattr(getattr(current_viewer(), "window", None), "_qt_window"):
+            if is_closed(current_viewer()):
                 raise CancelledError("The window was closed.", where=path)
         else:  # a script, or napari's start: whoever waits for it gains nothing by a thread
             opened, layers = _described_layers(path, name)

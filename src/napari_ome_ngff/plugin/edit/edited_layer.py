@@ -11,7 +11,7 @@ from napari_ome_ngff.errors import OptionError, TargetError, UnsupportedError
 from napari_ome_ngff.plugin.edit.edit_view import EditView
 from napari_ome_ngff.plugin.names import OLD
 from napari_ome_ngff.plugin.origin import LayerData, Origin, origin_of
-from napari_ome_ngff.plugin.save.progress import alive, event_loop_runs
+from napari_ome_ngff.plugin.save.progress import alive, breathe, event_loop_runs
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
@@ -65,7 +65,10 @@ def begin_edit(viewer: Viewer, layer: Labels) -> Labels:
     _, meta, kind = layer.as_layer_data_tuple()
     translate = np.asarray(meta["translate"]) + _corner(meta, view)
     new = _like(layer, view, meta | {"multiscale": False, "translate": translate, "name": layer.name}, kind)
+    breathe()
     put_instead(viewer, layer, new)
+    if new not in viewer.layers:
+        raise OptionError("The layer was closed meanwhile.")
     return new
 
 
@@ -198,14 +201,23 @@ def _like(layer: Labels, data: Any, meta: dict[str, Any], kind: str) -> Labels:
 
 
 def put_instead(viewer: Viewer, old: Layer, new: Layer) -> None:
-    """Replace a layer by another one in its place, with its name; the view stays."""
+    """Replace a layer by another one in its place, with its name; the view stays.
+
+    Where a window runs it lives in between, so either may be closed: then nothing more is done.
+    """
+    if old not in viewer.layers:
+        return
     index, name = viewer.layers.index(old), old.name
     selected = old in viewer.layers.selection
     step, order, ndisplay = viewer.dims.current_step, viewer.dims.order, viewer.dims.ndisplay
     old.mode = "pan_zoom"  # its brush is drawn no more
     old.name = name + OLD  # frees the name for the new layer
     viewer.layers.insert(index, new)
-    viewer.layers.remove(old)
+    breathe()
+    if old in viewer.layers:
+        viewer.layers.remove(old)
+    if new not in viewer.layers:
+        return
     new.name = name
     viewer.dims.ndisplay, viewer.dims.order, viewer.dims.current_step = ndisplay, order, step
     if selected:

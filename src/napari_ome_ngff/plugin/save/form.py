@@ -18,8 +18,7 @@ T = TypeVar("T", str, bool)
 
 ZIP = ".ozx"
 SUFFIXES = (".ome.zarr", ".zarr", ZIP)
-SCHEMES = ("s3", "gs", "az")
-"""Of addresses that can be written to."""
+SCHEMES = ("s3", "gs", "az")  # of addresses that can be written to
 
 AS_FILE = "as the file, else 0.5"
 DEFAULT_VERSION = "0.5"

@@ -13,8 +13,7 @@ from napari_ome_ngff.plugin.names import safe_name, unique_names
 from napari_ome_ngff.plugin.origin import LayerData
 from napari_ome_ngff.plugin.save.layer_image import LayerImage, layer_image
 
-_SAME = 1e-9
-"""Relative to a voxel: a difference of position that does not count."""
+_SAME = 1e-9  # relative to a voxel: a difference of position that does not count
 
 
 @dataclass(frozen=True, kw_only=True)

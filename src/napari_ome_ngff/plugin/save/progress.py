@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from napari_ome_ngff.plugin.notify import has_window, plain
 
 if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
     from napari_ome_ngff.plugin.save.request import Outcome
     from napari_ome_ngff.plugin.save.summary import Meter
     from napari_ome_ngff.writing.save import Progress
@@ -23,8 +25,7 @@ T = TypeVar("T")
 REFRESH_MS, POLL_MS = 200, 10
 
 
-ACTIVITY = "napari.window.view.toggle_activity_dock"
-"""Id of the entry of napari's View menu that shows and hides the activity dock."""
+ACTIVITY = "napari.window.view.toggle_activity_dock"  # of napari's View menu
 
 
 class SaveJob(Generic[T]):
@@ -131,6 +132,12 @@ def breathe() -> None:
         loop = QEventLoop()
         QTimer.singleShot(POLL_MS, loop.quit)
         loop.exec()
+
+
+def is_closed(viewer: Viewer | None) -> bool:
+    """Whether the window of a viewer was closed; the viewer may live on, but takes no layers."""
+    viewer = getattr(viewer, "__wrapped__", viewer)  # what a dock is given are proxies
+    return viewer is None or (hasattr(viewer, "window") and not hasattr(viewer.window, "_qt_window"))
 
 
 def _run_in_window(job: SaveJob[T], cancelled: Event, description: str) -> None:

@@ -9,7 +9,7 @@ from napari_ome_ngff.errors import OmeNgffError
 from napari_ome_ngff.plugin.names import OLD
 from napari_ome_ngff.plugin.origin import origin_of
 from napari_ome_ngff.plugin.preferences import PLUGIN
-from napari_ome_ngff.plugin.save.progress import breathe
+from napari_ome_ngff.plugin.save.progress import breathe, is_closed
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations
 from napari_ome_ngff.storage.places.location import is_within
 
@@ -55,11 +55,14 @@ def open_instead(
     try:
         for path in paths:
             for data, *rest in read(path):
-                if not rest:  # the window was closed meanwhile
+                if not rest:  # it was closed meanwhile
                     return
                 meta, kind = rest
                 with layer_source(path=path, reader_plugin=PLUGIN):
                     new = AnyLayer.create(data, meta, kind)
+                breathe()
+                if is_closed(viewer):
+                    return
                 viewer.add_layer(new)
                 breathe()
     except OmeNgffError:

@@ -31,8 +31,7 @@ SYMBOLS = {
 }
 
 
-SETTLED = 1.0
-"""Seconds before a rate is shown; earlier ones jump about."""
+SETTLED = 1.0  # seconds before a rate is shown; earlier ones jump about
 
 
 MOST_SHOWN = 20

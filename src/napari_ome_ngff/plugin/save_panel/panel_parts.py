@@ -24,11 +24,8 @@ ROW, MOST_ROWS, WIDEST_NAME = 24, 8, 150
 """Height of a row of a table in pixels, the rows that are seen at once, and the width of the first column."""
 
 
-NARROW = 1300
-"""Pixels of a screen that is too narrow for all columns of the table."""
-
-SPARE = 4
-"""Pixels beside and below messages."""
+NARROW = 1300  # pixels of a screen that is too narrow for all columns of the table
+SPARE = 4  # pixels beside and below messages
 
 
 class _TakenOut(QObject):
