@@ -45,6 +45,7 @@ from napari_ome_ngff.plugin.save.summary import (
     voxel_size,
 )
 from napari_ome_ngff.plugin.save_panel.proposal import propose_target
+from napari_ome_ngff.writing.plan import plan_save
 from napari_ome_ngff.writing.plan.options import StorageOptions
 from napari_ome_ngff.writing.save import Progress
 from tests.campaigns.kill_edits import files
@@ -575,6 +576,20 @@ def test_what_is_previewed_is_modelled_and_what_is_modelled_is_created(version: 
     created(form, cells())
     assert documents(Path(place.path)) == documents(tmp_path / "empty.zarr")
     assert not empty["0"][...].any()
+
+
+def test_a_save_is_planned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is shown is what is written: not another plan of the same layers."""
+    times: list[object] = []
+    made = plan_save.prepare
+    monkeypatch.setattr(plan_save, "prepare", lambda *args, **more: times.append(args) or made(*args, **more))
+    for number, target in enumerate(("a.ome.zarr", "a.ozx", "a.ome.zarr"), start=1):
+        asked = preview(Form(target=str(tmp_path / target), overwrite=True), cells())
+        assert asked.request is not None
+        *_, outcome = run(write(asked.request, asked.places, Event()))
+        assert isinstance(outcome, Outcome)
+        assert outcome.error is None
+        assert len(times) == number
 
 
 def documents(folder: Path) -> dict[str, object]:

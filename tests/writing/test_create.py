@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -317,6 +317,39 @@ def test_pixels_fill_what_was_modelled_and_nothing_else() -> None:
         with pytest.raises(OptionError, match="The model is of other pixels"):
             create_multiscale_group(store=empty, model=model, **wrong)
         assert not empty._store_dict
+
+
+def test_a_plan_is_written_and_modelled_as_the_sources_that_it_is_of(tmp_path: Path) -> None:
+    options = StorageOptions(chunks=(1, 32, 32))
+    plan = plan_hierarchy(sources=hierarchy(), options=options)
+    assert model_multiscale_group(sources=plan, options=options) == plan.model
+    assert plan_hierarchy(sources=plan, options=options, workers=plan.workers + 1) is plan
+    planned, given = tmp_path / "planned.zarr", tmp_path / "given.zarr"
+    create_multiscale_group(store=planned, model=plan.model, pixels=plan, options=options).run()
+    write_hierarchy(store=given, sources=hierarchy(), options=options).run()
+    assert contents(planned) == contents(given)
+
+
+def test_a_plan_is_written_where_and_as_it_was_planned(tmp_path: Path) -> None:
+    options = StorageOptions(chunks=(1, 32, 32))
+    plan = plan_hierarchy(sources=hierarchy(), options=options)
+    other = model_multiscale_group(sources=several(), options=options)
+    with pytest.raises(OptionError, match="The model is of other pixels"):
+        create_multiscale_group(store=tmp_path / "a.zarr", model=other, pixels=plan, options=options)
+    with ProcessPoolExecutor(1) as processes:
+        for store, more in (
+            (tmp_path / "a.zarr", {}),
+            (tmp_path / "a.ozx", {"options": options}),
+            (zarr.storage.MemoryStore(), {"options": options}),
+            (tmp_path / "a.zarr", {"options": options, "executor": processes}),
+        ):
+            with pytest.raises(OptionError, match="The plan is for other options"):
+                create_multiscale_group(store=store, model=plan.model, pixels=plan, **more)
+    assert not list(tmp_path.iterdir())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_pixels_are_given_alone_and_what_is_for_them_not_without() -> None:

@@ -33,8 +33,7 @@ from napari_ome_ngff.writing.plan.array_spec import stored_like
 from napari_ome_ngff.writing.plan.group_documents import arrays_of, group_documents, group_spec
 from napari_ome_ngff.writing.plan.options import Factors, SaveOptions, StorageOptions, save_options
 from napari_ome_ngff.writing.plan.plan_save import plan_save
-from napari_ome_ngff.writing.plan.prepare import Prepared
-from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, Prepared
 from napari_ome_ngff.writing.refusals import failing, system_errors_of
 from napari_ome_ngff.writing.save import Progress
 
@@ -145,7 +144,8 @@ def _plan(
         levels=levels,
         factors=factors,
     )
-    plan, (prepared,) = plan_save({"": source}, setup)
+    plan = plan_save({"": source}, setup)
+    (prepared,) = plan.prepared
     model = arrays_of(plan.model)
     lower = [level.path for level in prepared.plan.levels[1:]]
     specs = {each: model[each] if options else stored_like(model[each], stored) for each in lower}

@@ -13,7 +13,7 @@ from napari_ome_ngff.metadata.nouns import Json
 from napari_ome_ngff.storage.places.location import is_same, join, location_of
 from napari_ome_ngff.writing.commit.in_place import InPlace, in_place, locked, put_documents
 from napari_ome_ngff.writing.pending import Writing
-from napari_ome_ngff.writing.plan.prepare import Prepared
+from napari_ome_ngff.writing.plan.write_plan import Prepared
 from napari_ome_ngff.writing.save import Progress, Save, documents_without_pixels
 from napari_ome_ngff.writing.target import is_archive
 
@@ -69,7 +69,7 @@ def _change(place: InPlace, save: Save, attributes: Mapping[str, Mapping[str, Js
     for path, new in attributes.items():
         if place.documents.attributes(join(place.path, path)) != new:
             place.documents.set_attributes(join(place.path, path), new)
-    for one in save.prepared:
+    for one in save.plan.prepared:
         for level, array in zip(one.plan.levels, one.stored, strict=True):
             names = None if array is None else _names(array)
             if names and names != one.plan.dims:
@@ -100,8 +100,9 @@ def _attributes(documents: Mapping[str, bytes]) -> dict[str, Mapping[str, Json]]
 
 def _is_in_place(save: Save, target: str) -> bool:
     """Whether all levels would be copied onto themselves, and nothing else that is there would end."""
-    levels = {join(one.plan.path, level.path) for one in save.prepared for level in one.plan.levels}
-    return levels == set(save.obsolete) and all(_stays(one, target) for one in save.prepared)
+    prepared = save.plan.prepared
+    levels = {join(one.plan.path, level.path) for one in prepared for level in one.plan.levels}
+    return levels == set(save.obsolete) and all(_stays(one, target) for one in prepared)
 
 
 def _stays(one: Prepared, target: str) -> bool:

@@ -35,7 +35,7 @@ from napari_ome_ngff.writing.plan.options import (
     save_options,
 )
 from napari_ome_ngff.writing.plan.plan_save import checked_sources, plan_save
-from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, sources_of_tree
+from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan, sources_of_tree
 from napari_ome_ngff.writing.save import new_save
 from napari_ome_ngff.writing.target import is_archive
 
@@ -59,7 +59,7 @@ def model_multiscale_group(
     compressor: object = "auto",
     fill_value: object = 0,
     shards: Shards = None,
-    sources: Mapping[str, MultiscaleSource] | None = None,
+    sources: Mapping[str, MultiscaleSource] | WritePlan | None = None,
     options: StorageOptions | None = None,
     store: Place = "image.ome.zarr",
 ) -> GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any]:
@@ -86,7 +86,8 @@ def model_multiscale_group(
         None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4.
     sources
         In place of `arrays`: what :func:`write_hierarchy` would write, images and label images by their paths
-        in the hierarchy. The levels that it would make are modelled too.
+        in the hierarchy, or their plan (:func:`plan_hierarchy`) with the same options. The levels that it
+        would make are modelled too.
     options
         In place of `ngff_version` and the other options that :class:`StorageOptions` holds.
     store
@@ -128,7 +129,7 @@ def model_multiscale_group(
 
 def _model(
     arrays: Mapping[str, DataArray] | None,
-    sources: Mapping[str, MultiscaleSource] | None,
+    sources: Mapping[str, MultiscaleSource] | WritePlan | None,
     chosen: StorageOptions,
     store: Place = "image.ome.zarr",
 ) -> GroupSpec:
@@ -145,7 +146,7 @@ def _model(
             {"": MultiscaleSource(arrays=arrays)} if is_one else sources_of_tree(arrays, make_levels=False)
         )
         setup = replace(setup, memory_limit=sys.maxsize, keep_layout=False)
-    return plan_save(sources, setup, as_given=arrays is not None)[0].model
+    return plan_save(sources, setup, as_given=arrays is not None).model
 
 
 @overload
@@ -156,7 +157,7 @@ def create_multiscale_group(
     overwrite: bool = False,
     options: StorageOptions | None = None,
     model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] | None = None,
-    pixels: Mapping[str, MultiscaleSource],
+    pixels: Mapping[str, MultiscaleSource] | WritePlan,
     executor: Executor | None = None,
     verify: bool = False,
 ) -> Writing: ...
@@ -194,7 +195,7 @@ def create_multiscale_group(
     shards: Shards = None,
     options: StorageOptions | None = None,
     model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] | None = None,
-    pixels: Mapping[str, MultiscaleSource] | None = None,
+    pixels: Mapping[str, MultiscaleSource] | WritePlan | None = None,
     executor: Executor | None = None,
     verify: bool = False,
 ) -> zarr.Group | Writing:
@@ -216,7 +217,8 @@ def create_multiscale_group(
         `pixels` it is what was modelled, and shown, of them with the same options.
     pixels
         In place of `arrays`: the sources of :func:`write_hierarchy`, images and label images by their paths
-        in the hierarchy. The empty arrays are created out of sight and filled, then the group gets its name.
+        in the hierarchy, or their plan (:func:`plan_hierarchy`) with the same options. The empty arrays are
+        created out of sight and filled, then the group gets its name.
     executor, verify
         As for :func:`write_hierarchy`, with `pixels`.
 
@@ -273,7 +275,7 @@ def create_multiscale_group(
 def filled(
     store: Store | str | PathLike[str],
     path: str,
-    pixels: Mapping[str, MultiscaleSource],
+    pixels: Mapping[str, MultiscaleSource] | WritePlan,
     chosen: StorageOptions,
     executor: Executor | None,
     *,
@@ -284,14 +286,13 @@ def filled(
 ) -> Writing:
     """Create groups and arrays and fill them, as `create_multiscale_group` does; `plate` as for `prepare`."""
     setup = save_options(chosen, store, executor)
-    pixels = checked_sources(pixels)
     old = None
     if overwrite:
         check_target(store, path, overwrite=True)
         old = open_existing(store, path)
-    if old is not None and model is None and plate is None:
-        pixels = as_they_were(pixels, old)
-    plan, prepared = plan_save(pixels, setup, plate=plate)
+    if old is not None and model is None and plate is None and not isinstance(pixels, WritePlan):
+        pixels = as_they_were(checked_sources(pixels), old)
+    plan = plan_save(pixels, setup, plate=plate)
     if model is not None and model != plan.model:
         raise OptionError(
             "The model is of other pixels, or of other options.",
@@ -304,9 +305,7 @@ def filled(
         new_save(
             store=store,
             path=path,
-            options=setup,
             plan=plan,
-            prepared=prepared,
             old=old,
             executor=executor,
             overwrite=overwrite,

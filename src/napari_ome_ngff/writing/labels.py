@@ -23,14 +23,12 @@ from napari_ome_ngff.writing.plan.multiscale import source_path
 from napari_ome_ngff.writing.plan.options import (
     MEMORY_LIMIT,
     Chunks,
-    SaveOptions,
     Shards,
     StorageOptions,
     chosen_options,
     save_options,
 )
 from napari_ome_ngff.writing.plan.plan_save import plan_save
-from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.write_plan import ImageShape, MultiscaleSource, WritePlan, as_source
 from napari_ome_ngff.writing.save import Save, new_save
 
@@ -137,7 +135,7 @@ def _new_save(
     verify: bool,
 ) -> Save:
     image = _image_at(*place_of(store, path))
-    setup, plan, prepared = _plan(image, labels, chosen, executor)
+    plan = _plan(image, labels, chosen, executor)
     inside = join_paths(image.path, "labels")
     check_target(image.store, inside, overwrite=True)
     old = group_in(image.group, "labels")
@@ -151,9 +149,7 @@ def _new_save(
     return new_save(
         store=image.store,
         path=inside,
-        options=setup,
         plan=plan,
-        prepared=prepared,
         old=old,
         executor=executor,
         overwrite=True,
@@ -171,7 +167,7 @@ def plan_labels(
 
     Label images of the same names are no error here.
     """
-    return _plan(_image_at(*place_of(store)), labels, options or StorageOptions(), None)[1]
+    return _plan(_image_at(*place_of(store)), labels, options or StorageOptions(), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +223,7 @@ def _image_at(store: Any, path: str) -> _Target:
 
 def _plan(
     image: _Target, labels: Mapping[str, MultiscaleSource], chosen: StorageOptions, executor: Executor | None
-) -> tuple[SaveOptions, WritePlan, tuple[Prepared, ...]]:
+) -> WritePlan:
     """Plan label images in the image's version, with paths relative to its group ``labels``."""
     check_mapping(labels, "The label images", 'label images by their names: {"cells": ...}')
     labels = {name: as_source(source, "A label image") for name, source in labels.items()}
@@ -243,12 +239,14 @@ def _plan(
         )
         for name, source in labels.items()
     }
-    plan, prepared = plan_save(sources, options, onto=image.shape)
+    plan = plan_save(sources, options, onto=image.shape)
     rooted = tuple(
-        replace(one, plan=replace(one.plan, path=name)) for name, one in zip(labels, prepared, strict=True)
+        replace(one, plan=replace(one.plan, path=name))
+        for name, one in zip(labels, plan.prepared, strict=True)
     )
     model = group_at(plan.model, "labels")
-    return options, replace(plan, multiscales=tuple(one.plan for one in rooted), model=model), rooted
+    multiscales = tuple(one.plan for one in rooted)
+    return replace(plan, multiscales=multiscales, model=model, prepared=rooted)
 
 
 def _with_source(name: str, source: MultiscaleSource) -> LabelImage:

@@ -32,9 +32,8 @@ from napari_ome_ngff.writing.plan.group_documents import (
     with_windows,
 )
 from napari_ome_ngff.writing.plan.options import SaveOptions
-from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.stored_tables import table_documents
-from napari_ome_ngff.writing.plan.write_plan import WritePlan
+from napari_ome_ngff.writing.plan.write_plan import Prepared, WritePlan
 from napari_ome_ngff.writing.reader_bounds import check_documents, check_listings
 from napari_ome_ngff.writing.refusals import failing
 from napari_ome_ngff.writing.target import local_root
@@ -71,9 +70,7 @@ class Save:
 
     store: Store | str | PathLike[str]
     path: str
-    options: SaveOptions
     plan: WritePlan
-    prepared: tuple[Prepared, ...]
     documents: Mapping[str, bytes]
     executor: Executor | None
     overwrite: bool
@@ -86,9 +83,7 @@ def new_save(
     *,
     store: Store | str | PathLike[str],
     path: str,
-    options: SaveOptions,
     plan: WritePlan,
-    prepared: tuple[Prepared, ...],
     old: zarr.Group | None,
     executor: Executor | None,
     overwrite: bool,
@@ -96,7 +91,7 @@ def new_save(
 ) -> Save:
     """Check against the group that is replaced, and put together, what is to be written."""
     model = plan.model if old is None else over_existing(plan.model, old)
-    documents = {**series_document(prepared, model), **group_documents(model)}
+    documents = {**series_document(plan.prepared, model), **group_documents(model)}
     if old is not None:  # with what is kept of it, there may be more than was planned
         check_listings(groups_of(model))
         check_documents(documents)
@@ -106,10 +101,8 @@ def new_save(
     return Save(
         store=store,
         path=path,
-        options=options,
         plan=plan,
-        prepared=prepared,
-        documents={**_tables(prepared, model.zarr_format), **documents},
+        documents={**_tables(plan.prepared, model.zarr_format), **documents},
         executor=executor,
         overwrite=overwrite,
         obsolete=obsolete,
@@ -155,11 +148,11 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
         )
         where = part.final
         executor = save.executor or stack.enter_context(
-            ThreadPoolExecutor(save.options.workers, thread_name_prefix="ome-ngff-write")
+            ThreadPoolExecutor(save.plan.options.workers, thread_name_prefix="ome-ngff-write")
         )
         with failing("The arrays could not be created", where):
             writers = {
-                path: unit_writer(array, shared_memory=save.options.shared_memory)
+                path: unit_writer(array, shared_memory=save.plan.options.shared_memory)
                 for path, array in create_arrays(part, save.plan.model).items()
             }
         stack.callback(_close, writers.values())
@@ -176,9 +169,9 @@ def _steps(
     """Pixels, documents, and what is verified: a folder before its documents, a single file when packed."""
     where = part.final
     documents = dict(save.documents)
-    for prepared in () if save.empty else save.prepared:
+    for prepared in () if save.empty else save.plan.prepared:
         seen = _values_of(prepared)
-        for step in _write_multiscale(prepared, writers, executor, where, save.options, seen):
+        for step in _write_multiscale(prepared, writers, executor, where, save.plan.options, seen):
             yield f"Writing {prepared.plan.name}", step
         if seen is not None:
             dtype = np.dtype(prepared.plan.dtype)
@@ -201,8 +194,8 @@ def _steps(
 def _verified(
     save: Save, writers: Mapping[str, UnitWriter], executor: Executor, where: str
 ) -> Iterator[tuple[str, Done]]:
-    for prepared in save.prepared:
-        for step in _verify_multiscale(prepared, writers, executor, where, save.options):
+    for prepared in save.plan.prepared:
+        for step in _verify_multiscale(prepared, writers, executor, where, save.plan.options):
             yield f"Verifying {prepared.plan.name}", step
 
 
@@ -281,7 +274,7 @@ def _look_at_coarsest(prepared: Prepared, seen: SeenValues, place: str) -> None:
 def documents_without_pixels(save: Save, where: str) -> Mapping[str, bytes]:
     """The documents of a save whose pixels are in place: with their contrast, where none is given."""
     documents = dict(save.documents)
-    for prepared in save.prepared:
+    for prepared in save.plan.prepared:
         if (seen := _values_of(prepared)) is not None:
             _look_at_coarsest(prepared, seen, join_paths(where, prepared.plan.path))
             documents |= with_windows(save.documents, prepared, seen.windows(np.dtype(prepared.plan.dtype)))

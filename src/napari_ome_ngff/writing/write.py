@@ -236,7 +236,7 @@ def plan_hierarchy(
         check_whole(workers, 1, 4096, "The number of workers")
     setup = save_options(chosen, store, None)
     setup = replace(setup, workers=workers or setup.workers)
-    return plan_save(sources, setup)[0]  # type: ignore[arg-type]
+    return plan_save(sources, setup)  # type: ignore[arg-type]
 
 
 def write_hierarchy(

@@ -58,7 +58,7 @@ class SceneSave:
         from napari_ome_ngff.writing.plan.options import save_options
         from napari_ome_ngff.writing.plan.plan_save import plan_save
 
-        return plan_save(self.sources, save_options(options, path, None), plate=self.layout)[0]
+        return plan_save(self.sources, save_options(options, path, None), plate=self.layout)
 
     def start(
         self, path: str, options: StorageOptions, adjust: Adjust, *, overwrite: bool, verify: bool
@@ -85,6 +85,7 @@ class Destination:
     plate: PlateAgain | SceneSave | None = None  # what several images make, if it is no plain collection
     adjust: Callable[[MultiscaleSource], MultiscaleSource] = field(default=lambda source: source)
     model: GroupSpec | None = None  # of what is shown in the preview; None until it is modelled
+    planned: WritePlan | None = None  # the plan that the model is of
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -259,7 +260,7 @@ def as_they_are(place: Destination, levels: int | None) -> Destination:
     if levels is not None:
         return place
     sources = {path: _without_new_levels(source) for path, source in place.sources.items()}
-    return replace(place, sources=sources, model=None)
+    return replace(place, sources=sources, model=None, planned=None)
 
 
 def _without_new_levels(source: MultiscaleSource) -> MultiscaleSource:

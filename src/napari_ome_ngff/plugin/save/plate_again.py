@@ -49,7 +49,7 @@ class PlateAgain:
         from napari_ome_ngff.writing.plan.plan_save import plan_save
 
         sample = {path: adjust(source) for path, source in self.sample.items()}
-        plan = plan_save(sample, save_options(options, path, None), plate=self.layout)[0]
+        plan = plan_save(sample, save_options(options, path, None), plate=self.layout)
         multiscales = []
         for each in plan.multiscales:
             field, label, name = each.path.partition("/labels/")

@@ -1,6 +1,6 @@
 """A save without a window: what the dock widget and the writer both do. No Qt, no napari.
 
-`preview`: form and layers -> `model_multiscale_group` -> the model, and the plan that is shown of it.
+`preview`: form and layers -> the plan that is shown -> its model, which `model_multiscale_group` makes.
 `write`: `create_multiscale_group` creates that model beside the target, fills it, and gives it its name.
 """
 
@@ -107,8 +107,8 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
         if places[0].action != "labels":  # those get the axes of the image that is there
             guessed = {name: guess for bundle in bundles for name, guess in bundle.guessed.items()}
             result = replace(result, guessed=guessed, hints=guesses_in_words(guessed))
-        places = tuple(modelled(place, request.storage) for place in places)
         plans = tuple(plan(place, request.storage) for place in places)
+        places = tuple(map(partial(modelled, options=request.storage), places, plans))
         notes = [*messages, *(place.note for place in places if place.note)]
         for place, planned in zip(places, plans, strict=True):
             notes += systems_notes(place.sources, planned.version) + space_notes(planned, place.path)
@@ -121,7 +121,7 @@ def preview(form: Form, layers: Sequence[LayerData], extents: Extents | None = N
     return replace(result, request=request)
 
 
-def modelled(place: Destination, options: StorageOptions) -> Destination:
+def modelled(place: Destination, planned: WritePlan, options: StorageOptions) -> Destination:
     """Model what would be created at one place: a save refuses to create anything else than what was shown.
 
     The model of label images on an image that is there is in their plan only: it depends on the image.
@@ -130,8 +130,8 @@ def modelled(place: Destination, options: StorageOptions) -> Destination:
 
     if place.action == "labels" or place.plate is not None:
         return place
-    model = model_multiscale_group(sources=place.sources, options=options, store=place.path)
-    return replace(place, model=model)
+    model = model_multiscale_group(sources=planned, options=options, store=place.path)
+    return replace(place, model=model, planned=planned)
 
 
 def plan(place: Destination, options: StorageOptions) -> WritePlan:
@@ -220,7 +220,7 @@ def start_writing(
     return create_multiscale_group(
         store=place.path,
         model=place.model,
-        pixels=place.sources,
+        pixels=place.planned or place.sources,
         options=options,
         overwrite=overwrite,
         verify=verify,

@@ -13,8 +13,8 @@ from napari_ome_ngff.writing.blocks import clipped
 from napari_ome_ngff.writing.plan.array_spec import has_same_storage, spec_like
 from napari_ome_ngff.writing.plan.group_documents import join_paths
 from napari_ome_ngff.writing.plan.options import SaveOptions
-from napari_ome_ngff.writing.plan.prepare import Prepared
 from napari_ome_ngff.writing.plan.tasks import Cut
+from napari_ome_ngff.writing.plan.write_plan import Prepared
 
 if TYPE_CHECKING:
     import zarr

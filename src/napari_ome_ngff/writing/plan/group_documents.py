@@ -21,8 +21,7 @@ from napari_ome_ngff.metadata.versions import check_version, encode, encode_labe
 from napari_ome_ngff.writing.plan.array_spec import array_spec, attributes_like
 from napari_ome_ngff.writing.plan.multiscale import completed
 from napari_ome_ngff.writing.plan.options import StorageOptions
-from napari_ome_ngff.writing.plan.prepare import Prepared
-from napari_ome_ngff.writing.plan.write_plan import split_path
+from napari_ome_ngff.writing.plan.write_plan import Prepared, split_path
 
 if TYPE_CHECKING:
     from pydantic_zarr.v2 import GroupSpec as GroupSpecV2

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_ome_ngff.arguments import check_mapping
+from napari_ome_ngff.errors import OptionError
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
 from napari_ome_ngff.writing.data_tree import is_tree
@@ -20,11 +22,12 @@ from napari_ome_ngff.writing.plan.group_documents import (
     series_of,
 )
 from napari_ome_ngff.writing.plan.options import SaveOptions
-from napari_ome_ngff.writing.plan.prepare import Prepared, prepare
+from napari_ome_ngff.writing.plan.prepare import prepare
 from napari_ome_ngff.writing.plan.stored_tables import DOCUMENTS_OF_AN_ARRAY, stored_size
 from napari_ome_ngff.writing.plan.write_plan import (
     ImageShape,
     MultiscaleSource,
+    Prepared,
     WritePlan,
     as_source,
     sources_of_tree,
@@ -50,17 +53,24 @@ def checked_sources(sources: Mapping[str, MultiscaleSource]) -> Mapping[str, Mul
 
 
 def plan_save(
-    sources: Mapping[str, MultiscaleSource],
+    sources: Mapping[str, MultiscaleSource] | WritePlan,
     options: SaveOptions,
     *,
     onto: ImageShape | None = None,
     plate: PlateLayout | SceneLayout | None = None,
     as_given: bool = False,
-) -> tuple[WritePlan, tuple[Prepared, ...]]:
-    """Plan and model everything that one save writes.
+) -> WritePlan:
+    """Plan and model everything that one save writes; a plan with the same options is taken as it is.
 
     `sources`, which may be a DataTree, `onto`, `plate` and `as_given` are as for `prepare`.
     """
+    if isinstance(sources, WritePlan):
+        if sources.options != replace(options, workers=sources.workers):
+            raise OptionError(
+                "The plan is for other options, or for another kind of place or executor.",
+                expected="what plan_hierarchy(sources=sources, options=options, store=store) returns",
+            )
+        return sources
     sources = checked_sources(sources)
     for path, source in sources.items():
         for attributes in (source.attributes, *source.groups.values()):
@@ -71,7 +81,7 @@ def plan_save(
     documents = group_documents(model) | series_document(prepared, model)
     _check_bounds(prepared, model, documents, images=0 if plate else len(series_of(prepared)))
     tables = [stored_size(one.tables, model.zarr_format) for one in prepared]
-    plan = WritePlan(
+    return WritePlan(
         version=options.version,
         multiscales=tuple(one.plan for one in prepared),
         workers=options.workers,
@@ -81,8 +91,9 @@ def plan_save(
         + sum(files for files, _ in tables),
         tables_nbytes=sum(nbytes for _, nbytes in tables),
         model=model,
+        options=options,
+        prepared=prepared,
     )
-    return plan, prepared
 
 
 def _check_bounds(

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_ome_ngff.errors import CoordinateError, OptionError, UnsupportedError, give_warning
 from napari_ome_ngff.irregular_axes import with_positions
 from napari_ome_ngff.metadata.collections.plate_layout import PlateLayout
 from napari_ome_ngff.metadata.collections.scene_layout import SceneLayout
-from napari_ome_ngff.metadata.nouns import Channel, Json, Multiscale
+from napari_ome_ngff.metadata.nouns import Multiscale
 from napari_ome_ngff.metadata.systems.rotated import needs_affine
 from napari_ome_ngff.metadata.transforms import level_transform
 from napari_ome_ngff.metadata.versions import check_version
@@ -35,34 +35,14 @@ from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
 from napari_ome_ngff.writing.plan.stored_tables import Encoded, set_apart
 from napari_ome_ngff.writing.plan.write_plan import (
     ImageShape,
-    MultiscalePlan,
     MultiscaleSource,
+    Prepared,
     split_path,
 )
 from napari_ome_ngff.writing.sources import source_chunks
 
 if TYPE_CHECKING:
-    import zarr
     from xarray import DataArray
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """One multiscale, ready to be written: the plan, the metadata, and what each pass reads.
-
-    `stored` has the Zarr array that an input is, or None if it is anything else. `tables` are those of a
-    label image that are too large for its metadata. `channels` are those of the image as they were given, if
-    a part of their contrast is still to be taken from the pixels.
-    """
-
-    plan: MultiscalePlan
-    multiscale: Multiscale
-    inputs: tuple[DataArray, ...]
-    stored: tuple[zarr.Array[Any] | None, ...]
-    attributes: Mapping[str, Json]
-    groups: Mapping[str, Mapping[str, Json]]
-    tables: Mapping[str, Encoded]
-    channels: tuple[Channel, ...] = ()
 
 
 def prepare(

@@ -24,10 +24,12 @@ from napari_ome_ngff.metadata.nouns import Axis, Channel, Json, LabelImage, Mult
 from napari_ome_ngff.stored_attrs import json_attrs
 from napari_ome_ngff.writing.blocks import count_boxes
 from napari_ome_ngff.writing.data_tree import image_in, is_tree, label_trees, tree_image
-from napari_ome_ngff.writing.plan.options import Factors
+from napari_ome_ngff.writing.plan.options import Factors, SaveOptions
+from napari_ome_ngff.writing.plan.stored_tables import Encoded
 from napari_ome_ngff.writing.plan.tasks import Cut, Pass
 
 if TYPE_CHECKING:
+    import zarr
     from pydantic_zarr.v2 import GroupSpec as GroupSpecV2
     from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
     from xarray import DataArray
@@ -280,6 +282,25 @@ class MultiscalePlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """One multiscale, ready to be written: the plan, the metadata, and what each pass reads.
+
+    `stored` has the Zarr array that an input is, or None if it is anything else. `tables` are those of a
+    label image that are too large for its metadata. `channels` are those of the image as they were given, if
+    a part of their contrast is still to be taken from the pixels.
+    """
+
+    plan: MultiscalePlan
+    multiscale: Multiscale
+    inputs: tuple[DataArray, ...]
+    stored: tuple[zarr.Array[Any] | None, ...]
+    attributes: Mapping[str, Json]
+    groups: Mapping[str, Mapping[str, Json]]
+    tables: Mapping[str, Encoded]
+    channels: tuple[Channel, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class WritePlan:
     """Everything that one save writes.
 
@@ -306,6 +327,9 @@ class WritePlan:
     n_documents: int
     tables_nbytes: int
     model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] = field(repr=False)
+    # What it was made with, and what is written of each multiscale: for a save as planned.
+    options: SaveOptions = field(repr=False)
+    prepared: tuple[Prepared, ...] = field(repr=False, compare=False)
 
     @property
     def memory(self) -> int:
