@@ -30,7 +30,7 @@ def channels_of(array: DataArray, axes: Sequence[Axis]) -> tuple[Channel, ...]:
     dim = next((axis.name for axis in axes if axis.type == "channel"), None)
     if dim is None:
         return ()
-    candidates = [array.coords[name] for name in (CHANNEL_LABEL, dim) if name in array.coords]
+    candidates = [c for name in (CHANNEL_LABEL, dim) if (c := array.coords.variables.get(name)) is not None]
     names = next((n for c in candidates if c.dims == (dim,) and (n := names_in(c)) is not None), None)
     if names is None:
         return ()

@@ -144,8 +144,7 @@ def grid_of(level: DataArray) -> ScaleTranslation:
         # Not the difference of two positions: index 0 is the translation to the last bit. A slice, since a
         # single value would have xarray ask whether it is one of dask.
         translation=tuple(
-            float(seconds_of(level.coords[dim][:1])[0] if c.dtype.kind in "mM" else c[:1].values[0])
-            for dim, c in zip(level.dims, coordinates, strict=True)
+            float(seconds_of(c[:1])[0] if c.dtype.kind in "mM" else c[:1].values[0]) for c in coordinates
         ),
     )
 
@@ -199,8 +198,8 @@ def from_coordinates(
     for key, array in arrays.items():
         grid = []
         own = base if array is finest else [_grid(array, axis, key) for axis in axes]
-        for i, (axis, reference, given) in enumerate(zip(axes, finest_grid, own, strict=True)):
-            size, most = array.sizes[axis.name], finest.sizes[axis.name]
+        for i, (reference, given) in enumerate(zip(finest_grid, own, strict=True)):
+            size, most = array.shape[i], finest.shape[i]
             if size == 1 < most and given[0] in [finer.scale[i] for finer in transforms]:
                 given = _not_left_over(given, reference)
             grid.append(_complete(given, reference, most, size))
@@ -214,7 +213,7 @@ def _axis(arrays: Mapping[str, DataArray], dim: str) -> Axis:
     units: dict[str, str] = {}
     types: dict[str, str] = {}
     for key, array in arrays.items():
-        coordinate = array.coords.variables.get(dim)  # a DataArray of it takes 20 times as long
+        coordinate = array.coords.variables.get(dim)
         attrs = {} if coordinate is None else coordinate.attrs
         given = attrs.get("units", attrs.get("unit"))
         if is_of_pint(given):
@@ -249,19 +248,14 @@ def _axis(arrays: Mapping[str, DataArray], dim: str) -> Axis:
     return Axis(name=dim, type=kind, unit=unit)
 
 
-def _coordinate(array: DataArray, dim: str) -> DataArray | None:
-    # coords.get() would make up 0, 1, 2, ... for a dim that has none
-    return array.coords[dim] if dim in array.coords else None  # noqa: SIM401
-
-
 def _grid(array: DataArray, axis: Axis, key: str) -> tuple[float | None, float | None]:
     """``(scale, translation)`` of one dim as far as its own coordinate has them; else None."""
-    coordinate = _coordinate(array, axis.name)
+    coordinate = array.coords.variables.get(axis.name)  # a DataArray of it takes 20 times as long
     if coordinate is None or coordinate.ndim != 1 or coordinate.size == 0:
         return None, None
     size = coordinate.size
     # The positions of a RangeIndex are regular, and may be too many to be worked out.
-    values = _numbers(coordinate[[0, -1]] if is_range(coordinate) else coordinate, axis, key)
+    values = _numbers(coordinate[[0, -1]] if is_range(array, axis.name) else coordinate, axis, key)
     if values is None:
         return 1.0, 0.0
     start = float(values[0])
@@ -278,7 +272,7 @@ def _grid(array: DataArray, axis: Axis, key: str) -> tuple[float | None, float |
     return _tidy(step, abs(step) / (size - 1)), _tidy(start, abs(step))
 
 
-def _numbers(coordinate: DataArray, axis: Axis, key: str) -> NDArray[np.float64] | None:
+def _numbers(coordinate: Variable, axis: Axis, key: str) -> NDArray[np.float64] | None:
     """Return the coordinate as numbers in the axis' unit; None for the names of channels."""
     kind = coordinate.dtype.kind
     where = f"level {key!r}, axis {axis.name!r}"
@@ -294,12 +288,12 @@ def _numbers(coordinate: DataArray, axis: Axis, key: str) -> NDArray[np.float64]
             expected="numbers or times (names are for a channel axis only)",
         )
     values: NDArray[np.float64] = np.asarray(coordinate.values, dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
+    if not (finite := np.isfinite(values)).all():
+        bad = int(np.argmin(finite))
         raise CoordinateError(
-            f"The coordinate of axis {axis.name!r} is not finite at index {bad[0]}.",
+            f"The coordinate of axis {axis.name!r} is not finite at index {bad}.",
             where=where,
-            found=str(values[bad[0]]),
+            found=str(values[bad]),
         )
     return values
 

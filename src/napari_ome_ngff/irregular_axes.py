@@ -34,20 +34,20 @@ _JITTER = 0.01  # of the mean step: from here on the grid says something else th
 _DTYPE = re.compile(r"(datetime64|timedelta64)\[(s|ms|us|ns)\]|u?int(8|16|32|64)|float(32|64)")
 
 
-def seconds_of(coordinate: DataArray) -> NDArray[np.float64]:
+def seconds_of(coordinate: Variable) -> NDArray[np.float64]:
     """Points in time, since the coordinate's origin or the first one, or durations, in seconds."""
     values = coordinate.values
     bad = np.flatnonzero(np.isnat(values))
     if bad.size:
         raise CoordinateError(
-            f"The coordinate of axis {coordinate.name!r} is not finite at index {bad[0]}.", found="NaT"
+            f"The coordinate of axis {coordinate.dims[0]!r} is not finite at index {bad[0]}.", found="NaT"
         )
     if values.dtype.kind == "M":
         values = values - _origin(coordinate)
     return np.asarray(values / np.timedelta64(1, "ns"), dtype=np.float64) / 1e9
 
 
-def _origin(coordinate: DataArray) -> Any:
+def _origin(coordinate: Variable) -> Any:
     try:
         return np.datetime64(coordinate.attrs[ORIGIN], "ns")
     except (KeyError, ValueError, TypeError):
@@ -63,11 +63,11 @@ def deviations(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def tolerance(values: NDArray[np.float64], step: float, dtype: np.dtype[Any]) -> float:
     """How far positions that were stored as some type may be from a grid that they stand for."""
-    precision = float(np.finfo(dtype).eps) if np.issubdtype(dtype, np.floating) else 0.0
+    precision = float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
     return GRID_TOLERANCE * abs(step) + 4 * float(np.abs(values).max()) * precision
 
 
-def _is_kept(coordinate: DataArray) -> bool:
+def _is_kept(coordinate: Variable) -> bool:
     """Whether scale and translation do not say all that a coordinate says: times, and what is not regular."""
     kind, size = coordinate.dtype.kind, coordinate.size
     if kind in "mM":
@@ -173,8 +173,8 @@ def with_positions(
     old = attributes.get(POSITIONS)
     positions: dict[str, Json] = {}
     for axis, scale, start in zip(axes, transform.scale, transform.translation, strict=True):
-        coordinate = array.coords[axis.name] if axis.name in array.coords else None  # noqa: SIM401
-        if axis.type in ("space", "channel") or (coordinate is not None and is_range(coordinate)):
+        coordinate = array.coords.variables.get(axis.name)
+        if axis.type in ("space", "channel") or is_range(array, axis.name):
             continue
         if coordinate is not None and _is_kept(coordinate):
             positions[axis.name] = _encode(coordinate.values, scale, start)
@@ -186,7 +186,7 @@ def with_positions(
     return {**rest, POSITIONS: positions} if positions else rest
 
 
-def _warn_of_jitter(coordinate: DataArray, axis: Axis) -> None:
+def _warn_of_jitter(coordinate: Variable, axis: Axis) -> None:
     values = seconds_of(coordinate) if coordinate.dtype.kind in "mM" else coordinate.values.astype(float)
     step = abs(values[-1] - values[0]) / max(1, values.size - 1)
     far = deviations(values)
@@ -230,7 +230,7 @@ def check_regular(
         )
 
 
-def names_in(coordinate: DataArray) -> list[str] | None:
+def names_in(coordinate: Variable) -> list[str] | None:
     """Return what a coordinate of channels calls them: texts, or numbers that do not just count them.
 
     None for positions, which say their scale, and for 0, 1, 2 ...

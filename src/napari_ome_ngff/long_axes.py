@@ -43,8 +43,8 @@ def lazy_coordinate(
     return coordinates
 
 
-def is_range(coordinate: DataArray) -> bool:
-    """Return whether a coordinate is regular by what it is, without its values."""
+def is_range(array: DataArray, dim: str) -> bool:
+    """Return whether the coordinate of a dim is regular by what it is, without its values."""
     from xarray.indexes import RangeIndex
 
-    return coordinate.size > 2 and isinstance(coordinate.xindexes.get(coordinate.dims[0]), RangeIndex)
+    return array.sizes[dim] > 2 and isinstance(array.xindexes.get(dim), RangeIndex)

@@ -209,7 +209,7 @@ def _steps(plan: LowerLevels, given: Executor | None) -> Generator[Progress, Non
             method=plan.prepared.plan.method or "nearest",
             where=where,
         )
-        for step in run_pass(job, plan.prepared.inputs[0].variable, executor):
+        for step in run_pass(job, plan.prepared.inputs[0], executor):
             done = replace(
                 done, blocks_done=done.blocks_done + step.blocks, bytes_done=done.bytes_done + step.nbytes
             )

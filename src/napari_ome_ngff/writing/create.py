@@ -25,7 +25,7 @@ from napari_ome_ngff.writing.data_tree import is_tree
 from napari_ome_ngff.writing.empty_group import check_fits, create_arrays, write_documents
 from napari_ome_ngff.writing.pending import Writing, writing_of
 from napari_ome_ngff.writing.plan.existing import as_they_were, over_existing, replaced_members
-from napari_ome_ngff.writing.plan.group_documents import group_documents, groups_of
+from napari_ome_ngff.writing.plan.group_documents import arrays_of, group_documents, groups_of
 from napari_ome_ngff.writing.plan.options import (
     Chunks,
     NgffVersion,
@@ -36,6 +36,7 @@ from napari_ome_ngff.writing.plan.options import (
 )
 from napari_ome_ngff.writing.plan.plan_save import checked_sources, plan_save
 from napari_ome_ngff.writing.plan.write_plan import MultiscaleSource, WritePlan, sources_of_tree
+from napari_ome_ngff.writing.reader_bounds import checked_arrays
 from napari_ome_ngff.writing.save import new_save
 from napari_ome_ngff.writing.target import is_archive
 
@@ -85,9 +86,8 @@ def model_multiscale_group(
     shards
         None, ``"auto"`` (about 32 MiB), or multiples of the chunks. Not for 0.4.
     sources
-        In place of `arrays`: what :func:`write_hierarchy` would write, images and label images by their paths
-        in the hierarchy, or their plan (:func:`plan_hierarchy`) with the same options. The levels that it
-        would make are modelled too.
+        In place of `arrays`: the sources of :func:`write_hierarchy`, with the levels that it would make of
+        them; or their plan (:func:`plan_hierarchy`), with the same options.
     options
         In place of `ngff_version` and the other options that :class:`StorageOptions` holds.
     store
@@ -216,9 +216,8 @@ def create_multiscale_group(
         In place of `arrays` and all options of storage: what :func:`model_multiscale_group` returned. With
         `pixels` it is what was modelled, and shown, of them with the same options.
     pixels
-        In place of `arrays`: the sources of :func:`write_hierarchy`, images and label images by their paths
-        in the hierarchy, or their plan (:func:`plan_hierarchy`) with the same options. The empty arrays are
-        created out of sight and filled, then the group gets its name.
+        In place of `arrays`: the sources of :func:`write_hierarchy`, or their plan (:func:`plan_hierarchy`),
+        with the same options. Empty arrays are made out of sight and filled; then the group gets its name.
     executor, verify
         As for :func:`write_hierarchy`, with `pixels`.
 
@@ -337,9 +336,9 @@ def _empty(
         _refuse_own_source(arrays, old)
         obsolete, model = replaced_members(model, old), over_existing(model, old)
     check_fits(store, path, model, obsolete)
-    documents = group_documents(model)
+    documents, arrays_made = group_documents(model), checked_arrays(arrays_of(model))
     with staged(store, path, overwrite=overwrite, obsolete=obsolete, zarr_format=model.zarr_format) as part:
-        create_arrays(part, model)
+        create_arrays(part, arrays_made)
         write_documents(part, documents)
     return zarr.open_group(part.final_store, path=part.final_path, mode="r+")
 

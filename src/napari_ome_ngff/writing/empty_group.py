@@ -6,10 +6,15 @@ from collections.abc import Collection, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from zarr.core.buffer import default_buffer_prototype
+
+from napari_ome_ngff.storage.documents.json_documents import build_array
 from napari_ome_ngff.storage.places import keys
+from napari_ome_ngff.storage.places.requests import fetch
 from napari_ome_ngff.writing.commit.staging import Staged
 from napari_ome_ngff.writing.commit.system_names import check_paths
 from napari_ome_ngff.writing.plan.group_documents import arrays_of, groups_of, join_paths
+from napari_ome_ngff.writing.refusals import target_exists
 from napari_ome_ngff.writing.target import local_root
 
 if TYPE_CHECKING:
@@ -32,11 +37,20 @@ def check_fits(
     check_paths(root, path, groups_of(model), files, obsolete)
 
 
-def create_arrays(part: Staged, model: GroupSpec) -> dict[str, zarr.Array[Any]]:
-    """Create the empty arrays of a model, by their paths in it; groups have no attributes yet."""
+def create_arrays(part: Staged, arrays: Mapping[str, zarr.Array[Any]]) -> dict[str, zarr.Array[Any]]:
+    """Store empty arrays that are stored nowhere, by their paths in the hierarchy; groups come later."""
+    # `to_zarr` of their models does the same, in five visits to Zarr's event loop for each array.
+    documents = {
+        join_paths(part.path, path, name): content.to_bytes()
+        for path, array in arrays.items()
+        for name, content in array.metadata.to_buffer_dict(default_buffer_prototype()).items()
+    }
+    if any(content is not None for content in fetch(part.store, documents).values()):
+        raise target_exists(part.final)
+    keys.put_new(part.store, documents)
     return {
-        path: array.to_zarr(part.store, join_paths(part.path, path))
-        for path, array in arrays_of(model).items()
+        path: build_array(part.store, join_paths(part.path, path), {}, {}, where=path, twin=array)
+        for path, array in arrays.items()
     }
 
 
@@ -46,4 +60,4 @@ def write_documents(part: Staged, documents: Mapping[str, bytes]) -> None:
     One by one: zarr-python would write those of the groups above them as well.
     """
     for key, content in documents.items():
-        keys.put(part.store, join_paths(part.path, key), content)
+        keys.put_new(part.store, {join_paths(part.path, key): content})

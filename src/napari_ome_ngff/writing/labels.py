@@ -246,7 +246,8 @@ def _plan(
     )
     model = group_at(plan.model, "labels")
     multiscales = tuple(one.plan for one in rooted)
-    return replace(plan, multiscales=multiscales, model=model, prepared=rooted)
+    arrays = {path.removeprefix("labels/"): array for path, array in plan.arrays.items()}
+    return replace(plan, multiscales=multiscales, model=model, prepared=rooted, arrays=arrays)
 
 
 def _with_source(name: str, source: MultiscaleSource) -> LabelImage:

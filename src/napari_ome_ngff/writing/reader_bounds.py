@@ -16,7 +16,7 @@ from napari_ome_ngff.storage.documents.json_documents import MAX_NESTED, build_a
 from napari_ome_ngff.storage.places import requests
 
 if TYPE_CHECKING:
-    from zarr.abc.store import Store
+    import zarr
 
 _MOST_NESTED = MAX_NESTED - 10  # in attributes of others, which lie in those of a group
 
@@ -77,10 +77,16 @@ def check_image(path: str, multiscale: Multiscale, attributes: Mapping[str, Json
             _check_count(what, written, again, path)
 
 
-def check_array(path: str, document: Mapping[str, Any], store: Store) -> None:
-    """Refuse an array that would not be opened; `document` is that of Zarr, the store is not asked."""
-    check_lengths(path, document["shape"])
-    build_array(store, path, dict(document), {}, where=path)
+def checked_arrays(models: Mapping[str, Any]) -> dict[str, zarr.Array[Any]]:
+    """The arrays of pydantic-zarr models by their paths, stored nowhere; refused if not to be opened."""
+    import zarr
+
+    store, arrays = zarr.storage.MemoryStore(), dict[str, zarr.Array[Any]]()
+    for path, model in models.items():
+        document = model.model_dump()
+        check_lengths(path, document["shape"])
+        arrays[path] = build_array(store, path, document, document["attributes"], where=path)
+    return arrays
 
 
 def _check_count(what: str, count: int, most: int, where: str) -> None:

@@ -153,7 +153,7 @@ def run_save(save: Save) -> Generator[Progress, None, None]:
         with failing("The arrays could not be created", where):
             writers = {
                 path: unit_writer(array, shared_memory=save.plan.options.shared_memory)
-                for path, array in create_arrays(part, save.plan.model).items()
+                for path, array in create_arrays(part, save.plan.arrays).items()
             }
         stack.callback(_close, writers.values())
         yield total
@@ -227,7 +227,7 @@ def _verify_multiscale(
             job = PassJob(
                 work=work, cut=cut, writers=(UnitWriter(array=writer.array),), method="", where=place
             )
-            yield from run_pass(job, source.variable, executor, task=compare)
+            yield from run_pass(job, source, executor, task=compare)
 
 
 def _write_multiscale(
@@ -256,7 +256,7 @@ def _write_multiscale(
             method=plan.method or "nearest",
             where=place,
         )
-        yield from run_pass(job, source.variable, executor, None if i else seen)
+        yield from run_pass(job, source, executor, None if i else seen)
 
 
 def _values_of(prepared: Prepared) -> SeenValues | None:
@@ -268,7 +268,7 @@ def _values_of(prepared: Prepared) -> SeenValues | None:
 
 def _look_at_coarsest(prepared: Prepared, seen: SeenValues, place: str) -> None:
     with failing("Reading the image failed", place):
-        seen_in(seen, prepared.inputs[-1].variable, prepared.plan.levels[-1].chunks)
+        seen_in(seen, prepared.inputs[-1], prepared.plan.levels[-1].chunks)
 
 
 def documents_without_pixels(save: Save, where: str) -> Mapping[str, bytes]:

@@ -80,14 +80,16 @@ def check_movable(files: Iterable[Path]) -> None:
 def node_kind(folder: Path) -> Literal["group", "array"] | None:
     """Whether a folder is a Zarr group, an array or neither; with a damaged ``zarr.json`` it is a group."""
 
+    def exists(name: str) -> bool:  # `Path.is_file` fails where one may not look
+        return os.path.isfile(os.path.join(folder, name))
+
     def read(name: str) -> bytes | None:
         try:  # a pipe would never answer
-            return (folder / name).read_bytes() if os.path.isfile(folder / name) else None
+            return (folder / name).read_bytes() if exists(name) else None
         except OSError:
             return None
 
-    # `Path.is_file` fails where one may not look.
-    return kind_of_node(lambda name: os.path.isfile(folder / name), read)
+    return kind_of_node(exists, read)
 
 
 def is_empty(folder: Path) -> bool:

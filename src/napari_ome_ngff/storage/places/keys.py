@@ -19,7 +19,7 @@ from napari_ome_ngff.storage.places.folders import remove_empty
 from napari_ome_ngff.storage.places.location import join
 from napari_ome_ngff.storage.places.node_documents import DOCUMENTS, NODE_DOCUMENTS, kind_of_node
 from napari_ome_ngff.storage.places.requests import for_each
-from napari_ome_ngff.storage.places.store_kind import folder_beneath, is_session
+from napari_ome_ngff.storage.places.store_kind import folder_beneath, is_session, local_folder
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -93,6 +93,18 @@ def put(store: Store, key: str, content: bytes, *, only_new: bool = False) -> No
     """Put something at a key; with `only_new`, leave what is there as it is."""
     value = default_buffer_prototype().buffer.from_bytes(content)
     sync(store.set_if_not_exists(key, value) if only_new else store.set(key, value))
+
+
+def put_new(store: Store, contents: Mapping[str, bytes]) -> None:
+    """Put something at several keys that nobody reads yet: many at once, or past Zarr into a folder."""
+    if (folder := local_folder(store)) is not None:
+        for key, content in contents.items():
+            file = Path(folder, *key.split("/"))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        return
+    make = default_buffer_prototype().buffer.from_bytes
+    for_each(list(contents.items()), lambda item: store.set(item[0], make(item[1])), at_once=_AT_ONCE)
 
 
 def delete(store: Store, keys: Iterable[str]) -> None:

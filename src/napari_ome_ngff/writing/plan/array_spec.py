@@ -77,25 +77,26 @@ def attributes_like(array: zarr.Array[Any], dims: Sequence[str]) -> dict[str, An
     return attributes
 
 
-def has_same_storage(one: object, other: object) -> bool:
-    """Whether two arrays, or pydantic-zarr models of arrays, store the same values as the same bytes."""
-    return _storage(one) == _storage(other)
+def says_same_storage(document: Mapping[str, Any], array: zarr.Array[Any]) -> bool:
+    """Whether a document says, in the words of zarr-python, that values are stored as those of an array."""
+    return _storage(document) == _storage(array.metadata.to_dict())
 
 
-def _storage(array: Any) -> str:
+def has_same_storage(model: Any, array: zarr.Array[Any]) -> bool:
+    """Whether a pydantic-zarr model of an array stores the same values as the same bytes as an array."""
     from zarr.core.metadata import ArrayV2Metadata, ArrayV3Metadata
 
-    about: Mapping[str, Any]
-    if hasattr(array, "metadata"):
-        about = array.metadata.to_dict()
-    else:
-        given = array.model_dump()
-        kind = ArrayV3Metadata if given["zarr_format"] == 3 else ArrayV2Metadata
-        about = kind.from_dict(given).to_dict()  # with what codecs say by default
-    wanted = _V3 if about["zarr_format"] == 3 else _V2
+    given = model.model_dump()
+    kind = ArrayV3Metadata if given["zarr_format"] == 3 else ArrayV2Metadata
+    # Codecs are compared with what they say by default, unless both say the same.
+    return says_same_storage(given, array) or says_same_storage(kind.from_dict(given).to_dict(), array)
+
+
+def _storage(about: Mapping[str, Any]) -> str:
+    wanted = _V3 if about.get("zarr_format") == 3 else _V2
     # As text: NaN is NaN, and a tuple is a list.
     return json.dumps(
-        [about["zarr_format"], *(about.get(key) for key in wanted)], default=str, sort_keys=True
+        [about.get("zarr_format"), *(about.get(key) for key in wanted)], default=str, sort_keys=True
     )
 
 

@@ -33,11 +33,11 @@ from napari_ome_ngff.writing.plan.write_plan import (
     sources_of_tree,
 )
 from napari_ome_ngff.writing.reader_bounds import (
-    check_array,
     check_documents,
     check_image,
     check_listings,
     check_nesting,
+    checked_arrays,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def plan_save(
     model = hierarchy_model(prepared, arrays, options.version, plate)
     documents = group_documents(model) | series_document(prepared, model)
     _check_bounds(prepared, model, documents, images=0 if plate else len(series_of(prepared)))
+    built = checked_arrays(arrays_of(model))
     tables = [stored_size(one.tables, model.zarr_format) for one in prepared]
     return WritePlan(
         version=options.version,
@@ -93,6 +94,7 @@ def plan_save(
         model=model,
         options=options,
         prepared=prepared,
+        arrays=built,
     )
 
 
@@ -100,12 +102,8 @@ def _check_bounds(
     prepared: tuple[Prepared, ...], model: GroupSpec, documents: Mapping[str, bytes], *, images: int
 ) -> None:
     """Refuse what we could not open again, or not all of it."""
-    import zarr
-
-    groups, store = groups_of(model), zarr.storage.MemoryStore()
+    groups = groups_of(model)
     check_listings(groups, images)
     for one in prepared:
         check_image(one.plan.path, one.multiscale, groups[one.plan.path])
-    for path, array in arrays_of(model).items():
-        check_array(path, array.model_dump(), store)
     check_documents(documents)

@@ -42,7 +42,7 @@ from napari_ome_ngff.writing.plan.write_plan import (
 from napari_ome_ngff.writing.sources import source_chunks
 
 if TYPE_CHECKING:
-    from xarray import DataArray
+    from xarray import DataArray, Variable
 
 
 def prepare(
@@ -226,7 +226,7 @@ def _prepare_one(
         plan=plan,
         channels=channels if open_windows else (),
         multiscale=multiscale,
-        inputs=tuple(_read_once(array) for array in arrays.values()),
+        inputs=tuple(_read_once(array.variable) for array in arrays.values()),
         stored=stored,
         attributes=attributes,
         groups=dict(source.groups),
@@ -245,10 +245,10 @@ def _check_affine(multiscale: Multiscale, name: str, version: str) -> None:
         )
 
 
-def _read_once(array: DataArray) -> DataArray:
-    data: Any = array.variable._data
+def _read_once(variable: Variable) -> Variable:
+    data: Any = variable._data
     once = for_a_pass(data)
-    return array if once is data else array.copy(data=once)
+    return variable if once is data else variable.copy(deep=False, data=once)
 
 
 def _factors(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import zarr
     from pydantic_zarr.v2 import GroupSpec as GroupSpecV2
     from pydantic_zarr.v3 import GroupSpec as GroupSpecV3
-    from xarray import DataArray
+    from xarray import DataArray, Variable
 
 
 MAX_LEVELS = 64
@@ -283,21 +283,16 @@ class MultiscalePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """One multiscale, ready to be written: the plan, the metadata, and what each pass reads.
-
-    `stored` has the Zarr array that an input is, or None if it is anything else. `tables` are those of a
-    label image that are too large for its metadata. `channels` are those of the image as they were given, if
-    a part of their contrast is still to be taken from the pixels.
-    """
+    """One multiscale, ready to be written: the plan, the metadata, and what each pass reads."""
 
     plan: MultiscalePlan
     multiscale: Multiscale
-    inputs: tuple[DataArray, ...]
-    stored: tuple[zarr.Array[Any] | None, ...]
+    inputs: tuple[Variable, ...]
+    stored: tuple[zarr.Array[Any] | None, ...]  # the Zarr array that an input is, if it is one
     attributes: Mapping[str, Json]
     groups: Mapping[str, Mapping[str, Json]]
-    tables: Mapping[str, Encoded]
-    channels: tuple[Channel, ...] = ()
+    tables: Mapping[str, Encoded]  # of a label image, too large for its metadata
+    channels: tuple[Channel, ...] = ()  # as given, if some of their contrast is that of the pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,9 +322,10 @@ class WritePlan:
     n_documents: int
     tables_nbytes: int
     model: GroupSpecV2[Any, Any] | GroupSpecV3[Any, Any] = field(repr=False)
-    # What it was made with, and what is written of each multiscale: for a save as planned.
+    # What it was made with, what is written of each multiscale, and the empty arrays: for a save as planned.
     options: SaveOptions = field(repr=False)
     prepared: tuple[Prepared, ...] = field(repr=False, compare=False)
+    arrays: Mapping[str, zarr.Array[Any]] = field(repr=False, compare=False)
 
     @property
     def memory(self) -> int:
