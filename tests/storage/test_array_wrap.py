@@ -26,7 +26,8 @@ from napari_ome_ngff.storage.pixels.array_wrap import (
     resolve_wrapper,
 )
 from napari_ome_ngff.storage.pixels.chunk_cache import ChunkCache
-from napari_ome_ngff.storage.pixels.dask_array import lazy_array, plan_blocks
+from napari_ome_ngff.storage.pixels.dask_array import lazy_array
+from napari_ome_ngff.storage.pixels.dask_blocks import plan_blocks
 from napari_ome_ngff.storage.pixels.indexing import Source
 from napari_ome_ngff.storage.pixels.process_state import shared_cache
 from napari_ome_ngff.storage.pixels.provenance import lazy_locations

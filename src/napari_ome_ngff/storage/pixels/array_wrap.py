@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from napari_ome_ngff.arguments import check_type, shown
 from napari_ome_ngff.errors import OptionError
-from napari_ome_ngff.storage.pixels.dask_array import Blocks, lazy_array, token
+from napari_ome_ngff.storage.pixels.dask_array import lazy_array, token
+from napari_ome_ngff.storage.pixels.dask_blocks import Blocks
 from napari_ome_ngff.storage.pixels.freshness import fingerprint, state
 from napari_ome_ngff.storage.pixels.indexing import Source
 from napari_ome_ngff.storage.pixels.source import ChunkedSource, Missing
