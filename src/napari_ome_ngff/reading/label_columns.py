@@ -22,9 +22,9 @@ from napari_ome_ngff.label_tables import (
 from napari_ome_ngff.metadata.nouns import LabelImage, Multiscale
 from napari_ome_ngff.storage.pixels.codecs import ChunkFormat, chunk_format
 from napari_ome_ngff.storage.pixels.process_state import decode_pool
-from napari_ome_ngff.storage.places.bounded_reads import Answer
+from napari_ome_ngff.storage.places.bounded_reads import Answer, Piece
 from napari_ome_ngff.storage.places.location import location_in
-from napari_ome_ngff.storage.places.requests import Piece, explain, read_pieces
+from napari_ome_ngff.storage.places.requests import explain, read_pieces
 
 if TYPE_CHECKING:
     import zarr

@@ -21,9 +21,9 @@ from napari_ome_ngff.storage.pixels.freshness import (
     stored_position,
 )
 from napari_ome_ngff.storage.pixels.process_state import decode_pool
-from napari_ome_ngff.storage.places.bounded_reads import Answer
+from napari_ome_ngff.storage.places.bounded_reads import Answer, Piece
 from napari_ome_ngff.storage.places.location import location_of
-from napari_ome_ngff.storage.places.requests import MAX_REQUESTS, Piece, read_pieces
+from napari_ome_ngff.storage.places.requests import MAX_REQUESTS, read_pieces
 from napari_ome_ngff.storage.places.stamps import stamper
 from napari_ome_ngff.storage.places.store_kind import store_kind
 

@@ -16,12 +16,10 @@ BLOCK_BYTES = 64 * 2**20
 """Size that a planned block does not exceed; every thread holds one or two while an array is computed."""
 
 
+# napari 0.9 widens what it asks for to the borders of blocks, along the axes that are displayed: with blocks
+# of whole planes it would load the plane around a small tile.
 BLOCK_EDGE = 512
-"""Length of a planned block along each axis, in whole chunks.
-
-napari 0.9 widens what it asks for to the borders of blocks, along the axes that are displayed: with blocks of
-whole planes it would load the plane around a small tile.
-"""
+"""Length of a planned block along each axis, in whole chunks."""
 
 
 _MAX_BLOCKS = 4096  # along an axis; above it blocks grow, since dask lists their lengths

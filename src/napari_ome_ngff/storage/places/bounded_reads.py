@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 import zipfile
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari_ome_ngff.errors import UnsupportedError
 from napari_ome_ngff.storage.places.location import store_location
@@ -24,6 +25,14 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 _HEADER = 30  # bytes before the name of a member
 _PROTECTED, _UTF_8 = 0x61, 0x800  # flags: encrypted in one of two ways, or a patch; encoding of the name
+
+
+class Piece(NamedTuple):
+    """What to read: a stored object or a part of it."""
+
+    key: str
+    span: tuple[int, int] | None = None
+    """Offset and length in bytes; an offset of -1 stands for the last bytes; None for everything."""
 
 
 class NotRegularFileError(OSError):
@@ -62,6 +71,19 @@ def read_file(path: str, span: tuple[int, int] | None, *, limit: int) -> Answer:
         return error
     finally:
         os.close(file)
+
+
+def ask_for_file(path: str, span: tuple[int, int] | None, *, limit: int) -> None:
+    """Ask Linux to bring a file or a part of it, `limit` bytes at most, from its disk: only a hint."""
+    try:
+        file = os.open(path, _FLAGS)
+    except (OSError, ValueError):  # `read_file` says why
+        return
+    start, length = (0, limit) if span is None else span
+    with contextlib.suppress(OSError, OverflowError):
+        start = start if start >= 0 else max(0, os.fstat(file).st_size - length)
+        os.posix_fadvise(file, start, min(length, limit), os.POSIX_FADV_WILLNEED)
+    os.close(file)
 
 
 def _read(file: int, length: int) -> bytes:

@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_ome_ngff.errors import (
     MetadataError,
@@ -20,10 +20,12 @@ from napari_ome_ngff.storage.places import server_errors
 from napari_ome_ngff.storage.places.bounded_reads import (
     Answer,
     NotRegularFileError,
+    Piece,
     TooLargeError,
     read_file,
     read_member,
 )
+from napari_ome_ngff.storage.places.file_pieces import MOST_AHEAD, FilePieces
 from napari_ome_ngff.storage.places.location import is_url, store_location
 from napari_ome_ngff.storage.places.store_kind import local_folder, store_kind
 
@@ -55,23 +57,13 @@ MAX_REQUESTS = 64
 """Requests for pieces that are under way at once."""
 
 
+# On a slow line, more at once would only make all of them late, until the server or the client gives up.
 MAX_BYTES_AT_ONCE = 64 * 2**20
-"""Bytes that the chunks under way should not exceed once they are decoded.
-
-On a slow line, more at once would only make all of them late, until the server or the client gives up.
-"""
+"""Bytes that the chunks under way should not exceed once they are decoded."""
 
 
 # Bytes of decoded chunks, in all, from which on a second thread brings more than it takes to wake it.
 _WORTH_SHARING = 2**21
-
-
-class Piece(NamedTuple):
-    """What to read: a stored object or a part of it."""
-
-    key: str
-    span: tuple[int, int] | None = None
-    """Offset and length in bytes; an offset of -1 stands for the last bytes; None for everything."""
 
 
 def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, at_once: int) -> list[R]:
@@ -217,22 +209,12 @@ def read_pieces(
     if folder is None and store_kind(store) != "zip":
         _request(at_most(store, largest or limit), todo, handle, pool, min(room, MAX_REQUESTS))
         return
-    root = os.path.join(folder or "", "")
-
-    def read(number: int, piece: Piece) -> None:
-        if folder is None:
-            handle(number, read_member(store, piece.key, piece.span, largest or limit))
-        else:
-            handle(number, read_file(root + piece.key, piece.span, limit=limit))
-
     alone = len(todo) * decoded_bytes < _WORTH_SHARING
-    _share_out(todo, read, pool, 1 if alone else min(room, usable_cores()))
-
-
-def _share_out(
-    todo: deque[tuple[int, Piece]], read: Callable[[int, Piece], None], pool: Executor, threads: int
-) -> None:
-    """Read pieces in this thread, helped by others: each takes the next one when it is done with the last."""
+    threads = 1 if alone else min(room, usable_cores())
+    if folder is not None:
+        files = FilePieces(todo, os.path.join(folder, ""), handle, limit, min(room, MOST_AHEAD))
+        _share_out(todo, files.work, pool, threads)
+        return
 
     def work() -> None:
         while True:
@@ -240,8 +222,15 @@ def _share_out(
                 number, piece = todo.popleft()
             except IndexError:
                 return
-            read(number, piece)
+            handle(number, read_member(store, piece.key, piece.span, largest or limit))
 
+    _share_out(todo, work, pool, threads)
+
+
+def _share_out(
+    todo: deque[tuple[int, Piece]], work: Callable[[], None], pool: Executor, threads: int
+) -> None:
+    """Read pieces in this thread, helped by others: each takes the next one when it is done with the last."""
     helpers = []
     if threads > 1 and len(todo) > 2:
         helpers = [pool.submit(work) for _ in range(min(threads, len(todo)) - 1)]
