@@ -24,7 +24,7 @@ from napari_ome_ngff.storage.places.bounded_reads import (
     read_file,
 )
 from napari_ome_ngff.storage.places.file_pieces import MOST_AHEAD, thread_usage
-from napari_ome_ngff.storage.places.requests import read_pieces
+from napari_ome_ngff.storage.places.requests import read_pieces, usable_cores
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for files")
 
@@ -140,3 +140,24 @@ def test_what_a_thread_has_a_disk_read_is_told() -> None:
     usage = thread_usage()
     assert usage is not None
     assert usage().ru_inblock >= 0
+
+
+@pytest.mark.parametrize("total", [None, 2**10, 2**30])
+def test_little_is_read_without_waking_other_threads(total: int | None, tmp_path: Path) -> None:
+    """Pieces that hold several chunks are not all as large as the largest."""
+    pieces, woken = [Piece(str(number)) for number in range(9)], []
+    make(tmp_path)
+
+    class Counting(ThreadPoolExecutor):
+        def submit(self, *given: Any, **named: Any) -> Any:
+            woken.append(given)
+            return super().submit(*given, **named)
+
+    store = LocalStore(tmp_path, read_only=True)
+    with Counting(2) as pool:
+        answers: dict[int, Answer] = {}
+        read_pieces(
+            store, pieces, answers.__setitem__, pool=pool, decoded_bytes=2**18, limit=LIMIT, total=total
+        )
+    assert len(answers) == 9
+    assert bool(woken) == (total != 2**10 and usable_cores() > 1)

@@ -244,9 +244,15 @@ class ChunkReader:
             for position, part in wanted[number][1]:
                 got(position, data if data is None or isinstance(data, Exception) else data[part])
 
-        most = max((len(members) for _, members in wanted), default=0)
+        counts = [len(members) for _, members in wanted]
+        most, total = max(counts, default=0), sum(counts) * form.nbytes
         self._read_pieces(
-            [piece for piece, _ in wanted], handle, form, most * form.nbytes, max(1, most) * form.most_stored
+            [piece for piece, _ in wanted],
+            handle,
+            form,
+            most * form.nbytes,
+            max(1, most) * form.most_stored,
+            total,
         )
 
     def _indices(
@@ -279,6 +285,7 @@ class ChunkReader:
         form: ChunkFormat,
         decoded_bytes: int,
         limit: int,
+        total: int | None = None,
     ) -> None:
         read_pieces(
             self.array.store,
@@ -288,6 +295,7 @@ class ChunkReader:
             decoded_bytes=decoded_bytes,
             limit=limit,
             largest=form.largest_object,
+            total=total,
         )
 
 

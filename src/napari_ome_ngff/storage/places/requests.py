@@ -193,13 +193,14 @@ def read_pieces(
     decoded_bytes: int,
     limit: int,
     largest: int | None = None,
+    total: int | None = None,
 ) -> None:
     """Read pieces of stored objects and hand each, by its number, to a function as soon as it is there.
 
     `handle` is called in any order and in threads of `pool`, several at once; it must not raise, nor read
-    pieces itself. `decoded_bytes` is the memory that one piece needs once it is decoded: with large ones,
-    fewer are under way at once. No piece has more than `limit` bytes, no stored object more than `largest`
-    (the same, if not given): what has is no chunk, and is not read.
+    pieces itself. `decoded_bytes` is the memory that one piece needs at most once it is decoded, and `total`
+    that of all: with large ones, fewer are under way at once. No piece has more than `limit` bytes, no stored
+    object more than `largest` (the same, if not given): what has is no chunk, and is not read.
     """
     todo = deque(enumerate(pieces))
     if not todo:
@@ -209,7 +210,7 @@ def read_pieces(
     if folder is None and store_kind(store) != "zip":
         _request(at_most(store, largest or limit), todo, handle, pool, min(room, MAX_REQUESTS))
         return
-    alone = len(todo) * decoded_bytes < _WORTH_SHARING
+    alone = (len(todo) * decoded_bytes if total is None else total) < _WORTH_SHARING
     threads = 1 if alone else min(room, usable_cores())
     if folder is not None:
         files = FilePieces(todo, os.path.join(folder, ""), handle, limit, min(room, MOST_AHEAD))
