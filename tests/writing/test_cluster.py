@@ -6,8 +6,9 @@ import itertools
 import os
 import pickle
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -329,6 +330,34 @@ def test_voxels_do_not_pass_through_the_client(tmp_path: Path, kind: str, where:
         assert max(recorder.sizes) < 16_000
     else:  # once to write, and once to compare
         assert voxels.nbytes * 2 < sum(recorder.sizes) < voxels.nbytes * 2.4
+
+
+class Waiting(Executor):
+    """Other processes, as far as anyone can tell, whose tasks begin when as many are there as are given."""
+
+    def __init__(self, workers: int, count: int) -> None:
+        self._max_workers, self.missing = workers, count
+        self.pool, self.there = ThreadPoolExecutor(workers), threading.Event()
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        self.missing -= 1
+        if self.missing == 0:
+            self.there.set()
+        return self.pool.submit(self._begin, task, *args, **options)
+
+    def _begin(self, task: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        assert self.there.wait(10)
+        return task(*args, **options)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+@pytest.mark.parametrize(("workers", "count"), [(1, 2), (2, 4), (3, 5)])
+def test_tasks_wait_so_that_no_worker_does(tmp_path: Path, workers: int, count: int) -> None:
+    """Two workers that end together find a task each: it takes a while to copy the voxels of the next."""
+    with patch.object(blocks, "_SMALL_BLOCK", 1), Waiting(workers, count) as executor:
+        write(tmp_path / "a.zarr", pixels(), executor=executor, chunks=(8, 16, 16))
 
 
 class Forgetful(Neighbour):

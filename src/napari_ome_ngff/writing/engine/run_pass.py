@@ -18,7 +18,14 @@ from napari_ome_ngff.writing.engine.cascade import LevelPart, OpenBlocks, PassJo
 from napari_ome_ngff.writing.engine.executors import Done, cancel_and_wait
 from napari_ome_ngff.writing.engine.seen_values import SeenValues
 from napari_ome_ngff.writing.engine.transfer import Processes, Task, Threads
-from napari_ome_ngff.writing.plan.tasks import PARTS_PER_TASK, iter_blocks, iter_boxes, iter_tasks, window
+from napari_ome_ngff.writing.plan.tasks import (
+    PARTS_PER_TASK,
+    iter_blocks,
+    iter_boxes,
+    iter_tasks,
+    submitted,
+    window,
+)
 from napari_ome_ngff.writing.refusals import failing
 from napari_ome_ngff.writing.sources import (
     Tiles,
@@ -44,7 +51,8 @@ class Engine:
         self.ready: deque[tuple[int, LevelPart]] = deque()  # with the number of what completed it
         self._numbers: dict[Future[Any], int] = {}  # of what is pending, in the order of level 0
         self._next = 0
-        self._window = None if job.work.shared_memory else window(job.cut.tasks)
+        self._window = None if job.work.shared_memory else window(job.work, job.cut.tasks)
+        self._at_once = submitted(job.work, job.cut.tasks)
         self.open = OpenBlocks(job.work, job.cut)
         with failing("A task could not be started", job.where):
             self.tasks = (Threads if job.work.shared_memory else Processes)(executor, job, task)
@@ -98,7 +106,7 @@ class Engine:
     def _fill(self, queue: Iterator[LevelPart]) -> bool:
         """Submit tasks up to the limit, coarse blocks first: they hold memory. False when all is done."""
         call: LevelPart | None
-        while len(self.pending) <= self.job.cut.tasks:  # one waits, so that nobody idles
+        while len(self.pending) < self._at_once:
             if self.ready:
                 number, call = self.ready.popleft()
             else:

@@ -25,6 +25,7 @@ from napari_ome_ngff.storage.pixels.process_state import unpickled
 from napari_ome_ngff.writing.blocks import Box, relative, shape_of
 from napari_ome_ngff.writing.engine.buffers import freed_memory_kept
 from napari_ome_ngff.writing.engine.cascade import Finished, LevelPart, PassJob, tiles_of
+from napari_ome_ngff.writing.plan.tasks import submitted
 
 Task = Callable[[PassJob, int, Box, Any], Finished]
 """What is done with a region of a level, and with its voxels or what they are read from."""
@@ -127,7 +128,7 @@ class Processes:
         self._sent: dict[Future[Any], Any] = {}
         self._memory: dict[Slot, NDArray[np.uint8]] = {}
         if job.cut.slot and (self._client is not None or isinstance(executor, ProcessPoolExecutor)):
-            shared = self._share(job.cut.tasks + 1, job.cut.slot + 3 * _ALIGNED)
+            shared = self._share(submitted(job.work, job.cut.tasks), job.cut.slot + 3 * _ALIGNED)
             if not shared and self._client is not None and job.source is None:
                 self._direct = _reaches_workers(self._client)
 

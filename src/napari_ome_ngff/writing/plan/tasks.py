@@ -139,7 +139,8 @@ def _subtrees(
     """What a task may do, the best first: boxes that make whole blocks of coarser levels, or one box."""
     # What is in memory is sent as a whole. Enough tasks are left for all workers to end at one time.
     steps: list[tuple[int, ...]] = [box]
-    most = _LARGE_TASK if work.source_chunks else min(_LARGE_MESSAGE, memory_limit // (workers + 1))
+    sent = min(_LARGE_MESSAGE, memory_limit // submitted(work, workers))
+    most = _LARGE_TASK if work.source_chunks else sent
 
     def is_good(region: tuple[int, ...]) -> bool:
         few = count_boxes(work.shapes[0], region) < _TASKS_PER_WORKER * workers
@@ -189,7 +190,7 @@ def _memory_of(
         return (tasks * _held(work, blocks, box) + _waiting(work, blocks, box, tasks)) * work.itemsize
     slot = _slot(work, blocks, task)
     there = per_process * (_held(work, blocks, box) + _waiting(work, blocks, box, 0) + slot)
-    here = _left_open(work, blocks, task, window(tasks)) + (tasks + 1) * slot
+    here = _left_open(work, blocks, task, window(work, tasks)) + submitted(work, tasks) * slot
     return max(here, there) * work.itemsize
 
 
@@ -219,10 +220,17 @@ def _waiting(work: Pass, blocks: tuple[tuple[int, ...], ...], box: tuple[int, ..
     return waiting
 
 
-def window(tasks: int) -> int:
+def submitted(work: Pass, tasks: int) -> int:
+    """How many tasks are submitted where so many run at once, so that nobody idles."""
+    # Where each takes the time to copy its voxels, two workers that end together both need one that waits.
+    is_sent = not work.shared_memory and work.source_chunks is None
+    return tasks + (min(tasks, 2) if is_sent else 1)
+
+
+def window(work: Pass, tasks: int) -> int:
     """How many tasks of level 0, one after the other, may be begun before the first of them is done."""
     # Those that come later reach into other blocks, which wait: so how many do is not left to chance.
-    return 2 * (tasks + 1)
+    return submitted(work, tasks) + tasks + 1
 
 
 def _left_open(work: Pass, blocks: tuple[tuple[int, ...], ...], task: tuple[int, ...], count: int) -> int:
