@@ -521,3 +521,74 @@ def test_an_error_of_the_whole_file_system_is_raised(tmp_path: Path, monkeypatch
     monkeypatch.setattr(folders.ctypes, "get_errno", lambda: errno.EIO)
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         folders.flush(tmp_path)
+
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux writes to disk meanwhile")
+
+
+@LINUX
+def test_files_are_written_to_disk_while_others_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = threading.Event()
+    flush_file_system = folders._flush_file_system
+
+    def noting(*arguments: Any) -> bool:
+        again.set()
+        return flush_file_system(*arguments)
+
+    monkeypatch.setattr(folders, "_BETWEEN_FLUSHES", 0.001)
+    monkeypatch.setattr(folders, "_flush_file_system", noting)
+    save = steps("new", tmp_path, image(2, 1))
+    for _ in save:
+        again.clear()
+        assert again.wait(10)
+        break
+    list(save)
+
+
+@LINUX
+def test_an_error_of_the_disk_that_was_told_meanwhile_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells it once: the flush in the end is told of none."""
+    told = threading.Event()
+
+    def once(*_: Any) -> bool:
+        if told.is_set():
+            return True
+        told.set()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    prepare("replace", tmp_path)
+    monkeypatch.setattr(folders, "_BETWEEN_FLUSHES", 0.001)
+    monkeypatch.setattr(folders, "_flush_file_system", once)
+    with nothing_changes(tmp_path):
+        save = steps("replace", tmp_path, image(2, 1))
+        next(save)
+        assert told.wait(10)
+        with pytest.raises(StorageError, match=os.strerror(errno.EIO)):
+            list(save)
+
+
+@LINUX
+def test_who_cancels_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> bool:
+        begun.set()
+        return over.wait(10)
+
+    monkeypatch.setattr(folders, "_BETWEEN_FLUSHES", 0.001)
+    monkeypatch.setattr(folders, "_flush_file_system", slow)
+    save = steps("new", tmp_path, image(2, 1))
+    next(save)
+    assert begun.wait(10)
+    save.close()
+    assert list(tmp_path.iterdir()) == []
+    assert not over.is_set()
+    over.set()
+    for thread in threading.enumerate():
+        if thread.name == "ome-ngff-flush":
+            thread.join(10)
+            assert not thread.is_alive()

@@ -10,8 +10,9 @@ import os
 import shutil
 import stat
 import sys
+import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -38,6 +39,8 @@ _WAITS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
 
 _AT_ONCE = 16
 """Files that are synced at once where each is synced on its own: a disk does many in the time of one."""
+
+_BETWEEN_FLUSHES = 0.25  # seconds
 
 
 def is_open_elsewhere(error: BaseException) -> bool:
@@ -135,27 +138,58 @@ def remove_empty(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
+@contextlib.contextmanager
+def flushed_meanwhile(folder: Path) -> Iterator[None]:
+    """Have Linux write the files of a folder to disk while they are made: `flush` waits for the last ones."""
+    # The system tells an error once, to who asks first: it is raised here, or `flush` would know of none.
+    over, errors = threading.Event(), list[OSError]()
+
+    def flush_again() -> None:
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                while not over.wait(_BETWEEN_FLUSHES) and _flush_file_system(handle, folder):
+                    pass
+            finally:
+                os.close(handle)
+        except OSError as error:
+            errors.append(error)
+
+    if sys.platform != "linux":
+        yield
+        return
+    thread = threading.Thread(target=flush_again, name="ome-ngff-flush", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(1)  # who cancels does not wait for a slow disk, and else can eject it
+    thread.join()
+    if errors:
+        raise errors[0]
+
+
 def flush(folder: Path) -> None:
     """Have the system write a folder's files to disk; OSError if it cannot: then none may be published."""
-    if _flush_file_system(folder):  # on Linux and macOS, in one call
-        return
+    if sys.platform in ("linux", "darwin"):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            if _flush_file_system(handle, folder):  # in one call
+                return
+        finally:
+            os.close(handle)
     files = (os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for _ in pool.map(_flush_file, files):
             pass
 
 
-def _flush_file_system(folder: Path) -> bool:
-    """Flush the file system that a folder is on; False where the system cannot."""
-    if sys.platform not in ("linux", "darwin"):
-        return False
+def _flush_file_system(handle: int, folder: Path) -> bool:
+    """Flush the file system that an open folder is on; False where the system cannot."""
     libc = ctypes.CDLL(None, use_errno=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        mac = sys.platform == "darwin"
-        failed = libc.fsync_volume_np(handle, _SYNC_VOLUME) if mac else libc.syncfs(handle)
-    finally:
-        os.close(handle)
+    mac = sys.platform == "darwin"
+    failed = libc.fsync_volume_np(handle, _SYNC_VOLUME) if mac else libc.syncfs(handle)
     if failed:
         code = ctypes.get_errno()
         _raise_unless_unable(OSError(code, os.strerror(code), str(folder)))

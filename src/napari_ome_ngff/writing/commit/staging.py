@@ -18,6 +18,7 @@ from napari_ome_ngff.storage.edits.edit_journal import finish_before_save
 from napari_ome_ngff.storage.edits.locks import exclusive
 from napari_ome_ngff.storage.places.folders import (
     flush,
+    flushed_meanwhile,
     is_empty,
     missing_above,
     node_kind,
@@ -163,13 +164,12 @@ def _staged_beside(
     final_store = LocalStore(root) if isinstance(store, str | os.PathLike) else store
     part = target.with_name(new_part(target.name))
     with undone_by(partial(remove, part)), local_swap.new_folder(part, like=target) as is_ours:
-        yield Staged(
-            store=LocalStore(part),
-            path="",
-            final=str(target),
-            final_store=final_store,
-            final_path=target.relative_to(root).as_posix().removeprefix("."),
+        path = target.relative_to(root).as_posix().removeprefix(".")
+        stage = Staged(
+            store=LocalStore(part), path="", final=str(target), final_store=final_store, final_path=path
         )
+        with flushed_meanwhile(part):
+            yield stage
         if not is_ours():  # what was written first went with the folder
             raise TargetError(
                 "Another save replaced the image meanwhile; this one has to be done again.",
