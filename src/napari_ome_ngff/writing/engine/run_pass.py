@@ -138,10 +138,8 @@ def run_pass(
     *,
     task: Task = cascade,
 ) -> Iterator[Done]:
-    """Read a source, an xarray ``Variable``, box by box and write all levels that are made of it.
-
-    Yields once per finished task, which may do something else too. `seen` takes what level 0 holds.
-    """
+    """Read a source, an xarray ``Variable``, box by box and write all levels that are made of it."""
+    # Yields once per finished task, which may do something else too. `seen` takes what level 0 holds.
     work, cut = job.work, job.cut
     keep_freed_memory(max(math.prod(block) for block in cut.blocks) * work.itemsize + 2**16)
     again = None if work.shared_memory else opened_again(source)
