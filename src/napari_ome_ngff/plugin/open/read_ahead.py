@@ -1,9 +1,8 @@
-"""Planes of images on servers: those of all layers at once, and the next ones before they are asked for."""
+"""Planes of images on servers: those of all layers at once, and the next one before it is asked for."""
 
 from __future__ import annotations
 
 import logging
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,14 +19,8 @@ if TYPE_CHECKING:
 
 SETTLED_MS = 30  # after a step, so that what is shown now comes first
 
-PLAYING_SECONDS = 0.25  # between two steps: a person who looks takes longer
-
-PLAYED_AHEAD = 3
-"""Steps that are read ahead while they follow quickly: a server takes longer to answer than one step."""
-
-LARGEST = 48 * 2**20  # bytes that the pictures of one layer have at most that are read ahead
-
-Travel = tuple[int, int]  # an axis, and 1 or -1: which way its slider moves
+LARGEST = 48 * 2**20
+"""Bytes that a picture of one layer has at most, to be read ahead."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +32,6 @@ class ReadAhead:
         self._viewer = weakref.ref(viewer)
         self._step: tuple[int, ...] = tuple(viewer.dims.current_step)
         self._turn = 0  # of a slider: what is left of an earlier one is not begun
-        self._travel: Travel | None = None
-        self._stepped = 0.0
-        self._ahead: list[tuple[int, ...]] = []  # what was asked for
 
     def connect(self, viewer: Viewer) -> None:
         """Follow a viewer. Only callbacks of napari run before napari slices: an emitter counts as one."""
@@ -54,53 +44,45 @@ class ReadAhead:
         viewer.dims.events.ndim.connect(self)
 
     def _before(self, event: Any) -> None:
+        self._turn += 1
         if (viewer := self._viewer()) is not None:
-            self._turn += tuple(viewer.dims.current_step) != self._step  # napari also tells of what stays
             self._request(viewer, viewer.dims, self._turn)
 
     def __call__(self, event: Any) -> None:
-        """Read what the next steps in the same direction will show."""
+        """Read what the next step in the same direction will show."""
         if (viewer := self._viewer()) is None:
             return
         before, self._step = self._step, tuple(viewer.dims.current_step)
-        if (way := travel(before, self._step)) is None:
+        ahead = one_further(before, self._step, viewer.dims.nsteps)
+        if ahead is None:
             return
-        earlier, self._stepped = self._stepped, time.monotonic()
-        is_quick = way == self._travel and self._stepped - earlier < PLAYING_SECONDS
-        self._travel = way
-        many = PLAYED_AHEAD if is_quick else 1
-        ahead = further(self._step, viewer.dims.nsteps, way, many)
-        if is_quick or getattr(viewer, "window", None) is None:
+        if getattr(viewer, "window", None) is None:
             self._read(ahead, self._turn)
         else:
             from qtpy.QtCore import QTimer
 
             QTimer.singleShot(SETTLED_MS, partial(self._read, ahead, self._turn))
 
-    def _read(self, steps: list[tuple[int, ...]], turn: int) -> None:
+    def _read(self, step: Sequence[int], turn: int) -> None:
         viewer = self._viewer()
-        if viewer is None or turn != self._turn:
-            return
-        asked, self._ahead = self._ahead, steps
-        from napari.components import Dims
+        if viewer is not None and turn == self._turn:
+            from napari.components import Dims
 
-        for far, step in enumerate(steps, start=1):
-            if step not in asked:
-                dims = Dims(**viewer.dims.model_dump())  # connected to nothing
-                dims.current_step = step
-                self._request(viewer, dims, turn, far)
+            dims = Dims(**viewer.dims.model_dump())  # connected to nothing
+            dims.current_step = tuple(step)
+            self._request(viewer, dims, turn, ahead=True)
 
-    def _request(self, viewer: Viewer, dims: Dims, turn: int, far: int = 0) -> None:
+    def _request(self, viewer: Viewer, dims: Dims, turn: int, *, ahead: bool = False) -> None:
         if viewer.dims.ndisplay != 2:
             return
         requests: list[Callable[[], object]] = []
         for layer in viewer.layers:
             pictures = [p for p in pictures_in(layer) if is_url(p.location)] if layer.visible else []
-            if not pictures or (far and not all(_is_worth(p, far) for p in pictures)):
+            if not pictures or (ahead and not all(map(_is_worth, pictures))):
                 continue
             state: Any = layer._slicing_state
             requests.append(state._make_slice_request(dims))  # what asynchronous slicing runs in a thread
-        if far or len(requests) > 1:
+        if ahead or len(requests) > 1:
             for request in requests:
                 picture_pool("ahead").submit(self._run, request, turn)
 
@@ -113,27 +95,22 @@ class ReadAhead:
             _log.debug("reading ahead failed: %s", error)
 
 
-def travel(before: Sequence[int], now: Sequence[int]) -> Travel | None:
-    """Which slider was moved, and where to; None if none was, or several.
+def one_further(before: Sequence[int], now: Sequence[int], counts: Sequence[int]) -> tuple[int, ...] | None:
+    """The step after the present one in the direction of travel; None if nothing travels, or it ends.
 
-    >>> travel((0, 4), (0, 2))
-    (1, -1)
+    >>> one_further((0, 4), (0, 5), (3, 9)), one_further((0, 1), (0, 0), (3, 9))
+    ((0, 6), None)
     """
     moved = [i for i, (a, b) in enumerate(zip(before, now, strict=False)) if a != b]
     if len(before) != len(now) or len(moved) != 1:
         return None
-    return moved[0], 1 if now[moved[0]] > before[moved[0]] else -1
+    i = moved[0]
+    following = now[i] + (1 if now[i] > before[i] else -1)
+    return (*now[:i], following, *now[i + 1 :]) if 0 <= following < counts[i] else None
 
 
-def further(now: Sequence[int], counts: Sequence[int], way: Travel, many: int) -> list[tuple[int, ...]]:
-    """So many steps after the present one, or fewer where it ends."""
-    i, toward = way
-    places = (now[i] + toward * far for far in range(1, many + 1))
-    return [(*now[:i], place, *now[i + 1 :]) for place in places if 0 <= place < counts[i]]
-
-
-def _is_worth(pictures: Arriving, far: int) -> bool:
-    return reads_ahead(pictures.location) and pictures.nbytes() * far <= LARGEST
+def _is_worth(pictures: Arriving) -> bool:
+    return reads_ahead(pictures.location) and pictures.nbytes() <= LARGEST
 
 
 def read_ahead(viewer: Viewer) -> None:
