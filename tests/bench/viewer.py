@@ -321,14 +321,19 @@ def main() -> None:
                     continue
                 with address(case, plugin, root / CASES[case][0]) as place:
                     command = [sys.executable, "-W", "ignore", "-m", "tests.bench.viewer"]
-                    run = subprocess.run(
-                        [*command, "--child", case, plugin, place],
-                        capture_output=True,
-                        text=True,
-                        timeout=300,
-                    )
+                    try:
+                        run = subprocess.run(
+                            [*command, "--child", case, plugin, place],
+                            capture_output=True,
+                            text=True,
+                            timeout=120,
+                        )
+                    except subprocess.TimeoutExpired:
+                        print(case, name, "did not end", flush=True)
+                        continue
                 lines = [line for line in run.stdout.splitlines() if line.startswith("FIGURES")]
                 if lines:
+                    print(case, name, lines[0].removeprefix("FIGURES"), flush=True)
                     results.setdefault((case, name), []).append(json.loads(lines[0].removeprefix("FIGURES")))
                 else:
                     print(case, name, "failed:", run.stderr[-500:], flush=True)
