@@ -308,7 +308,7 @@ def test_the_window_lives_while_labels_become_paintable(
     assert ended[1:] == ["True"]
 
 
-@pytest.mark.parametrize("closed", ["nothing", "the old layer", "the window"])
+@pytest.mark.parametrize("closed", ["nothing", "the old layer", "the new layer", "the window"])
 def test_the_window_lives_between_the_steps_of_an_exchange(
     viewer: Any, place: Path, dock: ImageWidget, closed: str
 ) -> None:
@@ -323,7 +323,7 @@ def test_the_window_lives_between_the_steps_of_an_exchange(
         if names not in seen:
             seen.append(names)
         if closed != "nothing" and len(names) > len(before):
-            viewer.layers.pop() if closed == "the old layer" else viewer.close()
+            viewer.close() if closed == "the window" else viewer.layers.pop(-1 if "old" in closed else -2)
 
     def begin() -> None:
         try:
@@ -343,7 +343,9 @@ def test_the_window_lives_between_the_steps_of_an_exchange(
     if closed == "the window":
         assert ended == ["The layer was closed meanwhile."]
     else:
-        assert ended == ["nuclei"]
+        stays = closed == "the new layer"
+        assert ended == ["The layer was closed meanwhile." if stays else "nuclei"]
+        assert (old in viewer.layers) == stays
         assert [layer.name for layer in viewer.layers] == before
 
 

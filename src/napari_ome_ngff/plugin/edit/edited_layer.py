@@ -203,7 +203,7 @@ def _like(layer: Labels, data: Any, meta: dict[str, Any], kind: str) -> Labels:
 def put_instead(viewer: Viewer, old: Layer, new: Layer) -> None:
     """Replace a layer by another one in its place, with its name; the view stays.
 
-    Where a window runs it lives in between, so either may be closed: then nothing more is done.
+    Where a window runs it lives in between: if the new one is closed then, the old one stays.
     """
     if old not in viewer.layers:
         return
@@ -214,10 +214,11 @@ def put_instead(viewer: Viewer, old: Layer, new: Layer) -> None:
     old.name = name + OLD  # frees the name for the new layer
     viewer.layers.insert(index, new)
     breathe()
+    if new not in viewer.layers:
+        old.name = name
+        return
     if old in viewer.layers:
         viewer.layers.remove(old)
-    if new not in viewer.layers:
-        return
     new.name = name
     viewer.dims.ndisplay, viewer.dims.order, viewer.dims.current_step = ndisplay, order, step
     if selected:
