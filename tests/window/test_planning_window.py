@@ -128,6 +128,7 @@ def test_create_waits_for_the_newest_plan(
         lambda: setattr(widget.fields["target"], "value", tmp_path / "older"),
         change,
         look,
+        lambda: setattr(widget.fields["target"], "value", tmp_path / "too late, by a script"),
         slow.may.set,
         until=lambda: not widget.busy,
         slow=slow,
@@ -140,7 +141,7 @@ def test_create_waits_for_the_newest_plan(
     assert widget.open_result.enabled
 
 
-def test_cancel_while_it_is_planned_leaves_nothing(widget: CreateWidget, slow: Slow, tmp_path: Path) -> None:
+def cancel_while_it_is_planned(widget: CreateWidget, slow: Slow) -> None:
     live(
         widget.create.native.click,
         widget.cancel.native.click,
@@ -148,6 +149,10 @@ def test_cancel_while_it_is_planned_leaves_nothing(widget: CreateWidget, slow: S
         until=lambda: not widget.busy and widget._planner._running is None,
         slow=slow,
     )
+
+
+def test_cancel_while_it_is_planned_leaves_nothing(widget: CreateWidget, slow: Slow, tmp_path: Path) -> None:
+    cancel_while_it_is_planned(widget, slow)
     assert widget.status.value == "Cancelled. Nothing was written."
     assert list(tmp_path.iterdir()) == []
     assert widget.create.enabled
@@ -158,13 +163,7 @@ def test_who_cancelled_while_it_was_planned_is_asked_nothing(
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(save_widget, "metadata_or_copy", lambda *_: asked.append(_))
-    live(
-        widget.create.native.click,
-        widget.cancel.native.click,
-        slow.may.set,
-        until=lambda: not widget.busy and widget._planner._running is None,
-        slow=slow,
-    )
+    cancel_while_it_is_planned(widget, slow)
     assert asked == []
     assert widget.status.value == "Cancelled. Nothing was written."
 
