@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from napari.components import ViewerModel
 from qtpy.QtCore import QEventLoop, QTimer
 
@@ -231,10 +233,26 @@ def test_a_step_does_not_wait_for_what_was_stepped_over(qapp: Any, monkeypatch: 
     in_a_loop(look)
 
 
+class AnyWindow:
+    """A window that has nothing to do, and does not wait."""
+
+    is_over = False
+
+    def __init__(self) -> None:
+        self.is_idle = threading.Event()
+        self.is_idle.set()
+
+    def time_left(self) -> float:
+        return 0.0
+
+    def watch(self, *, is_late: bool) -> None:
+        """Nothing is shown here."""
+
+
 def test_nothing_is_read_for_a_layer_that_is_gone() -> None:
     source = Slow()
     data, pictures = lazy(source)
-    picture = pictures._begin(source, None)
+    picture = pictures._begin(source, AnyWindow())
     alive = weakref.ref(pictures)
     del data, pictures
     gc.collect()
@@ -244,12 +262,42 @@ def test_nothing_is_read_for_a_layer_that_is_gone() -> None:
     assert picture.arrived <= 1, "what had begun"
 
 
+def test_a_thread_that_slices_reads_by_itself_and_who_asks_meanwhile_waits_for_it() -> None:
+    source, readers, seen = Slow(), [], []
+    read = source._read
+    source._read = lambda picks: (readers.append(threading.get_ident()), read(picks))[1]  # type: ignore[method-assign]
+    data, _ = lazy(source)
+    slicing = [threading.Thread(target=lambda: seen.append(napari_slices(data))) for _ in range(2)]
+    slicing[0].start()
+    until(lambda: readers)
+    slicing[1].start()
+    source.open.set()
+    for thread in slicing:
+        thread.join(20)
+    assert set(readers) == {slicing[0].ident}
+    for picture in seen:
+        np.testing.assert_array_equal(picture, PIXELS)
+
+
 def test_the_next_step_is_the_one_after_in_the_same_direction() -> None:
     assert one_further((2, 5), (2, 6), (4, 9)) == (2, 7)
-    assert one_further((2, 5), (2, 3), (4, 9)) == (2, 2)
-    assert one_further((2, 7), (2, 8), (4, 9)) is None
-    assert one_further((2, 7), (3, 8), (4, 9)) is None
-    assert one_further((7,), (2, 8), (4, 9)) is None
+    assert one_further((2, 5), (2, 4), (4, 9)) == (2, 3)
+    assert one_further((2, 7), (3, 8), (4, 9)) is None, "not one slider"
+    assert one_further((7,), (2, 8), (4, 9)) is None, "not the same sliders"
+
+
+@given(
+    count=st.integers(3, 99),
+    stride=st.integers(1, 49),
+    start=st.integers(0, 98),
+    sign=st.sampled_from([1, -1]),
+)
+def test_playback_that_leaves_out_steps_is_followed_round_and_round(
+    count: int, stride: int, start: int, sign: int
+) -> None:
+    assume(2 * stride < count)
+    steps = [(start + sign * stride * i) % count for i in range(3)]
+    assert one_further(steps[:1], steps[1:2], [count]) == (steps[2],)
 
 
 def test_stores_where_somebody_may_pay_are_not_read_ahead() -> None:

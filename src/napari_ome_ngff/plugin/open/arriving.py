@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -135,15 +136,19 @@ class Arriving:
             return list(self._pictures.values())
 
     def _begin(self, source: Source, window: RunningWindow | None) -> _Picture:
+        read: Callable[[], None] | None = None
         with self._lock:
             self._forget()  # what is on the disk may have changed since
             if (picture := self._pictures.pop(source.part, None)) is None:
                 bands = list(_bands(source))
                 picture = _Picture(self._first(source), len(bands), is_local=not is_url(self.location))
-                pool = picture_pool("local" if picture.is_local else "server")
-                pool.submit(_read, source, bands, picture, weakref.ref(self), window)
+                read = partial(_read, source, bands, picture, weakref.ref(self), window)
             picture.asked = time.monotonic()
             self._pictures[source.part] = picture  # the last one now
+        if read is not None and window is None:
+            read()  # here, as to hand it to another thread and back takes longer
+        elif read is not None:
+            picture_pool("local" if picture.is_local else "server").submit(read)
         return picture
 
     def _forget(self) -> None:

@@ -96,17 +96,22 @@ class ReadAhead:
 
 
 def one_further(before: Sequence[int], now: Sequence[int], counts: Sequence[int]) -> tuple[int, ...] | None:
-    """The step after the present one in the direction of travel; None if nothing travels, or it ends.
+    """The step after the present one, as far and in the same direction; None if no slider or several moved.
 
-    >>> one_further((0, 4), (0, 5), (3, 9)), one_further((0, 1), (0, 0), (3, 9))
-    ((0, 6), None)
+    Playback leaves out steps that it has no time for, and goes from the last one on to the first, or back.
+
+    >>> one_further((0, 4), (0, 5), (3, 9)), one_further((0, 5), (0, 8), (3, 9))
+    ((0, 6), (0, 2))
     """
     moved = [i for i, (a, b) in enumerate(zip(before, now, strict=False)) if a != b]
     if len(before) != len(now) or len(moved) != 1:
         return None
     i = moved[0]
-    following = now[i] + (1 if now[i] > before[i] else -1)
-    return (*now[:i], following, *now[i + 1 :]) if 0 <= following < counts[i] else None
+    count, stride = counts[i], now[i] - before[i]
+    if abs(stride) > count // 2:
+        stride -= count if stride > 0 else -count
+    following = (now[i] + stride) % count
+    return (*now[:i], following, *now[i + 1 :]) if following != now[i] else None
 
 
 def _is_worth(pictures: Arriving) -> bool:
