@@ -159,3 +159,24 @@ def test_a_dropped_folder_is_opened_without_a_question_if_the_menu_or_the_prefer
     with answering():
         drop(viewer, coins)
     assert len(viewer.layers) == 3
+
+
+def test_the_preferences_are_not_read_while_a_button_of_the_mouse_is_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from qtpy.QtCore import Qt
+    from qtpy.QtWidgets import QApplication
+
+    down, read = [Qt.MouseButton.LeftButton], []
+    monkeypatch.setattr(QApplication, "mouseButtons", lambda: down[-1])
+    monkeypatch.setattr(preferences, "follow", lambda: read.append(down[-1]))
+    monkeypatch.setattr(preferences, "_SHOWN_MS", 10)
+    monkeypatch.setattr(preferences, "_RELEASED_MS", 10)
+    monkeypatch.setattr(preferences.notify, "has_window", lambda: True)
+    preferences.follow_later()
+    pump(0.2)
+    assert not read
+    down.append(Qt.MouseButton.NoButton)
+    wait_until(lambda: read)
+    pump(0.1)
+    assert read == [Qt.MouseButton.NoButton]

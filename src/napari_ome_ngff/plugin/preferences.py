@@ -42,6 +42,8 @@ COARSEST = "the coarsest level"
 AUTO_BYTES = 400 * 10**6  # what 3D takes at most by itself: the cache of decoded chunks holds it
 METERED = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")  # somebody may pay for each request
 
+_RELEASED_MS = 500
+
 _SHOWN_MS = 10_000  # with both cores busy, opening may take longer than half of that
 
 PROCESSOR_BYTES = 100 * 10**6  # without a graphics card, where pictures of more take several times as long
@@ -122,7 +124,18 @@ def follow_later() -> None:
         return
     from qtpy.QtCore import QTimer
 
-    QTimer.singleShot(_SHOWN_MS, follow)
+    QTimer.singleShot(_SHOWN_MS, _follow_between_strokes)
+
+
+def _follow_between_strokes() -> None:
+    """Follow the Preferences, but not while somebody paints or moves the view."""
+    from qtpy.QtCore import Qt, QTimer
+    from qtpy.QtWidgets import QApplication
+
+    if QApplication.mouseButtons() == Qt.MouseButton.NoButton:
+        follow()
+    else:
+        QTimer.singleShot(_RELEASED_MS, _follow_between_strokes)
 
 
 def _on_choice(event: Any) -> None:

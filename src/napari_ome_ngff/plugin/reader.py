@@ -15,6 +15,7 @@ from napari_ome_ngff.plugin.open.add_to_viewer import (
     add_to_viewer,
     described_layers,
     one_notification,
+    prepare_first_layer,
     read_described,
 )
 from napari_ome_ngff.plugin.origin import METADATA_KEY, named_apart
@@ -104,8 +105,10 @@ def _read(path: str) -> list[LayerData]:
     name = image_name(path)
     with one_notification():
         if event_loop_runs():
-            opened, layers = alive(lambda: _described_layers(path, name))
             from napari.viewer import current_viewer
+
+            (opened, layers), prepared = alive(lambda: (_described_layers(path, name), prepare_first_layer()))
+            prepared()
 
             if is_closed(current_viewer()):
                 raise CancelledError("The window was closed.", where=path)

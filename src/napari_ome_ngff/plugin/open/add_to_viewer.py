@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +171,25 @@ def _running_window() -> Any:
     from napari_ome_ngff.plugin.open.arrivals import arrivals
 
     return arrivals()
+
+
+def prepare_first_layer() -> Callable[[], None]:
+    """Import what layers import, and have pint read its units: in a thread. The window's calls the result."""
+    # Half a second each, which the window would stand still for when napari adds its first layer.
+    import_module("scipy.ndimage")
+    pint: Any = import_module("pint")
+    application = pint.get_application_registry()
+    unread = application.get()
+    if not isinstance(unread, pint.LazyRegistry):
+        return lambda: None
+    # Not `unread` itself: the window's thread could meet it when half of it is read.
+    units = pint.UnitRegistry(on_redefinition="raise")  # as pint would
+
+    def put() -> None:
+        if application.get() is unread and isinstance(unread, pint.LazyRegistry):
+            pint.set_application_registry(units)
+
+    return put
 
 
 @contextmanager
