@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qtpy.QtWidgets import QComboBox
 
-from napari_ome_ngff.plugin import preferences
+from napari_ome_ngff.plugin import preferences, reader
 from napari_ome_ngff.plugin.preferences import AS_SET, ASK, PATTERNS, PLUGIN, WITHOUT_ASKING
 from tests.window_tools import answering, choose_from_menu, choose_reader, drop, photograph, pump, wait_until
 
@@ -180,3 +180,18 @@ def test_the_preferences_are_not_read_while_a_button_of_the_mouse_is_down(
     wait_until(lambda: read)
     pump(0.1)
     assert read == [Qt.MouseButton.NoButton]
+
+
+def test_a_window_that_runs_follows_the_preferences_before_there_is_something_to_paint_on(
+    viewer: Any, coins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    order, read = [], reader._described_layers
+    monkeypatch.setattr(reader, "follow", lambda: order.append("Preferences"))
+    monkeypatch.setattr(reader, "_described_layers", lambda *args: (order.append("image"), read(*args))[1])
+    loop = QEventLoop()
+    QTimer.singleShot(0, lambda: (viewer.open(str(coins), plugin=PLUGIN), loop.quit()))
+    loop.exec()
+    assert order == ["Preferences", "image"]
+    assert viewer.layers

@@ -19,7 +19,7 @@ from napari_ome_ngff.plugin.open.add_to_viewer import (
     read_described,
 )
 from napari_ome_ngff.plugin.origin import METADATA_KEY, named_apart
-from napari_ome_ngff.plugin.preferences import PLUGIN, follow_later, recent_places, remember_place
+from napari_ome_ngff.plugin.preferences import PLUGIN, follow, follow_later, recent_places, remember_place
 from napari_ome_ngff.reading.sniff import is_likely_ome_ngff, is_zarr
 from napari_ome_ngff.storage.places.location import is_url
 
@@ -107,9 +107,9 @@ def _read(path: str) -> list[LayerData]:
         if event_loop_runs():
             from napari.viewer import current_viewer
 
+            follow()  # 0.2 s, the first time, in which nobody paints yet
             (opened, layers), prepared = alive(lambda: (_described_layers(path, name), prepare_first_layer()))
             prepared()
-
             if is_closed(current_viewer()):
                 raise CancelledError("The window was closed.", where=path)
         else:  # a script, or napari's start: whoever waits for it gains nothing by a thread
