@@ -162,7 +162,7 @@ def test_a_dropped_folder_is_opened_without_a_question_if_the_menu_or_the_prefer
 
 
 def test_the_preferences_are_not_read_while_a_button_of_the_mouse_is_down(
-    monkeypatch: pytest.MonkeyPatch,
+    qapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from qtpy.QtCore import Qt
     from qtpy.QtWidgets import QApplication

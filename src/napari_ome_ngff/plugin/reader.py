@@ -66,8 +66,6 @@ def read_layers(path: Path | Sequence[Path]) -> list[LayerData]:
     except CancelledError:
         return [(None,)]  # type: ignore[list-item]  # npe2: it was read, and there are no layers
     watch_failures()
-    if "napari" in sys.modules:
-        follow_later()
     return layers
 
 
@@ -114,6 +112,8 @@ def _read(path: str) -> list[LayerData]:
                 raise CancelledError("The window was closed.", where=path)
         else:  # a script, or napari's start: whoever waits for it gains nothing by a thread
             opened, layers = _described_layers(path, name)
+            if "napari" in sys.modules:
+                follow_later()
     from napari_ome_ngff.plugin.open.viewer_hooks import attach
 
     attach(layers)
